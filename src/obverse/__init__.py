@@ -1,0 +1,1 @@
+"""Obverse: one trustworthy profile per person, and what is done with it."""

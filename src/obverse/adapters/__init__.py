@@ -1,0 +1,1 @@
+"""Adapters: one brand a file or folder, found by entry point."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: the embedded server, the log and the profile store."""

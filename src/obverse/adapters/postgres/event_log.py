@@ -1,0 +1,135 @@
+"""The log in PostgreSQL: one row per appended group, in segments of time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from obverse.adapters.postgres import event_log_queries as queries
+from obverse.adapters.postgres.connection import FAILURES, Link, trouble
+from obverse.adapters.postgres.event_log_appender import MAX_RECORDS, Grouping, PostgresAppender
+from obverse.adapters.postgres.event_log_reader import PostgresReader
+from obverse.adapters.postgres.event_log_rows import from_micros
+from obverse.adapters.postgres.event_log_session import Target, begin_session
+from obverse.adapters.postgres.event_log_wakeups import Wakeups
+from obverse.ports.event_log import Appender, EventLog, Reader, Stream
+from obverse.ports.runtime import Runtime
+
+MOST_PARTITIONS = 1024
+"""An announcement names the partitions that grew, and has room for so many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresLogSettings:
+    """The `[event_log.postgres]` table of the settings file."""
+
+    dsn: str = field(repr=False)
+    """Where PostgreSQL is. A pooler in between must keep sessions, for the appender's locks are the session's."""
+
+    workspace: str = "main"
+    partitions: int = 1
+    """Partitions of the stream of events. The other streams have one."""
+
+    linger_ms: float = 3.0
+    """How long an append waits for others to be committed with it."""
+
+    group_bytes: int = 262_144
+    """Bytes at which it waits no longer."""
+
+    segment_hours: int = 24
+    """How much time one segment holds: retention drops whole segments."""
+
+    def __post_init__(self) -> None:
+        if not self.workspace or len(self.workspace.encode()) > 200:  # noqa: PLR2004 - said in the message
+            raise ValueError(f"event_log.workspace is {self.workspace!r}: give it 1 to 200 bytes")
+        if not 1 <= self.partitions <= MOST_PARTITIONS:
+            raise ValueError(f"event_log.partitions is {self.partitions}: choose 1 to {MOST_PARTITIONS}")
+        if not 0 <= self.linger_ms <= 1000:  # noqa: PLR2004 - said in the message
+            raise ValueError(f"event_log.linger_ms is {self.linger_ms}: choose 0 to 1000")
+        if not 1 <= self.group_bytes <= MAX_RECORDS:
+            raise ValueError(f"event_log.group_bytes is {self.group_bytes}: choose 1 to {MAX_RECORDS}")
+        if not 1 <= self.segment_hours <= 8784:  # noqa: PLR2004 - said in the message
+            raise ValueError(f"event_log.segment_hours is {self.segment_hours}: choose 1 to 8784 (a year)")
+
+
+async def open_event_log(settings: PostgresLogSettings, runtime: Runtime) -> EventLog:
+    """
+    Entry point `obverse.event_log:postgres`.
+
+    Nothing is connected before it is needed, so that a process can start before its server. The schema
+    must be there (`schema.migrate`).
+    """
+    return PostgresEventLog(settings, runtime)
+
+
+class PostgresEventLog:
+    """See `EventLog`."""
+
+    def __init__(self, settings: PostgresLogSettings, runtime: Runtime) -> None:
+        self._settings = settings
+        self._runtime = runtime
+        # A plan that is made anew looks only at the segments that can matter, however many there are.
+        self._link = Link(settings.dsn, "reads the log", setup="set plan_cache_mode = force_custom_plan")
+        self._wakeups = Wakeups(settings.dsn, settings.workspace, runtime)
+        self._opened: list[Appender | Reader] = []
+
+    @property
+    def partitions(self) -> int:
+        """See `EventLog.partitions`."""
+        return self._settings.partitions
+
+    async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
+        """See `EventLog.open_appender`."""
+        settings = self._settings
+        wanted = self._known(stream, self._all(stream) if partitions is None else partitions)
+        target = Target(settings.dsn, settings.workspace, stream, wanted, settings.segment_hours)
+        try:
+            session = await begin_session(target, self._runtime)
+        except FAILURES as error:
+            raise trouble(error, f"open the appender of {stream}") from error
+        grouping = Grouping(linger=settings.linger_ms / 1000, bytes=settings.group_bytes)
+        appender = PostgresAppender(session, target, grouping, self._runtime)
+        self._opened.append(appender)
+        return appender
+
+    async def open_reader(self, stream: Stream, marks: Mapping[int, int]) -> Reader:
+        """See `EventLog.open_reader`."""
+        self._known(stream, list(marks))
+        segment = timedelta(hours=self._settings.segment_hours)
+        where = (self._settings.workspace, stream)
+        reader = PostgresReader(self._link, self._wakeups, where, segment, self._runtime)
+        reader.begin(marks)
+        self._opened.append(reader)
+        return reader
+
+    async def bounds(self, stream: Stream) -> Mapping[int, tuple[int, int]]:
+        """See `EventLog.bounds`."""
+        rows = await self._link.fetch(queries.ENDS, self._settings.workspace, stream, self._all(stream))
+        return {partition: (kept, end) for partition, kept, end, _ in sorted(rows)}
+
+    async def trim(self, before: int) -> None:
+        """See `EventLog.trim`. Drops whole segments, and leaves them for the next time when readers are busy there."""
+        # The segment of this moment stays, whatever was asked: the appender is about to write there.
+        moment = from_micros(min(before, self._runtime.now()))
+        while True:
+            ((dropped,),) = await self._link.fetch(queries.TRIM, self._settings.workspace, moment)
+            if dropped is None:
+                return
+
+    async def close(self) -> None:
+        """See `EventLog.close`."""
+        opened, self._opened = self._opened, []
+        for one in opened:
+            await one.close()
+        await self._wakeups.close()
+        await self._link.close()
+
+    def _all(self, stream: Stream) -> list[int]:
+        return list(range(self._settings.partitions if stream is Stream.EVENTS else 1))
+
+    def _known(self, stream: Stream, partitions: Sequence[int]) -> list[int]:
+        unknown = sorted(set(partitions) - set(self._all(stream)))
+        if unknown:
+            raise KeyError(f"{stream} has no partition {unknown[0]}: it has {len(self._all(stream))}, from 0")
+        return sorted(set(partitions))

@@ -1,0 +1,185 @@
+"""The server as a process: found, watched and ended, whether it is our child or was adopted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from obverse.adapters.postgres.server.failure import ServerFailed
+
+FAST_SHUTDOWN_SECONDS = 20.0
+"""How long the server may take to write its last checkpoint."""
+
+HARD_SHUTDOWN_SECONDS = 10.0
+"""How long it may take to stop without one; it kills its own stragglers after 5 s."""
+
+
+async def until(holds: Callable[[], bool], *, seconds: float, every: float = 0.01) -> bool:
+    """Wait until something holds, and say whether it came to hold within so many seconds."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while not holds():
+        if loop.time() > deadline:
+            return False
+        await asyncio.sleep(every)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class PidFile:
+    """What a server writes about itself into `postmaster.pid` of its cluster."""
+
+    pid: int
+    sockets: Path | None
+    status: str
+    """`starting`, `ready` or `stopping`; empty at first."""
+
+
+def read_pid_file(cluster: Path) -> PidFile | None:
+    """Return what the last server of a cluster wrote; None when it ended in peace, or half wrote it."""
+    try:
+        lines = (cluster / "postmaster.pid").read_text().splitlines()
+        pid = abs(int(lines[0]))  # a single-user server writes its own as a negative number
+    except (FileNotFoundError, ValueError, IndexError):
+        return None
+    lines += [""] * 8
+    return PidFile(pid, Path(lines[4]) if lines[4] else None, lines[7].strip())
+
+
+def serves(pid: int, cluster: Path) -> bool:
+    """
+    Tell whether this process is the server of a cluster that `EmbeddedServer` started.
+
+    A number may have gone to another process since, above all after a restart of the machine.
+    """
+    arguments = command_line(pid)
+    return Path(arguments[0]).name == "postgres" and arguments[1:3] == ["-D", str(cluster)]
+
+
+def exists(pid: int) -> bool:
+    """Tell whether any process has this number, be it dead but not buried."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def command_line(pid: int) -> list[str]:
+    """Return the words with which a process was started; one empty word when there is none or it is dead."""
+    if Path("/proc/self/cmdline").exists():
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="surrogateescape").split("\0")
+        except OSError:
+            return [""]
+    return _command_line_by_ps(pid)
+
+
+def _command_line_by_ps(pid: int) -> list[str]:
+    """Macs have no /proc. Their `ps` joins the words by spaces, so a path with spaces is put together again."""
+    shown = subprocess.run(  # noqa: S603 - a number is the only thing that varies
+        [shutil.which("ps", path=os.defpath) or "/bin/ps", "-ww", "-o", "args=", "-p", str(pid)],
+        capture_output=True,
+        check=False,
+    )
+    program, _, rest = shown.stdout.decode(errors="surrogateescape").strip().partition(" -D ")
+    cluster, _, _ = rest.partition(" -c ")
+    return [program, "-D", cluster] if rest else [program]
+
+
+def end_orphans(title: str, uid: int) -> None:
+    """
+    Kill what a killed server left: its own children, known by the title that it gave them.
+
+    Most end by themselves at once, but one in a long query notices nothing until it has a row to
+    send, and as long as it lives no server can start. What it did cannot be committed any more.
+    """
+    for folder in Path("/proc").glob("[0-9]*"):
+        pid = int(folder.name)
+        if not command_line(pid)[0].startswith(f"postgres: {title}: "):
+            continue
+        try:
+            if folder.stat().st_uid == uid and not _has_server(pid):
+                os.kill(pid, signal.SIGKILL)
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+
+
+def _has_server(pid: int) -> bool:
+    """Tell whether the parent of a server's child is a server, and not whoever takes in orphans."""
+    # The name of the program, in parentheses, may hold anything; after it stand state and parent.
+    state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    return Path(command_line(int(state[1]))[0]).name == "postgres"
+
+
+class ServerProcess:
+    """One running server. It lives on when we die: then it is nobody's child, and can be adopted."""
+
+    def __init__(self, pid: int, *, child: subprocess.Popen[bytes] | None = None) -> None:
+        self.pid = pid
+        self._child = child
+        self._handle = _open_handle(pid) if child is None else None
+
+    def alive(self) -> bool:
+        """Tell whether the process still runs; one that is dead but not buried does not."""
+        if self._child is not None:
+            return self._child.poll() is None
+        if self._handle is not None:
+            watch = select.poll()
+            watch.register(self._handle, select.POLLIN)
+            return not watch.poll(0)  # it can be read from when the process has ended
+        return exists(self.pid)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to this very process, never to another that got its number."""
+        if not self.alive():
+            return
+        try:
+            if self._handle is not None:
+                signal.pidfd_send_signal(self._handle, number)
+            else:
+                os.kill(self.pid, number)
+        except ProcessLookupError:
+            return
+
+    async def end(self) -> None:
+        """
+        Shut the server down: fast, and hard if that takes too long.
+
+        Both keep all that was committed. Fast writes a checkpoint; after hard the next start recovers.
+
+        Raises:
+            ServerFailed: it lives on.
+        """
+        self.signal(signal.SIGINT)
+        if not await until(lambda: not self.alive(), seconds=FAST_SHUTDOWN_SECONDS):
+            self.signal(signal.SIGQUIT)
+            if not await until(lambda: not self.alive(), seconds=HARD_SHUTDOWN_SECONDS):
+                raise ServerFailed(
+                    f"PostgreSQL (process {self.pid}) does not end, perhaps because its disk does not answer. "
+                    f"See to the disk, then end it: kill -QUIT {self.pid}"
+                )
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Watch the process no longer. It runs on, if it runs."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def _open_handle(pid: int) -> int | None:
+    """Return a handle that stands for this process even when its number was given away; only Linux has any."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None

@@ -1,0 +1,1 @@
+"""Runtimes: the real one, and one that replays a seed."""

@@ -1,0 +1,1 @@
+"""Processes and doors that people use."""

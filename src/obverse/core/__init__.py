@@ -1,0 +1,1 @@
+"""Pure rules and mergeable values: no I/O, no clock, no dice."""

@@ -1,0 +1,31 @@
+"""Changes: what one event did to a profile. A change says that something moved, and carries no value to copy."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+ATTRIBUTE: Final = "attribute"
+TRAIT: Final = "trait"
+ENTERED: Final = "entered"
+LEFT: Final = "left"
+MERGED: Final = "merged"
+
+
+class Change(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """
+    One thing that moved on one profile.
+
+    Its id is (profile, kind, name, number) for audiences and (profile, kind, name, event) for all else, so that
+    a change which is seen again after a crash is known again.
+    """
+
+    profile: bytes
+    kind: str
+    name: str
+    """The attribute, trait or audience; of a merge, the absorbed profile's id."""
+    event: str
+    """Message id of the event that did it."""
+    number: int = 0
+    """For an audience: the how-manieth entry of this profile it is."""

@@ -1,0 +1,231 @@
+"""Definitions: what the workspace's files say, checked and ready to be folded with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Final, Literal
+
+import msgspec
+
+from obverse.core import audiences
+from obverse.core.audiences import Audience
+from obverse.core.events import TYPES, Event
+from obverse.core.identity import IdentityRules
+from obverse.core.traits.kind import TraitKind
+
+VERSION: Final = "obverse/v1"
+
+
+class BadDefinition(ValueError):
+    """A definition that cannot be used; the message names the file, the place and what to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who sends events."""
+
+    name: str
+    enabled: bool = True
+    key_hashes: frozenset[str] = frozenset()
+    """SHA-256 of each write key, in hexadecimal; the keys themselves are kept nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """A value that is computed from events."""
+
+    name: str
+    kind: TraitKind
+    key: str
+    """Names the state in a profile: `kind:name:digest`, so that a changed definition starts anew."""
+    type: str
+    event: str | None
+    property: str | None
+    field: str | None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What events of one kind do to traits: which ones they move, and what must be read for it."""
+
+    traits: tuple[Trait, ...] = ()
+    properties: tuple[str, ...] = ()
+    decoder: msgspec.json.Decoder[Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """Everything that was defined. Never changes; a change of files makes another one."""
+
+    traits: tuple[Trait, ...] = ()
+    audiences: tuple[Audience, ...] = ()
+    sources: tuple[Source, ...] = ()
+    identity: IdentityRules = field(default_factory=IdentityRules)
+    source_of_key: Mapping[str, Source] = field(default_factory=dict)
+    watchers: Mapping[tuple[str, str], tuple[Audience, ...]] = field(default_factory=dict)
+    """Audiences by what they look at."""
+    _plans: Mapping[tuple[str, str | None], Plan] = field(default_factory=dict)
+
+    def plan(self, event: Event) -> Plan:
+        """What this event does to traits."""
+        plans = self._plans
+        return plans.get((event.type, event.name)) or plans.get((event.type, None)) or _NO_PLAN
+
+
+_NO_PLAN: Final = Plan()
+
+
+def define(
+    *,
+    traits: Iterable[Trait] = (),
+    audiences: Iterable[Audience] = (),
+    sources: Iterable[Source] = (),
+    identity: IdentityRules | None = None,
+) -> Definitions:
+    """
+    Make definitions ready for use.
+
+    Raises:
+        BadDefinition: an audience looks at a trait that is not defined, or two have one name.
+    """
+    all_traits, all_audiences, all_sources = tuple(traits), tuple(audiences), tuple(sources)
+    for what, names in (
+        ("trait", [trait.name for trait in all_traits]),
+        ("audience", [audience.name for audience in all_audiences]),
+        ("source", [source.name for source in all_sources]),
+    ):
+        for name in names:
+            if names.count(name) > 1:
+                raise BadDefinition(f"two definitions of {what} {name!r}: rename or remove one")
+    return Definitions(
+        traits=all_traits,
+        audiences=all_audiences,
+        sources=all_sources,
+        identity=identity or IdentityRules(),
+        source_of_key={key: source for source in all_sources for key in source.key_hashes},
+        watchers=_watchers(all_audiences, {trait.name for trait in all_traits}),
+        _plans=_plans(all_traits),
+    )
+
+
+def _watchers(all_audiences: Sequence[Audience], traits: set[str]) -> dict[tuple[str, str], tuple[Audience, ...]]:
+    watchers: dict[tuple[str, str], tuple[Audience, ...]] = {}
+    for audience in all_audiences:
+        for subject in dict.fromkeys(audiences.subjects(audience.where)):
+            if subject[0] == "trait" and subject[1] not in traits:
+                known = ", ".join(sorted(traits)) or "none"
+                raise BadDefinition(
+                    f"audience {audience.name!r} looks at trait {subject[1]!r}, which is not defined (defined: {known})"
+                )
+            watchers[subject] = (*watchers.get(subject, ()), audience)
+    return watchers
+
+
+def _plans(traits: Sequence[Trait]) -> dict[tuple[str, str | None], Plan]:
+    keys = dict.fromkeys((trait.type, trait.event) for trait in traits)
+    return {key: _plan([t for t in traits if t.type == key[0] and t.event in {None, key[1]}]) for key in keys}
+
+
+def _plan(traits: Sequence[Trait]) -> Plan:
+    names = tuple(dict.fromkeys(trait.property for trait in traits if trait.property is not None))
+    if not names:
+        return Plan(tuple(traits))
+    absent = msgspec.Raw(b"")
+    shape = msgspec.defstruct(
+        "Needed",
+        [(f"f{place}", msgspec.Raw, absent) for place in range(len(names))],
+        rename={f"f{place}": name for place, name in enumerate(names)},
+        gc=False,
+    )
+    return Plan(tuple(traits), names, msgspec.json.Decoder(shape))
+
+
+class _Metadata(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    description: str = ""
+    labels: dict[str, str] = {}
+
+
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    version: Literal["obverse/v1"]
+    kind: Literal["trait", "audience", "source", "identity"]
+    metadata: _Metadata
+    spec: dict[str, Any]
+
+
+class _TraitSpec(msgspec.Struct, forbid_unknown_fields=True):
+    aggregate: str
+    event: str | None = None
+    type: str = "track"
+    property: str | None = None
+    field: Literal["timestamp"] | None = None
+
+
+class _AudienceSpec(msgspec.Struct, forbid_unknown_fields=True):
+    where: Any
+
+
+class _SourceSpec(msgspec.Struct, forbid_unknown_fields=True):
+    write_key_hashes: list[str] = []
+    enabled: bool = True
+
+
+class _IdentitySpec(msgspec.Struct, forbid_unknown_fields=True):
+    blocked: list[str] = []
+
+
+def read(documents: Iterable[tuple[str, Any]], kinds: Mapping[str, TraitKind]) -> Definitions:
+    """
+    Read definitions from decoded YAML documents, each with the place it came from.
+
+    Raises:
+        BadDefinition: names the place, what is wrong there and what to write.
+    """
+    traits, groups, sources, blocked = [], [], [], []
+    for place, tree in documents:
+        try:
+            document = msgspec.convert(tree, _Document)
+            name = document.metadata.name
+            match document.kind:
+                case "trait":
+                    spec = msgspec.convert(document.spec, _TraitSpec)
+                    traits.append(_trait(name, document.metadata.description, spec, kinds))
+                case "audience":
+                    where = msgspec.convert(document.spec, _AudienceSpec).where
+                    groups.append(Audience(name, audiences.parse(where)))
+                case "source":
+                    source = msgspec.convert(document.spec, _SourceSpec)
+                    sources.append(Source(name, source.enabled, frozenset(source.write_key_hashes)))
+                case "identity":
+                    blocked.extend(msgspec.convert(document.spec, _IdentitySpec).blocked)
+        except (msgspec.ValidationError, ValueError) as error:
+            raise BadDefinition(f"{place}: {error}") from error
+    return define(traits=traits, audiences=groups, sources=sources, identity=IdentityRules(blocked=frozenset(blocked)))
+
+
+def _trait(name: str, description: str, spec: _TraitSpec, kinds: Mapping[str, TraitKind]) -> Trait:
+    kind = kinds.get(spec.aggregate)
+    if kind is None:
+        raise BadDefinition(f"spec.aggregate: {spec.aggregate!r} is not known; use one of {', '.join(sorted(kinds))}")
+    if spec.type not in TYPES:
+        raise BadDefinition(f"spec.type: {spec.type!r} is no call; use one of {', '.join(sorted(TYPES))}")
+    if kind.takes_value and (spec.property is None) == (spec.field is None):
+        raise BadDefinition(
+            f"spec: `{spec.aggregate}` needs a value: give `property: NAME` or `field: timestamp`, and not both"
+        )
+    if not kind.takes_value and (spec.property, spec.field) != (None, None):
+        raise BadDefinition(f"spec: `{spec.aggregate}` takes no value; remove `property` and `field`")
+    digest = blake2b(msgspec.json.encode(spec), digest_size=4).hexdigest()
+    return Trait(
+        name=name,
+        kind=kind,
+        key=f"{spec.aggregate}:{name}:{digest}",
+        type=spec.type,
+        event=spec.event,
+        property=spec.property,
+        field=spec.field,
+        description=description,
+    )

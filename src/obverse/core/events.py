@@ -1,0 +1,83 @@
+"""Events: immutable facts in the Segment spec, as the log keeps them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from obverse.core.crdt.clock import Stamp
+
+TYPES: Final = frozenset({"track", "identify", "page", "screen", "group", "alias"})
+"""The six calls of the Segment spec."""
+
+
+class Event(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True):
+    """
+    One call of an SDK, with what the collector added: source, arrival, corrected time.
+
+    The order of the fields is the record format of the log (`core.codec`); new ones go to the end, with a default.
+    Objects are JSON text, untouched.
+    """
+
+    type: str
+    message_id: str
+    source: str
+    received_at: int
+    """When it arrived, in microseconds since 1970."""
+    timestamp: int
+    """When it happened, in microseconds since 1970, corrected for the sender's clock."""
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    name: str | None = None
+    """A track's event name, a page's or screen's name."""
+    properties: bytes = b"{}"
+    """The properties; the traits of identify and group."""
+    context: bytes = b"{}"
+    integrations: bytes = b"{}"
+    original_timestamp: int | None = None
+    sent_at: int | None = None
+    group_id: str | None = None
+    previous_id: str | None = None
+    extra: bytes = b"{}"
+    """Every other field of the call, as sent."""
+
+    @property
+    def event_type(self) -> str:
+        """A track's event name, else the call's type."""
+        return self.name or self.type if self.type == "track" else self.type
+
+    @property
+    def stamp(self) -> Stamp:
+        """Orders what this event writes; an event from the future counts as of its arrival."""
+        return Stamp(min(self.timestamp, self.received_at), self.source, self.message_id)
+
+
+class RejectedEvent(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True):
+    """What was refused on the way in, kept with its reason."""
+
+    source: str
+    received_at: int
+    """Microseconds since 1970."""
+    code: str
+    """What was wrong, as a word: `invalid_json`, `event_too_large`, `missing_id` …"""
+    reason: str
+    """What was wrong, where, and what to do."""
+    field: str | None = None
+    """The offending field, as a JSON path."""
+    message_id: str | None = None
+    type: str | None = None
+    body: bytes = b""
+    """What was sent: the event whole, or the first 1 KB of what could not be read."""
+
+
+def corrected(received_at: int, original: int | None, sent_at: int | None) -> int:
+    """
+    When an event happened, by our clock (Segment's rule; all in microseconds since 1970).
+
+    The sender's clock may be wrong, but the time between happening and sending is right. Without a
+    `sentAt` the sender's time stands: that is how history is imported.
+    """
+    if original is None:
+        return received_at
+    return original if sent_at is None else received_at - (sent_at - original)

@@ -1,0 +1,152 @@
+"""People: the profiles of a workspace and who owns which identifier; one event after another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from obverse.core import changes, profiles
+from obverse.core.changes import Change
+from obverse.core.crdt.clock import Stamp
+from obverse.core.definitions import Definitions
+from obverse.core.events import Event
+from obverse.core.identity import Decision, Edge, edge_key, identifiers, profile_id
+from obverse.core.profiles import Profile, Sighting
+
+SEEN_TOGETHER: Final = "seen_together"
+"""The rule behind an edge: one event showed both identifiers."""
+
+
+@dataclass(slots=True)
+class Folded:
+    """What became of one event."""
+
+    profile: Profile | None
+    """Whom it belongs to; None if none of its identifiers identifies anybody."""
+    repeated: bool = False
+    """The profile had seen its message id before."""
+    decision: Decision | None = None
+    changes: Sequence[Change] = ()
+
+
+class People:
+    """
+    Profiles, and who owns which identifier.
+
+    An engine gives it the events in the order of the log, and the profiles that an event needs (`adopt`) if it does
+    not keep all of them here.
+    """
+
+    def __init__(self, workspace: str, definitions: Definitions) -> None:
+        self.workspace = workspace
+        self.definitions = definitions
+        self.profiles: dict[bytes, Profile] = {}
+        self.owners: dict[str, bytes] = {}
+        self.absorbed: dict[bytes, bytes] = {}
+        """Absorbed profile -> the one it became part of; late events find their way."""
+
+    def shown(self, event: Event) -> tuple[str, ...]:
+        """The identifiers that an event shows, the strongest first."""
+        return identifiers(event, self.definitions.identity)
+
+    def adopt(self, profile: Profile) -> None:
+        """Take in a profile that was kept elsewhere."""
+        self.profiles[profile.id] = profile
+        for identifier in profile.identifiers:
+            self.owners[identifier] = profile.id
+
+    def release(self, profile: Profile) -> None:
+        """Let go of a profile that is kept elsewhere."""
+        del self.profiles[profile.id]
+        for identifier in profile.identifiers:
+            del self.owners[identifier]
+
+    def fold(self, event: Event, place: tuple[int, int], shown: tuple[str, ...] | None = None) -> Folded:
+        """Find whom the event belongs to, deciding what it makes new, and fold it. `place` is (partition, offset)."""
+        shown = self.shown(event) if shown is None else shown
+        if not shown:
+            return Folded(None)
+        decision = self.decide(event, shown)
+        moved = self.carry_out(decision) if decision is not None else []
+        profile = self.profiles[self.owners[shown[0]]]
+        at = event.stamp.time
+        for identifier in shown:
+            known = profile.identifiers[identifier]
+            if at > known.last_seen or at < known.first_seen:
+                profiles.sight(profile, identifier, Sighting(at, event.message_id, at))
+        done = profiles.apply(profile, event, place, self.definitions)
+        if done is None:
+            return Folded(profile, repeated=True, decision=decision, changes=moved)
+        return Folded(profile, decision=decision, changes=[*moved, *done] if moved else done)
+
+    def decide(self, event: Event, shown: tuple[str, ...]) -> Decision | None:
+        """What a new identifier, or a new pair, makes of the profiles; None if the event shows nothing new."""
+        strongest, *others = shown
+        found = dict.fromkeys(self.owners[identifier] for identifier in shown if identifier in self.owners)
+        owned = [self.profiles[owner] for owner in found]
+        if len(owned) == 1 and all(identifier in self.owners for identifier in shown):
+            new_pairs = [other for other in others if edge_key(strongest, other) not in owned[0].edges]
+            if not new_pairs:
+                return None
+            others = new_pairs
+        stamp = event.stamp
+        if owned:
+            # The earlier first event survives, ties go to the smaller id.
+            survivor, *rest = sorted(owned, key=lambda profile: ((profile.first or stamp).time, profile.id))
+            profile, absorbed = survivor.id, tuple(one.id for one in rest)
+        else:
+            profile, absorbed = profile_id(self.workspace, strongest), ()
+        return Decision(
+            kind="merge" if absorbed else "link" if owned else "create",
+            profile=profile,
+            absorbed=absorbed,
+            identifiers=tuple(identifier for identifier in shown if identifier not in self.owners),
+            edges=tuple(
+                Edge(*edge_key(strongest, other), event.message_id, SEEN_TOGETHER, stamp.time) for other in others
+            ),
+            event=event.message_id,
+            stamp=stamp,
+            received_at=event.received_at,
+        )
+
+    def carry_out(self, decision: Decision) -> list[Change]:
+        """Do what was decided; doing it again changes nothing."""
+        keeper = self._find(decision.profile)
+        if keeper is None:
+            keeper = Profile(decision.profile, first=decision.stamp)
+            self.profiles[keeper.id] = keeper
+        moved: list[Change] = []
+        for other in decision.absorbed:
+            lost = self.profiles.pop(other, None)
+            if lost is None or lost is keeper:
+                continue
+            self._absorb(keeper, lost)
+            moved.append(Change(keeper.id, changes.MERGED, lost.id.hex(), decision.event))
+            moved.extend(self._judge(keeper, decision.stamp))
+        at = decision.stamp.time
+        for identifier in decision.identifiers:
+            self.owners[identifier] = keeper.id
+            profiles.sight(keeper, identifier, Sighting(at, decision.event, at))
+        for edge in decision.edges:
+            profiles.tie(keeper, (edge.a, edge.b), edge)
+        keeper.changed_at = max(keeper.changed_at, decision.received_at)
+        return moved
+
+    def _find(self, profile: bytes) -> Profile | None:
+        while profile in self.absorbed:
+            profile = self.absorbed[profile]
+        return self.profiles.get(profile)
+
+    def _absorb(self, keeper: Profile, lost: Profile) -> None:
+        for identifier in lost.identifiers:
+            self.owners[identifier] = keeper.id
+        self.absorbed[lost.id] = keeper.id
+        profiles.merge(keeper, lost, self.definitions)
+
+    def _judge(self, profile: Profile, stamp: Stamp) -> list[Change]:
+        return [
+            change
+            for audience in self.definitions.audiences
+            for change in profiles.judge(profile, audience, stamp, self.definitions)
+        ]

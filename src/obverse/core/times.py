@@ -1,0 +1,52 @@
+"""Instants as microseconds since 1970, to and from ISO 8601."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+EARLIEST = -62_135_596_800_000_000
+"""0001-01-01, the first instant that every part of the product can write down."""
+LATEST = 253_402_300_799_999_999
+"""9999-12-31, the last one."""
+
+
+def parse(text: str) -> int | None:
+    """
+    Read an ISO 8601 instant; without a zone it is UTC. None if it is not one.
+
+    >>> parse("1970-01-01T00:00:01Z"), parse("yesterday")
+    (1000000, None)
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    try:
+        return clamp((moment - _EPOCH) // _MICROSECOND)
+    except OverflowError:
+        return None
+
+
+def clamp(instant: int) -> int:
+    """The nearest instant that can be written down."""
+    return min(max(instant, EARLIEST), LATEST)
+
+
+def to_datetime(instant: int) -> datetime:
+    """The instant in UTC."""
+    return _EPOCH + timedelta(microseconds=clamp(instant))
+
+
+def to_text(instant: int) -> str:
+    """
+    Write the instant in UTC, with no more digits than it has.
+
+    >>> to_text(1_500_000)
+    '1970-01-01T00:00:01.500000Z'
+    """
+    return to_datetime(instant).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""Traits: values that we compute from events."""

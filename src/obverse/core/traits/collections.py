@@ -1,0 +1,149 @@
+"""Kinds of trait over many values: the most frequent one, how many different ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, ClassVar
+
+from obverse.core import json_values
+from obverse.core.crdt.clock import Stamp
+from obverse.core.traits import sketches
+
+EXACT = 1000
+"""Different values a profile that are kept exactly; beyond, a reading is approximate."""
+
+
+def _hash(text: bytes) -> int:
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often each value came (as JSON text), and which leads."""
+
+    counts: dict[bytes, int] = field(default_factory=dict)
+    approximate: bool = False
+    best: bytes | None = None
+
+
+class MostFrequent:
+    """
+    The value that came most often; ties go to the smaller one (text by code point, numbers by size).
+
+    Up to `EXACT` different values a profile it is exact. Beyond, only the values whose hash is among
+    the `EXACT` smallest are counted: a value that is in this sample at the end was never out of it, so its
+    count is right, and the reading does not depend on the order of events.
+    """
+
+    takes_value: ClassVar[bool] = True
+
+    def start(self) -> Tally:
+        """See `TraitKind.start`."""
+        return Tally()
+
+    def add(self, state: Tally, value: Any, stamp: Stamp) -> Tally:  # noqa: ARG002 - see `TraitKind.add`
+        """See `TraitKind.add`."""
+        if value is None or isinstance(value, (dict, list)):
+            return state
+        text = json_values.encode(value)
+        state.counts[text] = state.counts.get(text, 0) + 1
+        if len(state.counts) > EXACT:
+            return _settled(state)
+        if state.best is None or _rank(state, text) < _rank(state, state.best):
+            state.best = text
+        return state
+
+    def merge(self, one: Tally, other: Tally) -> Tally:
+        """See `TraitKind.merge`."""
+        for text, times in other.counts.items():
+            one.counts[text] = one.counts.get(text, 0) + times
+        one.approximate = one.approximate or other.approximate
+        return _settled(one)
+
+    def read(self, state: Tally) -> Any:
+        """See `TraitKind.read`."""
+        return None if state.best is None else json_values.decode(state.best)
+
+    def pack(self, state: Tally) -> Any:
+        """See `TraitKind.pack`."""
+        return [state.counts, state.approximate]
+
+    def unpack(self, packed: Any) -> Tally:
+        """See `TraitKind.unpack`."""
+        return _settled(Tally(packed[0], packed[1]))
+
+
+def _settled(tally: Tally) -> Tally:
+    """The tally cut to the sample that is kept, with its leader found anew."""
+    if len(tally.counts) > EXACT:
+        kept = sorted(tally.counts, key=_hash)[:EXACT]
+        tally.counts = {text: tally.counts[text] for text in kept}
+        tally.approximate = True
+    tally.best = min(tally.counts, key=lambda text: _rank(tally, text), default=None)
+    return tally
+
+
+def _rank(tally: Tally, text: bytes) -> tuple[int, bool, Any]:
+    """Most frequent first, then numbers before text, then the smaller."""
+    value = json_values.decode(text)
+    return -tally.counts[text], isinstance(value, str), value
+
+
+@dataclass(slots=True)
+class Distinct:
+    """The hashes met, exactly, or a sketch of them once they are too many."""
+
+    hashes: set[int] = field(default_factory=set)
+    registers: bytearray | None = None
+
+
+class UniqueCount:
+    """How many different values came: exact up to `EXACT`, then within 1.6 % (HyperLogLog)."""
+
+    takes_value: ClassVar[bool] = True
+
+    def start(self) -> Distinct:
+        """See `TraitKind.start`."""
+        return Distinct()
+
+    def add(self, state: Distinct, value: Any, stamp: Stamp) -> Distinct:  # noqa: ARG002 - see `TraitKind.add`
+        """See `TraitKind.add`."""
+        if value is None:
+            return state
+        text = _hash(json_values.encode(value))
+        if state.registers is not None:
+            sketches.observe(state.registers, text)
+            return state
+        state.hashes.add(text)
+        return _bounded(state)
+
+    def merge(self, one: Distinct, other: Distinct) -> Distinct:
+        """See `TraitKind.merge`."""
+        if one.registers is None and other.registers is None:
+            return _bounded(Distinct(one.hashes | other.hashes))
+        return Distinct(registers=sketches.union(_registers(one), _registers(other)))
+
+    def read(self, state: Distinct) -> int:
+        """See `TraitKind.read`."""
+        return len(state.hashes) if state.registers is None else sketches.estimate(state.registers)
+
+    def pack(self, state: Distinct) -> Any:
+        """See `TraitKind.pack`."""
+        return sorted(state.hashes) if state.registers is None else bytes(state.registers)
+
+    def unpack(self, packed: Any) -> Distinct:
+        """See `TraitKind.unpack`."""
+        if isinstance(packed, bytes):
+            return Distinct(registers=bytearray(packed))
+        return Distinct(set(packed))
+
+
+def _registers(state: Distinct) -> bytearray:
+    return sketches.sketch(state.hashes) if state.registers is None else state.registers
+
+
+def _bounded(state: Distinct) -> Distinct:
+    if len(state.hashes) > EXACT:
+        return Distinct(registers=sketches.sketch(state.hashes))
+    return state

@@ -1,0 +1,60 @@
+"""Kinds of trait that keep one event's value: the first's, the last's."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from obverse.core import json_values
+from obverse.core.crdt.clock import Stamp
+
+State = tuple[Stamp, bytes] | None
+"""The stamp of the event that won, and its value as JSON text; None before the first event."""
+
+
+class _Moment:
+    """One event's value, chosen by stamp."""
+
+    takes_value: ClassVar[bool] = True
+
+    def start(self) -> State:
+        """See `TraitKind.start`."""
+        return None
+
+    def add(self, state: State, value: Any, stamp: Stamp) -> State:
+        """See `TraitKind.add`."""
+        return self.merge(state, (stamp, json_values.encode(value)))
+
+    def merge(self, one: State, other: State) -> State:
+        """See `TraitKind.merge`."""
+        if one is None or other is None:
+            return other if one is None else one
+        return self._pick(one, other)
+
+    def _pick(self, one: tuple[Stamp, bytes], other: tuple[Stamp, bytes]) -> tuple[Stamp, bytes]:
+        raise NotImplementedError  # pragma: no cover - First and Last say it
+
+    def read(self, state: State) -> Any:
+        """See `TraitKind.read`."""
+        return None if state is None else json_values.decode(state[1])
+
+    def pack(self, state: State) -> Any:
+        """See `TraitKind.pack`."""
+        return state
+
+    def unpack(self, packed: Any) -> State:
+        """See `TraitKind.unpack`."""
+        return None if packed is None else (Stamp(*packed[0]), packed[1])
+
+
+class First(_Moment):
+    """The value of the event with the earliest stamp."""
+
+    def _pick(self, one: tuple[Stamp, bytes], other: tuple[Stamp, bytes]) -> tuple[Stamp, bytes]:
+        return min(one, other)
+
+
+class Last(_Moment):
+    """The value of the event with the latest stamp."""
+
+    def _pick(self, one: tuple[Stamp, bytes], other: tuple[Stamp, bytes]) -> tuple[Stamp, bytes]:
+        return max(one, other)

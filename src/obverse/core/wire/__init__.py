@@ -1,0 +1,15 @@
+"""Segment's wire format: the body of a call, read into events and refusals."""
+
+from obverse.core.wire.body import Limits, Message, Unreadable, open_body
+from obverse.core.wire.items import Reading, read_events, rejected_whole, rejections
+
+__all__ = [
+    "Limits",
+    "Message",
+    "Reading",
+    "Unreadable",
+    "open_body",
+    "read_events",
+    "rejected_whole",
+    "rejections",
+]

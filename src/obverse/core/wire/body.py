@@ -1,0 +1,213 @@
+"""The body of a call: JSON that is opened as far as is needed to know its key and its items."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+SAMPLE: Final = 1024
+"""Bytes of an unreadable body that are kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one request may bring."""
+
+    event_bytes: int = 32 * 1024
+    batch_bytes: int = 500 * 1024
+    """Of the request as JSON, after unpacking."""
+    batch_items: int = 2500
+    depth: int = 400
+    """Levels of nesting of one event."""
+
+
+class Unreadable(ValueError):
+    """The body as a whole is refused. `code` is a word for programs; the message is for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+Raw = msgspec.Raw
+ABSENT: Final = Raw(b"null")
+
+
+class Item(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_only=True):
+    """One call as the SDKs send it. What does not fit here is read field by field (`_patiently`)."""
+
+    type: str | None = None
+    userId: str | int | None = None  # noqa: N815 - the wire's own names, here and below
+    anonymousId: str | int | None = None  # noqa: N815
+    messageId: str | None = None  # noqa: N815
+    event: str | None = None
+    name: str | None = None
+    groupId: str | int | None = None  # noqa: N815
+    previousId: str | int | None = None  # noqa: N815
+    timestamp: str | None = None
+    originalTimestamp: str | None = None  # noqa: N815
+    sentAt: str | None = None  # noqa: N815
+    writeKey: str | None = None  # noqa: N815
+    properties: Raw = ABSENT
+    traits: Raw = ABSENT
+    context: Raw = ABSENT
+    integrations: Raw = ABSENT
+    category: Raw = ABSENT
+    channel: Raw = ABSENT
+    version: Raw = ABSENT
+    receivedAt: Raw = ABSENT  # noqa: N815
+    _metadata: Raw = ABSENT
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    batch: list[Item]
+    context: Raw = ABSENT
+    integrations: Raw = ABSENT
+    sentAt: str | None = None  # noqa: N815
+    writeKey: str | None = None  # noqa: N815
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+item_decoder = msgspec.json.Decoder(Item)
+object_decoder = msgspec.json.Decoder(dict[str, Raw])
+_list = msgspec.json.Decoder(list[Raw])
+_anything = msgspec.json.Decoder(Raw)
+scalar_decoder = msgspec.json.Decoder()
+_encode = msgspec.json.encode
+
+_HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+# An escaped backslash comes first, so that the text \\ud83d is left alone; a whole pair comes before its halves.
+_SURROGATES: Final = re.compile(rb"\\\\|" + _HIGH + _LOW + b"|(" + _HIGH + b"|" + _LOW + b")")
+
+
+@dataclass(slots=True)
+class Flaw(Exception):
+    """Why one item is no event: a word for programs, the field as a JSON path, and what to do."""
+
+    code: str
+    field: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Message:
+    """A readable body, not yet held against the rules."""
+
+    items: Sequence[Item | Raw]
+    write_key: str | None = None
+    context: bytes = b"null"
+    integrations: bytes = b"null"
+    sent_at: str | None = None
+    flaw: Flaw | None = None
+    """Set if it is JSON but holds no events at all."""
+    body: bytes = b""
+
+
+def open_body(body: bytes, *, batch: bool, limits: Limits) -> Message:
+    """
+    Read a body as JSON, as far as is needed to know its key and its items.
+
+    Raises:
+        Unreadable: too large (`batch_too_large`, `event_too_large`), or no JSON (`invalid_json`).
+    """
+    most, code = (limits.batch_bytes, "batch_too_large") if batch else (limits.event_bytes, "event_too_large")
+    if len(body) > most:
+        raise Unreadable(code, f"the body has {len(body)} bytes; at most {most} are accepted: send less at a time")
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise Unreadable("invalid_json", f"byte {error.start} of the body is not UTF-8; encode it as UTF-8") from error
+    try:
+        return _open(body, batch=batch, limits=limits)
+    except msgspec.DecodeError as error:
+        if b"\\ud" in body.lower():
+            repaired = _SURROGATES.sub(lambda found: b"\\ufffd" if found[1] else found[0], body)
+            if repaired != body:
+                # Half of a character, as JavaScript's substring leaves it: read it as what it is, an unknown one.
+                return open_body(repaired, batch=batch, limits=limits)
+        raise Unreadable("invalid_json", f"the body is not JSON: {error}; send one JSON object") from error
+    except RecursionError as error:
+        raise Unreadable("invalid_json", "the body is nested too deep to read; send flatter objects") from error
+
+
+def _open(body: bytes, *, batch: bool, limits: Limits) -> Message:
+    if not batch:
+        _anything.decode(body)
+        try:
+            write_key = item_decoder.decode(body).writeKey
+        except msgspec.ValidationError:
+            write_key = loose_text(as_object(body).get("writeKey"))
+        return Message([Raw(body)], write_key, body=body)
+    if (
+        len(body) <= limits.event_bytes and brackets(body) <= limits.depth
+    ):  # so no item can be too large or too deep, and all can be read at one go
+        try:
+            read = _envelope.decode(body)
+        except msgspec.ValidationError:
+            pass
+        else:
+            key = read.writeKey or next((item.writeKey for item in read.batch if item.writeKey), None)
+            return Message(read.batch, key, bytes(read.context), bytes(read.integrations), read.sentAt, body=body)
+    return _open_patiently(body)
+
+
+def _open_patiently(body: bytes) -> Message:
+    _anything.decode(body)
+    fields = as_object(body)
+    if not fields:
+        return Message((), flaw=Flaw("not_an_object", "$", "expected an object with a `batch`"), body=body)
+    write_key = loose_text(fields.get("writeKey"))
+    try:
+        items = _list.decode(fields["batch"])
+    except (KeyError, msgspec.ValidationError):
+        return Message((), write_key, flaw=Flaw("missing_batch", "$.batch", "expected a list of events"), body=body)
+    return Message(
+        items,
+        write_key or next((key for key in map(_key_of, items) if key), None),
+        bytes(fields.get("context", ABSENT)),
+        bytes(fields.get("integrations", ABSENT)),
+        loose_text(fields.get("sentAt")),
+        body=body,
+    )
+
+
+def as_object(body: bytes | Raw) -> dict[str, Raw]:
+    """The fields of a JSON object; none if it is JSON, but no object."""
+    try:
+        return object_decoder.decode(body)
+    except msgspec.ValidationError:
+        return {}
+
+
+def _key_of(item: Raw) -> str | None:
+    return loose_text(as_object(item).get("writeKey")) if b'"writeKey"' in bytes(item) else None
+
+
+def loose_text(raw: Raw | None) -> str | None:
+    """The text, if it is JSON text."""
+    try:
+        value = scalar_decoder.decode(raw) if raw is not None else None
+    except msgspec.MsgspecError:
+        return None
+    return value if isinstance(value, str) else None
+
+
+def brackets(text: bytes) -> int:
+    """How many arrays and objects JSON text opens, at most: a cheap bound on its depth."""
+    return text.count(b"[") + text.count(b"{")
+
+
+def levels(text: bytes) -> int:
+    """How deep JSON text nests, at most: an upper bound where brackets stand inside of strings."""
+    depth = deepest = 0
+    for character in text:
+        if character in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in b"]}":
+            depth -= 1
+    return deepest

@@ -1,0 +1,292 @@
+"""The items of a body, held against the rules: events, and rejected events with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from obverse.core import times
+from obverse.core.events import TYPES, Event, RejectedEvent, corrected
+from obverse.core.wire.body import (
+    ABSENT,
+    SAMPLE,
+    Flaw,
+    Item,
+    Limits,
+    Message,
+    Raw,
+    Unreadable,
+    as_object,
+    brackets,
+    item_decoder,
+    levels,
+    loose_text,
+    object_decoder,
+    scalar_decoder,
+)
+
+_encode = msgspec.json.encode
+_EXTRAS: Final = ("category", "channel", "version", "receivedAt", "_metadata")
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a body came to."""
+
+    events: list[Event] = field(default_factory=list)
+    rejected: list[RejectedEvent] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    """Index in the batch of each rejected event."""
+
+
+def read_events(
+    message: Message,
+    *,
+    call: str | None,
+    source: str,
+    received_at: int,
+    new_id: Callable[[], str],
+    limits: Limits,
+) -> Reading:
+    """
+    Hold each item of a body against the rules: an event, or a rejected event with the reason.
+
+    `call` is the type that the path named, None for a batch. `new_id` gives the message ids that senders left out.
+    """
+    reading = Reading()
+    sent_at = times.parse(message.sent_at) if message.sent_at else None
+    shared = _Shared(source, received_at, sent_at, message, new_id, call)
+    if message.flaw is not None:
+        reading.places.append(0)
+        reading.rejected.append(_refused(message.flaw, message.flaw.field, shared, message.body[:SAMPLE]))
+        return reading
+    for place, sent in enumerate(message.items):
+        try:
+            reading.events.append(_event(*_read_item(sent, place, limits), shared))
+        except Flaw as flaw:
+            where = ("$" if call else f"$.batch[{place}]") + flaw.field.removeprefix("$")
+            body = bytes(sent) if isinstance(sent, Raw) else _encode(sent)
+            kept = body if len(body) <= limits.event_bytes else body[:SAMPLE]
+            reading.rejected.append(_refused(flaw, where, shared, kept))
+            reading.places.append(place)
+    return reading
+
+
+def _refused(flaw: Flaw, where: str, shared: _Shared, body: bytes) -> RejectedEvent:
+    try:
+        fields = as_object(body)
+    except msgspec.DecodeError:
+        fields = {}  # only its beginning was kept
+    return RejectedEvent(
+        source=shared.source,
+        received_at=shared.received_at,
+        code=flaw.code,
+        reason=f"{where}: {flaw.reason}",
+        field=where,
+        message_id=loose_text(fields.get("messageId")),
+        type=loose_text(fields.get("type")),
+        body=body,
+    )
+
+
+def _read_item(sent: Item | Raw, place: int, limits: Limits) -> tuple[Item, dict[str, Raw]]:
+    if place >= limits.batch_items:
+        raise Flaw(
+            "too_many_items", "$", f"only the first {limits.batch_items} of a batch are accepted; send the rest apart"
+        )
+    if isinstance(sent, Item):
+        return sent, {}
+    body = bytes(sent)
+    if len(body) > limits.event_bytes:
+        raise Flaw("event_too_large", "$", f"{len(body)} bytes; an event may have {limits.event_bytes}")
+    if brackets(body) > limits.depth and levels(body) > limits.depth:
+        raise Flaw("too_deep", "$", f"nested deeper than {limits.depth} levels; send flatter objects")
+    try:
+        return item_decoder.decode(body), {}
+    except msgspec.ValidationError:
+        return _patiently(body)
+
+
+_IDS: Final = frozenset({"userId", "anonymousId", "groupId", "previousId", "messageId"})
+_WORDS: Final = frozenset({"type", "event"})
+_FREE: Final = frozenset({"name", "timestamp", "originalTimestamp", "sentAt", "writeKey"})
+
+
+def _patiently(body: bytes) -> tuple[Item, dict[str, Raw]]:
+    """Read an item that is not as the SDKs send it: odd ids become text, unknown fields are kept aside."""
+    try:
+        fields = object_decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise Flaw("not_an_object", "$", "expected an object, such as {type, userId, event, properties}") from error
+    known: dict[str, Any] = {}
+    extra: dict[str, Raw] = {}
+    for name, raw in fields.items():
+        if name in _IDS:
+            known[name] = _id(name, raw)
+        elif name in _WORDS:
+            known[name] = loose_text(raw)
+            if known[name] is None and bytes(raw) != b"null":
+                raise Flaw("invalid_type", f"$.{name}", f"expected text, not {_glimpse(raw)}")
+        elif name in _FREE:
+            known[name] = loose_text(raw)
+            if known[name] is None and bytes(raw) != b"null":
+                extra[name] = raw
+        elif name in _ITEM_FIELDS:
+            known[name] = raw
+        else:
+            extra[name] = raw
+    return Item(**known), extra
+
+
+_ITEM_FIELDS: Final = frozenset(Item.__struct_fields__)
+
+
+def _id(name: str, raw: Raw) -> str | None:
+    text = bytes(raw)
+    if text == b"null":
+        return None
+    if text[:1] == b'"':
+        return scalar_decoder.decode(raw)  # type: ignore[no-any-return]  # it begins as text, so it is text
+    if text[:1] in b"-0123456789":
+        return text.decode()
+    raise Flaw("invalid_type", f"$.{name}", f"an id is text or a number, not {_glimpse(raw)}")
+
+
+def _glimpse(raw: Raw) -> str:
+    return bytes(raw)[:40].decode(errors="replace")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What all items of one body have in common."""
+
+    source: str
+    received_at: int
+    sent_at: int | None
+    message: Message
+    new_id: Callable[[], str]
+    call: str | None
+
+
+def _event(item: Item, extra: dict[str, Raw], shared: _Shared) -> Event:
+    kind = shared.call or item.type
+    if kind not in TYPES:
+        shown = "missing" if kind is None else repr(kind[:40])
+        raise Flaw("unknown_type", "$.type", f"{shown}; use one of {', '.join(sorted(TYPES))}")
+    user, anonymous = _text(item.userId, "userId"), _text(item.anonymousId, "anonymousId")
+    group, previous = _text(item.groupId, "groupId"), _text(item.previousId, "previousId")
+    _need_ids(kind, user, anonymous, group, previous)
+    name = _text(item.event if kind == "track" else item.name, "event" if kind == "track" else "name")
+    if kind == "track" and not name:
+        raise Flaw("missing_event", "$.event", "a track needs the name of its event")
+    main, side = ("traits", "properties") if kind in {"identify", "group"} else ("properties", "traits")
+    kept = dict(extra)
+    _keep_aside(kept, item, kind, side)
+    original = _time(item.originalTimestamp or item.timestamp, kept, "timestamp")
+    sent_at = _time(item.sentAt, kept, "sentAt") if item.sentAt else shared.sent_at
+    message = shared.message
+    return Event(
+        type=kind,
+        message_id=_text(item.messageId, "messageId") or shared.new_id(),
+        source=shared.source,
+        received_at=shared.received_at,
+        timestamp=times.clamp(corrected(shared.received_at, original, sent_at)),
+        user_id=user,
+        anonymous_id=anonymous,
+        name=name,
+        properties=_object_text(getattr(item, main), main),
+        context=_joined(message.context, _object_text(item.context, "context")),
+        integrations=_joined(message.integrations, _object_text(item.integrations, "integrations")),
+        original_timestamp=original,
+        sent_at=sent_at,
+        group_id=group,
+        previous_id=previous,
+        extra=_encode(kept) if kept else b"{}",
+    )
+
+
+def _need_ids(kind: str, user: str | None, anonymous: str | None, group: str | None, previous: str | None) -> None:
+    if not user and not anonymous:
+        raise Flaw("missing_id", "$.userId", "every call needs a userId or an anonymousId")
+    if kind == "group" and not group:
+        raise Flaw("missing_id", "$.groupId", "a group call needs a groupId")
+    if kind == "alias" and not (user and previous):
+        missing = "previousId" if user else "userId"
+        raise Flaw("missing_id", f"$.{missing}", "an alias needs a userId and a previousId")
+
+
+def _text(value: str | int | None, name: str) -> str | None:
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else str(value)
+    if "\0" in text:
+        raise Flaw("invalid_id", f"$.{name}", "contains the character NUL, which no database keeps; remove it")
+    return text
+
+
+def _keep_aside(kept: dict[str, Raw], item: Item, kind: str, side: str) -> None:
+    """Note what the event has no field for."""
+    for name in (side, *_EXTRAS):
+        raw = getattr(item, name)
+        if raw is not ABSENT:
+            kept[name] = raw
+    if kind == "track" and item.name is not None:
+        kept["name"] = Raw(_encode(item.name))
+    if kind != "track" and item.event is not None:
+        kept["event"] = Raw(_encode(item.event))
+    if item.originalTimestamp is not None and item.timestamp is not None:
+        kept["timestamp"] = Raw(_encode(item.timestamp))
+
+
+def _time(text: str | None, kept: dict[str, Raw], name: str) -> int | None:
+    if text is None:
+        return None
+    instant = times.parse(text)
+    if instant is None:
+        kept[name] = Raw(_encode(text))  # it is no time, and says nothing: but it was sent
+    return instant
+
+
+def _object_text(raw: Raw, name: str) -> bytes:
+    text = bytes(raw)
+    if text[:1] == b"{":
+        return text
+    if text == b"null":
+        return b"{}"
+    raise Flaw("invalid_type", f"$.{name}", f"expected an object, not {_glimpse(raw)}")
+
+
+def _joined(shared: bytes, own: bytes) -> bytes:
+    """The envelope's object with the item's own fields on top."""
+    if shared in {b"null", b"{}"} or shared[:1] != b"{":
+        return own
+    if own == b"{}":
+        return shared
+    return _encode({**object_decoder.decode(shared), **object_decoder.decode(own)})
+
+
+def rejected_whole(body: bytes, unreadable: Unreadable, *, source: str, received_at: int) -> RejectedEvent:
+    """The rejected event of a body that was refused as a whole: its first kilobyte and the reason."""
+    return RejectedEvent(
+        source=source,
+        received_at=received_at,
+        code=unreadable.code,
+        reason=str(unreadable),
+        field="$",
+        body=body[:SAMPLE],
+    )
+
+
+def rejections(reading: Reading) -> Iterator[Mapping[str, Any]]:
+    """What a sender who asks is told of its rejected events."""
+    for place, refused in zip(reading.places, reading.rejected, strict=True):
+        yield {
+            "index": place,
+            "messageId": refused.message_id,
+            "code": refused.code,
+            "field": refused.field,
+            "reason": refused.reason,
+        }

@@ -1,0 +1,1 @@
+"""Flows: what the product does, as verbs."""

@@ -1,0 +1,1 @@
+"""Ports: what we ask of the outside, as protocols."""

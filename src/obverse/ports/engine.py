@@ -1,0 +1,79 @@
+"""Port: brings each profile its events and keeps its state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from obverse.core.definitions import Definitions
+from obverse.ports.event_log import EventLog
+from obverse.ports.profile_cache import ProfileCache
+from obverse.ports.profile_store import ProfileStore
+from obverse.ports.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineParts:
+    """What an engine works with."""
+
+    workspace: str
+    log: EventLog
+    store: ProfileStore
+    cache: ProfileCache
+    definitions: Callable[[], Definitions]
+    """The definitions as they are now; a new value is used from the next batch on."""
+    runtime: Runtime
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far an engine is; offsets are those that come next."""
+
+    folded: Mapping[int, int] = field(default_factory=dict)
+    """By partition of the stream of events: folded, visible in the cache."""
+    kept: Mapping[int, int] = field(default_factory=dict)
+    """The same, as of the last checkpoint: in the store."""
+    checkpointed_at: int = 0
+    """Time of the last checkpoint, in microseconds since 1970; 0 before the first."""
+    events: int = 0
+    """Folded since this engine started."""
+    repeated: int = 0
+    """Passed over since then, because their message id had been seen."""
+    decisions: int = 0
+    changes: int = 0
+    damaged: int = 0
+    """Records that could not be read, since then; they stay in the log."""
+
+
+class Engine(Protocol):
+    """
+    Folds a workspace's log into profiles with `core`, so that any engine gives the profiles that any other does.
+
+    Promises, proved for every adapter by `obverse.contracts.engine`:
+
+    * the same profiles as a plain `functools.reduce` over the log, however the log is split into batches;
+    * killed at any moment and started anew, the same profiles, and nothing in the store twice;
+    * a decision of identity is in the log before anything shows it; changes are in it at most 100 ms after the fold.
+    """
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is now."""
+        ...
+
+    async def run(self) -> None:
+        """
+        Fold what the log holds and what comes, until cancelled.
+
+        What was folded since the last checkpoint is folded again by the next run.
+
+        Raises:
+            Unreachable: a port failed; run again.
+            LogGap, UnknownMark: the log is not whole; a person must look.
+        """
+        ...
+
+    async def drain(self) -> None:
+        """Wait until everything that the log holds now is folded and in the store. `run` must be running."""
+        ...

@@ -1,0 +1,148 @@
+"""Port: the ordered, durable, partitioned record of all that came in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Stream(StrEnum):
+    """What is recorded, each apart from the others and with offsets of its own."""
+
+    EVENTS = "events"
+    REJECTED = "rejected"
+    DECISIONS = "decisions"
+    CHANGES = "changes"
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Records to append together: self-delimiting bytes one after another (`core.codec`)."""
+
+    count: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A run of records as the log holds it."""
+
+    partition: int
+    first: int
+    """Offset of the first record. Offsets of a partition are dense: 0, 1, 2 …"""
+    count: int
+    body: bytes
+    """The records, one after another; empty when the batch is damaged."""
+    appended_at: int
+    """Microseconds since 1970, never falling within a partition."""
+    damage: str = ""
+    """Why the stored bytes cannot be trusted; empty for a sound batch. A damaged batch is never folded."""
+
+    @property
+    def end(self) -> int:
+        """Offset of the record after the last one: the mark from which reading goes on."""
+        return self.first + self.count
+
+
+class UnknownMark(Exception):
+    """A reader asked to start where the log has nothing: it was trimmed, or never written."""
+
+
+class LogGap(Exception):
+    """Offsets that were once appended are missing; the message says where, and how to go on."""
+
+
+class Appender(Protocol):
+    """The one writer of some partitions of a stream, until it is closed or its process ends."""
+
+    async def append(self, partition: int, records: Records) -> int:
+        """
+        Write the records and return the offset of the first, once they are durable.
+
+        Calls may overlap; those that wait together share one commit. Records of one call stay
+        together and in order. A call whose records are already durable when it is cancelled
+        leaves them in the log.
+
+        Raises:
+            Unreachable: nothing is known of these records; appending them again may double them.
+            KeyError: the partition is not one of this appender's.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what waits, then let the next appender in."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads partitions of a stream from marks on, for ever. Never delays an appender."""
+
+    async def next(self) -> Sequence[Batch]:
+        """
+        Return the batches that follow, at least one, waiting for it if there is none yet.
+
+        Within a partition batches come in order, without gap or repetition. It is woken by an
+        append, not by polling. How much one call returns is bounded (about 4 MiB of stored bytes).
+        A cancelled call has not moved the reader.
+
+        Raises:
+            Unreachable: the log cannot be read now; calling again goes on where this call stood.
+            UnknownMark: the mark is before what is kept, or after the end.
+            LogGap: offsets are missing.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop reading; a waiting `next` is cancelled."""
+        ...
+
+
+class EventLog(Protocol):
+    """
+    One workspace's streams of records; nothing is true before it is in here.
+
+    Promises, proved for every adapter by `obverse.contracts.event_log`:
+
+    * an append that returned is there for every reader, after any crash;
+    * order within a partition; offsets dense from 0;
+    * one appender a partition at a time;
+    * a reader that starts at its mark misses nothing and repeats nothing; an unknown mark says so;
+    * a slow reader never blocks an appender.
+    """
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions the stream of events has. The other streams have one each."""
+        ...
+
+    async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
+        """
+        Become the appender of these partitions (all of them, if None), waiting for the former one to go.
+
+        Raises:
+            Unreachable: the log cannot be written now.
+        """
+        ...
+
+    async def open_reader(self, stream: Stream, marks: Mapping[int, int]) -> Reader:
+        """Read the partitions named in `marks`, each from the offset given."""
+        ...
+
+    async def bounds(self, stream: Stream) -> Mapping[int, tuple[int, int]]:
+        """
+        Return (first offset kept, offset after the last record) of each partition.
+
+        Raises:
+            Unreachable: the log cannot be read now.
+        """
+        ...
+
+    async def trim(self, before: int) -> None:
+        """Let go of what was appended before this time (microseconds since 1970); some may stay longer."""
+        ...
+
+    async def close(self) -> None:
+        """Close what this log opened."""
+        ...

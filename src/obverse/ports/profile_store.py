@@ -1,0 +1,162 @@
+"""Port: where profiles, their events and what was refused are kept for good."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from obverse.core.events import Event, RejectedEvent
+from obverse.ports.event_log import Stream
+
+Marks = Mapping[Stream, Mapping[int, int]]
+"""How far each partition of each stream was read: the offset that comes next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileRow:
+    """A profile as it is kept. The JSON is for people and SQL; the state is what an engine reads back."""
+
+    id: bytes
+    """16 bytes of a UUID."""
+    state: bytes
+    """`core.profiles.pack`."""
+    identifiers: Collection[str]
+    """`kind:value` each; each belongs to this profile from now on, whoever had it before."""
+    identity_graph: bytes
+    computed_traits: bytes
+    attributes: bytes
+    """The winning values, as one JSON object."""
+    audiences: Mapping[str, tuple[int, int]]
+    """Audiences it is in: {name: (number of this entry, since, in microseconds since 1970)}."""
+    changed_at: int
+    """Microseconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event with its place in the log and its profile."""
+
+    profile: bytes
+    partition: int
+    offset: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """What is written together, or not at all."""
+
+    marks: Marks
+    profiles: Sequence[ProfileRow] = ()
+    absorbed: Mapping[bytes, bytes] = field(default_factory=dict)
+    """Profiles that were merged away -> the profile that holds them now. They keep a row, without state."""
+    events: Sequence[StoredEvent] = ()
+    rejected: Sequence[RejectedEvent] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Figures of the workspace, as of the last checkpoint."""
+
+    profiles: int
+    """People: profiles that were not merged away."""
+    merges: int
+    """Profiles that were merged away."""
+    events: int
+    rejected: int
+    audiences: Mapping[str, int]
+    """Members by audience; an audience without members may be missing."""
+    marks: Mapping[str, Marks]
+    """By writer."""
+
+
+class Fenced(Exception):
+    """Another writer of the same name has taken over; nothing of this checkpoint was written."""
+
+
+class StoreWriter(Protocol):
+    """The one writer of a name, until it is closed or its process ends."""
+
+    @property
+    def marks(self) -> Marks:
+        """What the last checkpoint of this name said, empty before the first."""
+        ...
+
+    async def commit(self, checkpoint: Checkpoint) -> None:
+        """
+        Write all of it in one transaction. Lets other work go on meanwhile, in slices of a few milliseconds.
+
+        Marks that the checkpoint does not name stay as they were.
+
+        Raises:
+            Unreachable: nothing is known; open the writer again and ask its marks.
+            Fenced: another writer has taken over.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let the next writer in."""
+        ...
+
+
+class ProfileStore(Protocol):
+    """
+    One workspace's profiles, events and rejected events.
+
+    Promises, proved for every adapter by `obverse.contracts.profile_store`:
+
+    * what a commit wrote, every later read sees, all or none of it;
+    * one writer of a name at a time; two writers of different names do not disturb each other;
+    * an identifier has one profile: the one that claimed it last;
+    * what was merged away is found under its keeper;
+    * identifiers and values of any Unicode but NUL come back as they went in.
+    """
+
+    async def open_writer(self, name: str) -> StoreWriter:
+        """
+        Become the writer of this name, waiting for the former one to go.
+
+        Raises:
+            Unreachable: the store cannot be written now.
+        """
+        ...
+
+    async def load(self, identifiers: Collection[str], ids: Collection[bytes] = ()) -> Sequence[bytes]:
+        """
+        Return the state of every profile that owns one of the identifiers or has one of the ids, each once.
+
+        An id that was merged away gives its keeper. What is not known is left out.
+
+        Raises:
+            Unreachable: the store cannot be read now.
+        """
+        ...
+
+    async def events_of(self, profile: bytes, *, limit: int, before: int | None = None) -> Sequence[tuple[int, Event]]:
+        """
+        Return a profile's events with their event ids, the latest first, those of profiles merged into it included.
+
+        `before` is an event id: only earlier ones are returned.
+
+        Raises:
+            Unreachable: the store cannot be read now.
+        """
+        ...
+
+    async def rejected(self, *, limit: int) -> Sequence[RejectedEvent]:
+        """Return the latest rejected events, the latest first."""
+        ...
+
+    async def overview(self) -> Overview:
+        """
+        Return the workspace's figures.
+
+        Raises:
+            Unreachable: the store cannot be read now.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close what this store opened."""
+        ...
