@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from obverse.core import times
 from obverse.core.crdt.clock import Stamp
 
 TYPES: Final = frozenset({"track", "identify", "page", "screen", "group", "alias"})
@@ -69,6 +70,27 @@ class RejectedEvent(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_o
     type: str | None = None
     body: bytes = b""
     """What was sent: the event whole, or the first 1 KB of what could not be read."""
+
+
+def to_json(event: Event) -> bytes:
+    """The call as an SDK would send it, as JSON text."""
+    main = "traits" if event.type in {"identify", "group"} else "properties"
+    fields: dict[str, Any] = {
+        "type": event.type,
+        "messageId": event.message_id,
+        "userId": event.user_id,
+        "anonymousId": event.anonymous_id,
+        "groupId": event.group_id,
+        "previousId": event.previous_id,
+        "event" if event.type == "track" else "name": event.name,
+        "timestamp": times.to_text(event.timestamp),
+        "receivedAt": times.to_text(event.received_at),
+        main: msgspec.Raw(event.properties),
+        "context": msgspec.Raw(event.context),
+        "integrations": msgspec.Raw(event.integrations),
+    }
+    sent = {name: value for name, value in fields.items() if value is not None}
+    return msgspec.json.encode({**msgspec.json.decode(event.extra, type=dict[str, msgspec.Raw]), **sent})
 
 
 def corrected(received_at: int, original: int | None, sent_at: int | None) -> int:

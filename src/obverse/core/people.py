@@ -10,7 +10,7 @@ from obverse.core import changes, profiles
 from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions
-from obverse.core.events import Event
+from obverse.core.events import Event, RejectedEvent, to_json
 from obverse.core.identity import Decision, Edge, edge_key, identifiers, profile_id
 from obverse.core.profiles import Profile, Sighting
 
@@ -108,6 +108,23 @@ class People:
             event=event.message_id,
             stamp=stamp,
             received_at=event.received_at,
+        )
+
+    @staticmethod
+    def unidentified(event: Event, partition: int, offset: int) -> RejectedEvent:
+        """The rejected event of one that shows no identifier which identifies anybody."""
+        return RejectedEvent(
+            source=event.source,
+            received_at=event.received_at,
+            code="no_usable_identifier",
+            reason=(
+                "every identifier of this event is a value that many share, such as null or anonymous; send the "
+                f"person's own id (log partition {partition}, offset {offset})"
+            ),
+            field="$.userId",
+            message_id=event.message_id,
+            type=event.type,
+            body=to_json(event),
         )
 
     def carry_out(self, decision: Decision) -> list[Change]:

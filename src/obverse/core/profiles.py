@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
@@ -381,6 +381,6 @@ def state_of(profile: Profile, definitions: Definitions) -> dict[str, Any]:
     }
 
 
-def attribute_values(profile: Profile) -> Mapping[str, Any]:
-    """Each attribute's winning value, decoded."""
-    return {name: _value(written[0].value) for name, written in profile.attributes.items()}
+def attributes_text(profile: Profile) -> bytes:
+    """The winning value of each attribute, as sent, in one JSON object."""
+    return json_values.encode({name: msgspec.Raw(written[0].value) for name, written in profile.attributes.items()})

@@ -68,11 +68,12 @@ class Appender(Protocol):
         Raises:
             Unreachable: nothing is known of these records; appending them again may double them.
             KeyError: the partition is not one of this appender's.
+            ValueError: there is no record, or more bytes than the log takes at once (16 MiB are taken by any).
         """
         ...
 
     async def close(self) -> None:
-        """Finish what waits, then let the next appender in."""
+        """Finish what waits, then let the next appender in. Appending afterwards raises Unreachable."""
         ...
 
 
@@ -123,11 +124,20 @@ class EventLog(Protocol):
 
         Raises:
             Unreachable: the log cannot be written now.
+            KeyError: the stream has no such partition.
         """
         ...
 
     async def open_reader(self, stream: Stream, marks: Mapping[int, int]) -> Reader:
-        """Read the partitions named in `marks`, each from the offset given."""
+        """
+        Read the partitions named in `marks`, each from the offset given.
+
+        A mark inside a batch brings that whole batch first, for the log cannot tell records apart: pass
+        over those before the mark.
+
+        Raises:
+            KeyError: the stream has no such partition.
+        """
         ...
 
     async def bounds(self, stream: Stream) -> Mapping[int, tuple[int, int]]:

@@ -6,7 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from obverse.core import json_values, profiles
+from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
+from obverse.core.profiles import Profile
 from obverse.ports.event_log import Stream
 
 Marks = Mapping[Stream, Mapping[int, int]]
@@ -31,6 +34,24 @@ class ProfileRow:
     """Audiences it is in: {name: (number of this entry, since, in microseconds since 1970)}."""
     changed_at: int
     """Microseconds since 1970."""
+
+    @staticmethod
+    def of(profile: Profile, definitions: Definitions) -> ProfileRow:
+        """The row of a profile as it is now."""
+        return ProfileRow(
+            id=profile.id,
+            state=profiles.pack(profile, definitions),
+            identifiers=tuple(profile.identifiers),
+            identity_graph=json_values.encode(profiles.identity_graph(profile)),
+            computed_traits=json_values.encode(profiles.computed_traits(profile, definitions)),
+            attributes=profiles.attributes_text(profile),
+            audiences={
+                name: (standing.number, standing.since)
+                for name, standing in profile.audiences.items()
+                if standing.member
+            },
+            changed_at=profile.changed_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)

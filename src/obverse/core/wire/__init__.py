@@ -1,9 +1,10 @@
 """Segment's wire format: the body of a call, read into events and refusals."""
 
-from obverse.core.wire.body import Limits, Message, Unreadable, open_body
+from obverse.core.wire.body import SAMPLE, Limits, Message, Unreadable, open_body
 from obverse.core.wire.items import Reading, read_events, rejected_whole, rejections
 
 __all__ = [
+    "SAMPLE",
     "Limits",
     "Message",
     "Reading",

@@ -1,0 +1,96 @@
+"""Definitions from a folder of YAML files, read again when a file changes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import yaml
+
+from obverse.core import definitions
+from obverse.core.definitions import BadDefinition, Definitions
+from obverse.core.traits.kind import TraitKind
+from obverse.ports.runtime import Runtime
+
+LOOK: Final = 1.0
+"""Seconds between two looks at the folder's times of change."""
+
+_log = structlog.get_logger(__name__)
+_Loader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class DefinitionFiles:
+    """The definitions of one folder; `current` is in memory and never waits."""
+
+    def __init__(self, folder: Path, kinds: Mapping[str, TraitKind], runtime: Runtime) -> None:
+        """
+        Read the folder; one that does not exist defines nothing.
+
+        Raises:
+            BadDefinition: a file cannot be used; the message names it, the place and what to write.
+        """
+        self._folder = folder
+        self._kinds = kinds
+        self._runtime = runtime
+        self._seen = self._times()
+        self._current = read_folder(folder, kinds)
+
+    def current(self) -> Definitions:
+        """The definitions as the files said last; a file that cannot be used changes nothing."""
+        return self._current
+
+    async def watch(self) -> None:
+        """Follow changes, until cancelled."""
+        while True:
+            await self._runtime.sleep(LOOK)
+            times = self._times()
+            if times == self._seen:
+                continue
+            self._seen = times
+            try:
+                self._current = read_folder(self._folder, self._kinds)
+            except BadDefinition as error:
+                _log.error("definitions not changed: a file cannot be used", reason=str(error))
+            else:
+                _log.info("definitions changed", folder=str(self._folder))
+
+    def _times(self) -> dict[str, tuple[int, int]]:
+        times = {}
+        for path in _files(self._folder):
+            try:
+                status = os.stat(path)  # noqa: PTH116 - the cheap one, once a second
+            except FileNotFoundError:
+                continue  # removed while we looked
+            times[str(path)] = (status.st_mtime_ns, status.st_size)
+        return times
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    yield from sorted(path for path in folder.rglob("*") if path.suffix in {".yml", ".yaml"})
+
+
+def read_folder(folder: Path, kinds: Mapping[str, TraitKind]) -> Definitions:
+    """
+    Read every YAML file beneath a folder; a file may hold several documents.
+
+    Raises:
+        BadDefinition: names the file, the line or field, and what to write.
+    """
+    return definitions.read(_documents(folder), kinds)
+
+
+def _documents(folder: Path) -> Iterator[tuple[str, Any]]:
+    for path in _files(folder):
+        try:
+            text = path.read_text(encoding="utf-8")
+            trees = list(yaml.load_all(text, Loader=_Loader))
+        except FileNotFoundError:
+            continue  # removed while we looked
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise BadDefinition(f"{path}: cannot be read as YAML: {error}") from error
+        for place, tree in enumerate(trees):
+            if tree is not None:
+                yield (f"{path}" if len(trees) == 1 else f"{path} (document {place + 1})"), tree

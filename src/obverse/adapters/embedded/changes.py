@@ -1,0 +1,60 @@
+"""Changes on their way out: coalesced for a moment, then appended to their stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from obverse.core import codec
+from obverse.core.changes import Change
+from obverse.ports.engine import Progress
+from obverse.ports.event_log import Appender, Records
+from obverse.ports.runtime import Runtime
+
+PATIENCE: Final = 0.05
+"""Seconds that changes wait for others of their profile: half of what is promised."""
+MOST: Final = 50_000
+"""Changes that may wait; beyond, the fold waits for them."""
+
+
+class ChangesOut:
+    """The changes of one engine. Of several of one attribute or trait that wait together, the last one is enough."""
+
+    def __init__(self, runtime: Runtime, appender: Appender, progress: Progress) -> None:
+        self._runtime = runtime
+        self._appender = appender
+        self._progress = progress
+        self._waiting: dict[tuple[bytes, str, str, int], Change] = {}
+        self._some = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    def add(self, changes: Sequence[Change]) -> None:
+        """Have these appended within `PATIENCE`."""
+        for change in changes:
+            self._waiting[change.profile, change.kind, change.name, change.number] = change
+        if self._waiting:
+            self._some.set()
+
+    async def make_room(self) -> None:
+        """Wait while too many wait."""
+        if len(self._waiting) > MOST:
+            self._room.clear()
+            await self._room.wait()
+
+    async def run(self) -> None:
+        """
+        Append what waits, for ever.
+
+        Raises:
+            Unreachable: the log cannot be written.
+        """
+        while True:
+            await self._some.wait()
+            await self._runtime.sleep(PATIENCE)
+            self._some.clear()
+            waiting, self._waiting = list(self._waiting.values()), {}
+            await self._appender.append(0, Records(len(waiting), codec.encode(waiting)))
+            self._progress.changes += len(waiting)
+            self._room.set()

@@ -1,0 +1,167 @@
+"""Checkpoints: what was folded goes to the store with the mark it was folded up to, all in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Final, Protocol
+
+from obverse.core.events import RejectedEvent
+from obverse.core.people import People
+from obverse.core.profiles import Profile
+from obverse.ports.event_log import Stream
+from obverse.ports.profile_cache import CacheWriter
+from obverse.ports.profile_store import Checkpoint, ProfileRow, StoredEvent, StoreWriter
+from obverse.ports.runtime import Runtime
+
+_SLICE: Final = 100
+"""Profiles packed before others get their turn: a few milliseconds."""
+_LOOK: Final = 0.05
+"""Seconds between two looks at whether a checkpoint is due, while one is owed."""
+
+
+class CheckpointSettings(Protocol):
+    """What the engine's settings say of checkpoints."""
+
+    @property
+    def checkpoint_seconds(self) -> float: ...  # noqa: D102 - see `EmbeddedSettings`
+    @property
+    def checkpoint_events(self) -> int: ...  # noqa: D102 - as above
+    @property
+    def idle_seconds(self) -> float: ...  # noqa: D102 - as above
+    @property
+    def profiles_in_memory(self) -> int: ...  # noqa: D102 - as above
+
+
+class Checkpoints:
+    """
+    What one run of the engine owes to the store.
+
+    A checkpoint is the state at one instant, yet folding goes on while it is written: a profile of the
+    checkpoint that an event is about to change is packed before (`before`).
+    """
+
+    def __init__(
+        self, settings: CheckpointSettings, runtime: Runtime, people: People, writer: StoreWriter, cache: CacheWriter
+    ) -> None:
+        self.turn = asyncio.Lock()
+        """Held while events are folded and their decisions appended, and while a checkpoint is begun."""
+        self.events: list[StoredEvent] = []
+        self.rejected: list[RejectedEvent] = []
+        self.marks = dict(writer.marks.get(Stream.EVENTS, {}))
+        self.kept = dict(self.marks)
+        self.decisions = 0
+        self._settings = settings
+        self._runtime = runtime
+        self._people = people
+        self._writer = writer
+        self._cache = cache
+        self._dirty: dict[bytes, None] = {}
+        self._to_pack: dict[bytes, Profile] = {}
+        self._packed: list[ProfileRow] = []
+        self._owed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._owed_since = 0.0
+        self._last_fold = 0.0
+
+    def touch(self, profile: bytes) -> None:
+        """Note that a profile is not as the store knows it."""
+        if profile in self._people.profiles:
+            self._dirty[profile] = None
+            self._owe()
+
+    def fold_reached(self, partition: int, offset: int, touched: Collection[bytes]) -> None:
+        """Note how far folding came and whom it touched. Called with the turn held."""
+        self.marks[partition] = offset
+        self._dirty.update(dict.fromkeys(touched))
+        self._owe()
+
+    def _owe(self) -> None:
+        self._last_fold = self._runtime.elapsed()
+        if not self._owed.is_set():
+            self._owed_since = self._last_fold
+            self._owed.set()
+
+    def before(self, identifiers: Iterable[str]) -> None:
+        """Pack what belongs to a checkpoint on its way before an event that shows these changes it."""
+        if not self._to_pack:
+            return
+        for identifier in identifiers:
+            profile = self._to_pack.pop(self._people.owners.get(identifier, b""), None)
+            if profile is not None:
+                self._packed.append(ProfileRow.of(profile, self._people.definitions))
+
+    async def make_room(self) -> None:
+        """Let others go on; wait if far more is owed to the store than one checkpoint should hold."""
+        if len(self.events) > 4 * self._settings.checkpoint_events:
+            self._room.clear()
+            await self._room.wait()
+        await self._runtime.sleep(0)
+
+    async def run(self, hurried: Callable[[], bool], kept: Callable[[Checkpoints], Awaitable[None]]) -> None:
+        """
+        Write checkpoints when they are due, for ever; tell `kept` of each.
+
+        Raises:
+            Unreachable, Fenced: the store cannot be written, or not by us.
+        """
+        while True:
+            await self._owed.wait()
+            while not (hurried() or self._due()):
+                await self._runtime.sleep(_LOOK)
+            await self._write()
+            await kept(self)
+
+    def _due(self) -> bool:
+        now = self._runtime.elapsed()
+        return (
+            now - self._owed_since >= self._settings.checkpoint_seconds
+            or now - self._last_fold >= self._settings.idle_seconds
+            or len(self.events) >= self._settings.checkpoint_events
+        )
+
+    async def _write(self) -> None:
+        people = self._people
+        async with self.turn:
+            self._owed.clear()
+            events, self.events = self.events, []
+            rejected, self.rejected = self.rejected, []
+            marks, decisions = dict(self.marks), self.decisions
+            absorbed, people.absorbed = people.absorbed, {}
+            dirty, self._dirty = self._dirty, {}
+            members = [people.profiles[one] for one in dirty if one in people.profiles]
+            self._to_pack = {profile.id: profile for profile in members}
+            self._packed = []
+        await self._pack()
+        await self._writer.commit(
+            Checkpoint(
+                marks={Stream.EVENTS: marks, Stream.DECISIONS: {0: decisions}},
+                profiles=self._packed,
+                absorbed=absorbed,
+                events=events,
+                rejected=rejected,
+            )
+        )
+        self.kept = marks
+        self._room.set()
+        async with self.turn:
+            clean = [profile for profile in members if profile.id not in self._dirty]
+            await self._cache.settle(clean)
+            self._let_go()
+
+    async def _pack(self) -> None:
+        while self._to_pack:
+            for _ in range(min(_SLICE, len(self._to_pack))):
+                profile = self._to_pack.pop(next(iter(self._to_pack)))
+                self._packed.append(ProfileRow.of(profile, self._people.definitions))
+            await self._runtime.sleep(0)
+
+    def _let_go(self) -> None:
+        """Keep no more profiles in memory than we may; those that the store does not hold as they are stay."""
+        people = self._people
+        surplus = len(people.profiles) - self._settings.profiles_in_memory
+        if surplus <= 0:
+            return
+        for profile in [one for one in people.profiles.values() if one.id not in self._dirty][:surplus]:
+            people.release(profile)

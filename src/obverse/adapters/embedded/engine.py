@@ -1,0 +1,123 @@
+"""Brings each profile its events, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from obverse.adapters.embedded.changes import ChangesOut
+from obverse.adapters.embedded.checkpoints import Checkpoints
+from obverse.adapters.embedded.folding import Folding
+from obverse.core import profiles
+from obverse.core.people import People
+from obverse.ports.engine import Engine, EngineParts, Progress
+from obverse.ports.event_log import Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddedSettings:
+    """The `[engine.embedded]` table of the settings file."""
+
+    checkpoint_seconds: float = 5.0
+    """Longest time between two checkpoints while events come."""
+    checkpoint_events: int = 40_000
+    """Events after which a checkpoint is due in any case."""
+    idle_seconds: float = 0.25
+    """When nothing came for so long, a checkpoint is due at once."""
+    profiles_in_memory: int = 200_000
+    """Beyond, profiles that are safe in the store are let go."""
+    slice_events: int = 200
+    """Events folded before others get their turn."""
+
+
+async def open_engine(settings: EmbeddedSettings, parts: EngineParts) -> Engine:
+    """Entry point `obverse.engine:embedded`."""
+    return EmbeddedEngine(settings, parts)
+
+
+class EmbeddedEngine:
+    """
+    See `Engine`.
+
+    Profiles that an event needs are brought from the store; they are written back once per checkpoint. What was
+    folded is visible through the cache at once.
+    """
+
+    def __init__(self, settings: EmbeddedSettings, parts: EngineParts) -> None:
+        self.progress = Progress()
+        self._settings = settings
+        self._parts = parts
+        self._kept = asyncio.Condition()
+        self._hurry = 0
+
+    async def run(self) -> None:
+        """See `Engine.run`."""
+        runtime = self._parts.runtime
+        failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        async with AsyncExitStack() as stack:
+            folding = await self._open(stack)
+            checkpoints = folding.checkpoints
+            for name, loop in (
+                ("fold", folding.run()),
+                ("changes", folding.changes.run()),
+                ("checkpoints", checkpoints.run(lambda: self._hurry > 0, self._note_kept)),
+            ):
+                work = runtime.spawn(f"unify {name}", _until_failure(loop, failed))
+                stack.push_async_callback(work.stop)
+            await failed
+
+    async def _open(self, stack: AsyncExitStack) -> Folding:
+        """Take the places of writer and appender, and remember where the last run stood."""
+        parts, log = self._parts, self._parts.log
+        people = People(parts.workspace, parts.definitions())
+        writer = await parts.store.open_writer("unify")
+        stack.push_async_callback(writer.close)
+        decisions = await log.open_appender(Stream.DECISIONS)
+        stack.push_async_callback(decisions.close)
+        changes = await log.open_appender(Stream.CHANGES)
+        stack.push_async_callback(changes.close)
+        cache = await parts.cache.open_writer(lambda profile: profiles.pack(profile, people.definitions))
+        stack.push_async_callback(cache.close)
+        folding = Folding(
+            parts=parts,
+            people=people,
+            progress=self.progress,
+            decisions=decisions,
+            cache=cache,
+            checkpoints=Checkpoints(self._settings, parts.runtime, people, writer, cache),
+            changes=ChangesOut(parts.runtime, changes, self.progress),
+            slice_events=self._settings.slice_events,
+        )
+        await folding.recall(writer.marks.get(Stream.DECISIONS, {}).get(0, 0))
+        self.progress.folded = dict(folding.checkpoints.marks)
+        await self._note_kept(folding.checkpoints)
+        return folding
+
+    async def _note_kept(self, checkpoints: Checkpoints) -> None:
+        async with self._kept:
+            self.progress.kept = dict(checkpoints.kept)
+            self.progress.checkpointed_at = self._parts.runtime.now()
+            self._kept.notify_all()
+
+    async def drain(self) -> None:
+        """See `Engine.drain`."""
+        bounds = await self._parts.log.bounds(Stream.EVENTS)
+        self._hurry += 1
+        try:
+            async with self._kept:
+                await self._kept.wait_for(
+                    lambda: all(self.progress.kept.get(one, 0) >= end for one, (_, end) in bounds.items())
+                )
+        finally:
+            self._hurry -= 1
+
+
+async def _until_failure(loop: Coroutine[Any, Any, None], failed: asyncio.Future[None]) -> None:
+    try:
+        await loop
+    except Exception as error:  # noqa: BLE001 - handed on, whatever it is
+        if not failed.done():
+            failed.set_exception(error)

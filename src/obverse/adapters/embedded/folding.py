@@ -1,0 +1,171 @@
+"""The fold of a running engine: reads the log, brings the profiles, decides, folds and tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from obverse.adapters.embedded.changes import ChangesOut
+from obverse.adapters.embedded.checkpoints import Checkpoints
+from obverse.core import codec, profiles
+from obverse.core.events import Event, RejectedEvent, to_json
+from obverse.core.identity import Decision
+from obverse.core.people import People
+from obverse.core.profiles import Profile
+from obverse.ports.engine import EngineParts, Progress
+from obverse.ports.event_log import Appender, Batch, Records, Stream
+from obverse.ports.profile_cache import CacheWriter
+from obverse.ports.profile_store import StoredEvent
+
+_events = codec.Decoder(Event)
+_decisions = codec.Decoder(Decision)
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Folding:
+    """One run's fold, and what it writes to."""
+
+    parts: EngineParts
+    people: People
+    progress: Progress
+    decisions: Appender
+    cache: CacheWriter
+    checkpoints: Checkpoints
+    changes: ChangesOut
+    slice_events: int
+
+    async def recall(self, at: int) -> None:
+        """Carry out what was decided after the last checkpoint, from this mark on: no decision is taken anew."""
+        end = (await self.parts.log.bounds(Stream.DECISIONS))[0][1]
+        if at < end:
+            reader = await self.parts.log.open_reader(Stream.DECISIONS, {0: at})
+            while at < end:
+                for batch in await reader.next():
+                    for decision in _decisions.decode(batch.count, batch.body):
+                        await self._bring(decision.identifiers, (decision.profile, *decision.absorbed))
+                        self.changes.add(self.people.carry_out(decision))
+                        self.checkpoints.touch(decision.profile)
+                    at = batch.end
+            await reader.close()
+        self.checkpoints.decisions = at
+
+    async def run(self) -> None:
+        """
+        Fold what the log holds and what comes, for ever.
+
+        Raises:
+            Unreachable, LogGap, UnknownMark: see `Engine.run`.
+        """
+        log = self.parts.log
+        marks = {partition: self.checkpoints.marks.get(partition, 0) for partition in range(log.partitions)}
+        reader = await log.open_reader(Stream.EVENTS, marks)
+        try:
+            while True:
+                for batch in await reader.next():
+                    for first, events in self._slices(batch):
+                        await self._fold(_Slice(batch.partition, first, events))
+                        await self.checkpoints.make_room()
+        finally:
+            await reader.close()
+
+    def _slices(self, batch: Batch) -> Iterable[tuple[int, Sequence[Event]]]:
+        try:
+            events = [] if batch.damage else _events.decode(batch.count, batch.body)
+        except codec.UnreadableRecord as error:
+            events, batch = [], replace(batch, damage=str(error))
+        if batch.damage:
+            self.progress.damaged += batch.count
+            _log.error(
+                "damaged batch set aside",
+                partition=batch.partition,
+                first_offset=batch.first,
+                records=batch.count,
+                damage=batch.damage,
+                what_to_do="it stays in the log; restore it from a backup, then replay it",
+            )
+            yield batch.end, ()
+        for at in range(0, len(events), self.slice_events):
+            yield batch.first + at, events[at : at + self.slice_events]
+
+    async def _fold(self, work: _Slice) -> None:
+        """Fold some events; decisions are in the log before anything shows them."""
+        people = self.people
+        people.definitions = self.parts.definitions()
+        shown = [people.shown(event) for event in work.events]
+        await self._bring(identifier for one in shown for identifier in one)
+        async with self.checkpoints.turn:
+            for offset, (event, identifiers) in enumerate(zip(work.events, shown, strict=True), work.first):
+                self.checkpoints.before(identifiers)
+                try:
+                    self._fold_one(work, offset, event, identifiers)
+                except Exception as error:  # noqa: BLE001 - one event that cannot be folded must not stop all others
+                    _log.error("event set aside", partition=work.partition, offset=offset, error=repr(error))
+                    self.checkpoints.rejected.append(_unfoldable(event, error))
+            present = [profile for one, profile in work.touched.items() if one in people.profiles]
+            self.checkpoints.fold_reached(work.partition, work.end, [profile.id for profile in present])
+            if work.decisions:
+                records = Records(len(work.decisions), codec.encode(work.decisions))
+                self.checkpoints.decisions = await self.decisions.append(0, records) + records.count
+        await self.cache.publish(present)
+        self.progress.folded = {**self.progress.folded, work.partition: work.end}
+        self.progress.events += len(work.events)
+        self.progress.decisions += len(work.decisions)
+        await self.changes.make_room()
+
+    def _fold_one(self, work: _Slice, offset: int, event: Event, identifiers: tuple[str, ...]) -> None:
+        folded = self.people.fold(event, (work.partition, offset), identifiers)
+        if folded.profile is None:
+            self.checkpoints.rejected.append(People.unidentified(event, work.partition, offset))
+            return
+        work.touched[folded.profile.id] = folded.profile
+        if folded.decision is not None:
+            work.decisions.append(folded.decision)
+        if folded.repeated:
+            self.progress.repeated += 1
+        else:
+            self.checkpoints.events.append(StoredEvent(folded.profile.id, work.partition, offset, event))
+        if folded.changes:
+            self.changes.add(folded.changes)
+
+    async def _bring(self, identifiers: Iterable[str], ids: Iterable[bytes] = ()) -> None:
+        """Have the profiles that own these identifiers, or have these ids, in memory."""
+        people = self.people
+        unknown = {identifier for identifier in identifiers if identifier not in people.owners}
+        missing = {one for one in ids if one not in people.profiles and one not in people.absorbed}
+        if not unknown and not missing:
+            return
+        for packed in await self.parts.store.load(unknown, missing):
+            profile = profiles.unpack(packed, people.definitions)
+            # What is in memory is newer than what is in the store.
+            if profile.id not in people.profiles and profile.id not in people.absorbed:
+                people.adopt(profile)
+
+
+@dataclass(slots=True)
+class _Slice:
+    """Some events that follow each other in one partition, and what their fold brings about."""
+
+    partition: int
+    first: int
+    events: Sequence[Event]
+    touched: dict[bytes, Profile] = field(default_factory=dict)
+    decisions: list[Decision] = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        return self.first + len(self.events)
+
+
+def _unfoldable(event: Event, error: Exception) -> RejectedEvent:
+    return RejectedEvent(
+        source=event.source,
+        received_at=event.received_at,
+        code="unfoldable",
+        reason=f"the fold failed on this event ({type(error).__name__}: {error}); please report it",
+        message_id=event.message_id,
+        type=event.type,
+        body=to_json(event),
+    )

@@ -1,0 +1,153 @@
+"""Settings: one `obverse.toml`, environment variables above it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+PREFIX: Final = "OBVERSE_"
+FILE: Final = "obverse.toml"
+_DEEPER: Final = "__"
+_ROLE_VARIABLES: Final = frozenset({"OBVERSE_LISTEN_FD", "OBVERSE_LIFELINE_FD", "OBVERSE_RUNTIME_DIR"})
+"""What a supervisor tells its roles; not settings."""
+
+
+class BadSettings(ValueError):
+    """Settings that cannot be used; the message says which, and what to write."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Collector(_Table):
+    """The `[collector]` table: where SDKs send to."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8030, ge=0, le=65535)
+    queue_bytes: int = Field(default=64 << 20, ge=1 << 20)
+    """Requests on their way into the log; beyond, senders are asked to wait (429)."""
+    event_bytes: int = Field(default=32 * 1024, ge=1024)
+    batch_bytes: int = Field(default=500 * 1024, ge=1024)
+    """After unpacking."""
+    batch_items: int = Field(default=2500, ge=1)
+
+
+class Api(_Table):
+    """The `[api]` table: where profiles are read."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8040, ge=0, le=65535)
+    key: SecretStr | None = None
+    """Bearer token that every read needs. Must be set if the host is not this machine alone."""
+
+
+class Worker(_Table):
+    """The `[worker]` table: its health and metrics; it serves nothing else."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8050, ge=0, le=65535)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. `[event_log]` and its like name an adapter, and hold a table for each."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter=_DEEPER, toml_file=FILE, extra="forbid", frozen=True
+    )
+
+    data: Path = Path("obverse-data")
+    """Folder of the embedded PostgreSQL, secrets and definitions."""
+    definitions: Path | None = None
+    """Folder of definitions; `definitions` in the data folder, if not set."""
+    workspace: str = Field(default="main", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
+    """Another PostgreSQL (15 or later) instead of the embedded one."""
+    partitions: int = Field(default=1, ge=1, le=1024)
+    """Of the stream of events. Fixed when the first event is written."""
+    log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")
+    collector: Collector = Collector()
+    api: Api = Api()
+    worker: Worker = Worker()
+    event_log: dict[str, Any] = {"adapter": "postgres"}
+    profile_store: dict[str, Any] = {"adapter": "postgres"}
+    profile_cache: dict[str, Any] = {"adapter": "local"}
+    engine: dict[str, Any] = {"adapter": "embedded"}
+
+    @classmethod
+    def settings_customise_sources(  # noqa: D102 - pydantic-settings' own hook
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @model_validator(mode="after")
+    def _reads_are_guarded(self) -> Self:
+        if self.api.key is None and not _is_this_machine(self.api.host):
+            raise ValueError(
+                f"api.host is {self.api.host!r}, which others can reach: set api.key (OBVERSE_API__KEY), "
+                "or keep the host 127.0.0.1"
+            )
+        return self
+
+    @property
+    def definitions_folder(self) -> Path:
+        """Where definitions are."""
+        return self.definitions or self.data / "definitions"
+
+    def port_options(self, port: str) -> tuple[str, dict[str, Any]]:
+        """The adapter that a port's table names, and that adapter's own table."""
+        table: dict[str, Any] = getattr(self, port)
+        adapter = str(table.get("adapter", type(self).model_fields[port].default["adapter"]))
+        return adapter, dict(table.get(adapter, {}))
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """
+    Read `obverse.toml` in the working folder and the environment (which wins).
+
+    Raises:
+        BadSettings: names each setting that cannot be used, where it was set, and what to write.
+    """
+    seen = os.environ if environment is None else environment
+    _check_names(seen)
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = []
+        for flaw in error.errors():
+            name = ".".join(str(part) for part in flaw["loc"])
+            lines.append(f"{name}: {flaw['msg'].removeprefix('Value error, ')}" if name else flaw["msg"])
+        raise BadSettings("; ".join(lines) + f" (set in the environment or in {FILE})") from error
+    except ValueError as error:
+        raise BadSettings(f"{FILE} cannot be read: {error}") from error
+
+
+def _check_names(environment: Mapping[str, str]) -> None:
+    known = {(PREFIX + name).upper() for name in Settings.model_fields} | _ROLE_VARIABLES
+    for name in environment:
+        if not name.upper().startswith(PREFIX):
+            continue
+        first = name.upper().removeprefix(PREFIX).split(_DEEPER)[0]
+        if PREFIX + first not in known:
+            close = difflib.get_close_matches(PREFIX + first, known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise BadSettings(f"the environment variable {name} is no setting{hint}")
