@@ -69,21 +69,24 @@ class Wiring:
 
     async def event_log(self) -> EventLog:
         """The log."""
-        return await self._open("event_log", self.runtime)
+        log: EventLog = await self._open("event_log", self.runtime)
+        return log
 
     async def profile_store(self) -> ProfileStore:
         """The profile store."""
-        return await self._open("profile_store", self.runtime)
+        store: ProfileStore = await self._open("profile_store", self.runtime)
+        return store
 
     async def profile_cache(self) -> ProfileCache:
         """The profile cache."""
-        return await self._open("profile_cache", self.runtime)
+        cache: ProfileCache = await self._open("profile_cache", self.runtime)
+        return cache
 
     async def engine(
         self, log: EventLog, store: ProfileStore, cache: ProfileCache, definitions: DefinitionFiles
     ) -> Engine:
         """The engine."""
-        return await self._open(
+        engine: Engine = await self._open(
             "engine",
             EngineParts(
                 workspace=self.settings.workspace,
@@ -94,6 +97,7 @@ class Wiring:
                 runtime=self.runtime,
             ),
         )
+        return engine
 
     def definitions(self) -> DefinitionFiles:
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
@@ -59,6 +59,11 @@ class Audience:
 
     name: str
     where: Condition
+    holds: Callable[[Lookup], bool] = field(init=False, compare=False, repr=False)
+    """Whether a profile belongs in it, by what is looked up."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "holds", compiled(self.where))
 
 
 _ORDERED: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
@@ -136,41 +141,44 @@ def subjects(condition: Condition) -> Iterator[tuple[str, str]]:
             yield subject, name
 
 
-def holds(condition: Condition, lookup: Lookup) -> bool:
+def compiled(condition: Condition) -> Callable[[Lookup], bool]:
     """
-    Whether a condition holds for one profile.
+    The condition as a function that says whether it holds for one profile.
 
     A missing value makes every test false but `ne`; so does a number compared with a text.
     """
     match condition:
         case Every(parts):
-            return all(holds(part, lookup) for part in parts)
+            checks = [compiled(part) for part in parts]
+            return lambda lookup: all(check(lookup) for check in checks)
         case Some(parts):
-            return any(holds(part, lookup) for part in parts)
+            checks = [compiled(part) for part in parts]
+            return lambda lookup: any(check(lookup) for check in checks)
         case Not(part):
-            return not holds(part, lookup)
+            check = compiled(part)
+            return lambda lookup: not check(lookup)
         case Test(op, subject, name, expected):
-            return _passes(op, _comparable(lookup(subject, name)), expected)
+            passes = _passes(op, expected)
+            return lambda lookup: passes(_comparable(lookup(subject, name)))
 
 
-def _passes(op: str, actual: Any, expected: Any) -> bool:
-    match op:
-        case "exists":
-            return actual is not None
-        case "ne":
-            return bool(actual != expected)
-        case "in":
-            return actual is not None and actual in expected
-        case "eq":
-            return actual is not None and bool(actual == expected)
-        case _:
-            return type(actual) is type(expected) and _ORDERED[op](actual, expected)
+def _passes(op: str, expected: Any) -> Callable[[Any], bool]:
+    if op == "exists":
+        return lambda actual: actual is not None
+    if op == "ne":
+        return lambda actual: bool(actual != expected)
+    if op == "in":
+        return lambda actual: actual is not None and actual in expected
+    if op == "eq":
+        return lambda actual: actual is not None and bool(actual == expected)
+    kind, compare = type(expected), _ORDERED[op]
+    return lambda actual: type(actual) is kind and compare(actual, expected)
 
 
 def _comparable(value: Any) -> Any:
     """Numbers as decimals, so that 1000, 1000.0 and "1000.00" from a sum compare as one number."""
-    if isinstance(value, list):
-        return [_comparable(item) for item in value]
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
-        return value
-    return json_values.number(Decimal(str(value))) if isinstance(value, float) else json_values.number(value)
+    if type(value) is float:
+        value = Decimal(str(value))
+    if type(value) is int or type(value) is Decimal:
+        return json_values.number(value)
+    return [_comparable(item) for item in value] if isinstance(value, list) else value

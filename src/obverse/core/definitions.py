@@ -8,8 +8,9 @@ from hashlib import blake2b
 from typing import Any, Final, Literal
 
 import msgspec
+from msgspec.structs import astuple
 
-from obverse.core import audiences
+from obverse.core import audiences, json_values
 from obverse.core.audiences import Audience
 from obverse.core.events import TYPES, Event
 from obverse.core.identity import IdentityRules
@@ -55,6 +56,13 @@ class Plan:
     properties: tuple[str, ...] = ()
     decoder: msgspec.json.Decoder[Any] | None = None
 
+    def values(self, properties: bytes) -> dict[str, Any]:
+        """The properties that are needed, decoded; others are passed over."""
+        if self.decoder is None:
+            return {}
+        raws = astuple(self.decoder.decode(properties))
+        return {name: json_values.lenient(bytes(raw)) for name, raw in zip(self.properties, raws, strict=True)}
+
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
@@ -67,6 +75,8 @@ class Definitions:
     source_of_key: Mapping[str, Source] = field(default_factory=dict)
     watchers: Mapping[tuple[str, str], tuple[Audience, ...]] = field(default_factory=dict)
     """Audiences by what they look at."""
+    trait_of_name: Mapping[str, Trait] = field(default_factory=dict)
+    kind_of_key: Mapping[str, TraitKind] = field(default_factory=dict)
     _plans: Mapping[tuple[str, str | None], Plan] = field(default_factory=dict)
 
     def plan(self, event: Event) -> Plan:
@@ -107,6 +117,8 @@ def define(
         identity=identity or IdentityRules(),
         source_of_key={key: source for source in all_sources for key in source.key_hashes},
         watchers=_watchers(all_audiences, {trait.name for trait in all_traits}),
+        trait_of_name={trait.name: trait for trait in all_traits},
+        kind_of_key={trait.key: trait.kind for trait in all_traits},
         _plans=_plans(all_traits),
     )
 

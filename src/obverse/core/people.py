@@ -67,21 +67,24 @@ class People:
         shown = self.shown(event) if shown is None else shown
         if not shown:
             return Folded(None)
-        decision = self.decide(event, shown)
+        stamp = event.stamp
+        decision = self.decide(event, stamp, shown)
         moved = self.carry_out(decision) if decision is not None else []
         profile = self.profiles[self.owners[shown[0]]]
-        at = event.stamp.time
+        at = stamp.time
         for identifier in shown:
             known = profile.identifiers[identifier]
             if at > known.last_seen or at < known.first_seen:
                 profiles.sight(profile, identifier, Sighting(at, event.message_id, at))
-        done = profiles.apply(profile, event, place, self.definitions)
+        done = profiles.apply(profile, event, stamp, place, self.definitions)
         if done is None:
             return Folded(profile, repeated=True, decision=decision, changes=moved)
         return Folded(profile, decision=decision, changes=[*moved, *done] if moved else done)
 
-    def decide(self, event: Event, shown: tuple[str, ...]) -> Decision | None:
+    def decide(self, event: Event, stamp: Stamp, shown: tuple[str, ...]) -> Decision | None:
         """What a new identifier, or a new pair, makes of the profiles; None if the event shows nothing new."""
+        if len(shown) == 1 and shown[0] in self.owners:
+            return None
         strongest, *others = shown
         found = dict.fromkeys(self.owners[identifier] for identifier in shown if identifier in self.owners)
         owned = [self.profiles[owner] for owner in found]
@@ -90,7 +93,6 @@ class People:
             if not new_pairs:
                 return None
             others = new_pairs
-        stamp = event.stamp
         if owned:
             # The earlier first event survives, ties go to the smaller id.
             survivor, *rest = sorted(owned, key=lambda profile: ((profile.first or stamp).time, profile.id))
@@ -162,8 +164,5 @@ class People:
         profiles.merge(keeper, lost, self.definitions)
 
     def _judge(self, profile: Profile, stamp: Stamp) -> list[Change]:
-        return [
-            change
-            for audience in self.definitions.audiences
-            for change in profiles.judge(profile, audience, stamp, self.definitions)
-        ]
+        judged = (profiles.judge(profile, audience, stamp, self.definitions) for audience in self.definitions.audiences)
+        return [change for change in judged if change is not None]

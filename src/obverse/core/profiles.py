@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from struct import unpack as unpack_numbers
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from obverse.core import changes, json_values, times
-from obverse.core.audiences import Audience, holds
+from obverse.core.audiences import Audience
 from obverse.core.changes import Change
 from obverse.core.crdt import clock, register
 from obverse.core.crdt.clock import Stamp
 from obverse.core.crdt.register import Register, Write
-from obverse.core.definitions import Definitions, Trait
+from obverse.core.definitions import Definitions, Plan, Trait
 from obverse.core.events import Event
 from obverse.core.identity import Edge
 
@@ -76,12 +76,14 @@ def message_key(event: Event) -> int:
     return int.from_bytes(blake2b(name, digest_size=8).digest(), "little")
 
 
-def apply(profile: Profile, event: Event, place: tuple[int, int], definitions: Definitions) -> list[Change] | None:
+def apply(
+    profile: Profile, event: Event, stamp: Stamp, place: tuple[int, int], definitions: Definitions
+) -> list[Change] | None:
     """
     Fold one event into the profile it belongs to, and say what it changed.
 
     Changes the profile in place. Returns None, having changed nothing but the version, if the profile has
-    seen the message id before. `place` is the event's (partition, offset).
+    seen the message id before. `stamp` is the event's; `place` is its (partition, offset).
     """
     partition, offset = place
     if offset > profile.version.get(partition, -1):
@@ -90,19 +92,24 @@ def apply(profile: Profile, event: Event, place: tuple[int, int], definitions: D
     if key in profile.seen:
         return None
     _remember(profile, key, event.received_at // 1_000_000)
-    stamp = event.stamp
-    profile.first = stamp if profile.first is None or stamp < profile.first else profile.first
+    if profile.first is None or stamp < profile.first:
+        profile.first = stamp
     profile.changed_at = max(profile.changed_at, event.received_at)
     profile.events += 1
 
-    moved = [*_tell(profile, event, stamp), *_compute(profile, event, stamp, definitions)]
+    moved: list[tuple[str, str]] = []
+    if event.type == "identify":
+        _tell(profile, event, stamp, moved)
+    plan = definitions.plan(event)
+    if plan.traits:
+        _compute(profile, event, stamp, plan, moved)
     done = [Change(profile.id, kind, name, event.message_id) for kind, name in moved]
-    watched: dict[str, Audience] = {}
-    for subject in moved:
-        for audience in definitions.watchers.get(subject, ()):
-            watched[audience.name] = audience
-    for audience in watched.values():
-        done.extend(judge(profile, audience, stamp, definitions))
+    if moved:
+        watching = {one.name: one for subject in moved for one in definitions.watchers.get(subject, ())}
+        for audience in watching.values():
+            change = judge(profile, audience, stamp, definitions)
+            if change is not None:
+                done.append(change)
     return done
 
 
@@ -126,59 +133,47 @@ def forget_old(profile: Profile) -> None:
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def _tell(profile: Profile, event: Event, stamp: Stamp) -> Iterator[tuple[str, str]]:
+def _tell(profile: Profile, event: Event, stamp: Stamp, moved: list[tuple[str, str]]) -> None:
     """Write the attributes that an identify tells."""
-    if event.type != "identify":
-        return
     for name, raw in _fields.decode(event.properties).items():
         before = profile.attributes.get(name)
         after = register.write(before, Write(stamp, bytes(raw)))
         profile.attributes[name] = after
         if before is None or before[0].value != after[0].value:
-            yield changes.ATTRIBUTE, name
+            moved.append((changes.ATTRIBUTE, name))
 
 
-def _compute(profile: Profile, event: Event, stamp: Stamp, definitions: Definitions) -> Iterator[tuple[str, str]]:
+def _compute(profile: Profile, event: Event, stamp: Stamp, plan: Plan, moved: list[tuple[str, str]]) -> None:
     """Move the traits that this event moves."""
-    plan = definitions.plan(event)
-    if not plan.traits:
-        return
-    needed: dict[str, Any] = {}
-    if plan.decoder is not None:
-        raws = msgspec.structs.astuple(plan.decoder.decode(event.properties))
-        needed = {name: _value(bytes(raw)) for name, raw in zip(plan.properties, raws, strict=True)}
+    values = plan.values(event.properties)
     for trait in plan.traits:
-        value = needed.get(trait.property) if trait.property else None
-        if trait.field == "timestamp":
+        kind = trait.kind
+        value = None
+        if trait.property is not None:
+            value = values.get(trait.property)
+        elif trait.field is not None:
             value = times.to_text(event.timestamp)
-        if value is None and trait.kind.takes_value:
+        if value is None and kind.takes_value:
             continue
         state = profile.traits.get(trait.key)
         if state is None:
-            state = trait.kind.start()
-        before = trait.kind.read(state)
-        state = trait.kind.add(state, value, stamp)
+            state = kind.start()
+        before = kind.read(state)
+        state = kind.add(state, value, stamp)
         profile.traits[trait.key] = state
-        if trait.kind.read(state) != before:
-            yield changes.TRAIT, trait.name
+        if kind.read(state) != before:
+            moved.append((changes.TRAIT, trait.name))
 
 
-def _value(raw: bytes) -> Any:
-    try:
-        return json_values.decode(raw) if raw else None
-    except ValueError:
-        return None  # kept as sent in the event; nothing that can be computed with
-
-
-def judge(profile: Profile, audience: Audience, stamp: Stamp, definitions: Definitions) -> Iterator[Change]:
+def judge(profile: Profile, audience: Audience, stamp: Stamp, definitions: Definitions) -> Change | None:
     """Let the profile enter or leave an audience, if its condition says so now."""
     standing = profile.audiences.get(audience.name, _OUTSIDE)
-    member = holds(audience.where, lambda subject, name: value_of(profile, subject, name, definitions))
+    member = audience.holds(lambda subject, name: value_of(profile, subject, name, definitions))
     if member == standing.member:
-        return
+        return None
     number = standing.number + member
     profile.audiences[audience.name] = Membership(member, number, stamp.time)
-    yield Change(profile.id, changes.ENTERED if member else changes.LEFT, audience.name, stamp.message_id, number)
+    return Change(profile.id, changes.ENTERED if member else changes.LEFT, audience.name, stamp.message_id, number)
 
 
 _OUTSIDE: Final = Membership(member=False, number=0, since=0)
@@ -188,11 +183,9 @@ def value_of(profile: Profile, subject: str, name: str, definitions: Definitions
     """The value of a trait or an attribute, or None while there is none."""
     if subject == "attribute":
         written = profile.attributes.get(name)
-        return None if written is None else _value(written[0].value)
-    for trait in definitions.traits:
-        if trait.name == name:
-            return read_trait(profile, trait)
-    return None
+        return None if written is None else json_values.lenient(written[0].value)
+    trait = definitions.trait_of_name.get(name)
+    return None if trait is None else read_trait(profile, trait)
 
 
 def read_trait(profile: Profile, trait: Trait) -> Any:
@@ -239,7 +232,7 @@ def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
 
 
 def _merge_traits(one: Profile, other: Profile, definitions: Definitions) -> None:
-    kinds = {trait.key: trait.kind for trait in definitions.traits}
+    kinds = definitions.kind_of_key
     for key, state in other.traits.items():
         if key not in one.traits:
             one.traits[key] = state
@@ -310,7 +303,7 @@ _unpacker = msgspec.msgpack.Decoder(_Packed)
 def pack(profile: Profile, definitions: Definitions) -> bytes:
     """The profile's state as bytes; traits whose definition is gone are left behind."""
     forget_old(profile)
-    kinds = {trait.key: trait.kind for trait in definitions.traits}
+    kinds = definitions.kind_of_key
     seen = b"".join(key.to_bytes(8, "little") + second.to_bytes(4, "little") for key, second in profile.seen.items())
     return _packer.encode(
         _Packed(
@@ -343,8 +336,9 @@ def unpack(packed: bytes, definitions: Definitions) -> Profile:
         raise ValueError(f"{len(packed)} bytes are no packed profile: {error}") from error
     if state.format != FORMAT:
         raise ValueError(f"profile format {state.format} is not known; this release reads {FORMAT}")
-    kinds = {trait.key: trait.kind for trait in definitions.traits}
-    seen = state.seen
+    kinds = definitions.kind_of_key
+    count = len(state.seen) // 12
+    seen = unpack_numbers(f"<{count}Q{count}I", state.seen)
     return Profile(
         id=state.id,
         identifiers=state.identifiers,
@@ -352,10 +346,7 @@ def unpack(packed: bytes, definitions: Definitions) -> Profile:
         attributes=state.attributes,
         traits={key: kinds[key].unpack(packed) for key, packed in state.traits.items() if key in kinds},
         audiences=state.audiences,
-        seen={
-            int.from_bytes(seen[at : at + 8], "little"): int.from_bytes(seen[at + 8 : at + 12], "little")
-            for at in range(0, len(seen), 12)
-        },
+        seen=dict(zip(seen[:count], seen[count:], strict=True)),
         version=state.version,
         first=state.first,
         changed_at=state.changed_at,

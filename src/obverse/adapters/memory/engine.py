@@ -76,7 +76,12 @@ class MemoryEngine:
     ) -> None:
         known = self.progress.kept.get(batch.partition, 0)
         done: list[tuple[int, Event, Folded]] = []
-        for place, event in enumerate(_events.decode(batch.count, batch.body), batch.first):
+        try:
+            events = [] if batch.damage else _events.decode(batch.count, batch.body)
+        except codec.UnreadableRecord:
+            events = []
+        self.progress.damaged += batch.count - len(events)
+        for place, event in enumerate(events, batch.first):
             folded = self._people.fold(event, (batch.partition, place))
             if place >= known:
                 done.append((place, event, folded))
@@ -86,10 +91,14 @@ class MemoryEngine:
         touched = {folded.profile.id: folded.profile for _, _, folded in done if folded.profile is not None}
         present = [self._people.profiles[one] for one in touched if one in self._people.profiles]
         await shown.publish(present)
+        self.progress.events += len(events)
+        self.progress.repeated += sum(folded.repeated for _, _, folded in done)
+        self.progress.decisions += len(decisions)
         self.progress.folded = {**self.progress.folded, batch.partition: batch.end}
         moved: list[Change] = [change for _, _, folded in done for change in folded.changes]
         if moved:
             await changed.append(0, Records(len(moved), codec.encode(moved)))
+            self.progress.changes += len(moved)
         await self._keep(batch, done, present, writer)
 
     async def _keep(

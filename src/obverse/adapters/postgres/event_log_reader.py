@@ -67,9 +67,9 @@ class PostgresReader:
         """See `Reader.next`."""
         while not self._closed:
             batches, spots = await self._look()
+            # Nothing is awaited between here and the return, so a cancelled call has moved nothing.
+            self._marks.update(spots)
             if batches:
-                # Nothing is awaited from here on, so a cancelled call has moved nothing.
-                self._marks.update(spots)
                 self._turn += 1
                 return batches
             await self._sleep()

@@ -59,7 +59,7 @@ class Sum:
 
     def read(self, state: Decimal) -> Decimal:
         """See `TraitKind.read`."""
-        return json_values.plain(state)
+        return state
 
     def pack(self, state: Decimal) -> str:
         """See `TraitKind.pack`."""
@@ -96,7 +96,7 @@ class _Extreme:
 
     def read(self, state: Decimal | None) -> Decimal | None:
         """See `TraitKind.read`."""
-        return None if state is None else json_values.plain(state)
+        return state
 
     def pack(self, state: Decimal | None) -> str | None:
         """See `TraitKind.pack`."""

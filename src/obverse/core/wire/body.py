@@ -116,7 +116,7 @@ def open_body(body: bytes, *, batch: bool, limits: Limits) -> Message:
     """
     most, code = (limits.batch_bytes, "batch_too_large") if batch else (limits.event_bytes, "event_too_large")
     if len(body) > most:
-        raise Unreadable(code, f"the body has {len(body)} bytes; at most {most} are accepted: send less at a time")
+        raise Unreadable(code, f"the body has more than the {most} bytes that are accepted; send less at a time")
     try:
         body.decode()
     except UnicodeDecodeError as error:

@@ -6,11 +6,14 @@ import asyncio
 import os
 import pwd
 import shutil
+import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from obverse.adapters.postgres.server.failure import ServerFailed
+from obverse.adapters.postgres.server.processes import until
 
 OWN_USER = "obverse"
 """The system user that serves when we are root; made when it is missing."""
@@ -25,6 +28,10 @@ USERADD_BUSY = (1, 10)
 """Exit codes of useradd when another one holds the passwd or the group file."""
 
 
+END_SECONDS = 10.0
+"""How long a command may take to end when nobody waits for it any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A user of this machine, and its main group."""
@@ -37,13 +44,6 @@ class Account:
     def foreign(self) -> bool:
         """Whether this is not the user that we run as."""
         return self.uid != os.geteuid()
-
-    def spawning(self) -> dict[str, Any]:
-        """Return what `Popen` needs to run a program as this user, in a session of its own."""
-        mine: dict[str, Any] = {"cwd": "/", "env": ENVIRONMENT, "start_new_session": True, "umask": 0o077}
-        if self.foreign:
-            mine |= {"user": self.uid, "group": self.gid, "extra_groups": []}
-        return mine
 
 
 async def server_account(cluster: Path) -> Account:
@@ -83,6 +83,37 @@ def owner_of(path: Path) -> tuple[int, int] | tuple[None, None]:
     return found.st_uid, found.st_gid
 
 
+def spawn_as(account: Account, command: Sequence[str | Path], output: int) -> subprocess.Popen[bytes]:
+    """
+    Start a program as this user, in a session of its own, with nothing of our environment.
+
+    `output` is where all that it prints goes, as `Popen` takes it.
+
+    Raises:
+        ServerFailed: we may not become that user, as in some containers.
+    """
+    identity: dict[str, Any] = {}
+    if account.foreign:
+        identity = {"user": account.uid, "group": account.gid, "extra_groups": []}
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own commands, and no shell
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            env=ENVIRONMENT,
+            umask=0o077,
+            start_new_session=True,
+            **identity,
+        )
+    except PermissionError as error:
+        raise ServerFailed(
+            f"Could not start {command[0]} as the user {account.name} (uid {account.uid}), as whom PostgreSQL runs "
+            "when obverse is root. Run obverse as an ordinary user, or allow SETUID and SETGID to the container."
+        ) from error
+
+
 async def run_as(account: Account, *command: str | Path) -> tuple[int, str]:
     """
     Run a command as this user and return its exit code and all that it printed.
@@ -90,31 +121,15 @@ async def run_as(account: Account, *command: str | Path) -> tuple[int, str]:
     Raises:
         ServerFailed: we may not become that user.
     """
+    process = spawn_as(account, command, subprocess.PIPE)
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            **account.spawning(),
-        )
-    except PermissionError as error:
-        raise may_not_become(account) from error
-    try:
-        printed, _ = await process.communicate()
+        # In a thread, and not by the event loop: that of uvloop knows no other users.
+        printed, _ = await asyncio.to_thread(process.communicate)
     except asyncio.CancelledError:
         process.terminate()
-        await process.wait()
+        await until(lambda: process.poll() is not None, seconds=END_SECONDS)
         raise
-    return process.returncode or 0, printed.decode(errors="replace")
-
-
-def may_not_become(account: Account) -> ServerFailed:
-    """Return the error for a root that was denied to change its user, as in some containers."""
-    return ServerFailed(
-        f"Could not start a program as the user {account.name} (uid {account.uid}), as whom PostgreSQL runs "
-        "when obverse is root. Run obverse as an ordinary user, or allow SETUID and SETGID to the container."
-    )
+    return process.returncode, printed.decode(errors="replace")
 
 
 async def can_reach(account: Account, folder: Path) -> bool:

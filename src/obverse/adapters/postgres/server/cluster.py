@@ -73,9 +73,7 @@ async def make_cluster(places: Places, binaries: Binaries, account: Account, pas
         arguments = (*INITDB_OPTIONS, f"--pwfile={beside / 'password'}", "-D", beside / "cluster")
         code, told = await run_as(account, binaries.program("initdb"), *arguments)
         if code != 0:
-            raise server_failed(
-                f"Could not make a database in {places.home} (initdb ended with {code}).", told=told, where=places.home
-            )
+            raise server_failed(f"Could not make a database in {places.home} (initdb: {code}).", told=told)
         (beside / "cluster").rename(places.cluster)
         sync_folder(places.home)
     finally:

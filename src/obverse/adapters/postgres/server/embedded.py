@@ -104,9 +104,7 @@ class EmbeddedServer:
             async with sole_starter(self._data):
                 await self._start(account)
         except OSError as error:
-            raise server_failed(
-                f"Could not start the database of {self._data}: {error}.", told=str(error), where=self._data
-            ) from error
+            raise server_failed(f"Could not start the database of {self._data}.", told=str(error)) from error
 
     async def stop(self) -> None:
         """
@@ -196,7 +194,7 @@ def _sockets_of(places: Places) -> Path:
 
 def _remove_all(places: Places) -> None:
     sockets = _sockets_of(places)
-    if owner_of(sockets) == owner_of(places.cluster):
+    if owner_of(sockets)[0] == owner_of(places.cluster)[0]:
         shutil.rmtree(sockets, ignore_errors=True)
     # First the database: passwords without it are replaced, but it is no use without them.
     for folder in (places.cluster, places.logs):

@@ -17,6 +17,9 @@ ADVICE = (
     ("lock file", "Another program holds this database: end it, and start again."),
     ("could not resize shared memory", "Shared memory is too small (in a container: give it --shm-size=256m)."),
     ("Cannot allocate memory", "The machine has too little free memory: the server needs about 200 MB."),
+    ("Not a directory", "That is a file: choose another data folder."),
+    ("Operation not permitted", "Folders could not be given to the server's user: choose a disk that knows owners."),
+    ("unrecognized configuration", "Take that line out of postgresql.conf or postgresql.auto.conf of the database."),
     ("invalid checkpoint record", "The database is damaged: restore the data folder from a backup."),
     ("could not locate a valid checkpoint", "The database is damaged: restore the data folder from a backup."),
 )
@@ -29,16 +32,16 @@ class ServerFailed(Exception):
     """The embedded PostgreSQL cannot serve; the message says what is wrong, where, and what to do."""
 
 
-def server_failed(what: str, *, told: str, where: Path) -> ServerFailed:
+def server_failed(what: str, *, told: str, log: Path | None = None) -> ServerFailed:
     """
-    Put `what` together with the last lines that the server told and the advice that fits them.
+    Put `what` together with the last lines that were told of it, the advice that fits them, and the log's place.
 
-    >>> print(server_failed("It died.", told="FATAL: No space left on device", where=Path("/x/log")))
+    >>> print(server_failed("It died.", told="FATAL: No space left on device", log=Path("/x/logs")))
     It died. The disk is full: free some space and start again.
-    Its log, /x/log, ends:
       FATAL: No space left on device
+    The whole log is in /x/logs
     """
-    advice = next((advice for sign, advice in ADVICE if sign in told), "Its log may say why.")
-    lines = [line for line in told.splitlines() if line.strip()][-LAST_LINES:]
-    shown = "\n".join(f"  {line}" for line in lines) or "  (nothing)"
-    return ServerFailed(f"{what} {advice}\nIts log, {where}, ends:\n{shown}")
+    advice = next((f" {advice}" for sign, advice in ADVICE if sign in told), "")
+    lines = [f"  {line}" for line in told.splitlines() if line.strip()][-LAST_LINES:]
+    where = [f"The whole log is in {log}"] if log is not None else []
+    return ServerFailed("\n".join([what + advice, *lines, *where]))

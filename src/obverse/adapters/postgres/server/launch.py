@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from obverse.adapters.postgres.server.accounts import Account, may_not_become
+from obverse.adapters.postgres.server.accounts import Account, spawn_as
 from obverse.adapters.postgres.server.binaries import Binaries
 from obverse.adapters.postgres.server.failure import ServerFailed, server_failed
 from obverse.adapters.postgres.server.journal import Journal
@@ -16,7 +15,7 @@ from obverse.adapters.postgres.server.logins import SOCKET_NUMBER
 from obverse.adapters.postgres.server.places import Places, digest_of, make_own_folder
 from obverse.adapters.postgres.server.processes import (
     ServerProcess,
-    end_orphans,
+    end_leftovers,
     exists,
     read_pid_file,
     serves,
@@ -118,7 +117,7 @@ async def launch(places: Places, binaries: Binaries, account: Account) -> Server
             raise
         told = journal.told_since_start()
         if loop.time() > deadline or not any(sign in told for sign in LINGERING):
-            raise server_failed(f"PostgreSQL did not start on {places.cluster}.", told=told, where=journal.folder)
+            raise server_failed(f"PostgreSQL did not start on {places.cluster}.", told=told, log=journal.folder)
         await asyncio.sleep(0.05)
 
 
@@ -139,7 +138,7 @@ async def _until_ready(process: ServerProcess, places: Places) -> bool:
 
 async def _clear_remains(places: Places, sockets: Path, account: Account) -> None:
     """Remove what a killed server left, so that nothing of it is taken for a server that lives."""
-    end_orphans(_title_of(places), account.uid)
+    end_leftovers(places.cluster, _title_of(places), account.uid)
     for _ in range(ANSWERS_BELIEVED):
         if not await _answers(sockets):
             break
@@ -182,14 +181,12 @@ def _spawn(places: Places, binaries: Binaries, account: Account, journal: Journa
         command += ["-c", f"{name}={value}"]
     log = journal.open_start_log()
     try:
-        child = subprocess.Popen(  # noqa: S603 - our own program, and no shell
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **account.spawning()
-        )
-    except PermissionError as error:
-        raise may_not_become(account) from error
+        child = spawn_as(account, command, log)
     finally:
         os.close(log)
-    return ServerProcess(child.pid, child=child)
+    # It shall outlive us, so `Popen` must not complain that it does; `ServerProcess` watches and buries it.
+    child.returncode = 0
+    return ServerProcess(child.pid)
 
 
 def _title_of(places: Places) -> str:

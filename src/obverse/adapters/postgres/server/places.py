@@ -15,8 +15,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+import structlog
+
 from obverse.adapters.postgres.server.accounts import Account, can_reach
 from obverse.adapters.postgres.server.failure import ServerFailed
+
+log = structlog.get_logger()
 
 SYSTEM_FOLDER = Path("/var/lib/obverse")
 """Root's folder for what the server's user could not reach elsewhere."""
@@ -231,7 +235,10 @@ def _fits_a_socket(folder: Path) -> bool:
 def _settle_elsewhere(data: Path, account: Account) -> Places:
     # The name has dice in it: were a data folder lost and made anew, then its old database,
     # perhaps still wanted, would be neither found nor overwritten.
-    home = make_system_folder() / f"{digest_of(data)}-{secrets.token_hex(4)}"
+    older = [str(path) for path in make_system_folder().glob(f"{digest_of(data)}-*")]
+    if older:
+        log.warning("older databases of this data folder are kept: delete them if you need them no more", at=older)
+    home = SYSTEM_FOLDER / f"{digest_of(data)}-{secrets.token_hex(4)}"
     _make_exactly(home, 0o700, account.uid, account.gid)
     write_durably(_note_of(data), f"{home}\n")
     return Places(data, home)

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,48 +97,71 @@ def _command_line_by_ps(pid: int) -> list[str]:
     return [program, "-D", cluster] if rest else [program]
 
 
-def end_orphans(title: str, uid: int) -> None:
+def end_leftovers(cluster: Path, title: str, uid: int) -> None:
     """
-    Kill what a killed server left: its own children, known by the title that it gave them.
+    Kill what is left of servers of this cluster, when it was found that none is in charge of it.
 
-    Most end by themselves at once, but one in a long query notices nothing until it has a row to
-    send, and as long as it lives no server can start. What it did cannot be committed any more.
+    These are, first, a server whose cluster was deleted under it: when it notices that, after up to
+    a minute, it would take the socket of its successor with it. And second the children of a killed
+    one, known by the title that it gave them: most end by themselves at once, but one in a long query
+    notices nothing until it has a row to send, and while it lives no other server can start. What
+    they did cannot be committed any more.
     """
-    for folder in Path("/proc").glob("[0-9]*"):
-        pid = int(folder.name)
-        if not command_line(pid)[0].startswith(f"postgres: {title}: "):
-            continue
-        try:
-            if folder.stat().st_uid == uid and not _has_server(pid):
-                os.kill(pid, signal.SIGKILL)
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
+    pids = [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+    for pid in pids:
+        if serves(pid, cluster):
+            _kill(pid, uid)
+    for pid in pids:
+        if command_line(pid)[0].startswith(f"postgres: {title}: ") and not _has_server(pid):
+            _kill(pid, uid)
+
+
+def _kill(pid: int, uid: int) -> None:
+    # Anybody may give a process of their own any name.
+    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        if Path(f"/proc/{pid}").stat().st_uid == uid:
+            os.kill(pid, signal.SIGKILL)
 
 
 def _has_server(pid: int) -> bool:
     """Tell whether the parent of a server's child is a server, and not whoever takes in orphans."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return False
     # The name of the program, in parentheses, may hold anything; after it stand state and parent.
-    state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    return Path(command_line(int(state[1]))[0]).name == "postgres"
+    parent = int(state.rpartition(")")[2].split()[1])
+    return Path(command_line(parent)[0]).name == "postgres"
 
 
 class ServerProcess:
-    """One running server. It lives on when we die: then it is nobody's child, and can be adopted."""
+    """One running server: our child, or one that outlived the obverse that started it."""
 
-    def __init__(self, pid: int, *, child: subprocess.Popen[bytes] | None = None) -> None:
+    def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._child = child
-        self._handle = _open_handle(pid) if child is None else None
+        self._handle = _open_handle(pid)
+        self._ended = False
 
     def alive(self) -> bool:
         """Tell whether the process still runs; one that is dead but not buried does not."""
-        if self._child is not None:
-            return self._child.poll() is None
-        if self._handle is not None:
-            watch = select.poll()
-            watch.register(self._handle, select.POLLIN)
-            return not watch.poll(0)  # it can be read from when the process has ended
-        return exists(self.pid)
+        if not self._ended and self._has_ended():
+            self._ended = True
+            self.let_go()
+        return not self._ended
+
+    def _has_ended(self) -> bool:
+        """Ask, and bury it if it is our child: until then a dead one keeps its number."""
+        if self._handle is None:
+            with suppress(ChildProcessError):
+                return os.waitpid(self.pid, os.WNOHANG)[0] == self.pid
+            return not exists(self.pid)
+        watch = select.poll()
+        watch.register(self._handle, select.POLLIN)
+        if not watch.poll(0):  # it can be read from when the process has ended
+            return False
+        with suppress(OSError):
+            os.waitid(os.P_PIDFD, self._handle, os.WEXITED | os.WNOHANG)
+        return True
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to this very process, never to another that got its number."""

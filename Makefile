@@ -1,0 +1,60 @@
+# Everything that people run. Each target does its own set-up; `.venv` is the environment.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo up test check unit lint types imports bench clean lock format openapi
+
+demo: .venv/ready  ## run everything with six weeks of a real shop's orders
+	$(BIN)/obverse demo $(ARGS)
+
+up: .venv/ready  ## run everything, without the data
+	$(BIN)/obverse up $(ARGS)
+
+test: .venv/ready tests/node_modules/ready  ## every test; starts what it needs
+	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+check: .venv/ready lint types imports unit  ## lint, types, imports, unit tests: under a minute
+
+lint: .venv/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/ready
+	$(BIN)/mypy
+
+imports: .venv/ready
+	$(BIN)/lint-imports
+
+unit: .venv/ready
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not service" $(ARGS)
+
+bench: .venv/ready  ## events a second, and how soon they are visible
+	$(BIN)/obverse bench road $(ARGS)
+
+format: .venv/ready
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+openapi: .venv/ready  ## write the committed API document anew
+	$(BIN)/python -m obverse.apps.api.openapi
+
+lock: .venv/ready  ## resolve the dependencies anew, for Python 3.11 to 3.14
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header -q -o requirements.lock
+
+# uv comes by pip, with its hash; everything else by uv, with theirs.
+.venv/ready: requirements.lock requirements-uv.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --require-hashes -r requirements-uv.lock
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	touch $@
+
+# The Node SDK that one test sends with. Node is the machine's, else the wheel's.
+tests/node_modules/ready: tests/package-lock.json .venv/ready
+	sh tests/install_node_packages.sh
+
+clean:
+	rm -rf .venv demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/node_modules dist

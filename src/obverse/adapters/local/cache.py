@@ -1,0 +1,169 @@
+"""A `ProfileCache` on one machine: the worker answers for its profiles on a Unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from obverse.adapters.local.claim import Claim
+from obverse.adapters.local.shelf import Shelf
+from obverse.adapters.local.wire import (
+    KNOWN,
+    LONGEST_REQUEST,
+    UNKNOWN,
+    BadFrame,
+    Desk,
+    Link,
+    decode_request,
+    encode_request,
+)
+from obverse.core.profiles import Profile
+from obverse.ports.outcomes import Unreachable
+from obverse.ports.profile_cache import CacheWriter, Packer, ProfileCache
+from obverse.ports.runtime import Runtime
+
+PATIENCE: Final = 0.18
+"""Seconds that a reader waits for an answer."""
+LONGEST_PATH: Final = 103
+"""Bytes of the longest path that a Unix socket may have on every system."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalCacheSettings:
+    """The `[profile_cache.local]` table of the settings file."""
+
+    socket: str
+    """Path of the worker's socket."""
+    workspace: str = "main"
+    capacity: int = 100_000
+    """Profiles beyond which those that the store holds are let go of."""
+
+
+async def open_profile_cache(  # noqa: RUF029 - every adapter is opened alike
+    settings: LocalCacheSettings,
+    runtime: Runtime,  # noqa: ARG001 - the same
+) -> ProfileCache:
+    """
+    Entry point `obverse.profile_cache:local`.
+
+    Raises:
+        ValueError: the path is longer than a socket's may be.
+    """
+    length = len(os.fsencode(settings.socket))
+    if length > LONGEST_PATH:
+        raise ValueError(
+            f"profile_cache.local.socket has {length} bytes, and the path of a Unix socket may have {LONGEST_PATH}: "
+            f"choose a shorter one than {settings.socket}"
+        )
+    return LocalProfileCache(settings)
+
+
+class LocalProfileCache:
+    """See `ProfileCache`. Connects when it is first asked, and again after the worker was gone."""
+
+    def __init__(self, settings: LocalCacheSettings) -> None:
+        self._settings = settings
+        self._workspace = settings.workspace.encode()
+        self._connecting = asyncio.Lock()
+        self._link: Link | None = None
+        self._writer: LocalCacheWriter | None = None
+
+    async def open_writer(self, pack: Packer) -> CacheWriter:
+        """See `ProfileCache.open_writer`. A killed worker's socket is replaced, a living one's is not."""
+        claim = Claim(Path(self._settings.socket))
+        try:
+            self._writer = LocalCacheWriter(self._settings, claim, pack)
+            await self._writer.listen()
+        except BaseException:
+            claim.release()
+            raise
+        return self._writer
+
+    async def get(self, identifier: str) -> bytes | None:
+        """See `ProfileCache.get`. Raises `Unreachable` within 0.2 s."""
+        request = encode_request(self._workspace, identifier)
+        if len(request) > LONGEST_REQUEST:
+            return None  # longer than anything that identifies somebody
+        try:
+            async with asyncio.timeout(PATIENCE):
+                link = await self._connected()
+                return await link.ask(request)
+        except TimeoutError as error:
+            # Whoever asks next begins anew, and does not wait behind what was never answered.
+            self._hang_up()
+            raise Unreachable(
+                f"no answer at {self._settings.socket} within {PATIENCE} s: is the worker stuck?"
+            ) from error
+        except OSError as error:
+            raise Unreachable(f"nobody answers at {self._settings.socket} ({error}): is the worker running?") from error
+
+    async def _connected(self) -> Link:
+        async with self._connecting:
+            if self._link is None or self._link.ended.is_set():
+                loop = asyncio.get_running_loop()
+                _, self._link = await loop.create_unix_connection(Link, self._settings.socket)
+            return self._link
+
+    def _hang_up(self) -> Link | None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+        return link
+
+    async def close(self) -> None:
+        """See `ProfileCache.close`."""
+        link = self._hang_up()
+        if link is not None:
+            await link.ended.wait()
+        if self._writer is not None:
+            await self._writer.close()
+
+
+class LocalCacheWriter:
+    """See `CacheWriter`. Keeps the engine's own profiles, and packs one when it is asked for."""
+
+    def __init__(self, settings: LocalCacheSettings, claim: Claim, pack: Packer) -> None:
+        self._workspace = settings.workspace.encode()
+        self._shelf = Shelf(settings.capacity)
+        self._claim = claim
+        self._pack = pack
+        self._desks: set[Desk] = set()
+        self._server: asyncio.Server | None = None
+
+    async def listen(self) -> None:
+        """Begin to answer."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: Desk(self._answer, self._desks), sock=self._claim.door)
+
+    async def publish(self, profiles: Iterable[Profile]) -> None:
+        """See `CacheWriter.publish`."""
+        for profile in profiles:
+            self._shelf.put(profile)
+
+    async def settle(self, profiles: Collection[Profile]) -> None:
+        """See `CacheWriter.settle`."""
+        self._shelf.settle(profiles)
+
+    async def close(self) -> None:
+        """See `CacheWriter.close`."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        desks = tuple(self._desks)
+        for desk in desks:
+            desk.close()
+        for desk in desks:
+            await desk.ended.wait()
+        self._claim.release()
+
+    def _answer(self, request: bytes) -> bytes:
+        if self._server is None:
+            raise BadFrame("this writer is closed")  # it came in while we closed
+        workspace, identifier = decode_request(request)
+        profile = self._shelf.find(identifier) if workspace == self._workspace else None
+        return UNKNOWN if profile is None else KNOWN + self._pack(profile)

@@ -1,0 +1,67 @@
+"""What a worker has published: its own profiles, by identifier."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from obverse.core.profiles import Profile
+
+
+class Shelf:
+    """Profiles by identifier. Beyond its capacity it lets go of settled ones, the least recently published first."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._owners: dict[str, Profile] = {}
+        self._unsettled: dict[bytes, tuple[int, Profile]] = {}
+        """With the how-manieth publication it was."""
+        self._settled: OrderedDict[bytes, Profile] = OrderedDict()
+        self._published = 0
+
+    def __len__(self) -> int:
+        return len(self._unsettled) + len(self._settled)
+
+    def find(self, identifier: str) -> Profile | None:
+        """Who owns this identifier."""
+        return self._owners.get(identifier)
+
+    def put(self, profile: Profile) -> None:
+        """Keep the profile under all its identifiers, whoever had them before, until it is settled."""
+        before = self._remove(profile.id)
+        if before is not None and before is not profile:
+            self._forget(before)  # the engine let go of it, and loaded it anew
+        self._published += 1
+        self._unsettled[profile.id] = (self._published, profile)
+        owners, robbed = self._owners, []
+        for identifier in profile.identifiers:
+            owner = owners.get(identifier)
+            if owner is not profile:
+                owners[identifier] = profile
+                if owner is not None:
+                    robbed.append(owner)
+        for owner in robbed:
+            if not any(owners.get(identifier) is owner for identifier in owner.identifiers):
+                self._remove(owner.id)  # merged away: nobody can ask for it any more
+        self._make_room()
+
+    def settle(self, profiles: Iterable[Profile]) -> None:
+        """Note that these may go."""
+        unsettled = self._unsettled
+        for _, one in sorted((unsettled[profile.id][0], profile.id) for profile in profiles if profile.id in unsettled):
+            self._settled[one] = unsettled.pop(one)[1]
+        self._make_room()
+
+    def _make_room(self) -> None:
+        while self._settled and len(self) > self._capacity:
+            self._forget(self._settled.popitem(last=False)[1])
+
+    def _remove(self, one: bytes) -> Profile | None:
+        entry = self._unsettled.pop(one, None)
+        return self._settled.pop(one, None) if entry is None else entry[1]
+
+    def _forget(self, profile: Profile) -> None:
+        """Drop its identifiers, but for those that another profile owns by now."""
+        for identifier in profile.identifiers:
+            if self._owners.get(identifier) is profile:
+                del self._owners[identifier]

@@ -1,0 +1,278 @@
+"""A log in memory: for tests, for trying things out, and for runs that repeat from a seed."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from obverse.ports.event_log import Appender, Batch, EventLog, Reader, Records, Stream, UnknownMark
+from obverse.ports.outcomes import Unreachable
+from obverse.ports.runtime import Runtime
+
+NEXT_BYTES = 4 * 1024 * 1024
+"""Bytes that one call of `next` returns, or one batch if that is larger."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryLogSettings:
+    """The `[event_log.memory]` table of the settings file."""
+
+    workspace: str = "main"
+    partitions: int = 1
+    """Partitions of the stream of events. The other streams have one."""
+
+
+async def open_event_log(settings: MemoryLogSettings, runtime: Runtime) -> EventLog:
+    """Entry point `obverse.event_log:memory`. Each call opens an empty log of its own."""
+    return MemoryEventLog(settings, runtime)
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """One partition of one stream."""
+
+    batches: list[Batch] = field(default_factory=list)
+    kept: int = 0
+    end: int = 0
+    appended_at: int = 0
+
+    def put(self, partition: int, records: Records, now: int) -> int:
+        """Add a batch, and return where it begins."""
+        first = self.end
+        # The clock may have been set back; time within a partition never falls.
+        self.appended_at = max(self.appended_at, now)
+        self.batches.append(
+            Batch(
+                partition=partition,
+                first=first,
+                count=records.count,
+                body=records.body,
+                appended_at=self.appended_at,
+            )
+        )
+        self.end = first + records.count
+        return first
+
+    def drop(self, before: int) -> None:
+        """Forget the batches that are older."""
+        cut = bisect_left(self.batches, before, key=lambda batch: batch.appended_at)
+        if cut:
+            self.kept = self.batches[cut - 1].end
+            del self.batches[:cut]
+
+    def after(self, mark: int, most: int) -> list[Batch]:
+        """Return the batches from the one that holds `mark`, up to so many bytes but one if there is one."""
+        start = bisect_right(self.batches, mark, key=lambda batch: batch.end)
+        found: list[Batch] = []
+        for index in range(start, len(self.batches)):
+            batch = self.batches[index]
+            if found and most < len(batch.body):
+                break
+            found.append(batch)
+            most -= len(batch.body)
+        return found
+
+
+@dataclass(slots=True)
+class _Disk:
+    """What outlives a crash."""
+
+    shelves: dict[Stream, dict[int, _Shelf]]
+
+
+class MemoryEventLog:
+    """See `EventLog`. Durable for as long as somebody holds it."""
+
+    def __init__(self, settings: MemoryLogSettings, runtime: Runtime, disk: _Disk | None = None) -> None:
+        self._settings = settings
+        self._runtime = runtime
+        self._disk = disk or _Disk(
+            {stream: {number: _Shelf() for number in range(_count(settings, stream))} for stream in Stream}
+        )
+        self._locks: dict[tuple[Stream, int], asyncio.Lock] = {}
+        self._opened: list[Appender | Reader] = []
+        self._readers: list[_MemoryReader] = []
+        self.crashed = False
+        """Whether its process is thought dead: nothing can be appended through it any more."""
+
+    @property
+    def partitions(self) -> int:
+        """See `EventLog.partitions`."""
+        return self._settings.partitions
+
+    async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
+        """See `EventLog.open_appender`."""
+        shelves = self._known(stream, range(_count(self._settings, stream)) if partitions is None else partitions)
+        held: list[asyncio.Lock] = []
+        try:
+            # In order of number, so that two who want several never wait for each other.
+            for number in shelves:
+                lock = self._locks.setdefault((stream, number), asyncio.Lock())
+                await lock.acquire()
+                held.append(lock)
+        except asyncio.CancelledError:
+            for lock in held:
+                lock.release()
+            raise
+        appender = _MemoryAppender(self, stream, shelves, held)
+        self._opened.append(appender)
+        return appender
+
+    async def open_reader(self, stream: Stream, marks: Mapping[int, int]) -> Reader:
+        """See `EventLog.open_reader`."""
+        reader = _MemoryReader(self, stream, self._known(stream, list(marks)), marks)
+        self._opened.append(reader)
+        self._readers.append(reader)
+        return reader
+
+    async def bounds(self, stream: Stream) -> Mapping[int, tuple[int, int]]:
+        """See `EventLog.bounds`."""
+        return {number: (shelf.kept, shelf.end) for number, shelf in self._disk.shelves[stream].items()}
+
+    async def trim(self, before: int) -> None:
+        """See `EventLog.trim`. Nothing older stays."""
+        for shelves in self._disk.shelves.values():
+            for shelf in shelves.values():
+                shelf.drop(before)
+
+    async def close(self) -> None:
+        """See `EventLog.close`."""
+        opened, self._opened = self._opened, []
+        for one in opened:
+            await one.close()
+
+    def crash(self) -> MemoryEventLog:
+        """Return the log as the next process finds it after the one that held this was killed."""
+        self.crashed = True
+        for reader in self._readers:
+            reader.stop()
+        return MemoryEventLog(self._settings, self._runtime, self._disk)
+
+    async def put(self, stream: Stream, partition: int, records: Records) -> int:
+        """Write a batch and wake who reads."""
+        # Others have their turn before anything is durable, as with a disk.
+        await self._runtime.sleep(0)
+        if self.crashed:
+            raise Unreachable("the process of this log was killed")
+        first = self._disk.shelves[stream][partition].put(partition, records, self._runtime.now())
+        for reader in self._readers:
+            reader.wake(stream)
+        return first
+
+    def forget(self, reader: _MemoryReader) -> None:
+        """Wake this reader no more."""
+        if reader in self._readers:
+            self._readers.remove(reader)
+
+    def _known(self, stream: Stream, partitions: Sequence[int]) -> dict[int, _Shelf]:
+        shelves = self._disk.shelves[stream]
+        unknown = sorted(set(partitions) - shelves.keys())
+        if unknown:
+            raise KeyError(f"{stream} has no partition {unknown[0]}: it has {len(shelves)}, from 0")
+        return {number: shelves[number] for number in sorted(set(partitions))}
+
+
+class _MemoryAppender:
+    """See `Appender`."""
+
+    def __init__(
+        self, log: MemoryEventLog, stream: Stream, shelves: Mapping[int, _Shelf], held: Sequence[asyncio.Lock]
+    ) -> None:
+        self._log = log
+        self._stream = stream
+        self._partitions = list(shelves)
+        self._held = held
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+
+    async def append(self, partition: int, records: Records) -> int:
+        """See `Appender.append`."""
+        if partition not in self._partitions:
+            raise KeyError(f"partition {partition} is not one of this appender's: {self._partitions}")
+        if records.count < 1:
+            raise ValueError(f"one call takes at least 1 record, not {records.count}: leave it out")
+        if self._closed:
+            raise Unreachable("this appender of the log is closed")
+        self._busy += 1
+        self._idle.clear()
+        try:
+            return await self._log.put(self._stream, partition, records)
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._idle.set()
+
+    async def close(self) -> None:
+        """See `Appender.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._idle.wait()
+        for lock in self._held:
+            lock.release()
+
+
+class _MemoryReader:
+    """See `Reader`."""
+
+    def __init__(
+        self, log: MemoryEventLog, stream: Stream, shelves: Mapping[int, _Shelf], marks: Mapping[int, int]
+    ) -> None:
+        self._log = log
+        self._stream = stream
+        self._shelves = shelves
+        self._marks = dict(marks)
+        self._turn = 0
+        self._woken: asyncio.Future[None] | None = None
+        self._closed = False
+
+    async def next(self) -> Sequence[Batch]:
+        """See `Reader.next`."""
+        while not self._closed:
+            batches = self._look()
+            if batches:
+                self._marks.update({batch.partition: batch.end for batch in batches})
+                self._turn += 1
+                return batches
+            self._woken = asyncio.get_running_loop().create_future()
+            await self._woken
+        raise asyncio.CancelledError("this reader of the log was closed")
+
+    async def close(self) -> None:
+        """See `Reader.close`."""
+        self.stop()
+        self._log.forget(self)
+
+    def stop(self) -> None:
+        """Cancel a waiting `next`, and refuse the following ones."""
+        self._closed = True
+        if self._woken is not None:
+            self._woken.cancel()
+
+    def wake(self, stream: Stream) -> None:
+        """Look again, if it was this stream that grew."""
+        if stream is self._stream and self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
+
+    def _look(self) -> list[Batch]:
+        """Read what follows in every partition, another one first each time."""
+        numbers = list(self._shelves)
+        start = self._turn % len(numbers) if numbers else 0
+        batches: list[Batch] = []
+        for number in numbers[start:] + numbers[:start]:
+            shelf, mark = self._shelves[number], self._marks[number]
+            if not shelf.kept <= mark <= shelf.end:
+                raise UnknownMark(
+                    f"{self._stream} partition {number} holds offsets {shelf.kept} to {shelf.end}, and nothing at "
+                    f"{mark}: begin at {shelf.kept} to read all that is kept"
+                )
+            batches += shelf.after(mark, NEXT_BYTES // len(numbers))
+        return batches
+
+
+def _count(settings: MemoryLogSettings, stream: Stream) -> int:
+    return settings.partitions if stream is Stream.EVENTS else 1

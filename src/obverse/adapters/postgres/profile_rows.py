@@ -1,0 +1,177 @@
+"""Events and rejected events as rows of their tables, and back: no I/O here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from struct import Struct
+from typing import Any, Final
+
+from obverse.adapters.postgres import jsonb_text
+from obverse.adapters.postgres.binary_rows import NULL, Known, blob, jsonb, moment, row_head, since_2000, text
+from obverse.core.events import Event, RejectedEvent
+from obverse.ports.profile_store import StoredEvent
+
+EVENT_COLUMNS: Final = (
+    *("workspace_id", "profile_id", "event_type", "type", "name", "source", "message_id", "user_id", "anonymous_id"),
+    *("ingested_at", "timestamp", "log_partition", "log_offset", "original_timestamp", "sent_at"),
+    *("properties", "context", "integrations", "extra", "group_id", "previous_id"),
+    *("properties_as_sent", "context_as_sent", "integrations_as_sent", "extra_as_sent"),
+)
+REJECTED_COLUMNS: Final = (
+    *("workspace_id", "source", "received_at", "code", "reason", "field", "message_id", "type", "body"),
+)
+
+LONGEST_TYPE: Final = 255
+"""Characters of the column `event_type`."""
+
+_NULLS: Final = NULL * 6
+_pack_place: Final = Struct(">iqiqiiiq").pack
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class EventRows:
+    """Packs the events of one workspace. `careful` takes any bytes for JSON, and looks at each text by itself."""
+
+    def __init__(self, workspace: str, *, careful: bool = False) -> None:
+        self._head = row_head(len(EVENT_COLUMNS)) + text(workspace) + len(bytes(16)).to_bytes(4)
+        self._careful = careful
+        self._make_sound = jsonb_text.force if careful else jsonb_text.clean
+        self._texts = Known(text)
+        self._objects = Known(jsonb)
+
+    def pack(self, events: Sequence[StoredEvent]) -> bytes:
+        """Return the rows of the events, one after another."""
+        self._texts.bound()
+        self._objects.bound()
+        fields: list[bytes] = []
+        add_objects = self._objects_as_sent if self._all_sound(events) else self._objects_cleaned
+        texts, head = self._texts, self._head
+        for stored in events:
+            event = stored.event
+            name, kind, user, anonymous = event.name, event.type, event.user_id, event.anonymous_id
+            original, sent = event.original_timestamp, event.sent_at
+            shown = name or kind if kind == "track" else kind
+            fields += (
+                head,
+                stored.profile,
+                texts[shown] if len(shown) <= LONGEST_TYPE else text(shown[:LONGEST_TYPE]),
+                texts[kind],
+                NULL if name is None else texts[name],
+                texts[event.source],
+                text(event.message_id),
+                NULL if user is None else text(user),
+                NULL if anonymous is None else text(anonymous),
+                _pack_place(
+                    8,
+                    since_2000(event.received_at),
+                    8,
+                    since_2000(event.timestamp),
+                    4,
+                    stored.partition,
+                    8,
+                    stored.offset,
+                ),
+                NULL if original is None else moment(original),
+                NULL if sent is None else moment(sent),
+            )
+            add_objects(fields, event)
+        return b"".join(fields)
+
+    def _all_sound(self, events: Sequence[StoredEvent]) -> bool:
+        """Whether jsonb holds all of them as they are, as one look at all of them tells."""
+        if self._careful:
+            return False
+        objects: list[bytes] = []
+        for stored in events:
+            event = stored.event
+            objects += (event.properties, event.context, event.integrations, event.extra)
+        return max(map(len, objects), default=0) <= jsonb_text.LONG and not jsonb_text.suspicious(b"".join(objects))
+
+    def _objects_as_sent(self, fields: list[bytes], event: Event) -> None:
+        known, group, previous = self._objects, event.group_id, event.previous_id
+        fields += (jsonb(event.properties), jsonb(event.context), known[event.integrations], known[event.extra])
+        if group is None and previous is None:
+            fields.append(_NULLS)
+        else:
+            fields += (_text_or_null(group), _text_or_null(previous), NULL * 4)
+
+    def _objects_cleaned(self, fields: list[bytes], event: Event) -> None:
+        sent = (event.properties, event.context, event.integrations, event.extra)
+        sound = [self._sound(one) for one in sent]
+        fields += [jsonb(one) for one in sound]
+        fields += (_text_or_null(event.group_id), _text_or_null(event.previous_id))
+        fields += [NULL if one == other else blob(other) for one, other in zip(sound, sent, strict=True)]
+
+    def _sound(self, sent: bytes) -> bytes:
+        if self._careful or len(sent) > jsonb_text.LONG or jsonb_text.suspicious(sent):
+            return self._make_sound(sent)
+        return sent
+
+
+def _text_or_null(value: str | None) -> bytes:
+    return NULL if value is None else text(value)
+
+
+def pack_rejected(workspace: str, rejected: Sequence[RejectedEvent]) -> bytes:
+    """Return the rows of rejected events, one after another."""
+    head = row_head(len(REJECTED_COLUMNS)) + text(workspace)
+    return b"".join(
+        b"".join(
+            (
+                head,
+                text(one.source),
+                moment(one.received_at),
+                text(one.code),
+                text(one.reason),
+                _text_or_null(one.field),
+                _text_or_null(one.message_id),
+                _text_or_null(one.type),
+                blob(one.body),
+            )
+        )
+        for one in rejected
+    )
+
+
+def unpack_event(row: Mapping[str, Any]) -> Event:
+    """Return the event of a row of `event_stream`; objects that jsonb could not hold come as they were sent."""
+
+    def sent(column: str) -> bytes:
+        as_sent: bytes | None = row[f"{column}_as_sent"]
+        return row[column].encode() if as_sent is None else as_sent
+
+    return Event(
+        type=row["type"],
+        message_id=row["message_id"],
+        source=row["source"],
+        received_at=to_micros(row["ingested_at"]),
+        timestamp=to_micros(row["timestamp"]),
+        user_id=row["user_id"],
+        anonymous_id=row["anonymous_id"],
+        name=row["name"],
+        properties=sent("properties"),
+        context=sent("context"),
+        integrations=sent("integrations"),
+        original_timestamp=_to_micros_or_none(row["original_timestamp"]),
+        sent_at=_to_micros_or_none(row["sent_at"]),
+        group_id=row["group_id"],
+        previous_id=row["previous_id"],
+        extra=sent("extra"),
+    )
+
+
+def unpack_rejected(row: Mapping[str, Any]) -> RejectedEvent:
+    """Return the rejected event of a row of `rejected_events`."""
+    fields = {name: row[name] for name in REJECTED_COLUMNS[1:]}
+    return RejectedEvent(**{**fields, "received_at": to_micros(row["received_at"])})
+
+
+def to_micros(when: datetime) -> int:
+    """Microseconds since 1970."""
+    return (when - _EPOCH) // _MICROSECOND
+
+
+def _to_micros_or_none(when: datetime | None) -> int | None:
+    return None if when is None else to_micros(when)

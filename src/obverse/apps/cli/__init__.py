@@ -1,0 +1,158 @@
+"""The command `obverse`. Each command imports what it needs when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+app = typer.Typer(
+    name="obverse",
+    help="Obverse keeps one trustworthy profile per person, and acts on it.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+)
+source = typer.Typer(help="Sources: who sends events.", no_args_is_help=True)
+bench = typer.Typer(help="Benchmarks; each prints its settings and peak memory.", no_args_is_help=True)
+app.add_typer(source, name="source")
+app.add_typer(bench, name="bench")
+
+Data = Annotated[Path | None, typer.Option(help="Folder of the database, secrets and definitions.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON line, the last on stdout.")]
+Partitions = Annotated[int | None, typer.Option(min=1, max=1024, help="Partitions of the stream of events.")]
+
+
+@app.command()
+def up(data: Data = None, partitions: Partitions = None) -> None:
+    """Run everything on this machine: PostgreSQL, collector, worker and api."""
+    _set(data, partitions)
+    from obverse.apps.cli.installation import up as run_up
+
+    _run(run_up)
+
+
+@app.command()
+def demo(
+    data: Annotated[Path, typer.Option(help="Folder of the demo's own; emptied first.")] = Path("demo-data"),
+    partitions: Partitions = None,
+    leave: Annotated[bool, typer.Option("--exit", help="Stop after the summary.")] = False,  # noqa: FBT002 - a flag
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Run everything, and play six weeks of a real shop's orders through it."""
+    _set(data, partitions)
+    from obverse.apps.cli.installation import demo as run_demo
+
+    _run(lambda settings: run_demo(settings, leave=leave, as_json=as_json))
+
+
+@app.command()
+def run(
+    role: Annotated[str, typer.Argument(help="collector, worker or api.")],
+    data: Data = None,
+    partitions: Partitions = None,
+) -> None:
+    """Run one role of an installation."""
+    _set(data, partitions)
+    from obverse.apps.roles import ROLES, run_role
+
+    if role not in ROLES:
+        _fail(f"there is no role {role!r}; use one of {', '.join(ROLES)}")
+    _run(lambda settings: run_role(role, settings))
+
+
+@app.command()
+def migrate(
+    data: Data = None,
+    sql: Annotated[bool, typer.Option("--sql", help="Print what would be run, and run nothing.")] = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Bring the database's schema up to this release."""
+    _set(data, None)
+    from obverse.apps.cli.installation import migrate as run_migrate
+
+    _run(lambda settings: run_migrate(settings, sql=sql))
+
+
+@source.command("add")
+def source_add(name: str, data: Data = None) -> None:
+    """Make a source, and show its write key once."""
+    _set(data, None)
+    from obverse.apps.sources import add_source, new_key
+
+    key = new_key()
+    path = _told(lambda: add_source(_settings().definitions_folder, name, key))
+    print(f"Write key of source {name} (shown once, kept as a hash in {path}):\n{key}")
+
+
+def main() -> None:
+    """Entry point of the script `obverse`."""
+    app()
+
+
+def _set(data: Path | None, partitions: int | None) -> None:
+    """Options are settings that win over the environment, here and in the processes that we start."""
+    if data is not None:
+        os.environ["OBVERSE_DATA"] = str(data)
+    if partitions is not None:
+        os.environ["OBVERSE_PARTITIONS"] = str(partitions)
+
+
+def _settings() -> Any:
+    from obverse.settings import read_settings
+
+    return _told(read_settings)
+
+
+def _run(main_of: Callable[[Any], Any]) -> None:
+    settings = _settings()
+    from obverse.apps.processes import run as run_process
+    from obverse.apps.processes import set_up_logging
+
+    set_up_logging(settings.log_level)
+    raise typer.Exit(_told(lambda: run_process(main_of(settings))))
+
+
+def _told(work: Callable[[], Any]) -> Any:
+    """Do it; an error that a person can mend is told in one line, without a traceback."""
+    try:
+        return work()
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except Exception as error:
+        if type(error).__name__ not in _MENDABLE:
+            raise
+        _fail(str(error))
+
+
+_MENDABLE = frozenset(
+    {
+        "AccessRefused",
+        "BadDefinition",
+        "BadSettings",
+        "BenchFailed",
+        "NotOurs",
+        "PlayError",
+        "PortTaken",
+        "SchemaRefused",
+        "ServerFailed",
+        "SourceExists",
+        "Unreachable",
+        "PermissionError",
+    }
+)
+"""By name, since to import them all would cost every command."""
+
+
+def _fail(message: str) -> None:
+    print(f"obverse: {message}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""`python -m obverse.apps.cli`."""
+
+from obverse.apps.cli import main
+
+main()

@@ -1,0 +1,137 @@
+"""What every process of ours has: a log of its own, a loop, a door, and an end in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Final
+
+import structlog
+import uvicorn
+import uvloop
+
+LISTEN_FD: Final = "OBVERSE_LISTEN_FD"
+"""Environment: the listening socket that the supervisor holds open, so that a restart refuses nobody."""
+LIFELINE_FD: Final = "OBVERSE_LIFELINE_FD"
+"""Environment: a pipe whose other end the supervisor holds; when it closes, the supervisor is gone."""
+
+Asgi = Callable[..., Coroutine[Any, Any, None]]
+
+
+class PortTaken(RuntimeError):
+    """Somebody else listens where we should; the message says what to do."""
+
+
+def set_up_logging(level: str) -> None:
+    """For people on a terminal, as JSON lines otherwise; both on stderr."""
+    human = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=human and "NO_COLOR" not in os.environ)
+            if human
+            else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def run(main: Coroutine[Any, Any, int]) -> int:
+    """Run a process's main coroutine on uvloop."""
+    # Most of what is made lives as long as its batch; looking for circles often costs more than it finds.
+    gc.set_threshold(50_000, 20, 50)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+def listen(host: str, port: int, setting: str) -> socket.socket:
+    """
+    Open the door of a role; port 0 takes any free one.
+
+    Raises:
+        PortTaken: with what to do about it.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    door = socket.socket(family, socket.SOCK_STREAM)
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        door.bind((host, port))
+        door.listen(2048)
+    except OSError as error:
+        door.close()
+        raise PortTaken(
+            f"cannot listen on {host}:{port} ({error.strerror}): stop what runs there, or set {setting}.port "
+            f"(OBVERSE_{setting.upper()}__PORT) to a free one"
+        ) from error
+    door.set_inheritable(True)
+    return door
+
+
+def inherited_door() -> socket.socket | None:
+    """The listening socket that a supervisor handed us."""
+    number = os.environ.get(LISTEN_FD)
+    return socket.socket(fileno=int(number)) if number else None
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which leaves signals to us."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(app: Asgi, door: socket.socket, stop: asyncio.Event) -> None:
+    """Answer at the door until `stop` is set, then finish what was begun."""
+    config = uvicorn.Config(
+        app,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=10,
+    )
+    server = _Server(config)
+
+    async def end() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    ending = asyncio.create_task(end())
+    try:
+        await server.serve(sockets=[door])
+    finally:
+        ending.cancel()
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that is set when this process should end: a signal, or the supervisor is gone."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    lifeline = os.environ.get(LIFELINE_FD)
+    if lifeline is not None:
+        number = int(lifeline)
+
+        def gone() -> None:
+            loop.remove_reader(number)
+            stop.set()
+
+        loop.add_reader(number, gone)
+    return stop

@@ -1,0 +1,211 @@
+"""The supervisor of `obverse up`: PostgreSQL and the three roles, each started again when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+import structlog
+
+from obverse.adapters.postgres import schema
+from obverse.adapters.postgres.server import EmbeddedServer
+from obverse.apps import processes
+from obverse.apps.roles import DATABASE_URL, ROLES, RUNTIME_DIR
+from obverse.settings import Settings
+
+AGAIN: Final = 0.1
+"""Seconds after which what died is started again; twice as long each time it dies young, up to `LONGEST`."""
+LONGEST: Final = 1.5
+YOUNG: Final = 10.0
+PATIENCE: Final = 15.0
+"""Seconds that a role gets to end by itself."""
+_PATH_LIMIT: Final = 80
+"""Bytes of a folder in which sockets still have short enough names."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Running:
+    """What `obverse up` has started, as others may know it (`run.json` in the data folder)."""
+
+    collector: str
+    api: str
+    worker: str
+    pids: dict[str, int] = field(default_factory=dict)
+
+
+class Supervisor:
+    """Runs an installation on this machine until `stop` is set."""
+
+    def __init__(self, settings: Settings, stop: asyncio.Event) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._doors = {}
+        for role in ROLES:
+            place = getattr(settings, role)
+            self._doors[role] = processes.listen(place.host, place.port, role)
+        urls = {role: _url(door) for role, door in self._doors.items()}
+        self.running = Running(collector=urls["collector"], api=urls["api"], worker=urls["worker"])
+        self.ready = asyncio.Event()
+        """Set when every role has answered that it is ready for the first time."""
+
+    async def run(self) -> None:
+        """
+        Start everything, keep it running, and stop it in good order.
+
+        Raises:
+            ServerFailed, SchemaRefused, Unreachable: the database cannot be used; the message says what to do.
+        """
+        settings = self._settings
+        settings.data.mkdir(parents=True, exist_ok=True)
+        async with AsyncExitStack() as stack:
+            tasks: list[asyncio.Task[Any]] = []
+            if settings.database_url:
+                await schema.migrate(settings.database_url.get_secret_value())
+            else:
+                server = EmbeddedServer(settings.data)
+                await server.start()
+                stack.push_async_callback(server.stop)
+                await schema.migrate(server.dsn("obverse_owner"))
+                self.running.pids["postgres"] = server.pid
+                tasks.append(asyncio.create_task(self._keep_server(server)))
+            lifeline, held = os.pipe()
+            stack.callback(os.close, held)
+            stack.callback(os.close, lifeline)
+            environment = self._environment(lifeline)
+            tasks += [asyncio.create_task(self._keep_role(role, environment, lifeline)) for role in ROLES]
+            tasks.append(asyncio.create_task(self._announce()))
+            stopping: asyncio.Task[Any] = asyncio.create_task(self._stop.wait())
+            try:
+                ended, _ = await asyncio.wait([stopping, *tasks[:-1]], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self._stop.set()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, stopping, return_exceptions=True)
+                self._note.unlink(missing_ok=True)
+            for task in ended:
+                task.result()
+
+    def _environment(self, lifeline: int) -> dict[str, str]:
+        environment = dict(os.environ)
+        environment["OBVERSE_DATA"] = str(self._settings.data)
+        environment[processes.LIFELINE_FD] = str(lifeline)
+        environment[RUNTIME_DIR] = str(runtime_dir(self._settings.data))
+        if self._settings.database_url is None:
+            environment.pop(DATABASE_URL, None)
+        return environment
+
+    async def _keep_server(self, server: EmbeddedServer) -> None:
+        while True:
+            await server.wait_died()
+            _log.warning("PostgreSQL died, starting it again")
+            wait = AGAIN
+            while not server.alive():
+                try:
+                    await server.start()
+                except Exception as error:  # noqa: BLE001 - whatever it is: the database must come back
+                    _log.error("PostgreSQL does not start", reason=str(error))
+                    await asyncio.sleep(wait)
+                    wait = min(2 * wait, LONGEST)
+            self._write_note("postgres", server.pid)
+
+    async def _keep_role(self, role: str, environment: Mapping[str, str], lifeline: int) -> None:
+        door = self._doors[role]
+        wait = AGAIN
+        while True:
+            began = asyncio.get_running_loop().time()
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "obverse.apps.cli",
+                "run",
+                role,
+                env={**environment, processes.LISTEN_FD: str(door.fileno())},
+                pass_fds=(door.fileno(), lifeline),
+                stdin=subprocess.DEVNULL,
+            )
+            self._write_note(role, process.pid)
+            try:
+                code = await process.wait()
+            except asyncio.CancelledError:
+                await _end(process)
+                raise
+            if self._stop.is_set():
+                return
+            lived = asyncio.get_running_loop().time() - began
+            wait = AGAIN if lived > YOUNG else min(2 * wait, LONGEST)
+            _log.warning("a role died, starting it again", role=role, exit_code=code, lived_seconds=round(lived, 1))
+            await asyncio.sleep(wait)
+
+    @property
+    def _note(self) -> Path:
+        return self._settings.data / "run.json"
+
+    def _write_note(self, name: str, pid: int) -> None:
+        self.running.pids[name] = pid
+        new = self._note.with_suffix(".new")
+        new.write_bytes(msgspec.json.format(msgspec.json.encode(self.running)))
+        new.replace(self._note)
+
+    async def _announce(self) -> None:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+            for url in (self.running.collector, self.running.worker, self.running.api):
+                while not await _answers(session, f"{url}/ready"):  # noqa: ASYNC110 - it is another process
+                    await asyncio.sleep(0.05)
+        self.ready.set()
+
+
+async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(url) as answer:
+            return answer.ok
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), PATIENCE)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _url(door: socket.socket) -> str:
+    host, port = door.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def runtime_dir(data: Path) -> Path:
+    """
+    The folder of mode 0700 for the sockets between our processes: in the data folder, if its name is short enough.
+
+    Raises:
+        PermissionError: somebody else has made the folder; remove it.
+    """
+    folder = data.resolve() / "sockets"
+    if len(os.fsencode(folder)) > _PATH_LIMIT:
+        name = sha256(os.fsencode(data.resolve())).hexdigest()[:12]
+        folder = Path(tempfile.gettempdir()) / f"obverse-{os.getuid()}-{name}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = folder.stat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise PermissionError(f"{folder} belongs to somebody else or is open to others: remove it")
+    return folder

@@ -1,0 +1,69 @@
+"""The worker's small door: its health and its metrics."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import msgspec
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from obverse.apps.metrics import CONTENT_TYPE, exposition
+from obverse.flows.unify import Unify
+from obverse.ports.engine import Engine
+from obverse.ports.runtime import Runtime
+
+
+class EngineMetrics(Collector):
+    """An engine's progress, read when somebody asks."""
+
+    def __init__(self, engine: Engine, runtime: Runtime) -> None:
+        self._engine = engine
+        self._runtime = runtime
+
+    def collect(self) -> list[CounterMetricFamily | GaugeMetricFamily]:
+        """See `prometheus_client.registry.Collector.collect`."""
+        progress = self._engine.progress
+        counters = (
+            ("obverse_events_folded", "Events folded, those that came again included", progress.events),
+            ("obverse_events_repeated", "Events passed over: their message id had been seen", progress.repeated),
+            ("obverse_decisions", "Decisions of identity", progress.decisions),
+            ("obverse_changes", "Changes appended", progress.changes),
+            ("obverse_records_damaged", "Records that could not be read", progress.damaged),
+        )
+        families: list[CounterMetricFamily | GaugeMetricFamily] = [
+            CounterMetricFamily(name, text, value=value) for name, text, value in counters
+        ]
+        age = GaugeMetricFamily("obverse_checkpoint_age_seconds", "Since the last checkpoint")
+        if progress.checkpointed_at:
+            age.add_metric([], (self._runtime.now() - progress.checkpointed_at) / 1_000_000)
+        offsets = GaugeMetricFamily("obverse_offset", "Offset that comes next", labels=["partition", "reached"])
+        for reached, marks in (("folded", progress.folded), ("kept", progress.kept)):
+            for partition, offset in marks.items():
+                offsets.add_metric([str(partition), reached], offset)
+        return [*families, age, offsets]
+
+
+def worker_app(unify: Unify, engine: Engine, registry: CollectorRegistry) -> Starlette:
+    """The ASGI application."""
+
+    async def health(_: Request) -> Response:
+        return Response(b'{"status":"ok"}', media_type="application/json")
+
+    async def ready(_: Request) -> Response:
+        body = msgspec.json.encode(
+            {"unify": unify.failure or "ok", "folded": engine.progress.folded, "kept": engine.progress.kept}
+        )
+        status = HTTPStatus.SERVICE_UNAVAILABLE if unify.failure else HTTPStatus.OK
+        return Response(body, status_code=status, media_type="application/json")
+
+    async def metrics(_: Request) -> Response:
+        return Response(exposition(registry), media_type=CONTENT_TYPE)
+
+    aliases = {health: ("/health", "/livez", "/healthz"), ready: ("/ready", "/readyz"), metrics: ("/metrics",)}
+    return Starlette(routes=[Route(path, door) for door, paths in aliases.items() for path in paths])

@@ -1,0 +1,260 @@
+"""What every engine must prove: the profiles of a plain `functools.reduce`, whatever happens on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import reduce
+from random import Random
+from typing import Any, Final
+
+from obverse.contracts.stories import DEFINITIONS, tell
+from obverse.core import codec, profiles
+from obverse.core.changes import ENTERED, LEFT, Change
+from obverse.core.events import Event
+from obverse.core.identity import Decision
+from obverse.core.people import People
+from obverse.core.profiles import Profile
+from obverse.ports.engine import Engine, EngineParts
+from obverse.ports.event_log import Records, Stream
+
+PATIENCE: Final = 30.0
+"""Seconds after which an engine that does not get on has failed."""
+
+Placed = tuple[int, int, Event]
+"""Partition, offset, event."""
+
+
+class EngineContract:
+    """Subclass, answer the two questions, and every promise is tested."""
+
+    @abstractmethod
+    async def open_parts(self, partitions: int) -> EngineParts:
+        """Empty parts in the workspace `main`, with `stories.DEFINITIONS` as definitions."""
+
+    @abstractmethod
+    async def open_engine(self, parts: EngineParts) -> Engine:
+        """The engine over these parts."""
+
+    async def test_it_gives_the_profiles_of_reduce(self) -> None:
+        parts = await self.open_parts(1)
+        placed = await append(parts, tell(seed=1, people=30, events=600), batch=37)
+
+        await self.fold(parts)
+
+        assert await kept(parts, placed) == expected(placed)
+
+    async def test_ids_edges_and_versions_are_those_of_reduce_too(self) -> None:
+        parts = await self.open_parts(1)
+        placed = await append(parts, tell(seed=2, people=10, events=200), batch=11)
+
+        await self.fold(parts)
+
+        mine = {one.id: (one.edges, one.version, one.audiences) for one in await load(parts, placed)}
+        assert mine == {one.id: (one.edges, one.version, one.audiences) for one in reduced(placed).profiles.values()}
+
+    async def test_batches_split_otherwise_give_the_same(self) -> None:
+        story = tell(seed=3, people=20, events=300)
+        outcomes = []
+        for batch in (1, 7, 300):
+            parts = await self.open_parts(1)
+            placed = await append(parts, story, batch=batch)
+            await self.fold(parts)
+            outcomes.append(await kept(parts, placed))
+
+        assert outcomes[0] == outcomes[1] == outcomes[2]
+
+    async def test_partitions_interleaved_otherwise_give_the_same(self) -> None:
+        story = tell(seed=4, people=20, events=400)
+        one, four = await self.open_parts(1), await self.open_parts(4)
+        placed_in_one = await append(one, story, batch=20)
+        placed_in_four = await append(four, Random(4).sample(story, len(story)), batch=20)  # noqa: S311 - a shuffle
+
+        await self.fold(one)
+        await self.fold(four)
+
+        assert await kept(four, placed_in_four) == await kept(one, placed_in_one)
+
+    async def test_what_comes_twice_counts_once(self) -> None:
+        story = tell(seed=5, people=10, events=150)
+        parts = await self.open_parts(1)
+        placed = await append(parts, [*story, *story], batch=25)
+
+        await self.fold(parts)
+
+        assert await kept(parts, placed) == expected(placed[: len(story)])
+        assert (await parts.store.overview()).events == len(story)
+
+    async def test_killed_anywhere_it_ends_the_same(self) -> None:
+        parts = await self.open_parts(2)
+        placed: list[Placed] = []
+        dice = Random(6)  # noqa: S311 - a story
+        for part in range(5):
+            placed += await append(parts, tell(seed=60 + part, people=15, events=120), batch=dice.randint(1, 40))
+            engine = await self.open_engine(parts)
+            work = parts.runtime.spawn("engine", engine.run())
+            for _ in range(dice.randint(0, 60)):
+                await parts.runtime.sleep(0)
+            await work.stop()
+
+        await self.fold(parts)
+
+        assert await kept(parts, placed) == expected(placed)
+        assert (await parts.store.overview()).events == len({event.message_id for _, _, event in placed})
+
+    async def test_what_was_folded_is_visible_through_the_cache(self) -> None:
+        parts = await self.open_parts(1)
+        async with self.running(parts) as engine:
+            placed = await append(parts, tell(seed=7, people=5, events=50), batch=10)
+            await until(parts, lambda: engine.progress.folded.get(0) == len(placed))
+            shown = People("main", DEFINITIONS).shown(placed[-1][2])
+            packed = await parts.cache.get(shown[0])
+
+        assert packed is not None
+        visible = profiles.unpack(packed, DEFINITIONS)
+        assert profiles.state_of(visible, DEFINITIONS) in list(expected(placed).values())
+
+    async def test_decisions_are_in_the_log_and_never_taken_anew(self) -> None:
+        parts = await self.open_parts(1)
+        placed = await append(parts, tell(seed=8, people=12, events=150), batch=10)
+        await self.fold(parts)
+        first = await read(parts, Stream.DECISIONS, Decision)
+
+        await self.fold(parts)
+
+        assert await read(parts, Stream.DECISIONS, Decision) == first
+        assert {one.event for one in first} <= {event.message_id for _, _, event in placed}
+        assert {"create", "link", "merge"} == {one.kind for one in first}
+
+    async def test_changes_tell_who_entered_and_left(self) -> None:
+        parts = await self.open_parts(1)
+        placed = await append(parts, tell(seed=9, people=12, events=300), batch=10)
+        await self.fold(parts)
+
+        members: dict[str, set[bytes]] = {}
+        for change in await until_changes(parts, placed):
+            if change.kind == ENTERED:
+                members.setdefault(change.name, set()).add(change.profile)
+            elif change.kind == LEFT:
+                members.setdefault(change.name, set()).discard(change.profile)
+        alive = {one.id for one in await load(parts, placed)}
+        standing = {
+            audience.name: {
+                one.id
+                for one in await load(parts, placed)
+                if (standing := one.audiences.get(audience.name)) and standing.member
+            }
+            for audience in DEFINITIONS.audiences
+        }
+        assert {name: found & alive for name, found in members.items()} == {
+            name: found for name, found in standing.items() if name in members
+        }
+
+    async def test_an_event_that_identifies_nobody_is_kept_as_rejected(self) -> None:
+        parts = await self.open_parts(1)
+        nobody = Event(type="track", message_id="m", source="web", received_at=1, timestamp=1, user_id="null", name="A")
+        await append(parts, [nobody], batch=1)
+
+        await self.fold(parts)
+
+        (rejected,) = await parts.store.rejected(limit=10)
+        assert (rejected.code, rejected.message_id) == ("no_usable_identifier", "m")
+
+    async def test_records_that_cannot_be_read_are_set_aside(self) -> None:
+        parts = await self.open_parts(1)
+        appender = await parts.log.open_appender(Stream.EVENTS)
+        await appender.append(0, Records(3, b"\xc1\xc1\xc1"))
+        await appender.close()
+        placed = await append(parts, tell(seed=10, people=3, events=20), batch=5)
+
+        async with self.running(parts) as engine:
+            await asyncio.wait_for(engine.drain(), PATIENCE)
+            damaged = engine.progress.damaged
+
+        assert damaged == 3
+        assert await kept(parts, placed) == expected(placed)
+
+    @asynccontextmanager
+    async def running(self, parts: EngineParts) -> AsyncIterator[Engine]:
+        """An engine that runs while the block does."""
+        engine = await self.open_engine(parts)
+        work = parts.runtime.spawn("engine", engine.run())
+        try:
+            yield engine
+        finally:
+            await work.stop()
+
+    async def fold(self, parts: EngineParts) -> None:
+        """Run an engine until the log is folded and kept."""
+        async with self.running(parts) as engine:
+            await asyncio.wait_for(engine.drain(), PATIENCE)
+
+
+async def append(parts: EngineParts, story: Sequence[Event], *, batch: int) -> list[Placed]:
+    """Write events into the log in turn over its partitions, and tell where they are."""
+    appender = await parts.log.open_appender(Stream.EVENTS)
+    placed: list[Placed] = []
+    for turn, at in enumerate(range(0, len(story), batch)):
+        events = story[at : at + batch]
+        partition = turn % parts.log.partitions
+        first = await appender.append(partition, Records(len(events), codec.encode(events)))
+        placed += [(partition, first + place, event) for place, event in enumerate(events)]
+    await appender.close()
+    return placed
+
+
+def reduced(placed: Sequence[Placed]) -> People:
+    """The people of a plain reduce over the log."""
+
+    def step(people: People, one: Placed) -> People:
+        partition, offset, event = one
+        people.fold(event, (partition, offset))
+        return people
+
+    return reduce(step, placed, People("main", DEFINITIONS))
+
+
+def expected(placed: Sequence[Placed]) -> dict[frozenset[str], dict[str, Any]]:
+    """The states of a plain reduce, by the identifiers of their person."""
+    return {
+        frozenset(one.identifiers): profiles.state_of(one, DEFINITIONS) for one in reduced(placed).profiles.values()
+    }
+
+
+async def load(parts: EngineParts, placed: Sequence[Placed]) -> list[Profile]:
+    """Every profile of the store that these events belong to."""
+    people = People("main", DEFINITIONS)
+    shown = {identifier for _, _, event in placed for identifier in people.shown(event)}
+    return [profiles.unpack(packed, DEFINITIONS) for packed in await parts.store.load(shown)]
+
+
+async def kept(parts: EngineParts, placed: Sequence[Placed]) -> dict[frozenset[str], dict[str, Any]]:
+    """The states that the store keeps, by the identifiers of their person."""
+    return {frozenset(one.identifiers): profiles.state_of(one, DEFINITIONS) for one in await load(parts, placed)}
+
+
+async def read(parts: EngineParts, stream: Stream, record: type[Any]) -> list[Any]:
+    """Every record of a stream that has one partition."""
+    end = (await parts.log.bounds(stream))[0][1]
+    found: list[Any] = []
+    reader = await parts.log.open_reader(stream, {0: 0})
+    while len(found) < end:
+        for batch in await reader.next():
+            found += codec.Decoder(record).decode(batch.count, batch.body)
+    await reader.close()
+    return found
+
+
+async def until_changes(parts: EngineParts, placed: Sequence[Placed]) -> list[Change]:
+    """The stream of changes; it is at most 100 ms behind the fold, and the fold has drained."""
+    assert placed
+    return await read(parts, Stream.CHANGES, Change)
+
+
+async def until(parts: EngineParts, condition: Any) -> None:
+    """Wait until a condition holds."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await parts.runtime.sleep(0.005)

@@ -1,0 +1,82 @@
+"""Each engine passes the suite: over memory adapters, and the embedded one over PostgreSQL too."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from obverse.adapters.memory.profile_store import MemoryStoreSettings
+from obverse.adapters.memory.profile_store import open_profile_store as open_memory_store
+from obverse.adapters.postgres.profile_store import PostgresStoreSettings
+from obverse.adapters.postgres.profile_store import open_profile_store as open_postgres_store
+
+from obverse.adapters.embedded import EmbeddedSettings
+from obverse.adapters.embedded import open_engine as open_embedded
+from obverse.adapters.memory.engine import MemoryEngineSettings
+from obverse.adapters.memory.engine import open_engine as open_memory
+from obverse.adapters.memory.event_log import MemoryLogSettings
+from obverse.adapters.memory.event_log import open_event_log as open_memory_log
+from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
+from obverse.adapters.postgres.event_log import PostgresLogSettings
+from obverse.adapters.postgres.event_log import open_event_log as open_postgres_log
+from obverse.adapters.runtime.system import open_runtime
+from obverse.contracts.engine import EngineContract
+from obverse.contracts.stories import DEFINITIONS
+from obverse.ports.engine import Engine, EngineParts
+from services import PostgresServer, fresh_name
+
+QUICK = EmbeddedSettings(
+    checkpoint_seconds=0.02, checkpoint_events=50, idle_seconds=0.01, profiles_in_memory=5, slice_events=7
+)
+"""Checkpoints in the midst of everything, and next to nobody stays in memory."""
+
+
+async def memory_parts(partitions: int) -> EngineParts:
+    runtime = open_runtime()
+    return EngineParts(
+        workspace="main",
+        log=await open_memory_log(MemoryLogSettings(partitions=partitions), runtime),
+        store=await open_memory_store(MemoryStoreSettings(), runtime),
+        cache=await open_profile_cache(MemoryCacheSettings(), runtime),
+        definitions=lambda: DEFINITIONS,
+        runtime=runtime,
+    )
+
+
+class TestMemory(EngineContract):
+    async def open_parts(self, partitions: int) -> EngineParts:
+        return await memory_parts(partitions)
+
+    async def open_engine(self, parts: EngineParts) -> Engine:
+        return await open_memory(MemoryEngineSettings(), parts)
+
+
+class TestEmbedded(TestMemory):
+    async def open_engine(self, parts: EngineParts) -> Engine:
+        return await open_embedded(QUICK, parts)
+
+
+@pytest.mark.service
+class TestEmbeddedOverPostgres(TestEmbedded):
+    @pytest.fixture(autouse=True)
+    async def fresh_databases(self, postgres_server: PostgresServer) -> AsyncIterator[None]:
+        self.server, self.opened, self.names = postgres_server, list[Any](), list[str]()
+        yield
+        for one in self.opened:
+            await one.close()
+        for name in self.names:
+            await postgres_server.drop(name)
+
+    async def open_parts(self, partitions: int) -> EngineParts:
+        runtime, name = open_runtime(), fresh_name()
+        await self.server.create(name)
+        dsn = self.server.dsn(name, "obverse_worker")
+        log = await open_postgres_log(PostgresLogSettings(dsn=dsn, partitions=partitions), runtime)
+        store = await open_postgres_store(PostgresStoreSettings(dsn=dsn), runtime)
+        self.names.append(name)
+        self.opened += [log, store]
+        cache = await open_profile_cache(MemoryCacheSettings(), runtime)
+        return EngineParts(
+            workspace="main", log=log, store=store, cache=cache, definitions=lambda: DEFINITIONS, runtime=runtime
+        )
