@@ -250,7 +250,7 @@ class ProfileCacheContract:
         await writer.publish(crowd)
         assert await shows(cache, "user_id:299", crowd[299])
 
-        found = await asyncio.gather(*(read(cache, f"user_id:{number}") for number in range(0, 400)))
+        found = await asyncio.gather(*(read(cache, f"user_id:{number}") for number in range(400)))
 
         assert [one.events for one in found if one is not None] == list(range(1, 301))
         assert found[300:] == [None] * 100

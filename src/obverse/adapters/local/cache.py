@@ -43,7 +43,7 @@ class LocalCacheSettings:
     """Profiles beyond which those that the store holds are let go of."""
 
 
-async def open_profile_cache(  # noqa: RUF029 - every adapter is opened alike
+async def open_profile_cache(
     settings: LocalCacheSettings,
     runtime: Runtime,  # noqa: ARG001 - the same
 ) -> ProfileCache:

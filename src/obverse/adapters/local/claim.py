@@ -52,7 +52,7 @@ class Claim:
         if not stat.S_ISSOCK(mode):
             raise Unreachable(f"{self.path} is no socket: remove it, or set profile_cache.local.socket to another path")
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.setblocking(False)
+            probe.settimeout(0)
             try:
                 probe.connect(str(self.path))
             except ConnectionRefusedError:
@@ -69,7 +69,7 @@ class Claim:
             # Before it listens nobody gets in, so nobody gets in before the mode is set.
             self.path.chmod(0o600)
             door.listen(128)
-            door.setblocking(False)
+            door.settimeout(0)
         except BaseException:
             door.close()
             raise

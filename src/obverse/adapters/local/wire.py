@@ -174,13 +174,16 @@ class Link(_Connection):
         self._received += data
         try:
             for body in frames(self._received, LONGEST_ANSWER):
-                if not self._waiting:
-                    raise BadFrame("an answer that nobody asked for")
-                waiting = self._waiting.popleft()
-                if not waiting.done():  # else whoever asked has gone
-                    waiting.set_result(body[1:] if body[:1] == KNOWN else None)
+                self._answered(body)
         except BadFrame:
             self.close()
+
+    def _answered(self, body: bytes) -> None:
+        if not self._waiting:
+            raise BadFrame("an answer that nobody asked for")
+        waiting = self._waiting.popleft()
+        if not waiting.done():  # else whoever asked has gone
+            waiting.set_result(body[1:] if body[:1] == KNOWN else None)
 
     def connection_lost(self, error: Exception | None) -> None:
         """See `asyncio.Protocol`."""

@@ -22,7 +22,7 @@ class MemoryCacheSettings:
     """What is held, by workspace. Caches that are to read each other's profiles are given the same."""
 
 
-async def open_profile_cache(settings: MemoryCacheSettings, runtime: Runtime) -> ProfileCache:  # noqa: ARG001, RUF029 - every adapter is opened alike
+async def open_profile_cache(settings: MemoryCacheSettings, runtime: Runtime) -> ProfileCache:  # noqa: ARG001 - every adapter is opened alike
     """Entry point `obverse.profile_cache:memory`."""
     return MemoryProfileCache(settings.shelves.setdefault(settings.workspace, {}))
 

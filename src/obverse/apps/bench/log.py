@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import resource
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from typing import Any
 
 from obverse.adapters.postgres.event_log import PostgresLogSettings, open_event_log
-from obverse.ports.event_log import EventLog, Records, Stream
+from obverse.ports.event_log import Appender, EventLog, Records, Stream
 from obverse.ports.runtime import Runtime
 
 EVENT = (
@@ -36,92 +37,113 @@ class LogBench:
     probe: int = 50_000
     """Events over which a cost is taken."""
 
-    rounds: int = 12
-    """Costs of which the best counts: other work on the machine can only make it worse."""
+    rounds: int = 20
+    """Costs of which the best counts, for other work on the machine can only make it worse. Each adds a probe."""
 
 
 async def bench_log(dsn: str, runtime: Runtime, bench: LogBench | None = None) -> dict[str, Any]:
     """
-    Fill a log to the small size and then to the large one, and take the costs at both.
+    Fill a small log and a large one, and take the costs of both in turns, in microseconds an event.
 
-    The database must have our schema, and is best one of its own: the events stay in it, in a workspace of
-    their own. A ratio of 1.1 says that the large log costs 10 % more.
+    The database must have our schema, and is best one of its own: the events stay in it. A ratio of 1.1
+    says that the large log costs 10 % more.
 
     Raises:
         Unreachable: the database went away.
     """
     bench = bench or LogBench()
     settings = PostgresLogSettings(dsn=dsn, workspace=f"bench-{runtime.now()}")
-    log = await open_event_log(settings, runtime)
-    try:
-        meter = _Meter(log, runtime, bench)
-        small = await meter.costs_at(bench.small)
-        large = await meter.costs_at(bench.large)
-    finally:
-        await log.close()
+    meters: dict[str, _Meter] = {}
+    async with AsyncExitStack() as stack:
+        for name, size, years in (("small", bench.small, 1), ("large", bench.large, 2)):
+            # Years apart, so that they share no table and no index.
+            workspace = replace(settings, workspace=f"{settings.workspace}-{name}")
+            log = await open_event_log(workspace, _Later(runtime, years))
+            stack.push_async_callback(log.close)
+            # Opened once: a connection costs as much as thousands of events.
+            meters[name] = _Meter(log, await log.open_appender(Stream.EVENTS), runtime, bench)
+            await meters[name].fill(size)
+        for number in range(2 * bench.rounds):
+            await meters["small" if number % 2 else "large"].take()
+        costs = {name: meter.costs() for name, meter in meters.items()}
     return {
         "benchmark": "log",
         "settings": {name: getattr(bench, name) for name in bench.__slots__}
         | {name: getattr(settings, name) for name in ("linger_ms", "group_bytes", "segment_hours", "partitions")}
         | {"bytes_per_event": round(sum(len(one) for one in _events(0, 1000)) / 1000)},
-        "small": small,
-        "large": large,
-        "ratio": {name: round(large[name] / small[name], 3) for name in small},
+        **costs,
+        "ratio": {name: round(costs["large"][name] / costs["small"][name], 3) for name in costs["small"]},
         "peak_memory_mb": _peak_memory(),
     }
 
 
-class _Meter:
-    """Fills one log and takes the costs on the way."""
+class _Later:
+    """The runtime that was given, some years on."""
 
-    def __init__(self, log: EventLog, runtime: Runtime, bench: LogBench) -> None:
+    def __init__(self, runtime: Runtime, years: int) -> None:
+        self._runtime = runtime
+        self._shift = years * 365 * 86_400 * 1_000_000
+        self.random = runtime.random
+        self.elapsed = runtime.elapsed
+        self.sleep = runtime.sleep
+        self.spawn = runtime.spawn
+
+    def now(self) -> int:
+        """See `Runtime.now`."""
+        return self._runtime.now() + self._shift
+
+
+class _Meter:
+    """Fills one log, and takes what appending to it and reading from it costs."""
+
+    def __init__(self, log: EventLog, appender: Appender, runtime: Runtime, bench: LogBench) -> None:
         self._log = log
+        self._appender = appender
         self._runtime = runtime
         self._bench = bench
         self._end = 0
+        self._taken: dict[str, list[float]] = {"append_us": [], "read_latest_us": [], "read_earliest_us": []}
 
-    async def costs_at(self, size: int) -> dict[str, float]:
-        """Return microseconds an event, once the log has so many events."""
-        await self._append(self._batches(size - self._end))
-        appends, latest, earliest = [], [], []
-        for _ in range(self._bench.rounds):
-            # Made before the clock starts.
-            batches = list(self._batches(self._bench.probe))
-            appends.append(await self._timed(lambda batches=batches: self._append(iter(batches))))  # type: ignore[misc]
-            mark = self._end - self._bench.probe
-            latest.append(await self._timed(lambda mark=mark: self._read(mark)))  # type: ignore[misc]
-            earliest.append(await self._timed(lambda: self._read(0)))
-        return {
-            "append_us": round(min(appends), 3),
-            "read_latest_us": round(min(latest), 3),
-            "read_earliest_us": round(min(earliest), 3),
-        }
+    async def fill(self, size: int) -> None:
+        """Append until the log has so many events."""
+        await self._append(self._batches(size))
 
-    async def _timed(self, work: Callable[[], Awaitable[None]]) -> float:
+    async def take(self) -> None:
+        """Take each cost once."""
+        # Made before the clock starts.
+        batches = iter(list(self._batches(self._bench.probe)))
+        self._taken["append_us"].append(await self._timed(self._append(batches)))
+        self._taken["read_latest_us"].append(await self._timed(self._read(self._end - self._bench.probe)))
+        self._taken["read_earliest_us"].append(await self._timed(self._read(0)))
+
+    def costs(self) -> dict[str, float]:
+        """Return the best of each."""
+        return {name: round(min(taken), 3) for name, taken in self._taken.items()}
+
+    async def _timed(self, work: Awaitable[int]) -> float:
         begun = self._runtime.elapsed()
-        await work()
-        return (self._runtime.elapsed() - begun) / self._bench.probe * 1_000_000
+        events = await work
+        return (self._runtime.elapsed() - begun) / events * 1_000_000
 
     def _batches(self, events: int) -> Iterator[Records]:
         for first in range(self._end, self._end + events, self._bench.batch):
             count = min(self._bench.batch, self._end + events - first)
             yield Records(count, b"".join(_events(first, count)))
 
-    async def _append(self, batches: Iterator[Records]) -> None:
-        appender = await self._log.open_appender(Stream.EVENTS)
+    async def _append(self, batches: Iterator[Records]) -> int:
         total = 0
 
         async def call() -> None:
             nonlocal total
             for records in batches:
-                await appender.append(0, records)
+                await self._appender.append(0, records)
                 total += records.count
 
         await asyncio.gather(*(call() for _ in range(self._bench.callers)))
-        await appender.close()
         self._end += total
+        return total
 
-    async def _read(self, mark: int) -> None:
+    async def _read(self, mark: int) -> int:
         reader = await self._log.open_reader(Stream.EVENTS, {0: mark})
         end = mark
         while end < mark + self._bench.probe:
@@ -130,6 +152,7 @@ class _Meter:
                     raise RuntimeError(batch.damage)
                 end = batch.end
         await reader.close()
+        return end - mark
 
 
 def _events(first: int, count: int) -> Iterator[bytes]:

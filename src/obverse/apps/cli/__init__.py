@@ -90,6 +90,58 @@ def source_add(name: str, data: Data = None) -> None:
     print(f"Write key of source {name} (shown once, kept as a hash in {path}):\n{key}")
 
 
+@bench.command("road")
+def bench_road(
+    rate: Annotated[int, typer.Option(min=100, help="Events a second.")] = 20_000,
+    batch: Annotated[int, typer.Option(min=1, max=2500, help="Events a request.")] = 20,
+    seconds: Annotated[int, typer.Option(min=1)] = 20,
+    people: Annotated[int, typer.Option(min=1, help="Active people, at random.")] = 50_000,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """The whole road at a constant rate: from the sender's body to the visible profile."""
+    from obverse.apps.bench.road import Load, bench_road
+
+    load = Load(rate=rate, batch=batch, seconds=seconds, people=people)
+    _bench(bench_road(load), as_json=as_json)
+
+
+@bench.command("log")
+def bench_log_command(
+    small: Annotated[int, typer.Option(help="Events at which it is measured first.")] = 1_000_000,
+    large: Annotated[int, typer.Option(help="Events at which it is measured again.")] = 10_000_000,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """What appending and reading cost in a small and in a large log."""
+    from obverse.apps.bench.log import bench_log_embedded
+
+    _bench(bench_log_embedded(small=small, large=large), as_json=as_json)
+
+
+@bench.command("idle")
+def bench_idle_command(
+    data: Annotated[Path, typer.Option(help="Folder of an installation that is stopped.")] = Path("demo-data"),
+    seconds: Annotated[int, typer.Option(min=1)] = 20,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """How soon an installation is ready, and what it costs while nothing comes."""
+    from obverse.apps.bench.idle import bench_idle
+
+    _bench(bench_idle(data, seconds=seconds), as_json=as_json)
+
+
+def _bench(measuring: Any, *, as_json: bool) -> None:
+    from obverse.apps.bench.report import tell
+    from obverse.apps.processes import run as run_process
+    from obverse.apps.processes import set_up_logging
+
+    set_up_logging("WARNING")
+
+    async def measure() -> int:
+        return tell(await measuring, as_json=as_json)
+
+    raise typer.Exit(_told(lambda: run_process(measure())))
+
+
 def main() -> None:
     """Entry point of the script `obverse`."""
     app()

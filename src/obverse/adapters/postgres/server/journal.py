@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-KEPT = 5
+KEPT = 10
 """Log files; each holds 10 MB at most."""
 
 FILE_MEGABYTES = 10

@@ -1,0 +1,197 @@
+"""The SQL of the profile store, each query with one line of purpose."""
+
+from __future__ import annotations
+
+LOCK = "select pg_try_advisory_lock($1)"
+"""Become the writer of one name, unless another session is."""
+
+SETTLE = """
+select set_config('plan_cache_mode', 'force_custom_plan', false),
+    set_config('idle_in_transaction_session_timeout', '60s', false),
+    set_config('tcp_keepalives_idle', '5', false),
+    set_config('tcp_keepalives_interval', '2', false),
+    set_config('tcp_keepalives_count', '3', false)
+"""
+"""
+Make a writer's session plan for the tables as they are now, and let the server notice within seconds when the
+writer's machine is gone, so that the next writer gets the lock.
+"""
+
+TAKE_OVER = """
+insert into public.checkpoint_writers as known (workspace_id, writer, epoch) values ($1, $2, 1)
+on conflict (workspace_id, writer) do update set epoch = known.epoch + 1, opened_at = now()
+returning epoch
+"""
+"""Begin an epoch: from now on the former writer of this name writes no more."""
+
+MARKS = "select stream, partition, next_offset from public.checkpoints where workspace_id = $1 and writer = $2"
+"""How far this name has read."""
+
+PREPARE = "select public.event_stream_prepare($1)"
+"""Have partitions for so many events more, and one beyond."""
+
+FENCE = "select epoch from public.checkpoint_writers where workspace_id = $1 and writer = $2 for update"
+"""Whose turn it is to write; nobody takes over before this transaction ends."""
+
+WRITE_PROFILES = """
+with given as materialized (
+    select * from unnest($2::uuid[], $3::jsonb[], $4::jsonb[], $5::jsonb[], $6::bytea[], $7::timestamptz[])
+        as given (id, identity_graph, computed_traits, attributes, state, changed_at)
+),
+returned as (
+    select count(*) as number from given join public.customer_profiles using (id) where merged_into is not null
+),
+written as (
+    insert into public.customer_profiles as known
+        (id, workspace_id, identity_graph, computed_traits, attributes, state, timestamp)
+    select id, $1, identity_graph, computed_traits, attributes, state, changed_at from given
+    on conflict (id) do update
+    set identity_graph = excluded.identity_graph, computed_traits = excluded.computed_traits,
+        attributes = excluded.attributes, state = excluded.state, timestamp = excluded.timestamp, merged_into = null
+    where known.workspace_id = excluded.workspace_id
+    -- No transaction has replaced a row that is new.
+    returning xmax = 0 as created
+)
+select count(*) as written, count(*) filter (where created) + (select number from returned) as people,
+    (select number from returned) as returned
+from written
+"""
+"""Write profiles; returns how many were written, how many people that makes more, and how many came back."""
+
+CLAIM = """
+insert into public.profile_identifiers (workspace_id, identifier, profile_id)
+select $1, given.identifier, given.profile_id
+from unnest($2::text[], $3::uuid[]) as given (identifier, profile_id)
+left join public.profile_identifiers as known on known.workspace_id = $1 and known.identifier = given.identifier
+where known.profile_id is distinct from given.profile_id
+order by given.identifier
+on conflict (workspace_id, identifier) do update set profile_id = excluded.profile_id
+"""
+"""Give identifiers to profiles; those that stay where they are cost a look only."""
+
+WRITE_MEMBERS = """
+with given as materialized (
+    select * from unnest($3::text[], $4::uuid[], $5::integer[], $6::timestamptz[])
+        as given (audience, profile_id, number, since)
+),
+gone as (
+    delete from public.audience_members as known
+    where known.workspace_id = $1 and known.profile_id = any ($2::uuid[])
+        and not exists (select from given where given.audience = known.audience and given.profile_id = known.profile_id)
+)
+insert into public.audience_members (workspace_id, audience, profile_id, number, since)
+select $1, given.audience, given.profile_id, given.number, given.since
+from given
+left join public.audience_members as known
+    on known.workspace_id = $1 and known.audience = given.audience and known.profile_id = given.profile_id
+where (known.number, known.since) is distinct from (given.number, given.since)
+order by given.profile_id, given.audience
+on conflict (workspace_id, audience, profile_id) do update set number = excluded.number, since = excluded.since
+"""
+"""Make the memberships of some profiles those that are given; what stays as it is costs a look only."""
+
+ABSORB = """
+with given as materialized (
+    select lost, coalesce(profile.merged_into, keeper) as keeper
+    from unnest($2::uuid[], $3::uuid[]) as given (lost, keeper)
+    left join public.customer_profiles as profile on profile.id = keeper
+),
+people as (
+    select count(*) as number from given join public.customer_profiles on id = lost where merged_into is null
+),
+written as (
+    insert into public.customer_profiles as known
+        (id, workspace_id, identity_graph, computed_traits, merged_into, timestamp)
+    select lost, $1, '{"edges": [], "identifiers": []}', '{}', keeper, now() from given order by lost
+    on conflict (id) do update
+    set identity_graph = excluded.identity_graph, computed_traits = excluded.computed_traits, attributes = null,
+        state = null, merged_into = excluded.merged_into, timestamp = excluded.timestamp
+    where known.workspace_id = excluded.workspace_id and known.merged_into is distinct from excluded.merged_into
+    returning xmax = 0 as created
+)
+select count(*) filter (where created) + (select number from people) as merges, (select number from people) as people
+from written
+"""
+"""Let profiles be absorbed; returns how many merges that makes more, and how many people less."""
+
+SHORTEN = """
+update public.customer_profiles as known set merged_into = keeper.id
+from unnest($2::uuid[]) as given (lost)
+join public.customer_profiles as absorbed on absorbed.id = given.lost
+join public.customer_profiles as keeper on keeper.id = absorbed.merged_into
+where known.workspace_id = $1 and known.merged_into = given.lost
+"""
+"""Lead what was merged into the absorbed profiles to their keepers, so that one step always arrives."""
+
+LEAVE = "delete from public.audience_members where workspace_id = $1 and profile_id = any ($2::uuid[])"
+"""Take absorbed profiles out of all audiences."""
+
+MARK = """
+with figures as (
+    update public.checkpoint_writers
+    set profiles = profiles + $3, merges = merges + $4, events = events + $5, rejected = rejected + $6
+    where workspace_id = $1 and writer = $2
+)
+insert into public.checkpoints (workspace_id, writer, stream, partition, next_offset)
+select $1, $2, given.* from unnest($7::text[], $8::integer[], $9::bigint[]) as given
+on conflict (workspace_id, writer, stream, partition) do update set next_offset = excluded.next_offset, at = now()
+"""
+"""Note how far the writer has read, and what it added."""
+
+LOAD = """
+with found as (
+    select profile_id as id from public.profile_identifiers where workspace_id = $1 and identifier = any ($2::text[])
+    union
+    select unnest($3::uuid[])
+)
+select state from public.customer_profiles
+where workspace_id = $1 and state is not null and id in (
+    select coalesce(profile.merged_into, profile.id)
+    from found join public.customer_profiles as profile on profile.id = found.id
+)
+"""
+"""State of the profiles that own one of the identifiers or have one of the ids, each once."""
+
+EVENTS_OF = """
+with person as (
+    select coalesce(merged_into, id) as id from public.customer_profiles where workspace_id = $1 and id = $2
+),
+parts as (
+    select id from person
+    union all
+    select profile.id from public.customer_profiles as profile join person on profile.merged_into = person.id
+)
+select event.* from parts cross join lateral (
+    select event_id, type, message_id, source, ingested_at, timestamp, user_id, anonymous_id, name, properties, context,
+        integrations, extra, original_timestamp, sent_at, group_id, previous_id,
+        properties_as_sent, context_as_sent, integrations_as_sent, extra_as_sent
+    from public.event_stream
+    where profile_id = parts.id and workspace_id = $1 and event_id < $4
+    order by event_id desc limit $3
+) as event
+order by event_id desc limit $3
+"""
+"""The latest events of a profile and of those merged into it, each found by index."""
+
+REJECTED = """
+select source, received_at, code, reason, field, message_id, type, body from public.rejected_events
+where workspace_id = $1 order by rejected_id desc limit $2
+"""
+"""The latest rejected events."""
+
+OVERVIEW = """
+select coalesce(sum(profiles), 0)::bigint as profiles, coalesce(sum(merges), 0)::bigint as merges,
+    coalesce(sum(events), 0)::bigint as events, coalesce(sum(rejected), 0)::bigint as rejected,
+    (
+        select array_agg(counted) from (
+            select audience, count(*) as members from public.audience_members where workspace_id = $1 group by audience
+        ) as counted
+    ) as audiences,
+    (
+        select array_agg(mark) from (
+            select writer, stream, partition, next_offset from public.checkpoints where workspace_id = $1
+        ) as mark
+    ) as marks
+from public.checkpoint_writers where workspace_id = $1
+"""
+"""The workspace's figures, all as of one moment."""

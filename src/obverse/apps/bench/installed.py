@@ -1,0 +1,122 @@
+"""An installation of its own for a benchmark, in processes of its own, in a folder that is removed afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from obverse.adapters.postgres.server import EmbeddedServer
+from obverse.apps.bench.machine import BenchFailed
+from obverse.apps.sources import add_source, new_key
+
+PATIENCE = 60.0
+"""Seconds within which an installation must be ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """Where it is."""
+
+    data: Path
+    key: str
+    collector: str
+    api: str
+    pids: dict[str, int]
+    ready_after: float
+    """Seconds from the start of the command until every role said it was ready."""
+
+    @property
+    def dsn(self) -> str:
+        """Of its database, for the role that owns it."""
+        return EmbeddedServer(self.data).dsn("obverse_owner")
+
+
+@asynccontextmanager
+async def installed(
+    definitions: Path | None = None, data: Path | None = None, environment: dict[str, str] | None = None
+) -> AsyncIterator[Installed]:
+    """
+    Run `obverse up` while the block runs, on free ports; in `data`, or in a new folder.
+
+    Raises:
+        BenchFailed: it did not come up; the message has its last words.
+    """
+    folder = data or Path(tempfile.mkdtemp(prefix="obverse-bench-"))
+    if data is None:
+        folder.chmod(0o755)  # a server that must not run as root has to reach what is in it
+    key = new_key()
+    if definitions is not None:
+        shutil.copytree(definitions, folder / "definitions", dirs_exist_ok=True)
+    (folder / "definitions/sources/bench.yml").unlink(missing_ok=True)
+    add_source(folder / "definitions", "bench", key)
+    ports = {f"OBVERSE_{role}__PORT": "0" for role in ("COLLECTOR", "API", "WORKER")}
+    began = asyncio.get_running_loop().time()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "obverse.apps.cli",
+        "up",
+        "--data",
+        str(folder),
+        env={**os.environ, **ports, **(environment or {})},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    words = asyncio.create_task(_words(process))
+    try:
+        note = await _ready(folder, process, words)
+        ready_after = asyncio.get_running_loop().time() - began
+        pids = {"supervisor": process.pid, **note["pids"]}
+        yield Installed(folder, key, note["collector"], note["api"], pids, ready_after)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+        words.cancel()
+        if data is None:
+            await EmbeddedServer(folder).erase()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _words(process: asyncio.subprocess.Process) -> list[str]:
+    """What it says, so that it never waits for us to read; the last lines are kept."""
+    said: list[str] = []
+    assert process.stderr is not None  # noqa: S101 - asked for at its start
+    while line := await process.stderr.readline():
+        said = [*said[-20:], line.decode(errors="replace")]
+    return said
+
+
+async def _ready(folder: Path, process: asyncio.subprocess.Process, words: asyncio.Task[list[str]]) -> dict[str, Any]:
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http:
+        while asyncio.get_running_loop().time() < deadline:
+            if process.returncode is not None:
+                raise BenchFailed("the installation did not start:\n" + "".join(await words))
+            try:
+                note: dict[str, Any] = msgspec.json.decode((folder / "run.json").read_bytes())
+                if {"collector", "api", "worker"} <= note["pids"].keys():
+                    answers = [await _status(http, f"{note[role]}/ready") for role in ("collector", "worker", "api")]
+                    if answers == [200, 200, 200]:
+                        return note
+            except (OSError, msgspec.DecodeError, aiohttp.ClientError, TimeoutError):
+                pass  # not there yet
+            await asyncio.sleep(0.02)
+    raise BenchFailed(f"the installation was not ready within {PATIENCE:.0f} s")
+
+
+async def _status(http: aiohttp.ClientSession, url: str) -> int:
+    async with http.get(url) as answer:
+        return answer.status

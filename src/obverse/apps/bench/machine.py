@@ -1,0 +1,155 @@
+"""What a benchmark tells of the machine and of the processes that it watches (Linux)."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_SHOWN: Final = (
+    "server_version",
+    "fsync",
+    "synchronous_commit",
+    "full_page_writes",
+    "data_checksums",
+    "shared_buffers",
+    "wal_compression",
+)
+
+
+class BenchFailed(RuntimeError):
+    """A benchmark that could not be done as asked; its figures would mislead."""
+
+
+def machine() -> dict[str, Any]:
+    """Facts that a figure means nothing without."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    models = (line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name"))
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "cpu": next(models, "unknown"),
+        "memory_gib": round(memory / 2**30, 1),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }
+
+
+async def database_settings(dsn: str) -> dict[str, str]:
+    """The server's settings that decide what durable means."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return {name: await connection.fetchval("select current_setting($1)", name) for name in _SHOWN}
+    finally:
+        await connection.close()
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (parent := _parent(int(entry.name))) is not None:
+            children.setdefault(parent, []).append(int(entry.name))
+    found, todo = [], [pid]
+    while todo:
+        one = todo.pop()
+        found.append(one)
+        todo += children.get(one, [])
+    return found
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """User and system time of these processes, and of their children that have ended."""
+    total = 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        total += sum(int(field) for field in fields[11:15])
+    return total / _TICKS
+
+
+def memory_bytes(pids: Iterable[int]) -> int:
+    """Memory of these processes; what they share is counted once (proportional set size)."""
+    total = 0
+    for pid in pids:
+        for line in _lines(f"/proc/{pid}/smaps_rollup"):
+            if line.startswith("Pss:"):
+                total += int(line.split()[1]) * 1024
+    return total
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
+
+
+@dataclass(slots=True)
+class Watch:
+    """CPU seconds and peak memory of named processes and their descendants, while it is looked."""
+
+    pids: Mapping[str, int]
+    _begun: dict[str, float] = field(default_factory=dict)
+    _peaks: dict[str, int] = field(default_factory=dict)
+    peak: int = 0
+    """Most of all together at one look, in bytes."""
+
+    def look(self) -> None:
+        """Look once; once a second is often enough."""
+        together = 0
+        for name, pid in self.pids.items():
+            pids = _of(name, pid)
+            self._begun.setdefault(name, cpu_seconds(pids))
+            size = memory_bytes(pids)
+            together += size
+            self._peaks[name] = max(size, self._peaks.get(name, 0))
+        self.peak = max(self.peak, together)
+
+    def report(self) -> dict[str, dict[str, Any]]:
+        """What each has cost since the first look."""
+        return {
+            name: {
+                "pid": pid,
+                "cpu_seconds": round(cpu_seconds(_of(name, pid)) - self._begun.get(name, 0.0), 2),
+                "peak_memory_bytes": self._peaks.get(name, 0),
+            }
+            for name, pid in self.pids.items()
+        }
+
+
+def _of(name: str, pid: int) -> list[int]:
+    # The supervisor and the generator have children that are counted by their own names.
+    return [pid] if name in {"generator", "supervisor"} else tree(pid)
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that this share of them does not exceed; not a number if there are none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
+def histogram(seconds: Iterable[float]) -> dict[str, int]:
+    """Raw counts by upper bound in milliseconds, each bound a tenth above the last."""
+    counts: dict[str, int] = {}
+    for value in seconds:
+        bound = 0.1
+        while bound < value * 1000:
+            bound *= 1.1
+        key = f"{bound:.2f}"
+        counts[key] = counts.get(key, 0) + 1
+    return dict(sorted(counts.items(), key=lambda pair: float(pair[0])))

@@ -1,0 +1,194 @@
+"""Serve: read profiles as the engine knows them now, and what the store keeps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from obverse.core.definitions import Definitions
+from obverse.core.identity import KINDS, is_blocked
+from obverse.core.profiles import Profile, unpack
+from obverse.flows.views import (
+    ComponentView,
+    EventsView,
+    OverviewView,
+    ProfileView,
+    RejectedEventsView,
+    view_event,
+    view_profile,
+    view_rejected,
+)
+from obverse.ports.outcomes import AccessRefused, Unreachable
+from obverse.ports.profile_cache import ProfileCache
+from obverse.ports.profile_store import ProfileStore
+
+PATIENCE: Final = 2.0
+"""Seconds after which a component that does not answer counts as unreachable."""
+
+_NOBODY: Final = bytes(16)
+"""An id that no profile has."""
+
+
+class BadIdentifier(ValueError):
+    """A text that is no identifier; the message says what is wrong with it and what to write."""
+
+
+class UnreadableProfile(Exception):
+    """What the store holds cannot be read by this release."""
+
+
+def parse_identifier(text: str) -> str:
+    """
+    The identifier as events show it: `kind:value`, addresses in lower case.
+
+    >>> parse_identifier("email:Ada@Example.com")
+    'email:ada@example.com'
+
+    Raises:
+        BadIdentifier: there is no kind, an unknown one, or no value.
+    """
+    kind, colon, value = text.partition(":")
+    kinds = ", ".join(KINDS)
+    if not colon:
+        raise BadIdentifier(f"{text!r} is no identifier: write kind:value, with one of these kinds: {kinds}")
+    if kind not in KINDS:
+        raise BadIdentifier(f"{kind!r} is no kind of identifier: use one of {kinds}")
+    if kind == "email":
+        value = value.strip().lower()
+    if not value:
+        raise BadIdentifier(f"{text!r} has no value: write it after the colon, as in {kind}:42")
+    if "\0" in value:
+        raise BadIdentifier("an identifier has no NUL character: leave it out")
+    return f"{kind}:{value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A profile, and who knew it."""
+
+    view: ProfileView
+    read_from: Literal["cache", "store"]
+
+
+class Serve:
+    """
+    Reads one workspace.
+
+    A profile comes from the cache, which is at most 150 ms behind the fold; what the cache does not hold, from the
+    store. Everything else comes from the store, which is one checkpoint behind.
+    """
+
+    def __init__(self, store: ProfileStore, cache: ProfileCache, definitions: Callable[[], Definitions]) -> None:
+        self._store = store
+        self._cache = cache
+        self._definitions = definitions
+
+    async def profile(self, identifier: str) -> ProfileView | None:
+        """See `find`."""
+        found = await self.find(identifier)
+        return None if found is None else found.view
+
+    async def find(self, identifier: str) -> Found | None:
+        """
+        Return the profile that owns this identifier (`parse_identifier`), None if nobody does.
+
+        Raises:
+            Unreachable, AccessRefused: the store cannot be read, and the cache does not know.
+            UnreadableProfile: another release wrote it.
+        """
+        found = await self._read(identifier)
+        if found is None:
+            return None
+        profile, read_from = found
+        return Found(view_profile(profile, self._definitions()), read_from)
+
+    async def events(self, identifier: str, *, limit: int, before: int | None = None) -> EventsView | None:
+        """
+        Return a profile's events, the latest first, None if nobody owns the identifier.
+
+        `before` is an event id: only earlier ones are returned.
+
+        Raises:
+            Unreachable, AccessRefused: the store cannot be read.
+        """
+        found = await self._read(identifier)
+        if found is None:
+            return None
+        # One more than was asked for tells whether there are more.
+        events = await self._store.events_of(found[0].id, limit=limit + 1, before=before)
+        shown = [view_event(number, event) for number, event in events[:limit]]
+        return EventsView(shown, shown[-1].id if len(events) > limit else None)
+
+    async def overview(self) -> OverviewView:
+        """
+        Return the workspace's figures.
+
+        Raises:
+            Unreachable, AccessRefused: the store cannot be read.
+        """
+        figures = await self._store.overview()
+        return OverviewView(
+            profiles=figures.profiles,
+            merges=figures.merges,
+            events=figures.events,
+            rejected=figures.rejected,
+            audiences={one.name: figures.audiences.get(one.name, 0) for one in self._definitions().audiences},
+        )
+
+    async def rejected(self, limit: int) -> RejectedEventsView:
+        """
+        Return the latest rejected events.
+
+        Raises:
+            Unreachable, AccessRefused: the store cannot be read.
+        """
+        return RejectedEventsView([view_rejected(event) for event in await self._store.rejected(limit=limit)])
+
+    async def components(self) -> list[ComponentView]:
+        """Ask the store and the cache how they are."""
+        return [
+            await _component(
+                "store",
+                lambda: self._store.load((), (_NOBODY,)),
+                "start the database, or correct DATABASE_URL; nothing can be read meanwhile but what is in the cache",
+            ),
+            await _component(
+                "cache",
+                lambda: self._cache.get("user_id:"),
+                "start the worker; profiles are read from the store meanwhile, one checkpoint behind",
+            ),
+        ]
+
+    def identifies_nobody(self, identifier: str) -> bool:
+        """Whether the identifier's value is one that many share, such as null."""
+        return is_blocked(identifier.partition(":")[2], self._definitions().identity)
+
+    async def _read(self, identifier: str) -> tuple[Profile, Literal["cache", "store"]] | None:
+        definitions = self._definitions()
+        try:
+            packed = await self._cache.get(identifier)
+            if packed is not None:
+                return unpack(packed, definitions), "cache"
+        except (Unreachable, AccessRefused, ValueError):
+            pass  # the worker is away, or of another release: the store knows
+        for state in await self._store.load((identifier,)):
+            try:
+                return unpack(state, definitions), "store"
+            except ValueError as error:
+                raise UnreadableProfile(str(error)) from error
+        return None
+
+
+async def _component(
+    name: Literal["store", "cache"], ask: Callable[[], Awaitable[object]], remedy: str
+) -> ComponentView:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await ask()
+    except TimeoutError:
+        return ComponentView(name, "unreachable", f"no answer within {PATIENCE:g} s", remedy)
+    except (Unreachable, AccessRefused) as error:
+        return ComponentView(name, "unreachable", str(error), remedy)
+    return ComponentView(name, "ok")

@@ -1,0 +1,238 @@
+"""Views: profiles, events and figures in the shapes in which they are read. Times are ISO 8601 in UTC."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Raw
+
+from obverse.core import profiles, times
+from obverse.core.crdt.register import Write
+from obverse.core.definitions import Definitions
+from obverse.core.events import Event, RejectedEvent
+from obverse.core.identity import id_text
+from obverse.core.profiles import Profile
+
+MessageId = Annotated[str, Meta(description="Message id of the event.")]
+Time = Annotated[str, Meta(description="ISO 8601, UTC.", examples=["2026-01-31T12:00:00Z"])]
+
+
+class IdentifierView(msgspec.Struct, frozen=True):
+    """An identifier of the profile, and when it was shown."""
+
+    kind: Annotated[str, Meta(examples=["user_id"])]
+    value: Annotated[str, Meta(examples=["42"])]
+    first_seen: Time
+    last_seen: Time
+    event: Annotated[str, Meta(description="Message id of the event that showed it first.")]
+
+
+class EdgeView(msgspec.Struct, frozen=True):
+    """Evidence that two identifiers are of one person."""
+
+    a: Annotated[str, Meta(examples=["anonymous_id:7f3a"])]
+    b: Annotated[str, Meta(examples=["user_id:42"])]
+    event: MessageId
+    rule: str
+    at: Time
+
+
+class WriteView(msgspec.Struct, frozen=True):
+    """A value that a system told us, and its stamp."""
+
+    value: Annotated[Raw, Meta(description="As it was sent.")]
+    source: str
+    updated_at: Time
+    event: MessageId
+
+
+class AttributeView(msgspec.Struct, frozen=True):
+    """An attribute: the write that won, and those that it beat."""
+
+    value: Annotated[Raw, Meta(description="As it was sent.")]
+    source: str
+    updated_at: Time
+    event: MessageId
+    previous: Annotated[list[WriteView], Meta(description="Writes that lost, the latest first; at most four.")]
+
+
+class AudienceView(msgspec.Struct, frozen=True):
+    """An audience that the profile is in."""
+
+    name: str
+    since: Annotated[str, Meta(description="Time of the event that made it enter.")]
+    number: Annotated[int, Meta(description="How often it has entered, this time included.")]
+
+
+Traits = Annotated[
+    dict[str, Any],
+    Meta(description="Every trait that has a value. Numbers are exact: read them as decimals."),
+]
+Version = Annotated[
+    dict[str, int], Meta(description="Highest offset folded into the profile, by partition of the log.")
+]
+
+
+class ProfileView(msgspec.Struct, frozen=True):
+    """One person: what systems told us of them, and what we computed."""
+
+    id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+    identifiers: list[IdentifierView]
+    edges: list[EdgeView]
+    attributes: dict[str, AttributeView]
+    traits: Traits
+    audiences: list[AudienceView]
+    version: Version
+    events: Annotated[int, Meta(description="Events folded into the profile.")]
+    first_seen: Annotated[str | None, Meta(description="Time of the earliest event.")]
+    changed_at: Annotated[str, Meta(description="Arrival of the event that changed it last.")]
+
+
+class EventView(msgspec.Struct, frozen=True):
+    """An event of the profile, or of one that was merged into it."""
+
+    id: Annotated[int, Meta(description="`event_id` of the table `event_stream`.")]
+    type: Annotated[str, Meta(description="The call.", examples=["track"])]
+    event_type: Annotated[str, Meta(description="A track's event name, else the call.", examples=["Order Completed"])]
+    name: Annotated[str | None, Meta(description="A track's event name, a page's or screen's name.")]
+    message_id: str
+    source: str
+    timestamp: Annotated[str, Meta(description="When it happened, corrected for the sender's clock.")]
+    received_at: Time
+    user_id: str | None
+    anonymous_id: str | None
+    group_id: str | None
+    previous_id: str | None
+    properties: Annotated[Raw, Meta(description="The properties; the traits of identify and group. As sent.")]
+    context: Annotated[Raw, Meta(description="As sent.")]
+
+
+class EventsView(msgspec.Struct, frozen=True):
+    """Some events, the latest first."""
+
+    events: list[EventView]
+    next: Annotated[int | None, Meta(description="Give it as `before` for the events that follow; null at the end.")]
+
+
+class PartitionLag(msgspec.Struct, frozen=True):
+    """How far one partition of the log is read. Offsets are those that come next."""
+
+    appended: Annotated[int, Meta(description="In the log.")]
+    kept: Annotated[int, Meta(description="In the store, as of the last checkpoint.")]
+    lag: Annotated[int, Meta(description="Events of the log that are not in the store yet.")]
+    folded: Annotated[int | None, Meta(description="In the profiles; null when the worker was not asked.")] = None
+
+
+class OverviewView(msgspec.Struct, frozen=True):
+    """Figures of the workspace, as of the last checkpoint."""
+
+    profiles: Annotated[int, Meta(description="People: profiles that were not merged away.")]
+    merges: Annotated[int, Meta(description="How often two profiles became one.")]
+    events: Annotated[int, Meta(description="Events stored.")]
+    rejected: Annotated[int, Meta(description="Events rejected.")]
+    audiences: Annotated[dict[str, int], Meta(description="Members of every audience that is defined.")]
+    lag: Annotated[
+        dict[str, PartitionLag] | None, Meta(description="By partition of the log; null when the log cannot be asked.")
+    ] = None
+
+
+class RejectedEventView(msgspec.Struct, frozen=True):
+    """An event that was refused on the way in."""
+
+    source: str
+    received_at: Time
+    code: Annotated[str, Meta(description="What was wrong, as a word.", examples=["missing_id"])]
+    reason: Annotated[str, Meta(description="What was wrong, where, and what to do.")]
+    field: Annotated[str | None, Meta(description="The offending field, as a JSON path.")]
+    message_id: str | None
+    type: str | None
+    body: Annotated[str, Meta(description="What was sent, or its beginning.")]
+
+
+class RejectedEventsView(msgspec.Struct, frozen=True):
+    """The latest rejected events, the latest first."""
+
+    rejected: list[RejectedEventView]
+
+
+class ComponentView(msgspec.Struct, frozen=True):
+    """A part of the installation that reading needs, and how it is."""
+
+    name: Literal["store", "cache"]
+    status: Literal["ok", "unreachable"]
+    detail: Annotated[str | None, Meta(description="What is wrong.")] = None
+    remedy: Annotated[str | None, Meta(description="What to do.")] = None
+
+
+class _Graph(msgspec.Struct):
+    identifiers: list[IdentifierView]
+    edges: list[EdgeView]
+
+
+def view_profile(profile: Profile, definitions: Definitions) -> ProfileView:
+    """The profile as it is read."""
+    graph = msgspec.convert(profiles.identity_graph(profile), _Graph)
+    return ProfileView(
+        id=id_text(profile.id),
+        identifiers=graph.identifiers,
+        edges=graph.edges,
+        attributes={name: _attribute(*written) for name, written in sorted(profile.attributes.items())},
+        traits=profiles.computed_traits(profile, definitions),
+        audiences=[
+            AudienceView(name, times.to_text(standing.since), standing.number)
+            for name, standing in sorted(profile.audiences.items())
+            if standing.member
+        ],
+        version={str(partition): offset for partition, offset in sorted(profile.version.items())},
+        events=profile.events,
+        first_seen=None if profile.first is None else times.to_text(profile.first.time),
+        changed_at=times.to_text(profile.changed_at),
+    )
+
+
+def _attribute(winner: Write, *losers: Write) -> AttributeView:
+    stamp = winner.stamp
+    return AttributeView(
+        value=Raw(winner.value),
+        source=stamp.source,
+        updated_at=times.to_text(stamp.time),
+        event=stamp.message_id,
+        previous=[
+            WriteView(Raw(value), stamp.source, times.to_text(stamp.time), stamp.message_id) for stamp, value in losers
+        ],
+    )
+
+
+def view_event(number: int, event: Event) -> EventView:
+    """The event as it is read; `number` is its event id."""
+    return EventView(
+        id=number,
+        type=event.type,
+        event_type=event.event_type,
+        name=event.name,
+        message_id=event.message_id,
+        source=event.source,
+        timestamp=times.to_text(event.timestamp),
+        received_at=times.to_text(event.received_at),
+        user_id=event.user_id,
+        anonymous_id=event.anonymous_id,
+        group_id=event.group_id,
+        previous_id=event.previous_id,
+        properties=Raw(event.properties),
+        context=Raw(event.context),
+    )
+
+
+def view_rejected(event: RejectedEvent) -> RejectedEventView:
+    """The rejected event as it is read."""
+    return RejectedEventView(
+        source=event.source,
+        received_at=times.to_text(event.received_at),
+        code=event.code,
+        reason=event.reason,
+        field=event.field,
+        message_id=event.message_id,
+        type=event.type,
+        body=event.body.decode("utf-8", "replace"),
+    )

@@ -1,0 +1,176 @@
+"""The demo, as a person runs it, held against what plain Python computes from the shop's file."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import pytest
+
+from acceptance.shop_figures import Figures, Person, shop_figures
+from installation import PATIENCE, Installation, installation, kill, running, start
+
+pytestmark = pytest.mark.service
+
+KILLS = 30
+VICTIMS = ("worker", "collector", "postgres")
+
+
+@pytest.fixture(scope="module")
+def figures() -> Figures:
+    return shop_figures()
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A short path: sockets have to fit into it."""
+    path = Path(tempfile.mkdtemp(prefix="obv-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+async def play(data: Path, *arguments: str) -> dict[str, Any]:
+    """Run the demo to its end; the summary is the last line on stdout."""
+    process = await start(data, "demo", "--exit", "--json", *arguments)
+    out, errors = await asyncio.wait_for(process.communicate(), 4 * PATIENCE)
+    assert process.returncode == 0, errors.decode()[-4000:]
+    return summary_of(out)
+
+
+def summary_of(out: bytes) -> dict[str, Any]:
+    summary: dict[str, Any] = msgspec.json.decode(out.splitlines()[-1])
+    return summary
+
+
+def assert_figures(summary: dict[str, Any], figures: Figures, *, merges: bool = True) -> None:
+    assert summary["events_accepted"] == figures.events_accepted
+    assert summary["profiles"] == figures.profiles
+    assert summary["audiences"] == dict(figures.audiences)
+    assert not merges or summary["merges"] == figures.merges
+    assert summary["events_per_second"] == pytest.approx(figures.events_accepted / summary["seconds"], rel=0.01)
+
+
+@pytest.fixture(scope="module")
+def played(folder: Path, figures: Figures) -> Path:
+    """The data folder of a demo that has ended, with its figures right."""
+    data = folder / "one"
+    assert_figures(asyncio.run(play(data)), figures)
+    return data
+
+
+@pytest.fixture
+async def here(played: Path) -> AsyncIterator[Installation]:
+    async with installation(played) as running_again:
+        yield running_again
+
+
+async def test_after_a_restart_every_persons_profile_is_there(here: Installation, figures: Figures) -> None:
+    wrong = {}
+    for identifier, person in people(figures):
+        status, profile = await here.get(f"/v1/profiles/{quote(identifier, safe=':')}")
+        if status != 200 or traits_of(profile["traits"]) != traits_of_person(person):
+            wrong[identifier] = (status, profile)
+
+    assert wrong == {}
+
+
+async def test_sql_says_what_the_file_says(here: Installation, figures: Figures) -> None:
+    async with here.sql() as connection:
+        rows = await connection.fetch(
+            """
+            select i.identifier, p.computed_traits ->> 'lifetime_value' as computed,
+                   (select sum((e.properties ->> 'revenue')::numeric) from person_events e
+                     where e.profile_id = p.id and e.event_type = 'Order Completed') as summed
+              from customer_profiles p join profile_identifiers i on i.profile_id = p.id
+             where i.identifier like 'user_id:%' and p.merged_into is null
+            """
+        )
+        stored = await connection.fetchval("select count(distinct message_id) from event_stream")
+        rows_stored = await connection.fetchval("select count(*) from event_stream")
+
+    assert stored == rows_stored == figures.events_accepted
+    assert len(rows) == len(figures.customers)
+    for row in rows:
+        expected = figures.customers[row["identifier"].removeprefix("user_id:")].lifetime_value
+        assert (row["summed"] or Decimal(0)) == Decimal(row["computed"] or 0) == expected, row["identifier"]
+
+
+async def test_with_four_partitions_all_but_the_merges_are_the_same(folder: Path, figures: Figures) -> None:
+    summary = await play(folder / "four", "--partitions", "4")
+
+    assert_figures(summary, figures, merges=False)
+
+
+async def test_thirty_kills_change_nothing(folder: Path, figures: Figures) -> None:
+    data = folder / "killed"
+    seed = random.randrange(10**6)
+    print(f"seed of the kills: {seed}")
+    dice = random.Random(seed)
+    process = await start(data, "demo", "--exit", "--json")
+    communicating = asyncio.create_task(process.communicate())
+    killed = await until_killed(data, process, dice)
+    out, errors = await asyncio.wait_for(communicating, 6 * PATIENCE)
+
+    assert process.returncode == 0, errors.decode()[-4000:]
+    assert killed == KILLS, f"the demo ended after {killed} kills (seed {seed})"
+    assert_figures(summary_of(out), figures)
+
+
+async def until_killed(data: Path, process: asyncio.subprocess.Process, dice: random.Random) -> int:
+    """Kill thirty processes at random moments while the demo plays; returns how many were killed."""
+    last: dict[str, int] = {}
+    for killed in range(KILLS):
+        while process.returncode is None:
+            await asyncio.sleep(dice.uniform(0.05, 0.6))  # the moments are to be random
+            note = running(data)
+            victim = dice.choice(VICTIMS)
+            pid = note["pids"].get(victim) if note else None
+            if pid is not None and last.get(victim) != pid:
+                kill(pid)
+                last[victim] = pid
+                break
+        else:
+            return killed
+    return KILLS
+
+
+def people(figures: Figures) -> Iterator[tuple[str, Person]]:
+    for user, person in figures.customers.items():
+        yield f"user_id:{user}", person
+    for invoice, person in figures.guests.items():
+        yield f"anonymous_id:visitor-{invoice}", person
+
+
+def traits_of(traits: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "orders": traits.get("orders", 0),
+        "lifetime_value": Decimal(str(traits.get("lifetime_value", 0))),
+        "refunds": Decimal(str(traits.get("refunds", 0))),
+        "first_order_at": traits.get("first_order_at"),
+        "last_order_at": traits.get("last_order_at"),
+        "favourite_product": traits.get("favourite_product"),
+    }
+
+
+def traits_of_person(person: Person) -> dict[str, Any]:
+    return {
+        "orders": person.orders,
+        "lifetime_value": person.lifetime_value,
+        "refunds": person.refunds,
+        "first_order_at": instant(person.first_order_at),
+        "last_order_at": instant(person.last_order_at),
+        "favourite_product": person.favourite_product,
+    }
+
+
+def instant(moment: Any) -> str | None:
+    return None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
