@@ -89,7 +89,8 @@ def _documents(folder: Path) -> Iterator[tuple[str, Any]]:
             trees = list(yaml.load_all(text, Loader=_Loader))
         except FileNotFoundError:
             continue  # removed while we looked
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        # PyYAML lets a date of no calendar through as ValueError, deep nesting as RecursionError.
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             raise BadDefinition(f"{path}: cannot be read as YAML: {error}") from error
         for place, tree in enumerate(trees):
             if tree is not None:

@@ -115,12 +115,25 @@ def _test(op: str, tree: dict[str, Any], where: str) -> Test:
     _only(tree, {"op", subject} if op == "exists" else {"op", subject, "value"}, where)
     if op != "exists" and "value" not in tree:
         raise BadCondition(f"{where}.value: missing; say what to compare with")
+    if not _is_json(tree.get("value")):
+        raise BadCondition(f"{where}.value: {tree['value']!r} is no JSON value; put dates and the like in quotes")
     value = _comparable(tree.get("value"))
+    if op != "exists" and value is None:
+        raise BadCondition(f"{where}.value: null, or a number beyond reach, equals nothing; use `op: exists`")
     if op == "in" and not isinstance(value, list):
         raise BadCondition(f"{where}.value: `in` wants a list")
     if op in _ORDERED and not isinstance(value, (Decimal, str)):
         raise BadCondition(f"{where}.value: `{op}` compares numbers or texts, not {value!r}")
     return Test(op, subject, tree[subject], value)
+
+
+def _is_json(value: Any, depth: int = 0) -> bool:
+    """Whether JSON can say it: YAML knows dates, sets and values that hold themselves."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value) and _is_json(list(value.values()), depth)
+    if isinstance(value, list):
+        return depth < _DEEPEST and all(_is_json(item, depth + 1) for item in value)
+    return value is None or isinstance(value, (str, int, float, Decimal))
 
 
 def _only(tree: dict[str, Any], known: set[str], where: str) -> None:
@@ -165,13 +178,16 @@ def compiled(condition: Condition) -> Callable[[Lookup], bool]:
 def _passes(op: str, expected: Any) -> Callable[[Any], bool]:
     if op == "exists":
         return lambda actual: actual is not None
+    # By type too, since to Python true equals 1.
+    kind = type(expected)
     if op == "ne":
-        return lambda actual: bool(actual != expected)
+        return lambda actual: type(actual) is not kind or bool(actual != expected)
     if op == "in":
-        return lambda actual: actual is not None and actual in expected
+        known = [one for one in expected if one is not None]
+        return lambda actual: any(type(actual) is type(one) and actual == one for one in known)
     if op == "eq":
-        return lambda actual: actual is not None and bool(actual == expected)
-    kind, compare = type(expected), _ORDERED[op]
+        return lambda actual: type(actual) is kind and bool(actual == expected)
+    compare = _ORDERED[op]
     return lambda actual: type(actual) is kind and compare(actual, expected)
 
 

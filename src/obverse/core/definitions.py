@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import astuple
@@ -75,6 +76,8 @@ class Definitions:
     source_of_key: Mapping[str, Source] = field(default_factory=dict)
     watchers: Mapping[tuple[str, str], tuple[Audience, ...]] = field(default_factory=dict)
     """Audiences by what they look at."""
+    newcomers: tuple[Audience, ...] = ()
+    """Audiences that hold while nothing is known of a person; a profile's first event has them judged."""
     trait_of_name: Mapping[str, Trait] = field(default_factory=dict)
     kind_of_key: Mapping[str, TraitKind] = field(default_factory=dict)
     _plans: Mapping[tuple[str, str | None], Plan] = field(default_factory=dict)
@@ -117,6 +120,7 @@ def define(
         identity=identity or IdentityRules(),
         source_of_key={key: source for source in all_sources for key in source.key_hashes},
         watchers=_watchers(all_audiences, {trait.name for trait in all_traits}),
+        newcomers=tuple(one for one in all_audiences if one.holds(lambda _subject, _name: None)),
         trait_of_name={trait.name: trait for trait in all_traits},
         kind_of_key={trait.key: trait.kind for trait in all_traits},
         _plans=_plans(all_traits),
@@ -126,14 +130,19 @@ def define(
 def _watchers(all_audiences: Sequence[Audience], traits: set[str]) -> dict[tuple[str, str], tuple[Audience, ...]]:
     watchers: dict[tuple[str, str], tuple[Audience, ...]] = {}
     for audience in all_audiences:
+        _check_subjects(audience, traits)
         for subject in dict.fromkeys(audiences.subjects(audience.where)):
-            if subject[0] == "trait" and subject[1] not in traits:
-                known = ", ".join(sorted(traits)) or "none"
-                raise BadDefinition(
-                    f"audience {audience.name!r} looks at trait {subject[1]!r}, which is not defined (defined: {known})"
-                )
             watchers[subject] = (*watchers.get(subject, ()), audience)
     return watchers
+
+
+def _check_subjects(audience: Audience, traits: set[str]) -> None:
+    for subject, name in audiences.subjects(audience.where):
+        if subject == "trait" and name not in traits:
+            known = ", ".join(sorted(traits)) or "none"
+            raise BadDefinition(
+                f"audience {audience.name!r} looks at trait {name!r}, which is not defined (defined: {known})"
+            )
 
 
 def _plans(traits: Sequence[Trait]) -> dict[tuple[str, str | None], Plan]:
@@ -168,7 +177,9 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     spec: dict[str, Any]
 
 
-class _TraitSpec(msgspec.Struct, forbid_unknown_fields=True):
+class _TraitSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """Its encoding names the state (`Trait.key`): a field that a later release adds must not change it."""
+
     aggregate: str
     event: str | None = None
     type: str = "track"
@@ -181,12 +192,37 @@ class _AudienceSpec(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _SourceSpec(msgspec.Struct, forbid_unknown_fields=True):
-    write_key_hashes: list[str] = []
+    write_key_hashes: list[Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]] = []
     enabled: bool = True
 
 
 class _IdentitySpec(msgspec.Struct, forbid_unknown_fields=True):
     blocked: list[str] = []
+
+
+_Shape = TypeVar("_Shape", bound=msgspec.Struct)
+_EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
+    _Document: (
+        f"a document has `version: {VERSION}`, `kind` (trait, audience, source or identity), "
+        "`metadata` (name, description, labels) and `spec`"
+    ),
+    _TraitSpec: "a trait has `aggregate`, and may have `type`, `event`, `property` or `field: timestamp`",
+    _AudienceSpec: "an audience has `where`, a condition",
+    _SourceSpec: (
+        "a source may have `enabled` and `write_key_hashes`, each a SHA-256 in 64 digits of lower-case "
+        "hexadecimal (`obverse source add NAME` writes it)"
+    ),
+    _IdentitySpec: "identity rules have `blocked`, a list of texts",
+}
+
+
+def _read_as(shape: type[_Shape], tree: Any, where: str) -> _Shape:
+    try:
+        return msgspec.convert(tree, shape)
+    except msgspec.ValidationError as error:
+        flaw, _, path = str(error).partition(" - at `$")
+        place = (where + path.removesuffix("`")).removeprefix(".")
+        raise BadDefinition(f"{place or 'the document'}: {flaw}; {_EXPECTED[shape]}") from error
 
 
 def read(documents: Iterable[tuple[str, Any]], kinds: Mapping[str, TraitKind]) -> Definitions:
@@ -197,25 +233,37 @@ def read(documents: Iterable[tuple[str, Any]], kinds: Mapping[str, TraitKind]) -
         BadDefinition: names the place, what is wrong there and what to write.
     """
     traits, groups, sources, blocked = [], [], [], []
+    places: dict[tuple[str, str], str] = {}
     for place, tree in documents:
         try:
-            document = msgspec.convert(tree, _Document)
+            document = _read_as(_Document, tree, "")
             name = document.metadata.name
+            other = places.setdefault((document.kind, name), place)
+            if other != place:
+                raise BadDefinition(f"{document.kind} {name!r} is defined in {other} too; rename or remove one")
             match document.kind:
                 case "trait":
-                    spec = msgspec.convert(document.spec, _TraitSpec)
+                    spec = _read_as(_TraitSpec, document.spec, "spec")
                     traits.append(_trait(name, document.metadata.description, spec, kinds))
                 case "audience":
-                    where = msgspec.convert(document.spec, _AudienceSpec).where
-                    groups.append(Audience(name, audiences.parse(where)))
+                    where = _read_as(_AudienceSpec, document.spec, "spec").where
+                    groups.append(Audience(name, audiences.parse(where, "spec.where")))
                 case "source":
-                    source = msgspec.convert(document.spec, _SourceSpec)
+                    source = _read_as(_SourceSpec, document.spec, "spec")
                     sources.append(Source(name, source.enabled, frozenset(source.write_key_hashes)))
                 case "identity":
-                    blocked.extend(msgspec.convert(document.spec, _IdentitySpec).blocked)
-        except (msgspec.ValidationError, ValueError) as error:
+                    blocked.extend(_read_as(_IdentitySpec, document.spec, "spec").blocked)
+        except ValueError as error:
             raise BadDefinition(f"{place}: {error}") from error
+    for audience in groups:
+        try:
+            _check_subjects(audience, {trait.name for trait in traits})
+        except BadDefinition as error:
+            raise BadDefinition(f"{places['audience', audience.name]}: {error}") from error
     return define(traits=traits, audiences=groups, sources=sources, identity=IdentityRules(blocked=frozenset(blocked)))
+
+
+_UNREADABLE: Final = re.compile(r'["\\\x00-\x1f]')
 
 
 def _trait(name: str, description: str, spec: _TraitSpec, kinds: Mapping[str, TraitKind]) -> Trait:
@@ -230,6 +278,8 @@ def _trait(name: str, description: str, spec: _TraitSpec, kinds: Mapping[str, Tr
         )
     if not kind.takes_value and (spec.property, spec.field) != (None, None):
         raise BadDefinition(f"spec: `{spec.aggregate}` takes no value; remove `property` and `field`")
+    if spec.property is not None and _UNREADABLE.search(spec.property):
+        raise BadDefinition(f"spec.property: {spec.property!r} has a quote, a backslash or a control character in it")
     digest = blake2b(msgspec.json.encode(spec), digest_size=4).hexdigest()
     return Trait(
         name=name,

@@ -14,6 +14,7 @@ REACH = 40
 """Largest power of ten, up or down, that is computed with."""
 
 _PLAIN = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
+_BEYOND = 10**DIGITS
 _EXACT = Context(prec=4 * (DIGITS + REACH), traps=[Inexact, InvalidOperation])
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -24,11 +25,11 @@ def decode(text: bytes) -> Any:
     Read JSON text; numbers with a fraction or an exponent become `Decimal`.
 
     Raises:
-        ValueError: it is not JSON, or nests too deep to read.
+        ValueError: it is not JSON, nests too deep to read, or has a number that no decimal can hold.
     """
     try:
         return _decoder.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidOperation) as error:
         raise ValueError(f"not readable as JSON: {error}") from error
 
 
@@ -62,7 +63,7 @@ def number(value: object) -> Decimal | None:
             return value  # type: ignore[return-value]  # by its type, see above
         return _bounded(value)  # type: ignore[arg-type]  # as above
     if kind is int:
-        return Decimal(value) if value.bit_length() <= 3 * DIGITS else None  # type: ignore[attr-defined, arg-type]  # as above
+        return Decimal(value) if -_BEYOND < value < _BEYOND else None  # type: ignore[arg-type]  # as above
     if kind is str and len(value) <= DIGITS and _PLAIN.fullmatch(value):  # type: ignore[arg-type, call-overload]  # as above
         return _bounded(Decimal(value))  # type: ignore[arg-type]  # as above
     return None

@@ -74,7 +74,7 @@ class People:
         at = stamp.time
         for identifier in shown:
             known = profile.identifiers[identifier]
-            if at > known.last_seen or at < known.first_seen:
+            if at > known.last_seen or at <= known.first_seen:  # of the same time, the smaller message id counts
                 profiles.sight(profile, identifier, Sighting(at, event.message_id, at))
         done = profiles.apply(profile, event, stamp, place, self.definitions)
         if done is None:
@@ -137,8 +137,8 @@ class People:
             self.profiles[keeper.id] = keeper
         moved: list[Change] = []
         for other in decision.absorbed:
-            lost = self.profiles.pop(other, None)
-            if lost is None or lost is keeper:
+            lost = self.profiles.pop(other, None) if other != keeper.id else None
+            if lost is None:
                 continue
             self._absorb(keeper, lost)
             moved.append(Change(keeper.id, changes.MERGED, lost.id.hex(), decision.event))

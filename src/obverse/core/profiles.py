@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from struct import pack as pack_numbers
 from struct import unpack as unpack_numbers
 from typing import Any, Final, NamedTuple
 
@@ -104,8 +105,10 @@ def apply(
     if plan.traits:
         _compute(profile, event, stamp, plan, moved)
     done = [Change(profile.id, kind, name, event.message_id) for kind, name in moved]
-    if moved:
+    if moved or profile.events == 1:
         watching = {one.name: one for subject in moved for one in definitions.watchers.get(subject, ())}
+        if profile.events == 1:
+            watching.update({one.name: one for one in definitions.newcomers})
         for audience in watching.values():
             change = judge(profile, audience, stamp, definitions)
             if change is not None:
@@ -156,10 +159,9 @@ def _compute(profile: Profile, event: Event, stamp: Stamp, plan: Plan, moved: li
         if value is None and kind.takes_value:
             continue
         state = profile.traits.get(trait.key)
-        if state is None:
-            state = kind.start()
-        before = kind.read(state)
-        state = kind.add(state, value, stamp)
+        # Without a state there is no value yet, whatever an empty state reads as.
+        before = None if state is None else kind.read(state)
+        state = kind.add(kind.start() if state is None else state, value, stamp)
         profile.traits[trait.key] = state
         if kind.read(state) != before:
             moved.append((changes.TRAIT, trait.name))
@@ -290,6 +292,7 @@ class _Packed(msgspec.Struct, array_like=True):
     traits: dict[str, Any]
     audiences: dict[str, Membership]
     seen: bytes
+    """Hashes of message ids, 8 bytes each, then their seconds of arrival, 4 bytes each."""
     version: dict[int, int]
     first: Stamp | None
     changed_at: int
@@ -304,7 +307,6 @@ def pack(profile: Profile, definitions: Definitions) -> bytes:
     """The profile's state as bytes; traits whose definition is gone are left behind."""
     forget_old(profile)
     kinds = definitions.kind_of_key
-    seen = b"".join(key.to_bytes(8, "little") + second.to_bytes(4, "little") for key, second in profile.seen.items())
     return _packer.encode(
         _Packed(
             format=FORMAT,
@@ -314,7 +316,7 @@ def pack(profile: Profile, definitions: Definitions) -> bytes:
             attributes=profile.attributes,
             traits={key: kinds[key].pack(state) for key, state in profile.traits.items() if key in kinds},
             audiences=profile.audiences,
-            seen=seen,
+            seen=pack_numbers(f"<{len(profile.seen)}Q{len(profile.seen)}I", *profile.seen, *profile.seen.values()),
             version=profile.version,
             first=profile.first,
             changed_at=profile.changed_at,
@@ -337,7 +339,9 @@ def unpack(packed: bytes, definitions: Definitions) -> Profile:
     if state.format != FORMAT:
         raise ValueError(f"profile format {state.format} is not known; this release reads {FORMAT}")
     kinds = definitions.kind_of_key
-    count = len(state.seen) // 12
+    count, rest = divmod(len(state.seen), 12)
+    if rest:
+        raise ValueError(f"{len(state.seen)} bytes are no window of message ids, which has 12 for each")
     seen = unpack_numbers(f"<{count}Q{count}I", state.seen)
     return Profile(
         id=state.id,
@@ -361,6 +365,7 @@ def state_of(profile: Profile, definitions: Definitions) -> dict[str, Any]:
     Leaves out the id, which depends on what was seen first, how often an audience was entered, and the version,
     which speaks of places in the log.
     """
+    forget_old(profile)
     return {
         "identifiers": profile.identifiers,
         "attributes": profile.attributes,

@@ -1,4 +1,9 @@
-"""The SQL of the profile store, each query with one line of purpose."""
+"""
+The SQL of the profile store, each query with one line of purpose.
+
+A `lateral … limit 1` looks each row up by index. A join would too, most of the time, but a planner that has not seen
+a table grow may read all of it for every slice.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +44,10 @@ with given as materialized (
         as given (id, identity_graph, computed_traits, attributes, state, changed_at)
 ),
 returned as (
-    select count(*) as number from given join public.customer_profiles using (id) where merged_into is not null
+    select count(*) as number
+    from given cross join lateral (
+        select from public.customer_profiles where id = given.id and merged_into is not null limit 1
+    ) as known
 ),
 written as (
     insert into public.customer_profiles as known
@@ -62,7 +70,9 @@ CLAIM = """
 insert into public.profile_identifiers (workspace_id, identifier, profile_id)
 select $1, given.identifier, given.profile_id
 from unnest($2::text[], $3::uuid[]) as given (identifier, profile_id)
-left join public.profile_identifiers as known on known.workspace_id = $1 and known.identifier = given.identifier
+left join lateral (
+    select profile_id from public.profile_identifiers where workspace_id = $1 and identifier = given.identifier limit 1
+) as known on true
 where known.profile_id is distinct from given.profile_id
 order by given.identifier
 on conflict (workspace_id, identifier) do update set profile_id = excluded.profile_id
@@ -82,8 +92,10 @@ gone as (
 insert into public.audience_members (workspace_id, audience, profile_id, number, since)
 select $1, given.audience, given.profile_id, given.number, given.since
 from given
-left join public.audience_members as known
-    on known.workspace_id = $1 and known.audience = given.audience and known.profile_id = given.profile_id
+left join lateral (
+    select number, since from public.audience_members
+    where workspace_id = $1 and audience = given.audience and profile_id = given.profile_id limit 1
+) as known on true
 where (known.number, known.since) is distinct from (given.number, given.since)
 order by given.profile_id, given.audience
 on conflict (workspace_id, audience, profile_id) do update set number = excluded.number, since = excluded.since
@@ -92,12 +104,17 @@ on conflict (workspace_id, audience, profile_id) do update set number = excluded
 
 ABSORB = """
 with given as materialized (
-    select lost, coalesce(profile.merged_into, keeper) as keeper
+    select lost, coalesce(next.keeper, given.keeper) as keeper
     from unnest($2::uuid[], $3::uuid[]) as given (lost, keeper)
-    left join public.customer_profiles as profile on profile.id = keeper
+    left join lateral (
+        select merged_into as keeper from public.customer_profiles where id = given.keeper limit 1
+    ) as next on true
 ),
 people as (
-    select count(*) as number from given join public.customer_profiles on id = lost where merged_into is null
+    select count(*) as number
+    from given cross join lateral (
+        select from public.customer_profiles where id = lost and merged_into is null limit 1
+    ) as known
 ),
 written as (
     insert into public.customer_profiles as known
@@ -115,11 +132,14 @@ from written
 """Let profiles be absorbed; returns how many merges that makes more, and how many people less."""
 
 SHORTEN = """
-update public.customer_profiles as known set merged_into = keeper.id
-from unnest($2::uuid[]) as given (lost)
-join public.customer_profiles as absorbed on absorbed.id = given.lost
-join public.customer_profiles as keeper on keeper.id = absorbed.merged_into
-where known.workspace_id = $1 and known.merged_into = given.lost
+update public.customer_profiles as known set merged_into = last.keeper
+from (
+    select early.id, middle.keeper
+    from unnest($2::uuid[]) as lost
+    cross join lateral (select merged_into as keeper from public.customer_profiles where id = lost limit 1) as middle
+    cross join lateral (select id from public.customer_profiles where merged_into = lost offset 0) as early
+) as last
+where known.workspace_id = $1 and known.id = last.id
 """
 """Lead what was merged into the absorbed profiles to their keepers, so that one step always arrives."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -17,15 +18,14 @@ from obverse.adapters.postgres.binary_rows import HEADER, TRAILER
 from obverse.adapters.postgres.connection import FAILURES, connect, hang_up, trouble
 from obverse.adapters.postgres.profile_rows import EVENT_COLUMNS, REJECTED_COLUMNS, EventRows, pack_rejected
 from obverse.ports.event_log import Stream
-from obverse.ports.outcomes import Unreachable
-from obverse.ports.profile_store import Checkpoint, Fenced, Marks
+from obverse.ports.profile_store import Checkpoint, Fenced, Marks, ProfileRow
 from obverse.ports.runtime import Runtime
-
-COMMIT_LIMIT = 120.0
-"""Seconds after which a commit without an answer is given up: nothing is known of it then."""
 
 CONNECT_LIMIT = 1.0
 """Seconds after which a server that does not answer is said to be unreachable."""
+
+COMMIT_LIMIT = 120.0
+"""Seconds after which a commit without an answer is given up: nothing is known of it then."""
 
 _LOCK_PAUSE = 0.1
 
@@ -41,14 +41,6 @@ class Name:
         """The advisory lock that the one writer holds: 64 bits, signed, as PostgreSQL wants it."""
         name = f"profile_store\0{self.workspace}\0{self.writer}"
         return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
-
-
-@dataclass(slots=True)
-class _Figures:
-    """What one checkpoint adds to the figures of the workspace."""
-
-    profiles: int = 0
-    merges: int = 0
 
 
 async def become_writer(dsn: str, name: Name, runtime: Runtime) -> PostgresWriter:
@@ -74,6 +66,16 @@ async def become_writer(dsn: str, name: Name, runtime: Runtime) -> PostgresWrite
     return PostgresWriter(connection, name, epoch, marks, runtime)
 
 
+@dataclass(slots=True)
+class _Figures:
+    """What a checkpoint adds to the figures of the workspace."""
+
+    profiles: int = 0
+    merges: int = 0
+    events: int = 0
+    rejected: int = 0
+
+
 class PostgresWriter:
     """
     See `StoreWriter`.
@@ -82,9 +84,7 @@ class PostgresWriter:
     or undone what was under way, so the marks that the next writer reads are final.
     """
 
-    def __init__(
-        self, connection: asyncpg.Connection, name: Name, epoch: int, marks: dict[Stream, dict[int, int]], runtime: Runtime
-    ) -> None:
+    def __init__(self, connection: asyncpg.Connection, name: Name, epoch: int, marks: Marks, runtime: Runtime) -> None:
         self._connection = connection
         self._name = name
         self._epoch = epoch
@@ -98,26 +98,112 @@ class PostgresWriter:
         return self._marks
 
     async def commit(self, checkpoint: Checkpoint) -> None:
-        """See `StoreWriter.commit`."""
+        """See `StoreWriter.commit`. A writer that has failed writes no more."""
         work = cut.arrange(checkpoint)
         async with self._turn:
             try:
                 async with asyncio.timeout(COMMIT_LIMIT):
-                    await self._connection.fetchval(queries.PREPARE, len(checkpoint.events))
-                    try:
-                        await self._write(checkpoint, work, careful=False)
-                    except asyncpg.DataError:
-                        # Some text is not what it should be: look at each.
-                        await self._write(checkpoint, work, careful=True)
+                    await self._write_somehow(checkpoint, work)
             except FAILURES as error:
                 self._connection.terminate()
                 raise trouble(error, f"write a checkpoint of {self._name.writer}") from error
             except BaseException:
                 self._connection.terminate()
                 raise
-            for stream, offsets in checkpoint.marks.items():
-                self._marks = {**self._marks, stream: {**self._marks.get(stream, {}), **offsets}}
+            self._marks = {
+                stream: {**self._marks.get(stream, {}), **checkpoint.marks.get(stream, {})}
+                for stream in {**self._marks, **checkpoint.marks}
+            }
 
     async def close(self) -> None:
         """See `StoreWriter.close`."""
         await hang_up(self._connection)
+
+    async def _write_somehow(self, checkpoint: Checkpoint, work: cut.Work) -> None:
+        if checkpoint.events:
+            # In a transaction of its own, for it locks what other writers need.
+            await self._connection.fetchval(queries.PREPARE, len(checkpoint.events))
+        try:
+            await self._write(checkpoint, work, careful=False)
+        except asyncpg.DataError:
+            # Some text is not what it should be. No event may hold up those that follow it: look at each.
+            await self._connection.execute("rollback")
+            await self._write(checkpoint, work, careful=True)
+
+    async def _write(self, checkpoint: Checkpoint, work: cut.Work, *, careful: bool) -> None:
+        workspace = self._name.workspace
+        figures = _Figures(events=len(checkpoint.events), rejected=len(checkpoint.rejected))
+        await self._connection.execute("begin")
+        epoch = await self._connection.fetchval(queries.FENCE, workspace, self._name.writer)
+        if epoch != self._epoch:
+            raise Fenced(f"another writer has taken over {self._name.writer}; open the writer again")
+        await self._write_profiles(work.profiles, figures, careful=careful)
+        await self._claim(checkpoint, work)
+        await self._absorb(work.keepers, figures)
+        pack_events = EventRows(workspace, careful=careful).pack
+        await self._copy("event_stream", EVENT_COLUMNS, checkpoint.events, cut.EVENTS, pack_events)
+        pack = partial(pack_rejected, workspace)
+        await self._copy("rejected_events", REJECTED_COLUMNS, checkpoint.rejected, cut.REJECTED, pack)
+        await self._mark(checkpoint.marks, figures)
+        await self._connection.execute("commit")
+
+    async def _write_profiles(self, profiles: Sequence[ProfileRow], figures: _Figures, *, careful: bool) -> None:
+        workspace = self._name.workspace
+        for rows in cut.slices(profiles, cut.PROFILES):
+            columns = cut.profile_columns(rows, careful=careful)
+            written, people, back = await self._connection.fetchrow(queries.WRITE_PROFILES, workspace, *columns)
+            if written != len(rows):
+                raise ValueError(f"{len(rows) - written} of {len(rows)} profiles belong to another workspace")
+            figures.profiles += people
+            figures.merges -= back
+            await self._connection.execute(queries.WRITE_MEMBERS, workspace, *cut.member_columns(rows))
+
+    async def _claim(self, checkpoint: Checkpoint, work: cut.Work) -> None:
+        owners: dict[str, UUID] = {}
+        for _ in cut.claims(checkpoint, work.keepers, owners):
+            await self._runtime.sleep(0)
+        for columns in cut.claim_columns(owners):
+            await self._connection.execute(queries.CLAIM, self._name.workspace, *columns)
+
+    async def _absorb(self, keepers: Mapping[bytes, bytes], figures: _Figures) -> None:
+        for part in cut.slices(sorted(keepers), cut.CLAIMS):
+            lost = [UUID(bytes=one) for one in part]
+            into = [UUID(bytes=keepers[one]) for one in part]
+            merges, people = await self._connection.fetchrow(queries.ABSORB, self._name.workspace, lost, into)
+            figures.merges += merges
+            figures.profiles -= people
+            await self._connection.execute(queries.SHORTEN, self._name.workspace, lost)
+            await self._connection.execute(queries.LEAVE, self._name.workspace, lost)
+
+    async def _copy(
+        self, table: str, columns: Sequence[str], items: Sequence[Any], size: int, pack: Callable[[Any], bytes]
+    ) -> None:
+        if items:
+            source = self._packed(items, size, pack)
+            await self._connection.copy_to_table(
+                table, schema_name="public", columns=columns, source=source, format="binary"
+            )
+
+    async def _packed(self, items: Sequence[Any], size: int, pack: Callable[[Any], bytes]) -> AsyncIterator[bytes]:
+        yield HEADER
+        for part in cut.slices(items, size):
+            if self._connection.is_closed():
+                raise asyncpg.ConnectionDoesNotExistError("the connection was lost")
+            yield pack(part)
+            await self._runtime.sleep(0)
+        yield TRAILER
+
+    async def _mark(self, marks: Marks, figures: _Figures) -> None:
+        places = [(stream, part, offset) for stream, offsets in marks.items() for part, offset in offsets.items()]
+        await self._connection.execute(
+            queries.MARK,
+            self._name.workspace,
+            self._name.writer,
+            figures.profiles,
+            figures.merges,
+            figures.events,
+            figures.rejected,
+            [stream for stream, _, _ in places],
+            [part for _, part, _ in places],
+            [offset for _, _, offset in places],
+        )

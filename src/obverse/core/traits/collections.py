@@ -84,10 +84,10 @@ def _settled(tally: Tally) -> Tally:
     return tally
 
 
-def _rank(tally: Tally, text: bytes) -> tuple[int, bool, Any]:
-    """Most frequent first, then numbers before text, then the smaller."""
+def _rank(tally: Tally, text: bytes) -> tuple[int, bool, Any, bytes]:
+    """Most frequent first, then numbers before text, then the smaller; of equals (1, 1.0) the smaller text."""
     value = json_values.decode(text)
-    return -tally.counts[text], isinstance(value, str), value
+    return -tally.counts[text], isinstance(value, str), value, text
 
 
 @dataclass(slots=True)

@@ -22,6 +22,8 @@ class _Moment:
 
     def add(self, state: State, value: Any, stamp: Stamp) -> State:
         """See `TraitKind.add`."""
+        if value is None:
+            return state
         return self.merge(state, (stamp, json_values.encode(value)))
 
     def merge(self, one: State, other: State) -> State:

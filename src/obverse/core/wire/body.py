@@ -37,7 +37,7 @@ Raw = msgspec.Raw
 ABSENT: Final = Raw(b"null")
 
 
-class Item(msgspec.Struct, gc=False, forbid_unknown_fields=True, kw_only=True):
+class Item(msgspec.Struct, gc=False, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """One call as the SDKs send it. What does not fit here is read field by field (`_patiently`)."""
 
     type: str | None = None
@@ -131,6 +131,10 @@ def open_body(body: bytes, *, batch: bool, limits: Limits) -> Message:
                 return open_body(repaired, batch=batch, limits=limits)
         raise Unreadable("invalid_json", f"the body is not JSON: {error}; send one JSON object") from error
     except RecursionError as error:
+        # One item nested too deep must not spoil its neighbours. What is left of it is still too deep to be accepted.
+        pruned = _pruned(body, limits.depth + _AROUND) if brackets(body) <= _PATIENCE else body
+        if pruned != body:
+            return open_body(pruned, batch=batch, limits=limits)
         raise Unreadable("invalid_json", "the body is nested too deep to read; send flatter objects") from error
 
 
@@ -173,6 +177,31 @@ def _open_patiently(body: bytes) -> Message:
         loose_text(fields.get("sentAt")),
         body=body,
     )
+
+
+_AROUND: Final = 3
+"""Levels around an item, the envelope's and the list's, and one to be beyond the limit by."""
+_PATIENCE: Final = 50_000
+"""Brackets in a body nested too deep, beyond which it is not searched for what can be saved: 25 ms of work."""
+_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
+
+
+def _pruned(body: bytes, deepest: int) -> bytes:
+    """The same JSON with null in place of what nests deeper; read without recursion, so that any depth will do."""
+    kept: list[bytes] = []
+    depth = start = done = 0
+    for token in _TOKENS.finditer(body):
+        match token[0]:
+            case b"[" | b"{":
+                depth += 1
+                if depth == deepest + 1:
+                    start = token.start()
+            case b"]" | b"}":
+                if depth == deepest + 1:
+                    kept += body[done:start], b"null"
+                    done = token.end()
+                depth -= 1
+    return b"".join([*kept, body[done:]])
 
 
 def as_object(body: bytes | Raw) -> dict[str, Raw]:

@@ -78,8 +78,8 @@ def read_events(
 def _refused(flaw: Flaw, where: str, shared: _Shared, body: bytes) -> RejectedEvent:
     try:
         fields = as_object(body)
-    except msgspec.DecodeError:
-        fields = {}  # only its beginning was kept
+    except (msgspec.DecodeError, RecursionError):
+        fields = {}  # only its beginning was kept, or it is as deep as can just be read
     return RejectedEvent(
         source=shared.source,
         received_at=shared.received_at,
@@ -185,7 +185,9 @@ def _event(item: Item, extra: dict[str, Raw], shared: _Shared) -> Event:
     main, side = ("traits", "properties") if kind in {"identify", "group"} else ("properties", "traits")
     kept = dict(extra)
     _keep_aside(kept, item, kind, side)
-    original = _time(item.originalTimestamp or item.timestamp, kept, "timestamp")
+    original = _time(item.originalTimestamp, kept, "originalTimestamp")
+    if original is None:
+        original = _time(item.timestamp, kept, "timestamp")
     sent_at = _time(item.sentAt, kept, "sentAt") if item.sentAt else shared.sent_at
     message = shared.message
     return Event(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -174,6 +175,7 @@ async def _answers(sockets: Path) -> bool:
 def _spawn(places: Places, binaries: Binaries, account: Account, journal: Journal) -> ServerProcess:
     settings = SETTINGS | journal.settings()
     settings["unix_socket_directories"] = str(places.sockets(account.uid))
+    settings["recovery_init_sync_method"] = _recovery_sync()
     settings["cluster_name"] = _title_of(places)
     # `serves` knows a server by the first two words.
     command: list[str | Path] = [binaries.program("postgres"), "-D", places.cluster]
@@ -187,6 +189,18 @@ def _spawn(places: Places, binaries: Binaries, account: Account, journal: Journa
     # It shall outlive us, so `Popen` must not complain that it does; `ServerProcess` watches and buries it.
     child.returncode = 0
     return ServerProcess(child.pid)
+
+
+def _recovery_sync() -> str:
+    """
+    Return how a server that recovers first brings to the disk what its killed forerunner had only written.
+
+    The system's call for a whole disk takes half the time of one for each of thousands of files,
+    and someone waits. But Linux before 5.8 does not tell when it failed, and others have none.
+    """
+    system = os.uname()
+    version = tuple(int(part) for part in re.findall(r"\d+", system.release)[:2])
+    return "syncfs" if system.sysname == "Linux" and version >= (5, 8) else "fsync"
 
 
 def _title_of(places: Places) -> str:

@@ -1,0 +1,140 @@
+"""Profiles in PostgreSQL: the two tables that plain SQL reads, and what an engine needs beside them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from obverse.adapters.postgres import profile_queries as queries
+from obverse.adapters.postgres.connection import FAILURES, connect, trouble
+from obverse.adapters.postgres.profile_rows import unpack_event, unpack_rejected
+from obverse.adapters.postgres.profile_slices import tidy
+from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, Name, become_writer
+from obverse.core.events import Event, RejectedEvent
+from obverse.ports.event_log import Stream
+from obverse.ports.profile_store import Overview, ProfileStore, StoreWriter
+from obverse.ports.runtime import Runtime
+
+READ_LIMIT = 30.0
+"""Seconds after which an answer is not waited for any longer."""
+
+_LAST_ID = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresStoreSettings:
+    """The `[profile_store.postgres]` table of the settings file."""
+
+    dsn: str = field(repr=False)
+    """Where PostgreSQL is. A pooler in between must keep sessions, for the writer's lock is the session's."""
+
+    workspace: str = "main"
+    pool_size: int = 4
+    """Connections for reading, at most; each writer has one of its own."""
+
+    def __post_init__(self) -> None:
+        if not self.workspace or len(self.workspace.encode()) > 200:  # noqa: PLR2004 - said in the message
+            raise ValueError(f"profile_store.workspace is {self.workspace!r}: give it 1 to 200 bytes")
+        if not 1 <= self.pool_size <= 1000:  # noqa: PLR2004 - said in the message
+            raise ValueError(f"profile_store.pool_size is {self.pool_size}: choose 1 to 1000")
+
+
+async def open_profile_store(settings: PostgresStoreSettings, runtime: Runtime) -> ProfileStore:
+    """
+    Entry point `obverse.profile_store:postgres`.
+
+    Nothing is connected before it is needed, so that a process can start before its server. The schema
+    must be there (`schema.migrate`).
+    """
+
+    async def connect_reader(*_: Any, **__: Any) -> asyncpg.Connection:
+        """Open a connection for the pool, whose own wishes we do not need."""
+        reader = await connect(settings.dsn, "reads profiles", limit=CONNECT_LIMIT)
+        # A plan that is made anew fits the tables as they are now, and looks only at the partitions that can matter.
+        await reader.execute("set plan_cache_mode = force_custom_plan")
+        return reader
+
+    # Nobody changes a reader's settings, so that nothing needs to be undone when it is given back.
+    readers = asyncpg.create_pool(min_size=0, max_size=settings.pool_size, connect=connect_reader, reset=_leave_it)
+    await readers
+    return PostgresProfileStore(settings, readers, runtime)
+
+
+async def _leave_it(_: Any) -> None:
+    """Spare a round trip."""
+
+
+class PostgresProfileStore:
+    """See `ProfileStore`."""
+
+    def __init__(self, settings: PostgresStoreSettings, readers: asyncpg.Pool, runtime: Runtime) -> None:
+        self._settings = settings
+        self._readers = readers
+        self._runtime = runtime
+        self._writers: list[StoreWriter] = []
+
+    async def open_writer(self, name: str) -> StoreWriter:
+        """See `ProfileStore.open_writer`."""
+        try:
+            writer = await become_writer(self._settings.dsn, Name(self._settings.workspace, name), self._runtime)
+        except FAILURES as error:
+            raise trouble(error, f"open the writer {name}") from error
+        self._writers.append(writer)
+        return writer
+
+    async def load(self, identifiers: Collection[str], ids: Collection[bytes] = ()) -> Sequence[bytes]:
+        """See `ProfileStore.load`."""
+        if not identifiers and not ids:
+            return []
+        rows = await self._read(queries.LOAD, [tidy(one) for one in identifiers], [UUID(bytes=one) for one in ids])
+        return [row["state"] for row in rows]
+
+    async def events_of(self, profile: bytes, *, limit: int, before: int | None = None) -> Sequence[tuple[int, Event]]:
+        """See `ProfileStore.events_of`."""
+        last = _LAST_ID if before is None else before
+        rows = await self._read(queries.EVENTS_OF, UUID(bytes=profile), limit, last)
+        return [(row["event_id"], unpack_event(row)) for row in rows]
+
+    async def rejected(self, *, limit: int) -> Sequence[RejectedEvent]:
+        """See `ProfileStore.rejected`."""
+        return [unpack_rejected(row) for row in await self._read(queries.REJECTED, limit)]
+
+    async def overview(self) -> Overview:
+        """See `ProfileStore.overview`."""
+        ((profiles, merges, events, rejected, audiences, places),) = await self._read(queries.OVERVIEW)
+        marks: dict[str, dict[Stream, dict[int, int]]] = {}
+        for writer, stream, partition, offset in places or ():
+            marks.setdefault(writer, {}).setdefault(Stream(stream), {})[partition] = offset
+        return Overview(
+            profiles=profiles,
+            merges=merges,
+            events=events,
+            rejected=rejected,
+            audiences=dict(audiences or ()),
+            marks=marks,
+        )
+
+    async def close(self) -> None:
+        """See `ProfileStore.close`. What is under way is cut off after a second."""
+        writers, self._writers = self._writers, []
+        for writer in writers:
+            await writer.close()
+        try:
+            async with asyncio.timeout(1.0):
+                await self._readers.close()
+        except FAILURES:
+            self._readers.terminate()
+
+    async def _read(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        try:
+            rows: list[asyncpg.Record] = await self._readers.fetch(
+                query, self._settings.workspace, *args, timeout=READ_LIMIT
+            )
+        except FAILURES as error:
+            raise trouble(error, "read profiles") from error
+        return rows

@@ -1,0 +1,1 @@
+"""The API: profiles and figures over HTTP."""

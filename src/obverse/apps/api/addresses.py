@@ -1,0 +1,49 @@
+"""Identifiers in addresses: any text, percent-encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote, unquote_to_bytes
+
+from obverse.apps.api.errors import refuse
+from obverse.core.identity import KINDS
+from obverse.flows.serve import BadIdentifier, parse_identifier
+
+PROFILES: Final = "/v1/profiles/"
+
+_HOW: Final = f"write kind:value, with a kind of {', '.join(KINDS)}, and percent-encode the value as UTF-8"
+
+
+def routed(scope: Mapping[str, Any]) -> str:
+    """
+    The path by which a request is routed.
+
+    Below `PROFILES` that is the path as it was sent, so that %2F belongs to the value and / may begin a part.
+    """
+    path: str = scope["path"]
+    sent: bytes | None = scope.get("raw_path")
+    root: str = scope.get("root_path", "")
+    if sent is None or not path.startswith(root + PROFILES):
+        return path
+    # Each segment in one spelling, whatever the client chose to encode.
+    canonical = "/".join(quote(unquote_to_bytes(segment), safe=":") for segment in sent.split(b"/"))
+    below = canonical.removeprefix("/".join(quote(segment, safe=":") for segment in root.split("/")))
+    return root + below if below.startswith(PROFILES) else path
+
+
+def identifier_in(address: str) -> str:
+    """
+    Read the identifier that an address names.
+
+    Raises:
+        Refusal: it is none.
+    """
+    try:
+        return parse_identifier(unquote_to_bytes(address).decode())
+    except UnicodeDecodeError:
+        detail = f"{address} is no UTF-8 text when it is decoded"
+    except BadIdentifier as error:
+        detail = str(error)
+    raise refuse(HTTPStatus.BAD_REQUEST, "invalid-identifier", detail, _HOW)

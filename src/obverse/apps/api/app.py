@@ -1,0 +1,58 @@
+"""The API's ASGI application."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from obverse.apps.api import docs, errors
+from obverse.apps.api.door import Door
+from obverse.apps.api.parts import ApiParts, RouteFactory
+from obverse.apps.api.schema import document
+
+__all__ = ["ApiParts", "RouteFactory", "build"]
+
+_TAGS: Final = (
+    {"name": "profiles", "description": "People, by any of their identifiers."},
+    {"name": "workspace", "description": "Figures, and what was rejected."},
+    {"name": "operations", "description": "For those who run it. None of it needs the key."},
+)
+
+
+def build(parts: ApiParts) -> FastAPI:
+    """The application, with every route that the parts name."""
+    door = Middleware(Door, runtime=parts.runtime, registry=parts.registry, api_key=parts.api_key)
+    app = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=[door],
+    )
+    errors.install(app)
+    for factory in parts.routes:
+        app.include_router(factory(parts))
+    _publish(app)
+    return app
+
+
+def _publish(app: FastAPI) -> None:
+    """Serve the OpenAPI document, and a page to read it."""
+    written: list[bytes] = []
+
+    def tree() -> dict[str, Any]:
+        return document(app, _TAGS)
+
+    async def openapi(_: Request) -> Response:
+        if not written:
+            written.append(msgspec.json.encode(tree()))
+        return Response(written[0], media_type="application/json")
+
+    app.openapi = tree  # type: ignore[method-assign]  # FastAPI's own way to say it
+    app.add_route("/openapi.json", openapi, include_in_schema=False)
+    app.include_router(docs.routes())

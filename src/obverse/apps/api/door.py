@@ -1,0 +1,136 @@
+"""What every request passes: the key, the headers of every answer, the metrics, and errors of ours."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from obverse.apps.api.addresses import routed
+from obverse.apps.api.errors import refuse, respond, unexpected
+from obverse.ports.runtime import Runtime
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+OPEN: Final = frozenset(
+    {
+        "/health", "/livez", "/healthz", "/ready", "/readyz", "/version", "/metrics", "/robots.txt",
+        "/openapi.json", "/docs", "/docs/start.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css",
+    }
+)  # fmt: skip
+"""What needs no key: nothing of it tells of a person. Whatever else is mounted needs one."""
+
+_REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
+_UNMATCHED: Final = "unmatched"
+_HUNG_UP: Final = 499
+"""The client went away before it was answered (nginx's number)."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Door:
+    """ASGI middleware around the whole app."""
+
+    def __init__(self, app: Asgi, *, runtime: Runtime, registry: CollectorRegistry, api_key: str | None) -> None:
+        self._app = app
+        self._runtime = runtime
+        self._key = None if api_key is None else api_key.encode()
+        self._requests = Counter("obverse_api_requests", "Requests answered", ["route", "status"], registry=registry)
+        self._seconds = Histogram(
+            "obverse_api_request_duration_seconds",
+            "From the request to the end of its answer",
+            ["route"],
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+            registry=registry,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":  # there is nothing to hear on a web socket
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = self._runtime.elapsed()
+        headers = dict(scope["headers"])
+        inner: Scope = {**scope, "path": routed(scope)}
+        if scope["method"] == "HEAD":
+            inner["method"] = "GET"  # the server leaves out the body
+        answer = _Answer(send, scope, self._request_id(headers))
+        try:
+            if self._may_enter(scope, headers):
+                await self._app(inner, receive, answer.send)
+            else:
+                await respond(_LOCKED)(inner, receive, answer.send)
+        except Exception:
+            _log.exception("request failed", route=_route(inner), request_id=answer.request_id.decode())
+            if answer.status is not None:
+                raise  # half an answer is out: the server must cut it off
+            await respond(unexpected())(inner, receive, answer.send)
+        finally:
+            route = _route(inner)
+            self._requests.labels(route, answer.status or _HUNG_UP).inc()
+            self._seconds.labels(route).observe(self._runtime.elapsed() - began)
+
+    def _may_enter(self, scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
+        if self._key is None or scope["path"].removeprefix(scope.get("root_path", "")) in OPEN:
+            return True
+        scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+        return scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._key)
+
+    def _request_id(self, headers: Mapping[bytes, bytes]) -> bytes:
+        given = headers.get(b"x-request-id", b"")
+        if _REQUEST_ID.fullmatch(given):
+            return given
+        return b"%032x" % self._runtime.random.getrandbits(128)
+
+
+_LOCKED: Final = refuse(
+    HTTPStatus.UNAUTHORIZED,
+    "unauthorized",
+    "this address needs the api's key, and the request has none or another",
+    "send the header `Authorization: Bearer KEY` with the key that is set as api.key (OBVERSE_API__KEY)",
+    headers={"WWW-Authenticate": "Bearer"},
+)
+
+
+class _Answer:
+    """Sends an answer on, with the headers that every answer has."""
+
+    def __init__(self, send: Send, scope: Scope, request_id: bytes) -> None:
+        self._send = send
+        self._private = scope["path"].removeprefix(scope.get("root_path", "")) not in OPEN
+        self.request_id = request_id
+        self.status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            sent = list(message.get("headers", ()))
+            given = {name for name, _ in sent}
+            message["headers"] = [*sent, *(header for header in self._headers() if header[0] not in given)]
+        await self._send(message)
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        return [
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+            (b"x-request-id", self.request_id),
+            *([(b"cache-control", b"no-store")] if self._private else []),
+        ]
+
+
+def _route(scope: Scope) -> str:
+    """The route's path with its parameters unfilled: few different ones, and nothing of a person."""
+    return str(getattr(scope.get("route"), "path_format", _UNMATCHED))

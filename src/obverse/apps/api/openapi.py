@@ -1,0 +1,46 @@
+"""Rewrites `openapi.json`, the document that the API is held to: `python -m obverse.apps.api.openapi`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry
+
+from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
+from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_profile_store
+from obverse.adapters.runtime.system import open_runtime
+from obverse.apps.api import profiles, workspace
+from obverse.apps.api.app import ApiParts, build
+from obverse.core.definitions import Definitions
+from obverse.flows.serve import Serve
+
+PATH: Final = Path(__file__).with_name("openapi.json")
+
+
+def pretty(tree: dict[str, Any]) -> str:
+    """The document as it is committed."""
+    return json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+async def generate() -> dict[str, Any]:
+    """The document of an API that has the routes of this package, and nothing to read."""
+    runtime = open_runtime()
+    serve = Serve(
+        store=await open_profile_store(MemoryStoreSettings(), runtime),
+        cache=await open_profile_cache(MemoryCacheSettings(), runtime),
+        definitions=Definitions,
+    )
+    routes = (profiles.routes, workspace.routes)
+    return build(ApiParts(serve=serve, runtime=runtime, registry=CollectorRegistry(), routes=routes)).openapi()
+
+
+def main() -> None:
+    """Write it."""
+    PATH.write_text(pretty(asyncio.run(generate())), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

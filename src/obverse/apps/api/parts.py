@@ -1,0 +1,30 @@
+"""What the API is built of."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter
+from prometheus_client import CollectorRegistry
+
+from obverse.flows.serve import Serve
+from obverse.ports.runtime import Runtime
+
+RouteFactory = Callable[["ApiParts"], APIRouter]
+"""What an entry point of the group `obverse.route` names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiParts:
+    """What routes work with."""
+
+    serve: Serve
+    runtime: Runtime
+    registry: CollectorRegistry
+    routes: Sequence[RouteFactory]
+    api_key: str | None = field(default=None, repr=False)
+    """Bearer token that every read needs; None lets everybody read."""
+    lag: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
+    """How far the log is read, by partition: the fields of `flows.views.PartitionLag`."""

@@ -1,0 +1,145 @@
+"""Routes that read profiles."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
+
+from obverse.apps.api.addresses import identifier_in
+from obverse.apps.api.errors import Refusal, refuse
+from obverse.apps.api.parts import ApiParts
+from obverse.apps.api.schema import describe
+from obverse.core import json_values
+from obverse.core.identity import KINDS
+from obverse.flows.serve import Found, Serve
+from obverse.flows.views import (
+    AttributeView,
+    AudienceView,
+    EventsView,
+    IdentifierView,
+    ProfileView,
+    Traits,
+    Version,
+)
+
+READ_FROM: Final = "Obverse-Read-From"
+MOST: Final = 100
+"""Events in one answer."""
+_LARGEST: Final = 2**63 - 1
+
+Identifier = Annotated[
+    str,
+    Path(
+        description=(
+            f"`kind:value`; kinds: {', '.join(KINDS)}. Percent-encode the value as UTF-8: a `/` in it is `%2F`, "
+            "without which a value that ends in `/traits` would name a part."
+        ),
+        examples=["user_id:42", "email:ada%40example.com"],
+    ),
+]
+
+_HEADERS: Final = {
+    READ_FROM: {
+        "description": (
+            "`cache`: as the worker knows it now, at most 150 ms behind. `store`: as of the last checkpoint, since "
+            "nothing happened to it lately or the worker is away."
+        ),
+        "schema": {"type": "string", "enum": ["cache", "store"]},
+    }
+}
+_ERRORS: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
+
+_PARTS: Final[tuple[tuple[str, Any, str], ...]] = (
+    ("traits", Traits, "What we computed of a profile"),
+    ("audiences", list[AudienceView], "The audiences that a profile is in"),
+    ("identifiers", list[IdentifierView], "The identifiers of a profile"),
+    ("attributes", dict[str, AttributeView], "What systems told us of a profile: value, source, stamp, and what lost"),
+    ("version", Version, "What was folded into a profile"),
+)
+
+
+def routes(parts: ApiParts) -> APIRouter:
+    """Entry point `obverse.route:profiles`."""
+    router = APIRouter(prefix="/v1/profiles", tags=["profiles"])
+    serve = parts.serve
+    # Parts first: the profile's own route would take their names for values.
+    for name, shape, summary in _PARTS:
+        _add_part(router, serve, name, shape, summary)
+    _add_events(router, serve)
+
+    @router.get(
+        "/{identifier:path}",
+        summary="A profile",
+        operation_id="profile",
+        **describe(ProfileView, "The profile.", *_ERRORS, headers=_HEADERS),
+    )
+    async def profile(identifier: Identifier) -> Response:
+        found = await _find(serve, identifier)
+        return _answer(found.view, found)
+
+    return router
+
+
+def _add_part(router: APIRouter, serve: Serve, name: str, shape: Any, summary: str) -> None:
+    @router.get(
+        f"/{{identifier:path}}/{name}",
+        summary=summary,
+        operation_id=f"profile_{name}",
+        **describe(shape, f"`{name}` of the profile.", *_ERRORS, headers=_HEADERS),
+    )
+    async def part(identifier: Identifier) -> Response:
+        found = await _find(serve, identifier)
+        return _answer(getattr(found.view, name), found)
+
+
+def _add_events(router: APIRouter, serve: Serve) -> None:
+    @router.get(
+        "/{identifier:path}/events",
+        summary="The events of a profile, the latest first",
+        operation_id="profile_events",
+        **describe(EventsView, "Events, as of the last checkpoint.", *_ERRORS),
+    )
+    async def events(
+        identifier: Identifier,
+        limit: Annotated[int, Query(ge=1, le=MOST, description="How many.")] = 20,
+        before: Annotated[int | None, Query(ge=0, le=_LARGEST, description="`next` of the answer before.")] = None,
+    ) -> Response:
+        name = identifier_in(identifier)
+        found = await serve.events(name, limit=limit, before=before)
+        if found is None:
+            raise _unknown(serve, name)
+        return Response(json_values.encode(found), media_type="application/json")
+
+
+async def _find(serve: Serve, address: str) -> Found:
+    name = identifier_in(address)
+    found = await serve.find(name)
+    if found is None:
+        raise _unknown(serve, name)
+    return found
+
+
+def _answer(view: msgspec.Struct | Any, found: Found) -> Response:
+    return Response(json_values.encode(view), media_type="application/json", headers={READ_FROM: found.read_from})
+
+
+def _unknown(serve: Serve, name: str) -> Refusal:
+    kind, _, value = name.partition(":")
+    if serve.identifies_nobody(name):
+        return refuse(
+            HTTPStatus.NOT_FOUND,
+            "profile-not-found",
+            f"{value!r} identifies nobody: it is a placeholder that many share, or longer than any identifier",
+            "send events with the person's own id, and ask for that",
+        )
+    return refuse(
+        HTTPStatus.NOT_FOUND,
+        "profile-not-found",
+        f"no profile has the {kind} {value!r}",
+        f"check the value, its case and spaces; try another kind ({', '.join(KINDS)}); an event sent moments ago is "
+        "here within 150 ms; if it was rejected, /v1/rejected-events says why",
+    )

@@ -1,0 +1,94 @@
+"""The OpenAPI document: FastAPI's, with our shapes and every error in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.responses import Response
+
+from obverse.apps.api.errors import MEDIA_TYPE, Problem
+
+VERSION: Final = "1"
+"""Of the API, not of the release."""
+
+_COMPONENTS: Final = "x-components"
+_PLACE: Final = "#/components/schemas/{name}"
+
+_ERRORS: Final = {
+    HTTPStatus.BAD_REQUEST: "The identifier or a parameter is malformed.",
+    HTTPStatus.UNAUTHORIZED: "A key is set, and the request has none or another.",
+    HTTPStatus.NOT_FOUND: "Nobody has this identifier.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "An error of ours.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The store cannot be read now.",
+}
+
+
+def describe(
+    shape: Any, description: str, *errors: HTTPStatus, headers: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """
+    What a route says of its answers: arguments for `APIRouter.get`.
+
+    `shape` is the type of the JSON that it answers with 200; the handler writes it with msgspec.
+    """
+    (schema,), components = msgspec.json.schema_components([shape], ref_template=_PLACE)
+    told: dict[int | str, dict[str, Any]] = {
+        200: {"description": description, "content": {"application/json": {"schema": schema}}},
+        **{int(status): _problem(_ERRORS[status]) for status in errors},
+    }
+    if headers:
+        told[200]["headers"] = headers
+    return {
+        "response_class": Response,
+        "response_model": None,
+        "responses": told,
+        "openapi_extra": {_COMPONENTS: components},
+    }
+
+
+def _problem(description: str) -> dict[str, Any]:
+    schema = {"$ref": _PLACE.format(name=Problem.__name__)}
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
+
+
+def document(app: FastAPI, tags: Sequence[dict[str, str]]) -> dict[str, Any]:
+    """The OpenAPI document of the app."""
+    tree = get_openapi(
+        title="Obverse",
+        version=VERSION,
+        summary="One trustworthy profile per person.",
+        description=(
+            "Reads profiles, audiences and figures. Events are sent to the collector, which speaks Segment's HTTP API. "
+            "Every error is an RFC 9457 problem, which says what was wrong and what to do. Numbers are exact: read "
+            "them as decimals."
+        ),
+        routes=app.routes,
+        tags=list(tags),
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    components = tree.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    schemas.update(msgspec.json.schema_components([Problem], ref_template=_PLACE)[1])
+    for path, operations in tree["paths"].items():
+        for operation in operations.values():
+            schemas.update(operation.pop(_COMPONENTS, {}))
+            _finish(operation, private=path.startswith("/v1/"))
+    for unused in ("HTTPValidationError", "ValidationError"):  # told as problems, like every other error
+        schemas.pop(unused, None)
+    components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "The api's key."}}
+    return tree
+
+
+def _finish(operation: dict[str, Any], *, private: bool) -> None:
+    responses = operation["responses"]
+    responses.pop("422", None)
+    if private:
+        operation["security"] = [{"key": []}, {}]  # a key may be set, or not
+        responses.setdefault("401", _problem(_ERRORS[HTTPStatus.UNAUTHORIZED]))
+    responses.setdefault("500", _problem(_ERRORS[HTTPStatus.INTERNAL_SERVER_ERROR]))
+    operation["responses"] = dict(sorted(responses.items()))
