@@ -17,6 +17,7 @@ import asyncpg
 import msgspec
 
 from obverse.adapters.postgres.server import EmbeddedServer
+from obverse.apps.sources import add_source, new_key
 
 PATIENCE = 60.0
 """Seconds after which what does not come has failed."""
@@ -51,7 +52,7 @@ async def start(data: Path, *arguments: str, **settings: str) -> asyncio.subproc
 async def until(condition: Any, *, seconds: float = PATIENCE) -> Any:
     """Wait for an async condition to give something that is true, and return it."""
     async with asyncio.timeout(seconds):
-        while not (found := await condition()):
+        while not (found := await condition()):  # noqa: ASYNC110 - what is waited for is in other processes
             await asyncio.sleep(0.02)
         return found
 
@@ -134,8 +135,6 @@ class Installation:
 @asynccontextmanager
 async def installation(data: Path, **settings: str) -> AsyncIterator[Installation]:
     """`obverse up` on a data folder, ready; stopped in good order afterwards."""
-    from obverse.apps.sources import add_source, new_key
-
     key = new_key()
     folder = data / "definitions"
     (folder / "sources" / "test.yml").unlink(missing_ok=True)

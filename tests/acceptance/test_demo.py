@@ -113,7 +113,6 @@ async def test_with_four_partitions_all_but_the_merges_are_the_same(folder: Path
 async def test_thirty_kills_change_nothing(folder: Path, figures: Figures) -> None:
     data = folder / "killed"
     seed = random.randrange(10**6)
-    print(f"seed of the kills: {seed}")
     dice = random.Random(seed)
     process = await start(data, "demo", "--exit", "--json")
     communicating = asyncio.create_task(process.communicate())

@@ -11,9 +11,9 @@ import pytest
 from obverse.core import json_values
 from obverse.core.events import RejectedEvent
 from obverse.core.identity import id_text, profile_id
-from obverse.flows.serve import BadIdentifier, UnreadableProfile, parse_identifier
+from obverse.flows.serve import BadIdentifier, Serve, UnreadableProfile, parse_identifier
 from obverse.ports.outcomes import AccessRefused, Unreachable
-from reading import NOON, Shop, identify, open_shop, pack, track
+from reading import DEFINITIONS, NOON, Shop, identify, open_shop, pack, track
 
 
 @pytest.fixture
@@ -280,11 +280,11 @@ async def test_components_tell_what_is_wrong_and_what_to_do(shop: Shop) -> None:
     assert "start the worker" in str(cache.remedy)
 
 
-async def test_a_component_that_says_nothing_is_unreachable(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("obverse.flows.serve.PATIENCE", 0.01)
+async def test_a_component_that_says_nothing_is_unreachable(shop: Shop) -> None:
+    serve = Serve(shop.faulty_store, shop.cache, lambda: DEFINITIONS, patience=0.01)
     shop.faulty_store.silent = True
 
-    store, cache = await shop.serve.components()
+    store, cache = await serve.components()
 
     assert (store.status, store.detail) == ("unreachable", "no answer within 0.01 s")
     assert cache.status == "ok"

@@ -80,10 +80,18 @@ class Serve:
     store. Everything else comes from the store, which is one checkpoint behind.
     """
 
-    def __init__(self, store: ProfileStore, cache: ProfileCache, definitions: Callable[[], Definitions]) -> None:
+    def __init__(
+        self,
+        store: ProfileStore,
+        cache: ProfileCache,
+        definitions: Callable[[], Definitions],
+        *,
+        patience: float = PATIENCE,
+    ) -> None:
         self._store = store
         self._cache = cache
         self._definitions = definitions
+        self._patience = patience
 
     async def profile(self, identifier: str) -> ProfileView | None:
         """See `find`."""
@@ -149,17 +157,29 @@ class Serve:
     async def components(self) -> list[ComponentView]:
         """Ask the store and the cache how they are."""
         return [
-            await _component(
+            await self._component(
                 "store",
                 lambda: self._store.load((), (_NOBODY,)),
                 "start the database, or correct DATABASE_URL; nothing can be read meanwhile but what is in the cache",
             ),
-            await _component(
+            await self._component(
                 "cache",
                 lambda: self._cache.get("user_id:"),
                 "start the worker; profiles are read from the store meanwhile, one checkpoint behind",
             ),
         ]
+
+    async def _component(
+        self, name: Literal["store", "cache"], ask: Callable[[], Awaitable[object]], remedy: str
+    ) -> ComponentView:
+        try:
+            async with asyncio.timeout(self._patience):
+                await ask()
+        except TimeoutError:
+            return ComponentView(name, "unreachable", f"no answer within {self._patience:g} s", remedy)
+        except (Unreachable, AccessRefused) as error:
+            return ComponentView(name, "unreachable", str(error), remedy)
+        return ComponentView(name, "ok")
 
     def identifies_nobody(self, identifier: str) -> bool:
         """Whether the identifier's value is one that many share, such as null."""
@@ -179,16 +199,3 @@ class Serve:
             except ValueError as error:
                 raise UnreadableProfile(str(error)) from error
         return None
-
-
-async def _component(
-    name: Literal["store", "cache"], ask: Callable[[], Awaitable[object]], remedy: str
-) -> ComponentView:
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await ask()
-    except TimeoutError:
-        return ComponentView(name, "unreachable", f"no answer within {PATIENCE:g} s", remedy)
-    except (Unreachable, AccessRefused) as error:
-        return ComponentView(name, "unreachable", str(error), remedy)
-    return ComponentView(name, "ok")

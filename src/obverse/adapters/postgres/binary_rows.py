@@ -18,6 +18,7 @@ _EPOCH: Final = 946_684_800_000_000
 _MOST_KNOWN: Final = 10_000
 
 _LENGTHS: Final = [length.to_bytes(4) for length in range(4096)]
+_pack_integer: Final = Struct(">ii").pack
 _pack_bigint: Final = Struct(">iq").pack
 
 
@@ -37,17 +38,28 @@ def text(value: str) -> bytes:
     try:
         encoded = value.encode()
     except UnicodeEncodeError:
-        encoded = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+        encoded = tidy(value).encode()
     if 0 in encoded:
-        encoded = encoded.replace(b"\0", "\N{REPLACEMENT CHARACTER}".encode())
+        encoded = tidy(value).encode()
     length = len(encoded)
     return (_LENGTHS[length] if length < 4096 else length.to_bytes(4)) + encoded  # noqa: PLR2004 - as above
+
+
+def tidy(value: str) -> str:
+    """Return text as PostgreSQL can keep it: as it is, but for NUL and halves of characters."""
+    whole = value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def jsonb(value: bytes) -> bytes:
     """Return a field of jsonb, given as text."""
     length = len(value) + 1
     return (_LENGTHS[length] if length < 4096 else length.to_bytes(4)) + b"\x01" + value  # noqa: PLR2004 - as above
+
+
+def integer(value: int) -> bytes:
+    """Return a field of integer."""
+    return _pack_integer(4, value)
 
 
 def moment(value: int) -> bytes:

@@ -67,19 +67,27 @@ class Link:
         """
         async with self._turn:
             try:
-                if self._closed:
-                    raise asyncpg.InterfaceError("closed")
-                if self._connection is None or self._connection.is_closed():
-                    self._connection = await self._open()
-                rows: list[asyncpg.Record] = await self._connection.fetch(query, *args, timeout=limit)
+                async with asyncio.timeout(limit):
+                    connection = await self._open()
+                    rows: list[asyncpg.Record] = await connection.fetch(query, *args)
             except FAILURES as error:
+                if isinstance(error, TimeoutError) and self._connection is not None:
+                    # A server that hangs would also let the next query wait for the end of this one.
+                    self._connection.terminate()
                 raise trouble(error, f"PostgreSQL ({self._purpose})") from error
             return rows
 
     async def _open(self) -> asyncpg.Connection:
-        connection = await connect(self._dsn, self._purpose)
-        await connection.execute(self._setup)
-        return connection
+        if self._closed:
+            raise asyncpg.InterfaceError("closed")
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await connect(self._dsn, self._purpose)
+            try:
+                await self._connection.execute(self._setup)
+            except BaseException:
+                self._connection.terminate()
+                raise
+        return self._connection
 
     async def close(self) -> None:
         """Close the connection. A query that is under way is cut off."""

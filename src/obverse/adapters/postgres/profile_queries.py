@@ -11,15 +11,26 @@ LOCK = "select pg_try_advisory_lock($1)"
 """Become the writer of one name, unless another session is."""
 
 SETTLE = """
-select set_config('plan_cache_mode', 'force_custom_plan', false),
-    set_config('idle_in_transaction_session_timeout', '60s', false),
-    set_config('tcp_keepalives_idle', '5', false),
-    set_config('tcp_keepalives_interval', '2', false),
-    set_config('tcp_keepalives_count', '3', false)
+set plan_cache_mode = force_custom_plan;
+set work_mem = '32MB';
+set temp_buffers = '32MB';
+set idle_in_transaction_session_timeout = '60s';
+set tcp_keepalives_idle = 5;
+set tcp_keepalives_interval = 2;
+set tcp_keepalives_count = 3;
+create temporary table staged_profiles
+    (id uuid, identity_graph jsonb, computed_traits jsonb, attributes jsonb, state bytea, changed_at timestamptz)
+    on commit delete rows;
+create temporary table staged_identifiers (identifier text collate "C", profile_id uuid) on commit delete rows;
+create temporary table staged_members (audience text collate "C", profile_id uuid, number integer, since timestamptz)
+    on commit delete rows;
+alter table pg_temp.staged_profiles set (toast_tuple_target = 8160),
+    alter column identity_graph set storage external, alter column computed_traits set storage external,
+    alter column attributes set storage external, alter column state set storage external;
 """
 """
-Make a writer's session plan for the tables as they are now, and let the server notice within seconds when the
-writer's machine is gone, so that the next writer gets the lock.
+Make a writer's session: plans for the tables as they are now, room to put a checkpoint down, and a server that
+notices within seconds when the writer's machine is gone, so that the next writer gets the lock.
 """
 
 TAKE_OVER = """
@@ -39,20 +50,16 @@ FENCE = "select epoch from public.checkpoint_writers where workspace_id = $1 and
 """Whose turn it is to write; nobody takes over before this transaction ends."""
 
 WRITE_PROFILES = """
-with given as materialized (
-    select * from unnest($2::uuid[], $3::jsonb[], $4::jsonb[], $5::jsonb[], $6::bytea[], $7::timestamptz[])
-        as given (id, identity_graph, computed_traits, attributes, state, changed_at)
-),
-returned as (
+with returned as (
     select count(*) as number
-    from given cross join lateral (
+    from pg_temp.staged_profiles as given cross join lateral (
         select from public.customer_profiles where id = given.id and merged_into is not null limit 1
     ) as known
 ),
 written as (
     insert into public.customer_profiles as known
         (id, workspace_id, identity_graph, computed_traits, attributes, state, timestamp)
-    select id, $1, identity_graph, computed_traits, attributes, state, changed_at from given
+    select id, $1, identity_graph, computed_traits, attributes, state, changed_at from pg_temp.staged_profiles
     on conflict (id) do update
     set identity_graph = excluded.identity_graph, computed_traits = excluded.computed_traits,
         attributes = excluded.attributes, state = excluded.state, timestamp = excluded.timestamp, merged_into = null
@@ -69,7 +76,7 @@ from written
 CLAIM = """
 insert into public.profile_identifiers (workspace_id, identifier, profile_id)
 select $1, given.identifier, given.profile_id
-from unnest($2::text[], $3::uuid[]) as given (identifier, profile_id)
+from pg_temp.staged_identifiers as given
 left join lateral (
     select profile_id from public.profile_identifiers where workspace_id = $1 and identifier = given.identifier limit 1
 ) as known on true
@@ -79,19 +86,26 @@ on conflict (workspace_id, identifier) do update set profile_id = excluded.profi
 """
 """Give identifiers to profiles; those that stay where they are cost a look only."""
 
-WRITE_MEMBERS = """
-with given as materialized (
-    select * from unnest($3::text[], $4::uuid[], $5::integer[], $6::timestamptz[])
-        as given (audience, profile_id, number, since)
-),
-gone as (
-    delete from public.audience_members as known
-    where known.workspace_id = $1 and known.profile_id = any ($2::uuid[])
-        and not exists (select from given where given.audience = known.audience and given.profile_id = known.profile_id)
-)
+REMOVE_MEMBERS = """
+delete from public.audience_members where ctid = any (array(
+    select known.place
+    from pg_temp.staged_profiles as given
+    cross join lateral (
+        select ctid as place, audience from public.audience_members
+        where profile_id = given.id and workspace_id = $1 offset 0
+    ) as known
+    where not exists (
+        select from pg_temp.staged_members as member
+        where member.profile_id = given.id and member.audience = known.audience
+    )
+))
+"""
+"""Take profiles out of the audiences that they are no longer in."""
+
+ADD_MEMBERS = """
 insert into public.audience_members (workspace_id, audience, profile_id, number, since)
 select $1, given.audience, given.profile_id, given.number, given.since
-from given
+from pg_temp.staged_members as given
 left join lateral (
     select number, since from public.audience_members
     where workspace_id = $1 and audience = given.audience and profile_id = given.profile_id limit 1
@@ -100,7 +114,7 @@ where (known.number, known.since) is distinct from (given.number, given.since)
 order by given.profile_id, given.audience
 on conflict (workspace_id, audience, profile_id) do update set number = excluded.number, since = excluded.since
 """
-"""Make the memberships of some profiles those that are given; what stays as it is costs a look only."""
+"""Put profiles into the audiences that they are in; those that are there already cost a look only."""
 
 ABSORB = """
 with given as materialized (

@@ -1,4 +1,4 @@
-"""Events and rejected events as rows of their tables, and back: no I/O here."""
+"""What a checkpoint holds as rows of binary COPY, and rows as what they were: no I/O here."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from struct import Struct
 from typing import Any, Final
 
 from obverse.adapters.postgres import jsonb_text
-from obverse.adapters.postgres.binary_rows import NULL, Known, blob, jsonb, moment, row_head, since_2000, text
+from obverse.adapters.postgres.binary_rows import NULL, Known, blob, integer, jsonb, moment, row_head, since_2000, text
 from obverse.core.events import Event, RejectedEvent
-from obverse.ports.profile_store import StoredEvent
+from obverse.ports.profile_store import ProfileRow, StoredEvent
 
 EVENT_COLUMNS: Final = (
     *("workspace_id", "profile_id", "event_type", "type", "name", "source", "message_id", "user_id", "anonymous_id"),
@@ -21,6 +21,10 @@ EVENT_COLUMNS: Final = (
 REJECTED_COLUMNS: Final = (
     *("workspace_id", "source", "received_at", "code", "reason", "field", "message_id", "type", "body"),
 )
+
+PROFILE_COLUMNS: Final = ("id", "identity_graph", "computed_traits", "attributes", "state", "changed_at")
+CLAIM_COLUMNS: Final = ("identifier", "profile_id")
+MEMBER_COLUMNS: Final = ("audience", "profile_id", "number", "since")
 
 LONGEST_TYPE: Final = 255
 """Characters of the column `event_type`."""
@@ -108,6 +112,40 @@ class EventRows:
         if self._careful or len(sent) > jsonb_text.LONG or jsonb_text.suspicious(sent):
             return self._make_sound(sent)
         return sent
+
+
+def pack_profiles(rows: Sequence[ProfileRow], *, careful: bool) -> bytes:
+    """Return the rows of profiles, one after another. `careful` as in `EventRows`."""
+    objects = [one for row in rows for one in (row.identity_graph, row.computed_traits, row.attributes)]
+    if careful or max(map(len, objects), default=0) > jsonb_text.LONG or jsonb_text.suspicious(b"".join(objects)):
+        make_sound = jsonb_text.force if careful else jsonb_text.clean
+        objects = [make_sound(one) for one in objects]
+    sound = iter(objects)
+    head = row_head(len(PROFILE_COLUMNS))
+    fields: list[bytes] = []
+    for row in rows:
+        fields += (head, blob(row.id), jsonb(next(sound)), jsonb(next(sound)), jsonb(next(sound)), blob(row.state))
+        fields.append(moment(row.changed_at))
+    return b"".join(fields)
+
+
+def pack_claims(claims: Sequence[tuple[str, bytes]]) -> bytes:
+    """Return the rows of identifiers with the profiles that claim them."""
+    head = row_head(len(CLAIM_COLUMNS))
+    return b"".join([part for identifier, owner in claims for part in (head, text(identifier), blob(owner))])
+
+
+def pack_members(rows: Sequence[ProfileRow]) -> bytes:
+    """Return the rows of all memberships of these profiles."""
+    head = row_head(len(MEMBER_COLUMNS))
+    return b"".join(
+        [
+            part
+            for row in rows
+            for audience, (number, since) in row.audiences.items()
+            for part in (head, text(audience), blob(row.id), integer(number), moment(since))
+        ]
+    )
 
 
 def _text_or_null(value: str | None) -> bytes:

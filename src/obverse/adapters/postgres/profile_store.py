@@ -11,9 +11,9 @@ from uuid import UUID
 import asyncpg
 
 from obverse.adapters.postgres import profile_queries as queries
+from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.connection import FAILURES, connect, trouble
 from obverse.adapters.postgres.profile_rows import unpack_event, unpack_rejected
-from obverse.adapters.postgres.profile_slices import tidy
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, Name, become_writer
 from obverse.core.events import Event, RejectedEvent
 from obverse.ports.event_log import Stream

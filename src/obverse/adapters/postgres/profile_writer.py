@@ -16,7 +16,18 @@ from obverse.adapters.postgres import profile_queries as queries
 from obverse.adapters.postgres import profile_slices as cut
 from obverse.adapters.postgres.binary_rows import HEADER, TRAILER
 from obverse.adapters.postgres.connection import FAILURES, connect, hang_up, trouble
-from obverse.adapters.postgres.profile_rows import EVENT_COLUMNS, REJECTED_COLUMNS, EventRows, pack_rejected
+from obverse.adapters.postgres.profile_rows import (
+    CLAIM_COLUMNS,
+    EVENT_COLUMNS,
+    MEMBER_COLUMNS,
+    PROFILE_COLUMNS,
+    REJECTED_COLUMNS,
+    EventRows,
+    pack_claims,
+    pack_members,
+    pack_profiles,
+    pack_rejected,
+)
 from obverse.ports.event_log import Stream
 from obverse.ports.profile_store import Checkpoint, Fenced, Marks, ProfileRow
 from obverse.ports.runtime import Runtime
@@ -148,22 +159,27 @@ class PostgresWriter:
         await self._connection.execute("commit")
 
     async def _write_profiles(self, profiles: Sequence[ProfileRow], figures: _Figures, *, careful: bool) -> None:
+        if not profiles:
+            return
         workspace = self._name.workspace
-        for rows in cut.slices(profiles, cut.PROFILES):
-            columns = cut.profile_columns(rows, careful=careful)
-            written, people, back = await self._connection.fetchrow(queries.WRITE_PROFILES, workspace, *columns)
-            if written != len(rows):
-                raise ValueError(f"{len(rows) - written} of {len(rows)} profiles belong to another workspace")
-            figures.profiles += people
-            figures.merges -= back
-            await self._connection.execute(queries.WRITE_MEMBERS, workspace, *cut.member_columns(rows))
+        await self._stage("profiles", PROFILE_COLUMNS, profiles, cut.PROFILES, partial(pack_profiles, careful=careful))
+        await self._stage("members", MEMBER_COLUMNS, profiles, cut.PROFILES, pack_members)
+        written, people, returned = await self._connection.fetchrow(queries.WRITE_PROFILES, workspace)
+        if written != len(profiles):
+            raise ValueError(f"{len(profiles) - written} of {len(profiles)} profiles belong to another workspace")
+        figures.profiles += people
+        figures.merges -= returned
+        await self._connection.execute(queries.REMOVE_MEMBERS, workspace)
+        await self._connection.execute(queries.ADD_MEMBERS, workspace)
 
     async def _claim(self, checkpoint: Checkpoint, work: cut.Work) -> None:
-        owners: dict[str, UUID] = {}
-        for _ in cut.claims(checkpoint, work.keepers, owners):
+        owners: dict[str, bytes] = {}
+        for rows in cut.slices(checkpoint.profiles, cut.PROFILES):
+            cut.claim(rows, work.keepers, owners)
             await self._runtime.sleep(0)
-        for columns in cut.claim_columns(owners):
-            await self._connection.execute(queries.CLAIM, self._name.workspace, *columns)
+        if owners:
+            await self._stage("identifiers", CLAIM_COLUMNS, list(owners.items()), cut.CLAIMS, pack_claims)
+            await self._connection.execute(queries.CLAIM, self._name.workspace)
 
     async def _absorb(self, keepers: Mapping[bytes, bytes], figures: _Figures) -> None:
         for part in cut.slices(sorted(keepers), cut.CLAIMS):
@@ -175,13 +191,25 @@ class PostgresWriter:
             await self._connection.execute(queries.SHORTEN, self._name.workspace, lost)
             await self._connection.execute(queries.LEAVE, self._name.workspace, lost)
 
+    async def _stage(
+        self, what: str, columns: Sequence[str], items: Sequence[Any], size: int, pack: Callable[[Any], bytes]
+    ) -> None:
+        await self._copy(f"staged_{what}", columns, items, size, pack, schema="pg_temp")
+
     async def _copy(
-        self, table: str, columns: Sequence[str], items: Sequence[Any], size: int, pack: Callable[[Any], bytes]
+        self,
+        table: str,
+        columns: Sequence[str],
+        items: Sequence[Any],
+        size: int,
+        pack: Callable[[Any], bytes],
+        *,
+        schema: str = "public",
     ) -> None:
         if items:
             source = self._packed(items, size, pack)
             await self._connection.copy_to_table(
-                table, schema_name="public", columns=columns, source=source, format="binary"
+                table, schema_name=schema, columns=columns, source=source, format="binary"
             )
 
     async def _packed(self, items: Sequence[Any], size: int, pack: Callable[[Any], bytes]) -> AsyncIterator[bytes]:

@@ -35,10 +35,10 @@ Identifier = Annotated[
     str,
     Path(
         description=(
-            f"`kind:value`; kinds: {', '.join(KINDS)}. Percent-encode the value as UTF-8: a `/` in it is `%2F`, "
+            f"`kind:value`; kinds: {', '.join(KINDS)}. Percent-encode it as UTF-8: a `/` in the value is `%2F`, "
             "without which a value that ends in `/traits` would name a part."
         ),
-        examples=["user_id:42", "email:ada%40example.com"],
+        examples=["user_id:42", "email:ada@example.com"],
     ),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, ClassVar
@@ -25,6 +26,8 @@ class Tally:
     counts: dict[bytes, int] = field(default_factory=dict)
     approximate: bool = False
     best: bytes | None = None
+    sample: list[tuple[int, bytes]] = field(default_factory=list)
+    """Once approximate: hash and text of the values that are counted, in order."""
 
 
 class MostFrequent:
@@ -47,7 +50,10 @@ class MostFrequent:
         if value is None or isinstance(value, (dict, list)):
             return state
         text = json_values.encode(value)
-        state.counts[text] = state.counts.get(text, 0) + 1
+        known = state.counts.get(text, 0)
+        if not known and state.sample and not _make_room(state, text):
+            return state
+        state.counts[text] = known + 1
         if len(state.counts) > EXACT:
             return _settled(state)
         if state.best is None or _rank(state, text) < _rank(state, state.best):
@@ -74,14 +80,31 @@ class MostFrequent:
         return _settled(Tally(packed[0], packed[1]))
 
 
+def _make_room(tally: Tally, text: bytes) -> bool:
+    """Take a new value into the sample in place of the one with the largest hash; False if it is the one itself."""
+    new = (_hash(text), text)
+    if new > tally.sample[-1]:
+        return False
+    _, lost = tally.sample.pop()
+    insort(tally.sample, new)
+    del tally.counts[lost]
+    if lost == tally.best:
+        _find_best(tally)
+    return True
+
+
 def _settled(tally: Tally) -> Tally:
     """The tally cut to the sample that is kept, with its leader found anew."""
-    if len(tally.counts) > EXACT:
-        kept = sorted(tally.counts, key=_hash)[:EXACT]
-        tally.counts = {text: tally.counts[text] for text in kept}
+    if tally.approximate or len(tally.counts) > EXACT:
         tally.approximate = True
-    tally.best = min(tally.counts, key=lambda text: _rank(tally, text), default=None)
+        tally.sample = sorted((_hash(text), text) for text in tally.counts)[:EXACT]
+        tally.counts = {text: tally.counts[text] for _, text in tally.sample}
+    _find_best(tally)
     return tally
+
+
+def _find_best(tally: Tally) -> None:
+    tally.best = min(tally.counts, key=lambda text: _rank(tally, text), default=None)
 
 
 def _rank(tally: Tally, text: bytes) -> tuple[int, bool, Any, bytes]:

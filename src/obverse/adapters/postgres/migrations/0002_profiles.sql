@@ -257,6 +257,10 @@ begin
         grant usage on sequence public.event_stream_event_id_seq, public.rejected_events_rejected_id_seq to obverse_worker;
         grant execute on function public.event_stream_prepare(bigint, bigint) to obverse_worker;
         grant execute on function public.event_stream_trim(timestamptz) to obverse_worker;
+        -- A checkpoint is put down in temporary tables first.
+        if has_database_privilege(current_database(), 'temporary with grant option') then
+            execute format('grant temporary on database %I to obverse_worker', current_database());
+        end if;
     end if;
     if exists (select from pg_roles where rolname = 'obverse_api') then
         execute format('grant select on %s, public.person_events to obverse_api', tables);

@@ -107,31 +107,47 @@ def end_leftovers(cluster: Path, title: str, uid: int) -> None:
     notices nothing until it has a row to send, and while it lives no other server can start. What
     they did cannot be committed any more.
     """
-    pids = [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
-    for pid in pids:
+    near = [pid for pid in _all_pids() if _is_near(pid, uid)]
+    for pid in near:
         if serves(pid, cluster):
-            _kill(pid, uid)
-    for pid in pids:
+            _kill(pid)
+    for pid in near:
         if command_line(pid)[0].startswith(f"postgres: {title}: ") and not _has_server(pid):
-            _kill(pid, uid)
+            _kill(pid)
 
 
-def _kill(pid: int, uid: int) -> None:
-    # Anybody may give a process of their own any name.
-    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-        if Path(f"/proc/{pid}").stat().st_uid == uid:
-            os.kill(pid, signal.SIGKILL)
+def _all_pids() -> list[int]:
+    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+
+
+def _is_near(pid: int, uid: int) -> bool:
+    """
+    Tell whether a process is this user's and sees the same numbers as we do.
+
+    Anybody may give a process of their own any name; and what runs in a container may well
+    have the same user and the same paths, which there are others.
+    """
+    status = _status(pid)
+    return status.get("Uid", [])[:1] == [str(uid)] and len(status.get("NSpid", [])) <= 1
 
 
 def _has_server(pid: int) -> bool:
     """Tell whether the parent of a server's child is a server, and not whoever takes in orphans."""
+    parent = _status(pid).get("PPid", ["0"])[0]
+    return Path(command_line(int(parent))[0]).name == "postgres"
+
+
+def _status(pid: int) -> dict[str, list[str]]:
     try:
-        state = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
     except OSError:
-        return False
-    # The name of the program, in parentheses, may hold anything; after it stand state and parent.
-    parent = int(state.rpartition(")")[2].split()[1])
-    return Path(command_line(parent)[0]).name == "postgres"
+        return {}
+    return {name: values.split() for name, _, values in (line.partition(":") for line in lines)}
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
 
 
 class ServerProcess:

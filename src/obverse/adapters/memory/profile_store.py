@@ -1,0 +1,196 @@
+"""A profile store in memory: for tests, for trying things out, and for runs that repeat from a seed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from obverse.core.events import Event, RejectedEvent
+from obverse.ports.event_log import Stream
+from obverse.ports.outcomes import Unreachable
+from obverse.ports.profile_store import Checkpoint, Fenced, Marks, Overview, ProfileRow, ProfileStore, StoreWriter
+from obverse.ports.runtime import Runtime
+
+_SLICE = 500
+"""Events and profiles of a commit after which others get their turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryStoreSettings:
+    """The `[profile_store.memory]` table of the settings file."""
+
+    workspace: str = "main"
+
+
+async def open_profile_store(settings: MemoryStoreSettings, runtime: Runtime) -> ProfileStore:
+    """Entry point `obverse.profile_store:memory`. Each call opens an empty store of its own."""
+    return MemoryProfileStore(settings, runtime)
+
+
+@dataclass(slots=True)
+class _Tables:
+    """What is kept of one workspace."""
+
+    rows: dict[bytes, ProfileRow] = field(default_factory=dict)
+    merged_into: dict[bytes, bytes] = field(default_factory=dict)
+    owners: dict[str, bytes] = field(default_factory=dict)
+    events: dict[bytes, list[tuple[int, Event]]] = field(default_factory=dict)
+    last_id: int = 0
+    rejected: list[RejectedEvent] = field(default_factory=list)
+    marks: dict[str, Marks] = field(default_factory=dict)
+
+    def write(self, writer: str, checkpoint: Checkpoint) -> None:
+        """Take all of it in."""
+        keepers = {lost: _last_keeper(checkpoint.absorbed, lost) for lost in checkpoint.absorbed}
+        for row in checkpoint.profiles:
+            self.owners.update(dict.fromkeys(row.identifiers, row.id))
+            self.rows[row.id] = row
+            self.merged_into.pop(row.id, None)
+        self.merged_into.update({lost: self.keeper(keeper) for lost, keeper in keepers.items()})
+        for lost in keepers:
+            self.rows.pop(lost, None)
+        for early, middle in self.merged_into.items():
+            self.merged_into[early] = self.keeper(middle)
+        for stored in checkpoint.events:
+            self.last_id += 1
+            self.events.setdefault(stored.profile, []).append((self.last_id, stored.event))
+        self.rejected += checkpoint.rejected
+        self.marks[writer] = _joined(self.marks.get(writer, {}), checkpoint.marks)
+
+    def keeper(self, profile: bytes) -> bytes:
+        """What holds this profile now: another one, if it was merged away."""
+        return self.merged_into.get(profile, profile)
+
+
+def _last_keeper(absorbed: Mapping[bytes, bytes], lost: bytes) -> bytes:
+    keeper = absorbed[lost]
+    passed = {lost}
+    while keeper not in passed:
+        if keeper not in absorbed:
+            return keeper
+        passed.add(keeper)
+        keeper = absorbed[keeper]
+    raise ValueError(f"profile {keeper.hex()} is absorbed by itself: name the profile that holds it now")
+
+
+def _joined(known: Marks, new: Marks) -> dict[Stream, Mapping[int, int]]:
+    return {stream: {**known.get(stream, {}), **new.get(stream, {})} for stream in {**known, **new}}
+
+
+@dataclass(slots=True)
+class _Disk:
+    """What outlives a crash."""
+
+    workspaces: dict[str, _Tables] = field(default_factory=dict)
+
+
+class MemoryProfileStore:
+    """See `ProfileStore`. Durable for as long as somebody holds it."""
+
+    def __init__(self, settings: MemoryStoreSettings, runtime: Runtime, disk: _Disk | None = None) -> None:
+        self._settings = settings
+        self._runtime = runtime
+        self._disk = disk or _Disk()
+        self._tables = self._disk.workspaces.setdefault(settings.workspace, _Tables())
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._writers: list[_MemoryWriter] = []
+
+    async def open_writer(self, name: str) -> StoreWriter:
+        """See `ProfileStore.open_writer`."""
+        turn = self._turns.setdefault(name, asyncio.Lock())
+        await turn.acquire()
+        writer = _MemoryWriter(self._tables, name, turn, self._runtime)
+        self._writers.append(writer)
+        return writer
+
+    async def load(self, identifiers: Collection[str], ids: Collection[bytes] = ()) -> Sequence[bytes]:
+        """See `ProfileStore.load`."""
+        tables = self._tables
+        named = [tables.owners[identifier] for identifier in identifiers if identifier in tables.owners]
+        found = dict.fromkeys(tables.keeper(profile) for profile in (*named, *ids))
+        return [tables.rows[profile].state for profile in found if profile in tables.rows]
+
+    async def events_of(self, profile: bytes, *, limit: int, before: int | None = None) -> Sequence[tuple[int, Event]]:
+        """See `ProfileStore.events_of`."""
+        tables = self._tables
+        keeper = tables.keeper(profile)
+        parts = [keeper, *(lost for lost, into in tables.merged_into.items() if into == keeper)]
+        found = [
+            (number, event)
+            for part in parts
+            for number, event in tables.events.get(part, ())
+            if before is None or number < before
+        ]
+        return sorted(found, key=lambda pair: -pair[0])[:limit]
+
+    async def rejected(self, *, limit: int) -> Sequence[RejectedEvent]:
+        """See `ProfileStore.rejected`."""
+        return self._tables.rejected[::-1][:limit]
+
+    async def overview(self) -> Overview:
+        """See `ProfileStore.overview`."""
+        tables = self._tables
+        return Overview(
+            profiles=len(tables.rows),
+            merges=len(tables.merged_into),
+            events=sum(map(len, tables.events.values())),
+            rejected=len(tables.rejected),
+            audiences=Counter(name for row in tables.rows.values() for name in row.audiences),
+            marks=dict(tables.marks),
+        )
+
+    async def close(self) -> None:
+        """See `ProfileStore.close`."""
+        writers, self._writers = self._writers, []
+        for writer in writers:
+            await writer.close()
+
+    def crash(self) -> MemoryProfileStore:
+        """Return the store as the next process finds it after the one that held this was killed."""
+        for writer in self._writers:
+            writer.lost = True
+        return MemoryProfileStore(self._settings, self._runtime, self._disk)
+
+    def beside(self, workspace: str) -> MemoryProfileStore:
+        """Return another workspace that is kept in the same place."""
+        return MemoryProfileStore(MemoryStoreSettings(workspace=workspace), self._runtime, self._disk)
+
+    def row(self, profile: bytes) -> tuple[ProfileRow | None, bytes | None]:
+        """Return what is kept of a profile, and what it was merged into."""
+        return self._tables.rows.get(profile), self._tables.merged_into.get(profile)
+
+
+class _MemoryWriter:
+    """See `StoreWriter`."""
+
+    def __init__(self, tables: _Tables, name: str, turn: asyncio.Lock, runtime: Runtime) -> None:
+        self._tables = tables
+        self._name = name
+        self._turn: asyncio.Lock | None = turn
+        self._runtime = runtime
+        self.lost = False
+        """Whether its process is thought dead."""
+
+    @property
+    def marks(self) -> Marks:
+        """See `StoreWriter.marks`."""
+        return self._tables.marks.get(self._name, {})
+
+    async def commit(self, checkpoint: Checkpoint) -> None:
+        """See `StoreWriter.commit`."""
+        # Others have their turn before anything is kept, as with a disk.
+        for _ in range(1 + (len(checkpoint.events) + len(checkpoint.profiles)) // _SLICE):
+            await self._runtime.sleep(0)
+        if self.lost:
+            raise Fenced(f"the process of this writer {self._name} was killed, and another may have taken over")
+        if self._turn is None:
+            raise Unreachable(f"this writer {self._name} is closed; open it again")
+        self._tables.write(self._name, checkpoint)
+
+    async def close(self) -> None:
+        """See `StoreWriter.close`."""
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.release()

@@ -1,0 +1,153 @@
+"""Every mergeable value keeps the laws of a lattice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from obverse.contracts.lattice import LAWS, LatticeContract
+from obverse.contracts.trait_kind import STAMPS
+from obverse.core import profiles
+from obverse.core.crdt import clock, register
+from obverse.core.crdt.register import KEPT, Register, Write
+from obverse.core.definitions import Definitions
+from obverse.core.identity import Edge, edge_key
+from obverse.core.profiles import Membership, Profile, Sighting
+from obverse.core.traits import sketches
+
+WRITES = st.builds(Write, STAMPS, st.sampled_from([b"1", b"2", b'"x"', b"null"]))
+"""Few stamps, so that they tie; then the value decides."""
+
+NOTHING = Definitions()
+
+
+def written(writes: list[Write]) -> Register:
+    """Return the register after these writes, one after another."""
+    state: Register | None = None
+    for one in writes:
+        state = register.write(state, one)
+    assert state is not None
+    return state
+
+
+REGISTERS = st.lists(WRITES, min_size=1, max_size=2 * KEPT).map(written)
+
+
+class TestRegister(LatticeContract):
+    def values(self) -> SearchStrategy[Any]:
+        return REGISTERS
+
+    def merge(self, one: Any, other: Any) -> Any:
+        return register.merge(one, other)
+
+    @LAWS
+    @given(
+        st.lists(WRITES, min_size=1, max_size=20).flatmap(lambda all_: st.tuples(st.just(all_), st.permutations(all_)))
+    )
+    def test_writing_in_any_order_however_often_is_merging(self, drawn: tuple[list[Write], list[Write]]) -> None:
+        writes, shuffled = drawn
+        state = written(writes)
+        assert written(shuffled) == written([*writes, *shuffled]) == state
+        assert state == tuple(sorted(set(writes), reverse=True)[:KEPT])
+
+
+class TestVersions(LatticeContract):
+    def values(self) -> SearchStrategy[Any]:
+        return st.dictionaries(st.integers(0, 3), st.integers(0, 5), max_size=4)
+
+    def merge(self, one: Any, other: Any) -> Any:
+        return clock.merge_versions(one, other)
+
+    def test_the_higher_offset_of_each_partition_counts(self) -> None:
+        assert clock.merge_versions({0: 0, 1: 5}, {1: 3, 2: 0}) == {0: 0, 1: 5, 2: 0}
+
+
+class TestEarliest(LatticeContract):
+    def values(self) -> SearchStrategy[Any]:
+        return st.none() | STAMPS
+
+    def merge(self, one: Any, other: Any) -> Any:
+        return clock.earliest(one, other)
+
+
+class TestLatest(TestEarliest):
+    def merge(self, one: Any, other: Any) -> Any:
+        return clock.latest(one, other)
+
+
+class TestSketch(LatticeContract):
+    def values(self) -> SearchStrategy[Any]:
+        return st.lists(st.integers(0, 2**64 - 1), max_size=20).map(sketches.sketch)
+
+    def merge(self, one: Any, other: Any) -> Any:
+        return sketches.union(one, other)
+
+    @LAWS
+    @given(st.lists(st.integers(0, 2**64 - 1), max_size=20), st.lists(st.integers(0, 2**64 - 1), max_size=20))
+    def test_a_union_is_the_sketch_of_both(self, one: list[int], other: list[int]) -> None:
+        assert sketches.union(sketches.sketch(one), sketches.sketch(other)) == sketches.sketch([*one, *other])
+
+
+SIGHTINGS = st.builds(
+    lambda first, event, more: Sighting(first, event, first + more),
+    st.integers(0, 4),
+    st.sampled_from("ab"),
+    st.integers(0, 4),
+)
+IDENTIFIERS = st.sampled_from(["user_id:ada", "email:ada@example.com", "anonymous_id:1", "anonymous_id:2"])
+EDGES = st.builds(
+    lambda ends, event, at: Edge(*edge_key(*sorted(ends)), event, "seen_together", at),
+    st.sets(IDENTIFIERS, min_size=2, max_size=2),
+    st.sampled_from("ab"),
+    st.integers(0, 4),
+)
+PROFILES = st.builds(
+    Profile,
+    id=st.sampled_from([b"1" * 16, b"2" * 16]),
+    identifiers=st.dictionaries(IDENTIFIERS, SIGHTINGS, max_size=3),
+    edges=st.lists(EDGES, max_size=3).map(lambda edges: {(edge.a, edge.b): edge for edge in edges}),
+    attributes=st.dictionaries(st.sampled_from(["plan", "email"]), REGISTERS, max_size=2),
+    audiences=st.dictionaries(
+        st.sampled_from(["big", "shy"]),
+        st.builds(Membership, st.booleans(), st.integers(0, 3), st.integers(0, 5)),
+        max_size=2,
+    ),
+    seen=st.dictionaries(st.integers(0, 5), st.integers(0, 5), max_size=4),
+    version=st.dictionaries(st.integers(0, 2), st.integers(0, 5), max_size=2),
+    first=st.none() | STAMPS,
+    changed_at=st.integers(0, 5),
+    events=st.integers(0, 5),
+)
+
+
+class TestProfile(LatticeContract):
+    """All of a profile but its traits and its number of events, which count; and its id, of which one stays."""
+
+    def values(self) -> SearchStrategy[Any]:
+        return PROFILES
+
+    def merge(self, one: Any, other: Any) -> Any:
+        return profiles.merge(one, other, NOTHING)
+
+    def knowledge(self, value: Any) -> Any:
+        return (
+            value.identifiers,
+            value.edges,
+            value.attributes,
+            value.audiences,
+            value.seen,
+            value.version,
+            value.first,
+            value.changed_at,
+        )
+
+    @LAWS
+    @given(PROFILES, PROFILES)
+    def test_the_first_keeps_its_id_and_events_add_up(self, one: Profile, other: Profile) -> None:
+        kept, events = one.id, one.events + other.events
+        merged = profiles.merge(one, other, NOTHING)
+        assert merged is one
+        assert (merged.id, merged.events) == (kept, events)
