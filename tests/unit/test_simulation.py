@@ -67,7 +67,7 @@ async def everything(runtime: SimulatedRuntime, engine_name: str) -> dict[str, A
     overview = await store.overview()
     for work in works:
         await work.stop()
-    return {"people": msgspec.to_builtins(read, str_keys=True), "events": overview.events, "at": runtime.now()}
+    return {"people": msgspec.json.encode(read), "events": overview.events, "at": runtime.now()}
 
 
 async def send(runtime: SimulatedRuntime, collect: Collect, sender: int) -> None:

@@ -254,14 +254,17 @@ class EventLogContract:
             for number in range(40):
                 waiting = asyncio.ensure_future(reader.next())
                 appended = asyncio.ensure_future(appender.append(0, marked(number, 1)))
+                if number % 2:
+                    await appended
                 # Cancelled at another point each time.
-                for _ in range(number // 2):
+                for _ in range(number // 4):
                     await asyncio.sleep(0)
                 waiting.cancel()
                 await asyncio.wait([waiting, appended])
                 seen = [] if waiting.cancelled() else list(waiting.result())
-                while not seen or seen[-1].end < number + 1:
-                    seen += await soon(reader.next())
+                async with asyncio.timeout(AT_ONCE):
+                    while not seen or seen[-1].end < number + 1:
+                        seen += await reader.next()
                 assert dense(seen, number) == number + 1
         await reader.close()
 

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
-from msgspec.structs import astuple
+from msgspec.structs import asdict, astuple
 
 from obverse.core import audiences, json_values
 from obverse.core.audiences import Audience
@@ -177,9 +177,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     spec: dict[str, Any]
 
 
-class _TraitSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """Its encoding names the state (`Trait.key`): a field that a later release adds must not change it."""
-
+class _TraitSpec(msgspec.Struct, forbid_unknown_fields=True):
     aggregate: str
     event: str | None = None
     type: str = "track"
@@ -280,7 +278,10 @@ def _trait(name: str, description: str, spec: _TraitSpec, kinds: Mapping[str, Tr
         raise BadDefinition(f"spec: `{spec.aggregate}` takes no value; remove `property` and `field`")
     if spec.property is not None and _UNREADABLE.search(spec.property):
         raise BadDefinition(f"spec.property: {spec.property!r} has a quote, a backslash or a control character in it")
-    digest = blake2b(msgspec.json.encode(spec), digest_size=4).hexdigest()
+    # Only what was said, so that a field which a later release adds does not make every state start anew.
+    plain = _TraitSpec(spec.aggregate)
+    said = {part: value for part, value in asdict(spec).items() if value != getattr(plain, part)}
+    digest = blake2b(msgspec.json.encode(said), digest_size=4).hexdigest()
     return Trait(
         name=name,
         kind=kind,

@@ -95,8 +95,9 @@ class Folding:
         people = self.people
         people.definitions = self.parts.definitions()
         shown = [people.shown(event) for event in work.events]
-        await self._bring(identifier for one in shown for identifier in one)
         async with self.checkpoints.turn:
+            # With the turn held, so that no checkpoint lets go of a profile between its coming and its fold.
+            await self._bring(identifier for one in shown for identifier in one)
             for offset, (event, identifiers) in enumerate(zip(work.events, shown, strict=True), work.first):
                 self.checkpoints.before(identifiers)
                 try:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 
 from obverse.core import codec, profiles
 from obverse.core.changes import Change
-from obverse.core.events import Event
+from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import Decision
-from obverse.core.people import Folded, People
+from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.ports.engine import Engine, EngineParts, Progress
 from obverse.ports.event_log import Appender, Batch, Records, Stream
-from obverse.ports.profile_cache import CacheWriter
 from obverse.ports.profile_store import Checkpoint, ProfileRow, StoredEvent, StoreWriter
 
 _events = codec.Decoder(Event)
@@ -31,6 +31,22 @@ async def open_engine(settings: MemoryEngineSettings, parts: EngineParts) -> Eng
     return MemoryEngine(parts)
 
 
+@dataclass(slots=True)
+class _Owed:
+    """What the store is to be told with the next checkpoint."""
+
+    known: Mapping[int, int]
+    """How far the store had it when this run began; until that is reached again, profiles are older than it."""
+    reached: dict[int, int] = field(default_factory=dict)
+    touched: dict[bytes, None] = field(default_factory=dict)
+    events: list[StoredEvent] = field(default_factory=list)
+    rejected: list[RejectedEvent] = field(default_factory=list)
+
+    @property
+    def due(self) -> bool:
+        return all(self.reached.get(partition, 0) >= offset for partition, offset in self.known.items())
+
+
 class MemoryEngine:
     """See `Engine`. Checkpoints after each batch; the log must hold everything from offset 0 on."""
 
@@ -44,20 +60,26 @@ class MemoryEngine:
         """See `Engine.run`."""
         log, definitions = self._parts.log, self._parts.definitions()
         self._people = People(self._parts.workspace, definitions)
-        writer = await self._parts.store.open_writer("unify")
-        decided = await log.open_appender(Stream.DECISIONS)
-        changed = await log.open_appender(Stream.CHANGES)
-        shown = await self._parts.cache.open_writer(lambda profile: profiles.pack(profile, definitions))
-        reader = await log.open_reader(Stream.EVENTS, dict.fromkeys(range(log.partitions), 0))
-        try:
+        self.progress.folded, self.progress.kept = {}, {}
+        async with AsyncExitStack() as stack:
+            writer = await self._parts.store.open_writer("unify")
+            stack.push_async_callback(writer.close)
+            decided = await log.open_appender(Stream.DECISIONS)
+            stack.push_async_callback(decided.close)
+            changed = await log.open_appender(Stream.CHANGES)
+            stack.push_async_callback(changed.close)
+            shown = await self._parts.cache.open_writer(lambda profile: profiles.pack(profile, definitions))
+            stack.push_async_callback(shown.close)
             await self._recall()
-            self.progress.folded, self.progress.kept = {}, dict(writer.marks.get(Stream.EVENTS, {}))
+            reader = await log.open_reader(Stream.EVENTS, dict.fromkeys(range(log.partitions), 0))
+            stack.push_async_callback(reader.close)
+            owed = _Owed(dict(writer.marks.get(Stream.EVENTS, {})))
             while True:
                 for batch in await reader.next():
-                    await self._take(batch, writer, decided, changed, shown)
-        finally:
-            for opened in (reader, shown, changed, decided, writer):
-                await opened.close()
+                    await self._take(batch, owed, decided, changed)
+                    await shown.publish(self._present(owed))
+                    if owed.due:
+                        await self._keep(owed, writer)
 
     async def _recall(self) -> None:
         """Carry out what was decided before, so that no decision is taken anew."""
@@ -71,63 +93,60 @@ class MemoryEngine:
                 at = batch.end
         await reader.close()
 
-    async def _take(
-        self, batch: Batch, writer: StoreWriter, decided: Appender, changed: Appender, shown: CacheWriter
-    ) -> None:
-        known = self.progress.kept.get(batch.partition, 0)
-        done: list[tuple[int, Event, Folded]] = []
+    async def _take(self, batch: Batch, owed: _Owed, decided: Appender, changed: Appender) -> None:
+        """Fold a batch; of what the store knows already, nothing is told again."""
+        known = owed.known.get(batch.partition, 0)
+        decisions: list[Decision] = []
+        moved: list[Change] = []
+        events = self._readable(batch)
+        for offset, event in enumerate(events, batch.first):
+            folded = self._people.fold(event, (batch.partition, offset))
+            if folded.profile is not None:
+                owed.touched[folded.profile.id] = None
+            if folded.decision is not None:
+                decisions.append(folded.decision)
+            self.progress.repeated += folded.repeated
+            if offset < known:
+                continue
+            moved += folded.changes
+            if folded.profile is None:
+                owed.rejected.append(People.unidentified(event, batch.partition, offset))
+            elif not folded.repeated:
+                owed.events.append(StoredEvent(folded.profile.id, batch.partition, offset, event))
+        if decisions:
+            await decided.append(0, Records(len(decisions), codec.encode(decisions)))
+        if moved:
+            await changed.append(0, Records(len(moved), codec.encode(moved)))
+        owed.reached[batch.partition] = batch.end
+        self.progress.events += len(events)
+        self.progress.decisions += len(decisions)
+        self.progress.changes += len(moved)
+        self.progress.folded = {**self.progress.folded, batch.partition: batch.end}
+
+    def _readable(self, batch: Batch) -> Sequence[Event]:
         try:
             events = [] if batch.damage else _events.decode(batch.count, batch.body)
         except codec.UnreadableRecord:
             events = []
         self.progress.damaged += batch.count - len(events)
-        for place, event in enumerate(events, batch.first):
-            folded = self._people.fold(event, (batch.partition, place))
-            if place >= known:
-                done.append((place, event, folded))
-        decisions = [folded.decision for _, _, folded in done if folded.decision is not None]
-        if decisions:
-            await decided.append(0, Records(len(decisions), codec.encode(decisions)))
-        touched = {folded.profile.id: folded.profile for _, _, folded in done if folded.profile is not None}
-        present = [self._people.profiles[one] for one in touched if one in self._people.profiles]
-        await shown.publish(present)
-        self.progress.events += len(events)
-        self.progress.repeated += sum(folded.repeated for _, _, folded in done)
-        self.progress.decisions += len(decisions)
-        self.progress.folded = {**self.progress.folded, batch.partition: batch.end}
-        moved: list[Change] = [change for _, _, folded in done for change in folded.changes]
-        if moved:
-            await changed.append(0, Records(len(moved), codec.encode(moved)))
-            self.progress.changes += len(moved)
-        await self._keep(batch, done, present, writer)
+        return events
 
-    async def _keep(
-        self,
-        batch: Batch,
-        done: Sequence[tuple[int, Event, Folded]],
-        present: Sequence[Profile],
-        writer: StoreWriter,
-    ) -> None:
-        fresh = [(place, event, folded.profile) for place, event, folded in done if not folded.repeated]
+    def _present(self, owed: _Owed) -> list[Profile]:
+        return [self._people.profiles[one] for one in owed.touched if one in self._people.profiles]
+
+    async def _keep(self, owed: _Owed, writer: StoreWriter) -> None:
         await writer.commit(
             Checkpoint(
-                marks={Stream.EVENTS: {batch.partition: batch.end}},
-                profiles=[ProfileRow.of(profile, self._people.definitions) for profile in present],
+                marks={Stream.EVENTS: owed.reached},
+                profiles=[ProfileRow.of(profile, self._people.definitions) for profile in self._present(owed)],
                 absorbed=dict(self._people.absorbed),
-                events=[
-                    StoredEvent(profile.id, batch.partition, place, event)
-                    for place, event, profile in fresh
-                    if profile is not None
-                ],
-                rejected=[
-                    People.unidentified(event, batch.partition, place)
-                    for place, event, profile in fresh
-                    if profile is None
-                ],
+                events=owed.events,
+                rejected=owed.rejected,
             )
         )
+        owed.touched, owed.events, owed.rejected = {}, [], []
         async with self._kept:
-            self.progress.kept = {**self.progress.kept, batch.partition: batch.end}
+            self.progress.kept = dict(owed.reached)
             self.progress.checkpointed_at = self._parts.runtime.now()
             self._kept.notify_all()
 

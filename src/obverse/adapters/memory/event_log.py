@@ -226,7 +226,6 @@ class _MemoryReader:
         self._stream = stream
         self._shelves = shelves
         self._marks = dict(marks)
-        self._turn = 0
         self._woken: asyncio.Future[None] | None = None
         self._closed = False
 
@@ -236,7 +235,6 @@ class _MemoryReader:
             batches = self._look()
             if batches:
                 self._marks.update({batch.partition: batch.end for batch in batches})
-                self._turn += 1
                 return batches
             self._woken = asyncio.get_running_loop().create_future()
             await self._woken
@@ -259,18 +257,16 @@ class _MemoryReader:
             self._woken.set_result(None)
 
     def _look(self) -> list[Batch]:
-        """Read what follows in every partition, another one first each time."""
-        numbers = list(self._shelves)
-        start = self._turn % len(numbers) if numbers else 0
+        """Read what follows in every partition, the same share of each."""
         batches: list[Batch] = []
-        for number in numbers[start:] + numbers[:start]:
-            shelf, mark = self._shelves[number], self._marks[number]
+        for number, shelf in self._shelves.items():
+            mark = self._marks[number]
             if not shelf.kept <= mark <= shelf.end:
                 raise UnknownMark(
                     f"{self._stream} partition {number} holds offsets {shelf.kept} to {shelf.end}, and nothing at "
                     f"{mark}: begin at {shelf.kept} to read all that is kept"
                 )
-            batches += shelf.after(mark, NEXT_BYTES // len(numbers))
+            batches += shelf.after(mark, NEXT_BYTES // len(self._shelves))
         return batches
 
 

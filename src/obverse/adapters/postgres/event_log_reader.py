@@ -53,7 +53,6 @@ class PostgresReader:
         self._runtime = runtime
         self._marks: dict[int, int | _Spot] = {}
         self._grown: set[int] = set()
-        self._turn = 0
         self._woken: asyncio.Future[None] | None = None
         self._closed = False
 
@@ -70,7 +69,6 @@ class PostgresReader:
             # Nothing is awaited between here and the return, so a cancelled call has moved nothing.
             self._marks.update(spots)
             if batches:
-                self._turn += 1
                 return batches
             await self._sleep()
         raise asyncio.CancelledError("this reader of the log was closed")
@@ -99,15 +97,13 @@ class PostgresReader:
             raise asyncio.CancelledError("this reader of the log was closed")
 
     async def _look(self) -> tuple[list[Batch], dict[int, _Spot]]:
-        """Read what follows in every partition that may have grown, another one first each time."""
+        """Read what follows in every partition that may have grown, the same share of each."""
         grown, self._grown = self._grown, set()
-        ready = sorted(grown)
-        start = self._turn % len(ready) if ready else 0
         batches: list[Batch] = []
         spots: dict[int, _Spot] = {}
         try:
-            for partition in ready[start:] + ready[:start]:
-                found, spot, more = await self._read(partition, NEXT_BYTES // len(ready))
+            for partition in sorted(grown):
+                found, spot, more = await self._read(partition, NEXT_BYTES // len(grown))
                 batches += found
                 spots[partition] = spot
                 if more:

@@ -66,14 +66,10 @@ class Wakeups:
         connection.add_termination_listener(lambda _: lost.set())
         await connection.add_listener(CHANNEL, self._announced)
         # What was appended before we listened was announced to nobody.
-        self._wake_all()
-        if not connection.is_closed():
-            await lost.wait()
-        self._wake_all()
-
-    def _wake_all(self) -> None:
         for wake in list(self._sleepers):
             wake(None)
+        if not connection.is_closed():
+            await lost.wait()
 
     def _announced(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
         stream, partitions, workspace = payload.split(" ", 2)

@@ -25,7 +25,11 @@ _PAGE: Final = b"""<!doctype html>
 </html>
 """
 
-_START: Final = b"""SwaggerUIBundle({
+_START: Final = b"""const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();
+SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,

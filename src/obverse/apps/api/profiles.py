@@ -38,7 +38,10 @@ Identifier = Annotated[
             f"`kind:value`; kinds: {', '.join(KINDS)}. Percent-encode it as UTF-8: a `/` in the value is `%2F`, "
             "without which a value that ends in `/traits` would name a part."
         ),
-        examples=["user_id:42", "email:ada@example.com"],
+        openapi_examples={
+            "a customer number": {"value": "user_id:42"},
+            "an address": {"value": "email:ada@example.com"},
+        },
     ),
 ]
 

@@ -74,6 +74,7 @@ def document(app: FastAPI, tags: Sequence[dict[str, str]]) -> dict[str, Any]:
     components = tree.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas.update(msgspec.json.schema_components([Problem], ref_template=_PLACE)[1])
+    tree["paths"] = dict(sorted(tree["paths"].items()))  # the whole before its parts
     for path, operations in tree["paths"].items():
         for operation in operations.values():
             schemas.update(operation.pop(_COMPONENTS, {}))

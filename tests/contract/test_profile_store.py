@@ -1,0 +1,103 @@
+"""Every `ProfileStore` keeps its promises."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from obverse.adapters.memory import profile_store as memory
+from obverse.adapters.postgres import profile_store as postgres
+from obverse.adapters.runtime.system import open_runtime
+from obverse.contracts.profile_store import ProfileStoreContract
+from obverse.contracts.profile_store_steps import Kept
+from obverse.ports.profile_store import ProfileStore
+from services import Database
+
+
+class TestMemoryProfileStore(ProfileStoreContract):
+    @pytest.fixture
+    async def store(self) -> AsyncIterator[ProfileStore]:
+        store = await memory.open_profile_store(memory.MemoryStoreSettings(), open_runtime())
+        yield store
+        await store.close()
+
+    async def reopen(self, store: ProfileStore) -> ProfileStore:
+        assert isinstance(store, memory.MemoryProfileStore)
+        return store.crash()
+
+    async def neighbour(self, store: ProfileStore) -> ProfileStore:
+        assert isinstance(store, memory.MemoryProfileStore)
+        return store.beside("other")
+
+    async def kept(self, store: ProfileStore, profile: bytes) -> Kept | None:
+        assert isinstance(store, memory.MemoryProfileStore)
+        row, merged_into = store.row(profile)
+        if row is None:
+            return merged_into and Kept(
+                merged_into=merged_into, state=None, computed_traits={}, attributes={}, audiences={}
+            )
+        return Kept(
+            merged_into=merged_into,
+            state=row.state,
+            computed_traits=json.loads(row.computed_traits),
+            attributes=json.loads(row.attributes),
+            audiences=row.audiences,
+        )
+
+
+@pytest.mark.service
+class TestPostgresProfileStore(ProfileStoreContract):
+    @pytest.fixture
+    async def store(self, database: Database) -> AsyncIterator[ProfileStore]:
+        self.database, self.opened = database, list[ProfileStore]()
+        yield await self.open("main")
+        for store in self.opened:
+            await store.close()
+
+    async def open(self, workspace: str) -> ProfileStore:
+        settings = postgres.PostgresStoreSettings(dsn=self.database.dsn("obverse_worker"), workspace=workspace)
+        self.opened.append(await postgres.open_profile_store(settings, open_runtime()))
+        return self.opened[-1]
+
+    async def reopen(self, store: ProfileStore) -> ProfileStore:
+        del store
+        await self.sql(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'obverse %'"
+            " and datname = current_database()"
+        )
+        return await self.open("main")
+
+    async def neighbour(self, store: ProfileStore) -> ProfileStore:
+        del store
+        return await self.open("other")
+
+    async def kept(self, store: ProfileStore, profile: bytes) -> Kept | None:
+        del store
+        rows = await self.sql("select * from customer_profiles where id = $1", UUID(bytes=profile))
+        members = await self.sql("select * from audience_members where profile_id = $1", UUID(bytes=profile))
+        if not rows:
+            return None
+        merged_into = rows[0]["merged_into"]
+        return Kept(
+            merged_into=None if merged_into is None else merged_into.bytes,
+            state=rows[0]["state"],
+            computed_traits=json.loads(rows[0]["computed_traits"]),
+            attributes=json.loads(rows[0]["attributes"] or "null"),
+            audiences={row["audience"]: (row["number"], micros(row["since"])) for row in members},
+        )
+
+    async def sql(self, query: str, *args: object) -> list[Any]:
+        connection = await asyncpg.connect(self.database.admin)
+        rows: list[Any] = await connection.fetch(query, *args)
+        await connection.close()
+        return rows
+
+
+def micros(moment: datetime) -> int:
+    return round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)

@@ -1,0 +1,334 @@
+"""Definitions are read from YAML; a mistake is told with its file, its place and what to write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from obverse.adapters.definition_files import LOOK, DefinitionFiles, read_folder
+from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
+from obverse.core.definitions import BadDefinition, Definitions, Trait, define, read
+from obverse.core.events import Event
+from obverse.core.traits.collections import MostFrequent
+from obverse.core.traits.kind import TraitKind
+from obverse.core.traits.moments import First
+from obverse.core.traits.numbers import Count, Sum
+
+KINDS: Mapping[str, TraitKind] = {"count": Count(), "sum": Sum(), "first": First(), "most_frequent": MostFrequent()}
+KEY = "0123456789abcdef" * 4
+
+ORDERS = """\
+version: obverse/v1
+kind: trait
+metadata: {name: orders, description: Completed orders.}
+spec: {aggregate: count, event: Order Completed}
+"""
+SPENT = """\
+version: obverse/v1
+kind: trait
+metadata: {name: spent}
+spec: {aggregate: sum, event: Order Completed, property: revenue}
+"""
+BUYERS = """\
+version: obverse/v1
+kind: audience
+metadata: {name: buyers}
+spec:
+  where: {op: gte, trait: orders, value: 1}
+"""
+WEB = f"""\
+version: obverse/v1
+kind: source
+metadata: {{name: web, labels: {{team: shop}}}}
+spec: {{enabled: true, write_key_hashes: [{KEY}]}}
+"""
+BLOCKED = """\
+version: obverse/v1
+kind: identity
+metadata: {name: rules}
+spec: {blocked: [test-user]}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, text in (
+        ("traits/orders.yml", ORDERS),
+        ("audiences/all.yaml", BUYERS),
+        ("sources/web.yml", WEB),
+        ("identity.yml", BLOCKED),
+        ("notes.txt", "no definition"),
+    ):
+        write(tmp_path, name, text)
+    return tmp_path
+
+
+def write(folder: Path, name: str, text: str) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def told(folder: Path) -> str:
+    """Return what is said of a folder that cannot be used."""
+    with pytest.raises(BadDefinition) as caught:
+        read_folder(folder, KINDS)
+    return str(caught.value)
+
+
+def event(name: str | None, type_: str = "track") -> Event:
+    return Event(type=type_, message_id="m", source="web", received_at=1, timestamp=1, name=name)
+
+
+# What is read.
+
+
+def test_a_folder_of_files_is_read_whole(folder: Path) -> None:
+    definitions = read_folder(folder, KINDS)
+    (trait,) = definitions.traits
+    assert (trait.name, trait.kind, trait.event, trait.description) == (
+        "orders",
+        KINDS["count"],
+        "Order Completed",
+        "Completed orders.",
+    )
+    assert [audience.name for audience in definitions.audiences] == ["buyers"]
+    assert definitions.source_of_key[KEY].name == "web"
+    assert definitions.identity.blocked == {"test-user"}
+    assert definitions.watchers["trait", "orders"] == definitions.audiences
+
+
+def test_a_file_may_hold_several_documents(tmp_path: Path) -> None:
+    write(tmp_path, "all.yml", f"---\n{ORDERS}---\n{SPENT}---\n# nothing but a remark\n---\n{BUYERS}")
+    definitions = read_folder(tmp_path, KINDS)
+    assert [trait.name for trait in definitions.traits] == ["orders", "spent"]
+    assert len(definitions.audiences) == 1
+
+
+def test_a_folder_that_does_not_exist_defines_nothing(tmp_path: Path) -> None:
+    assert read_folder(tmp_path / "none", KINDS) == Definitions()
+
+
+def test_identity_rules_add_up(tmp_path: Path) -> None:
+    write(tmp_path, "a.yml", BLOCKED)
+    write(tmp_path, "b.yml", BLOCKED.replace("rules", "more").replace("test-user", "demo"))
+    assert read_folder(tmp_path, KINDS).identity.blocked == {"test-user", "demo"}
+
+
+def test_a_changed_trait_has_a_state_of_its_own(tmp_path: Path) -> None:
+    keys = set()
+    for text in (SPENT, SPENT.replace("revenue", "total"), SPENT.replace("event: Order Completed, ", "")):
+        write(tmp_path, "spent.yml", text)
+        keys.add(read_folder(tmp_path, KINDS).traits[0].key)
+    assert len(keys) == 3
+    for text in (SPENT.replace("name: spent", "name: spent, description: New words"), SPENT + "  \n"):
+        write(tmp_path, "spent.yml", text)
+        assert read_folder(tmp_path, KINDS).traits[0].key in keys
+    write(tmp_path, "spent.yml", SPENT.replace("aggregate: sum", "aggregate: sum, type: track"))
+    assert read_folder(tmp_path, KINDS).traits[0].key in keys  # it says what was so before
+
+
+def test_an_events_plan_holds_the_traits_that_it_moves(tmp_path: Path) -> None:
+    for name, text in (
+        ("orders", ORDERS),
+        ("spent", SPENT),
+        ("tracks", ORDERS.replace("orders", "tracks").replace(", event: Order Completed", "")),
+        ("pages", ORDERS.replace("orders", "pages").replace("event: Order Completed", "type: page")),
+    ):
+        write(tmp_path, f"{name}.yml", text)
+    definitions = read_folder(tmp_path, KINDS)
+
+    def moved(one: Event) -> set[str]:
+        return {trait.name for trait in definitions.plan(one).traits}
+
+    assert moved(event("Order Completed")) == {"orders", "spent", "tracks"}
+    assert moved(event("Other")) == {"tracks"}
+    assert moved(event("Order Completed", "page")) == {"pages"}
+    assert moved(event(None, "identify")) == set()
+    plan = definitions.plan(event("Order Completed"))
+    assert plan.values(b'{"revenue":12.50,"x":[1]}') == {"revenue": plan.values(b'{"revenue":12.50}')["revenue"]}
+    assert plan.values(b"{}") == plan.values(b'{"revenue":1e99999999999999999999}') == {"revenue": None}
+
+
+# Mistakes.
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "advice"),
+    [
+        (ORDERS.replace("event:", "evnt:"), "spec", "unknown field `evnt`; a trait has `aggregate`"),
+        (ORDERS.replace("description:", "descr:"), "metadata", "unknown field `descr`"),
+        (ORDERS + "extra: 1\n", "the document", "unknown field `extra`; a document has `version: obverse/v1`"),
+        (ORDERS.replace("obverse/v1", "obverse/v2"), "version", "'obverse/v2'; a document has `version: obverse/v1`"),
+        (ORDERS.replace("version: obverse/v1\n", ""), "the document", "missing required field `version`"),
+        (ORDERS.replace("kind: trait", "kind: trate"), "kind", "(trait, audience, source or identity)"),
+        (ORDERS.replace("name: orders, ", ""), "metadata", "missing required field `name`"),
+        (ORDERS.replace("name: orders", "name: yes"), "metadata.name", "Expected `str`, got `bool`"),
+        ("- a list\n", "the document", "Expected `object`, got `array`"),
+        ("just text\n", "the document", "Expected `object`, got `str`"),
+        ("5: 6\n", "the document", "a document has"),
+        (ORDERS.replace("count", "cuont"), "spec.aggregate", "use one of count, first, most_frequent, sum"),
+        (ORDERS.replace("aggregate: count, ", ""), "spec", "missing required field `aggregate`"),
+        (ORDERS.replace("event:", "type: trak, event:"), "spec.type", "use one of alias, group, identify"),
+        (SPENT.replace(", property: revenue", ""), "spec", "`sum` needs a value: give `property: NAME`"),
+        (SPENT.replace("property:", "field: timestamp, property:"), "spec", "and not both"),
+        (SPENT.replace("property: revenue", "field: arrival"), "spec.field", "`field: timestamp`"),
+        (SPENT.replace("revenue", "5"), "spec.property", "got `int`"),
+        (SPENT.replace("revenue", "'the \"price\"'"), "spec.property", "has a quote"),
+        (ORDERS.replace("event:", "property: x, event:"), "spec", "`count` takes no value"),
+        (WEB.replace(KEY, "wk_the_key_itself"), "spec.write_key_hashes[0]", "`obverse source add NAME` writes it"),
+        (WEB.replace("true", "maybe"), "spec.enabled", "a source may have"),
+        (BLOCKED.replace("[test-user]", "test-user"), "spec.blocked", "a list of texts"),
+        (BUYERS.replace("where:", "were:"), "spec", "an audience has `where`"),
+        (BUYERS.replace("gte", "=>"), "spec.where.op", "use one of and, or, not"),
+        (BUYERS.replace("value: 1", "value: 2024-01-01"), "spec.where.value", "in quotes"),
+    ],
+)
+def test_a_mistake_is_told_with_its_file_its_place_and_what_to_write(
+    tmp_path: Path, text: str, place: str, advice: str
+) -> None:
+    write(tmp_path, "good.yml", ORDERS.replace("orders", "good"))
+    write(tmp_path, "sub/bad.yml", text)
+    message = told(tmp_path)
+    assert message.startswith(f"{tmp_path / 'sub/bad.yml'}: {place}: ")
+    assert advice in message
+
+
+def test_a_key_that_stands_where_its_hash_should_is_not_repeated(tmp_path: Path) -> None:
+    write(tmp_path, "web.yml", WEB.replace(KEY, "wk_secret"))
+    assert "wk_secret" not in told(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("version: [obverse/v1\nkind: trait\n", "line 2"),
+        ("version: obverse/v1\n\tkind: trait\n", "line 2"),
+        ("a: *unknown\n", "line 1"),
+        ("a: !!python/object:os.system x\n", "line 1"),
+        ("a: 2024-02-30\n", "day is out of range"),
+    ],
+)
+def test_what_is_no_yaml_is_told_with_its_line(tmp_path: Path, text: str, line: str) -> None:
+    write(tmp_path, "bad.yml", text)
+    message = told(tmp_path)
+    assert message.startswith(f"{tmp_path / 'bad.yml'}: cannot be read as YAML: ")
+    assert line in message
+
+
+def test_what_is_no_utf_8_is_told(tmp_path: Path) -> None:
+    (tmp_path / "bad.yml").write_bytes(b"a: \xff\n")
+    assert "bad.yml: cannot be read as YAML" in told(tmp_path)
+
+
+def test_one_document_of_several_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "all.yml", f"{ORDERS}---\n{SPENT.replace('sum', 'smu')}")
+    assert told(tmp_path).startswith(f"{tmp_path / 'all.yml'} (document 2): spec.aggregate: 'smu'")
+
+
+@pytest.mark.parametrize("text", [ORDERS, BUYERS.replace("orders", "spent"), WEB])
+def test_one_name_twice_is_told_with_both_places(tmp_path: Path, text: str) -> None:
+    write(tmp_path, "spent.yml", SPENT)
+    write(tmp_path, "a.yml", text)
+    write(tmp_path, "b.yml", text)
+    message = told(tmp_path)
+    assert message.startswith(f"{tmp_path / 'b.yml'}: ")
+    assert f"is defined in {tmp_path / 'a.yml'} too; rename or remove one" in message
+
+
+def test_an_audience_over_an_unknown_trait_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "spent.yml", SPENT)
+    write(tmp_path, "buyers.yml", BUYERS)
+    assert told(tmp_path) == (
+        f"{tmp_path / 'buyers.yml'}: audience 'buyers' looks at trait 'orders', which is not defined (defined: spent)"
+    )
+
+
+def test_definitions_made_in_code_are_checked_too() -> None:
+    trait = Trait("orders", Count(), "count:orders:1", "track", None, None, None)
+    with pytest.raises(BadDefinition, match="two definitions of trait 'orders'"):
+        define(traits=[trait, trait])
+    with pytest.raises(BadDefinition, match="'orders', which is not defined"):
+        define(audiences=read([("x", _tree(ORDERS)), ("y", _tree(BUYERS))], KINDS).audiences)
+
+
+def _tree(text: str) -> Any:
+    import yaml  # noqa: PLC0415 - for this one place
+
+    return yaml.safe_load(text)
+
+
+# A folder that changes.
+
+
+async def looked(runtime: SimulatedRuntime) -> None:
+    """Wait until the folder was looked at again."""
+    await runtime.sleep(2 * LOOK)
+
+
+def watched(folder: Path, steps: list[tuple[Callable[[], Any], set[str]]]) -> None:
+    """Take each step, and expect these traits after it."""
+
+    async def run(runtime: SimulatedRuntime) -> list[set[str]]:
+        files = DefinitionFiles(folder, KINDS, runtime)
+        work = runtime.spawn("watch", files.watch())
+        seen = []
+        for step, _ in steps:
+            step()
+            await looked(runtime)
+            seen.append({trait.name for trait in files.current().traits})
+        await work.stop()
+        return seen
+
+    seen, _ = simulate(0, run)
+    assert seen == [expected for _, expected in steps]
+
+
+def test_a_change_is_followed(folder: Path) -> None:
+    watched(
+        folder,
+        [
+            (lambda: None, {"orders"}),
+            (lambda: write(folder, "traits/spent.yml", SPENT), {"orders", "spent"}),
+            (
+                lambda: write(folder, "traits/spent.yml", SPENT.replace("spent", "total_spent")),
+                {"orders", "total_spent"},
+            ),
+            ((folder / "traits/spent.yml").unlink, {"orders"}),
+            (lambda: write(folder, "new/deep/more.yaml", SPENT), {"orders", "spent"}),
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["version: [", "a: 2024-02-30", SPENT.replace("sum", "smu"), ORDERS, SPENT.replace("revenue", "'a\\b'"), "{" * 500],
+)
+def test_a_bad_change_keeps_the_last_good_and_watching_goes_on(folder: Path, bad: str) -> None:
+    watched(
+        folder,
+        [
+            (lambda: write(folder, "traits/spent.yml", bad), {"orders"}),
+            (lambda: write(folder, "traits/spent.yml", SPENT), {"orders", "spent"}),
+            (lambda: write(folder, "traits/spent.yml", bad), {"orders", "spent"}),
+            ((folder / "traits/spent.yml").unlink, {"orders"}),
+        ],
+    )
+
+
+def test_a_folder_that_appears_is_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "later"
+    watched(folder, [(lambda: None, set()), (lambda: write(folder, "orders.yml", ORDERS), {"orders"})])
+
+
+def test_a_folder_that_cannot_be_used_at_the_start_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "bad.yml", "version: [")
+
+    async def run(runtime: SimulatedRuntime) -> None:
+        with pytest.raises(BadDefinition, match=r"bad\.yml"):
+            DefinitionFiles(tmp_path, KINDS, runtime)
+
+    simulate(0, run)
