@@ -106,16 +106,17 @@ class TestAppending:
                 refused.append(number)
 
         number = 0
-        while len(refused) < 5 or len(kept) < 50:
-            calls = [asyncio.ensure_future(append(number + n)) for n in range(50)]
-            number += 50
-            for _ in range(number % 7):
-                await asyncio.sleep(0.001)
-            await ask(
-                "select pg_terminate_backend(pid) from pg_stat_activity"
-                " where application_name = 'obverse appends to events' and datname = current_database()"
-            )
-            await soon(asyncio.gather(*calls))
+        async with asyncio.timeout(60):
+            while len(refused) < 5 or len(kept) < 50:
+                calls = [asyncio.ensure_future(append(number + n)) for n in range(50)]
+                number += 50
+                for _ in range(number % 7):
+                    await asyncio.sleep(0.001)
+                await ask(
+                    "select pg_terminate_backend(pid) from pg_stat_activity"
+                    " where application_name = 'obverse appends to events' and datname = current_database()"
+                )
+                await soon(asyncio.gather(*calls))
         _, end = (await postgres_log.bounds(EVENTS))[0]
         assert end >= len(kept)
         stored = joined(await read(postgres_log, {0: 0}, {0: end}))

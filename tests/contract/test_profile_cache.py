@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import socket
@@ -32,6 +33,15 @@ class TestMemoryProfileCache(ProfileCacheContract):
         return lambda workspace: memory.open_profile_cache(
             memory.MemoryCacheSettings(workspace=workspace, shelves=shelves), open_runtime()
         )
+
+
+async def test_a_new_writer_in_memory_begins_with_nothing() -> None:
+    cache = await memory.open_profile_cache(memory.MemoryCacheSettings(), open_runtime())
+    await (await cache.open_writer(packed)).publish([person("user_id:ada")])
+
+    await cache.open_writer(packed)
+
+    assert await cache.get("user_id:ada") is None
 
 
 @pytest.fixture
@@ -91,6 +101,18 @@ async def test_a_living_worker_keeps_its_socket(opened: Open) -> None:
     assert await read(second, "user_id:ada") is not None
 
 
+async def test_a_socket_that_is_being_taken_is_not_taken_twice(opened: Open, place: Path) -> None:
+    lock = os.open(f"{place}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(Unreachable, match="another worker answers"):
+            await (await opened()).open_writer(packed)
+    finally:
+        os.close(lock)
+
+    assert await (await opened()).open_writer(packed)
+
+
 async def test_a_socket_that_somebody_else_answers_is_not_stolen(opened: Open, place: Path) -> None:
     with socket.socket(socket.AF_UNIX) as door:
         door.bind(str(place))
@@ -144,6 +166,11 @@ async def test_a_worker_that_does_not_answer_is_told_soon(opened: Open, place: P
 
         assert [type(answer) for answer in answers] == [Unreachable] * 5
         assert time.monotonic() - began < 0.25
+        with pytest.raises(Unreachable):
+            await cache.get("user_id:ada")
+        door.settimeout(1)
+        door.accept()[0].close()
+        door.accept()[0].close()  # whoever asks after a silence begins anew
 
 
 WORKER = """
@@ -304,8 +331,19 @@ def test_what_is_not_settled_is_kept_beyond_the_capacity() -> None:
     assert shelf.find("user_id:4") is crowd[4]
 
 
+def test_a_profile_that_was_loaded_anew_leaves_nothing_of_the_old_one() -> None:
+    shelf = Shelf(10)
+    shelf.put(person("user_id:ada", "email:ada@example.com"))
+    again = person("user_id:ada")
+
+    shelf.put(again)
+
+    assert shelf.find("user_id:ada") is again
+    assert shelf.find("email:ada@example.com") is None
+
+
 def test_a_merged_profile_leaves_nothing_behind_and_takes_nothing_along() -> None:
-    shelf = Shelf(1)
+    shelf = Shelf(10)
     keeper, lost = person("user_id:ada"), person("anonymous_id:a", "anonymous_id:b")
     shelf.put(lost)
     shelf.settle([lost])

@@ -38,10 +38,10 @@ class TestMemoryProfileStore(ProfileStoreContract):
     async def kept(self, store: ProfileStore, profile: bytes) -> Kept | None:
         assert isinstance(store, memory.MemoryProfileStore)
         row, merged_into = store.row(profile)
+        if row is None and merged_into is None:
+            return None
         if row is None:
-            return merged_into and Kept(
-                merged_into=merged_into, state=None, computed_traits={}, attributes={}, audiences={}
-            )
+            return Kept(merged_into=merged_into, state=None, computed_traits={}, attributes={}, audiences={})
         return Kept(
             merged_into=merged_into,
             state=row.state,

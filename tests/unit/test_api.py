@@ -187,25 +187,36 @@ async def test_spellings_of_one_address(api: App, shop: Shop, value: str, target
     assert (await ask(api, f"/v1/profiles/{target}/version")).json == {"0": 3}
 
 
+async def test_what_is_no_value_may_be_encoded_too(api: App, shop: Shop) -> None:
+    await shop.fold(track(5, "7", user_id="%2F"))
+
+    answer = await ask(api, "/v1/%70rofiles/%75ser_id%3A%252F/%74raits")
+
+    assert answer.json["lifetime_value"] == 7
+
+
 async def test_addresses_are_found_in_any_case(api: App) -> None:
     assert (await ask(api, "/v1/profiles/email:ADA%40example.COM")).status == 200
 
 
-async def test_a_server_that_tells_no_raw_path(api: App) -> None:
+async def test_a_server_that_tells_no_raw_path(api: App, shop: Shop) -> None:
     async def without(scope: dict[str, Any], *rest: Any) -> None:
         del scope["raw_path"]
         await api(scope, *rest)
 
-    assert (await ask(without, "/v1/profiles/user_id:ada")).status == 200
+    await shop.fold(track(5, "7", user_id="a/%2F"))
+
+    assert (await ask(without, "/v1/profiles/user_id:a%2F%252F/traits")).json["lifetime_value"] == 7
 
 
 async def test_behind_a_prefix(api: App, shop: Shop) -> None:
-    await shop.fold(track(5, "7", user_id="a/b"))
+    await shop.fold(track(5, "7", user_id="a/traits"))
 
     async def mounted(scope: dict[str, Any], *rest: Any) -> None:
         await api({**scope, "root_path": "/pre fix"}, *rest)
 
-    assert (await ask(mounted, "/pre%20fix/v1/profiles/user_id:a%2Fb/traits")).json["lifetime_value"] == 7
+    assert (await ask(mounted, "/pre%20fix/v1/profiles/user_id:a%2Ftraits")).json["events"] == 1
+    assert (await ask(mounted, "/pre%20fix/v1/profiles/user_id:a%2Ftraits/traits")).json["lifetime_value"] == 7
     assert (await ask(mounted, "/pre%20fix/health")).status == 200
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import logging
 import os
@@ -11,16 +12,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, Final
+from typing import Any
 
 import structlog
 import uvicorn
 import uvloop
-
-LISTEN_FD: Final = "OBVERSE_LISTEN_FD"
-"""Environment: the listening socket that the supervisor holds open, so that a restart refuses nobody."""
-LIFELINE_FD: Final = "OBVERSE_LIFELINE_FD"
-"""Environment: a pipe whose other end the supervisor holds; when it closes, the supervisor is gone."""
 
 Asgi = Callable[..., Coroutine[Any, Any, None]]
 
@@ -74,14 +70,7 @@ def listen(host: str, port: int, setting: str) -> socket.socket:
             f"cannot listen on {host}:{port} ({error.strerror}): stop what runs there, or set {setting}.port "
             f"(OBVERSE_{setting.upper()}__PORT) to a free one"
         ) from error
-    door.set_inheritable(True)
     return door
-
-
-def inherited_door() -> socket.socket | None:
-    """The listening socket that a supervisor handed us."""
-    number = os.environ.get(LISTEN_FD)
-    return socket.socket(fileno=int(number)) if number else None
 
 
 class _Server(uvicorn.Server):
@@ -119,19 +108,27 @@ async def serve(app: Asgi, door: socket.socket, stop: asyncio.Event) -> None:
         ending.cancel()
 
 
-def stop_on_signals() -> asyncio.Event:
-    """An event that is set when this process should end: a signal, or the supervisor is gone."""
+def stop_on_signals(lifeline: int | None = None) -> asyncio.Event:
+    """
+    An event that is set when this process should end: a signal, or the supervisor is gone.
+
+    `lifeline` is the reading end of a pipe whose other end only the supervisor holds.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    lifeline = os.environ.get(LIFELINE_FD)
     if lifeline is not None:
-        number = int(lifeline)
 
         def gone() -> None:
-            loop.remove_reader(number)
+            loop.remove_reader(lifeline)
             stop.set()
 
-        loop.add_reader(number, gone)
+        loop.add_reader(lifeline, gone)
     return stop
+
+
+def name_process(name: str) -> None:
+    """Have `ps` and `top` show what this process is, where the system can (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(15, name.encode(), 0, 0, 0)  # PR_SET_NAME

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
+
+import structlog
 
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps import processes
@@ -17,12 +22,21 @@ from obverse.settings import Settings
 from obverse.wiring import Wiring, hash_key, routes, wire
 
 ROLES: Final = ("collector", "worker", "api")
-DATABASE_URL: Final = "DATABASE_URL"
-RUNTIME_DIR: Final = "OBVERSE_RUNTIME_DIR"
-"""Environment: the folder for sockets between our processes."""
 
 
-def wiring_of(role: str, settings: Settings) -> Wiring:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a role runs: what its supervisor has prepared for it, or nothing."""
+
+    door: socket.socket | None = None
+    """Listening already, and held open by the supervisor too, so that a restart refuses nobody."""
+    lifeline: int | None = None
+    """See `processes.stop_on_signals`."""
+    runtime_dir: Path | None = None
+    """Folder for the sockets between our processes."""
+
+
+def wiring_of(role: str, settings: Settings, place: Place) -> Wiring:
     """
     The wiring of a role: its own login to the embedded database, or the database that the settings name.
 
@@ -34,24 +48,22 @@ def wiring_of(role: str, settings: Settings) -> Wiring:
         if settings.database_url
         else EmbeddedServer(settings.data).dsn(f"obverse_{role}")
     )
-    return wire(settings, dsn=dsn, runtime_dir=Path(os.environ.get(RUNTIME_DIR) or settings.data))
+    return wire(settings, dsn=dsn, runtime_dir=place.runtime_dir or settings.data)
 
 
-async def run_role(role: str, settings: Settings) -> int:
+async def run_role(role: str, settings: Settings, place: Place | None = None) -> int:
     """Run one role until a signal, or the end of its supervisor, stops it."""
-    return await _MAINS[role](wiring_of(role, settings))
+    place = place or Place()
+    address = getattr(settings, role)
+    door = place.door or processes.listen(address.host, address.port, role)
+    stop = processes.stop_on_signals(place.lifeline)
+    return await _MAINS[role](wiring_of(role, settings, place), door, stop)
 
 
-def _door(role: str, settings: Settings) -> socket.socket:
-    place = getattr(settings, role)
-    return processes.inherited_door() or processes.listen(place.host, place.port, role)
-
-
-async def _collector(wiring: Wiring) -> int:
+async def _collector(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -> int:
     from obverse.apps.collector import CollectorApp
     from obverse.apps.metrics import new_registry
 
-    door, stop = _door("collector", wiring.settings), processes.stop_on_signals()
     async with AsyncExitStack() as stack:
         log = await wiring.event_log()
         stack.push_async_callback(log.close)
@@ -70,13 +82,12 @@ async def _collector(wiring: Wiring) -> int:
     return 0
 
 
-async def _worker(wiring: Wiring) -> int:
+async def _worker(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -> int:
     from obverse.apps.metrics import new_registry
     from obverse.apps.worker import EngineMetrics, worker_app
     from obverse.flows.keep_rejected import KeepRejected
     from obverse.flows.unify import Unify
 
-    door, stop = _door("worker", wiring.settings), processes.stop_on_signals()
     async with AsyncExitStack() as stack:
         log = await wiring.event_log()
         stack.push_async_callback(log.close)
@@ -102,13 +113,12 @@ async def _worker(wiring: Wiring) -> int:
     return 0
 
 
-async def _api(wiring: Wiring) -> int:
+async def _api(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -> int:
     from obverse.apps.api.app import ApiParts, build
     from obverse.apps.metrics import new_registry
     from obverse.flows.serve import Serve
 
     settings = wiring.settings
-    door, stop = _door("api", settings), processes.stop_on_signals()
     async with AsyncExitStack() as stack:
         log = await wiring.event_log()
         stack.push_async_callback(log.close)
@@ -147,8 +157,20 @@ def _start(stack: AsyncExitStack, wiring: Wiring, works: Mapping[str, Coroutine[
         stack.push_async_callback(wiring.runtime.spawn(name, work).stop)
 
 
-_MAINS: Final[Mapping[str, Callable[[Wiring], Coroutine[Any, Any, int]]]] = {
+_MAINS: Final[Mapping[str, Callable[[Wiring, socket.socket, asyncio.Event], Coroutine[Any, Any, int]]]] = {
     "collector": _collector,
     "worker": _worker,
     "api": _api,
 }
+
+
+def role_main(role: str, settings: Settings, door: socket.socket, lifeline: Connection, runtime_dir: Path) -> None:
+    """A role in a process of its own, forked from one that has imported everything."""
+    processes.name_process(f"obverse-{role}")
+    processes.set_up_logging(settings.log_level)
+    place = Place(door, lifeline.fileno(), runtime_dir)
+    try:
+        sys.exit(processes.run(run_role(role, settings, place)))
+    except Exception as error:  # noqa: BLE001 - told, whatever it is, and the supervisor starts it again
+        structlog.get_logger(__name__).exception("the role failed", role=role, reason=str(error))
+        sys.exit(1)

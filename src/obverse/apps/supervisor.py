@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import socket
-import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
 import msgspec
 import structlog
 
 from obverse.adapters.postgres import schema
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps import processes
-from obverse.apps.roles import DATABASE_URL, ROLES, RUNTIME_DIR
+from obverse.apps.roles import ROLES, role_main
 from obverse.settings import Settings
 
 AGAIN: Final = 0.1
@@ -58,6 +56,10 @@ class Supervisor:
             place = getattr(settings, role)
             self._doors[role] = processes.listen(place.host, place.port, role)
         urls = {role: _url(door) for role, door in self._doors.items()}
+        self._runtime_dir = runtime_dir(settings.data)
+        self._lifeline, self._held = multiprocessing.Pipe(duplex=False)
+        self._forks = multiprocessing.get_context("forkserver")
+        self._forks.set_forkserver_preload(["obverse.apps.preload"])
         self.running = Running(collector=urls["collector"], api=urls["api"], worker=urls["worker"])
         self.ready = asyncio.Event()
         """Set when every role has answered that it is ready for the first time."""
@@ -70,9 +72,9 @@ class Supervisor:
             ServerFailed, SchemaRefused, Unreachable: the database cannot be used; the message says what to do.
         """
         settings = self._settings
-        settings.data.mkdir(parents=True, exist_ok=True)
         async with AsyncExitStack() as stack:
             tasks: list[asyncio.Task[Any]] = []
+            stack.callback(self._held.close)
             if settings.database_url:
                 await schema.migrate(settings.database_url.get_secret_value())
             else:
@@ -82,11 +84,7 @@ class Supervisor:
                 await schema.migrate(server.dsn("obverse_owner"))
                 self.running.pids["postgres"] = server.pid
                 tasks.append(asyncio.create_task(self._keep_server(server)))
-            lifeline, held = os.pipe()
-            stack.callback(os.close, held)
-            stack.callback(os.close, lifeline)
-            environment = self._environment(lifeline)
-            tasks += [asyncio.create_task(self._keep_role(role, environment, lifeline)) for role in ROLES]
+            tasks += [asyncio.create_task(self._keep_role(role)) for role in ROLES]
             tasks.append(asyncio.create_task(self._announce()))
             stopping: asyncio.Task[Any] = asyncio.create_task(self._stop.wait())
             try:
@@ -99,15 +97,6 @@ class Supervisor:
                 self._note.unlink(missing_ok=True)
             for task in ended:
                 task.result()
-
-    def _environment(self, lifeline: int) -> dict[str, str]:
-        environment = dict(os.environ)
-        environment["OBVERSE_DATA"] = str(self._settings.data)
-        environment[processes.LIFELINE_FD] = str(lifeline)
-        environment[RUNTIME_DIR] = str(runtime_dir(self._settings.data))
-        if self._settings.database_url is None:
-            environment.pop(DATABASE_URL, None)
-        return environment
 
     async def _keep_server(self, server: EmbeddedServer) -> None:
         while True:
@@ -123,24 +112,20 @@ class Supervisor:
                     wait = min(2 * wait, LONGEST)
             self._write_note("postgres", server.pid)
 
-    async def _keep_role(self, role: str, environment: Mapping[str, str], lifeline: int) -> None:
-        door = self._doors[role]
+    async def _keep_role(self, role: str) -> None:
         wait = AGAIN
         while True:
             began = asyncio.get_running_loop().time()
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "obverse.apps.cli",
-                "run",
-                role,
-                env={**environment, processes.LISTEN_FD: str(door.fileno())},
-                pass_fds=(door.fileno(), lifeline),
-                stdin=subprocess.DEVNULL,
+            process = self._forks.Process(
+                target=role_main,
+                name=f"obverse-{role}",
+                args=(role, self._settings, self._doors[role], self._lifeline, self._runtime_dir),
             )
-            self._write_note(role, process.pid)
+            # In a thread, since the very first start waits until everything is imported.
+            await asyncio.to_thread(process.start)
+            self._write_note(role, process.pid or 0)
             try:
-                code = await process.wait()
+                await _ended(process)
             except asyncio.CancelledError:
                 await _end(process)
                 raise
@@ -148,7 +133,9 @@ class Supervisor:
                 return
             lived = asyncio.get_running_loop().time() - began
             wait = AGAIN if lived > YOUNG else min(2 * wait, LONGEST)
-            _log.warning("a role died, starting it again", role=role, exit_code=code, lived_seconds=round(lived, 1))
+            _log.warning(
+                "a role died, starting it again", role=role, exit_code=process.exitcode, lived_seconds=round(lived, 1)
+            )
             await asyncio.sleep(wait)
 
     @property
@@ -162,30 +149,45 @@ class Supervisor:
         new.replace(self._note)
 
     async def _announce(self) -> None:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
-            for url in (self.running.collector, self.running.worker, self.running.api):
-                while not await _answers(session, f"{url}/ready"):  # noqa: ASYNC110 - it is another process
-                    await asyncio.sleep(0.05)
+        for role in ROLES:
+            host, port = self._doors[role].getsockname()[:2]
+            while not await _ready(host, port):  # noqa: ASYNC110 - it is another process
+                await asyncio.sleep(0.02)
         self.ready.set()
 
 
-async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
+async def _ready(host: str, port: int) -> bool:
+    """Ask a role whether it is ready; without an HTTP client, which would cost more to import than all this."""
     try:
-        async with session.get(url) as answer:
-            return answer.ok
-    except (aiohttp.ClientError, TimeoutError):
+        async with asyncio.timeout(2):
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            status = await reader.readline()
+            writer.close()
+            return b" 200 " in status
+    except (OSError, TimeoutError):
         return False
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
+async def _ended(process: BaseProcess) -> None:
+    """Wait until a process is gone."""
+    loop = asyncio.get_running_loop()
+    gone = asyncio.Event()
+    loop.add_reader(process.sentinel, gone.set)
+    try:
+        await gone.wait()
+    finally:
+        loop.remove_reader(process.sentinel)
+    process.join()
+
+
+async def _end(process: BaseProcess) -> None:
     process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), PATIENCE)
+        await asyncio.wait_for(_ended(process), PATIENCE)
     except TimeoutError:
         process.kill()
-        await process.wait()
+        await _ended(process)
 
 
 def _url(door: socket.socket) -> str:

@@ -77,8 +77,10 @@ class WriterPromises(StoreQuestions):
         first = await store.open_writer("unify")
         second = asyncio.ensure_future(store.open_writer("unify"))
         await first.commit(Checkpoint(marks=up_to(1)))
-        # It has had its turns while the first one worked, and was not let in.
-        await soon(store.overview())
+        # It has its turns while the first one works, and is not let in.
+        for _ in range(10):
+            await soon(store.overview())
+            await asyncio.sleep(0)
         assert not second.done()
         await first.commit(Checkpoint(marks=up_to(2)))
         await first.close()
@@ -152,6 +154,7 @@ class WriterPromises(StoreQuestions):
         async with writing(store) as writer:
             commit = asyncio.ensure_future(writer.commit(large()))
             while not commit.done():
+                await asyncio.sleep(0)
                 overview = await store.overview()
                 seen = (overview.profiles, overview.events, overview.rejected, overview.audiences.get("big", 0))
                 assert seen in {(0, 0, 0, 0), (300, 3000, 1, 300)}

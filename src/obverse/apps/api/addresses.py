@@ -25,10 +25,11 @@ def routed(scope: Mapping[str, Any]) -> str:
     path: str = scope["path"]
     sent: bytes | None = scope.get("raw_path")
     root: str = scope.get("root_path", "")
-    if sent is None or not path.startswith(root + PROFILES):
+    if not path.startswith(root + PROFILES):
         return path
-    # Each segment in one spelling, whatever the client chose to encode.
-    canonical = "/".join(quote(unquote_to_bytes(segment), safe=":") for segment in sent.split(b"/"))
+    # Each segment in one spelling, whatever the client chose to encode; a server may keep what was sent to itself.
+    segments = [unquote_to_bytes(segment) for segment in sent.split(b"/")] if sent else path.encode().split(b"/")
+    canonical = "/".join(quote(segment, safe=":") for segment in segments)
     below = canonical.removeprefix("/".join(quote(segment, safe=":") for segment in root.split("/")))
     return root + below if below.startswith(PROFILES) else path
 

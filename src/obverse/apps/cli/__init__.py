@@ -33,6 +33,7 @@ Partitions = Annotated[int | None, typer.Option(min=1, max=1024, help="Partition
 def up(data: Data = None, partitions: Partitions = None) -> None:
     """Run everything on this machine: PostgreSQL, collector, worker and api."""
     _set(data, partitions)
+    _import_for_roles()
     from obverse.apps.cli.installation import up as run_up
 
     _run(run_up)
@@ -47,7 +48,8 @@ def demo(
 ) -> None:
     """Run everything, and play six weeks of a real shop's orders through it."""
     _set(data, partitions)
-    from obverse.apps.cli.installation import demo as run_demo
+    _import_for_roles()
+    from obverse.apps.cli.demo import demo as run_demo
 
     _run(lambda settings: run_demo(settings, leave=leave, as_json=as_json))
 
@@ -153,6 +155,14 @@ def _set(data: Path | None, partitions: int | None) -> None:
         os.environ["OBVERSE_DATA"] = str(data)
     if partitions is not None:
         os.environ["OBVERSE_PARTITIONS"] = str(partitions)
+
+
+def _import_for_roles() -> None:
+    """Begin, beside us, the process that roles are forked from: it imports everything once."""
+    from multiprocessing import forkserver, set_forkserver_preload
+
+    set_forkserver_preload(["obverse.apps.preload"])
+    forkserver.ensure_running()
 
 
 def _settings() -> Any:

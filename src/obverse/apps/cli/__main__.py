@@ -2,4 +2,5 @@
 
 from obverse.apps.cli import main
 
-main()
+if __name__ == "__main__":  # roles are forked from a process that imports this too
+    main()

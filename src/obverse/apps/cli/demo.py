@@ -1,0 +1,141 @@
+"""The command `demo`: an installation of its own, with six weeks of a real shop's orders."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from obverse.adapters.postgres.server import EmbeddedServer
+from obverse.adapters.runtime.system import open_runtime
+from obverse.apps import processes
+from obverse.apps.cli.installation import until_ready, where
+from obverse.apps.demo.player import play
+from obverse.apps.demo.shop import open_shop
+from obverse.apps.sources import add_source, new_key
+from obverse.apps.supervisor import Running, Supervisor
+from obverse.settings import Settings
+
+MARKER: Final = ".obverse-demo"
+"""A file that says: this data folder is the demo's, and may be emptied."""
+
+
+class NotOurs(RuntimeError):
+    """A folder that the demo did not make."""
+
+
+async def demo(settings: Settings, *, leave: bool, as_json: bool) -> int:
+    """Play the shop's six weeks; returns the exit code."""
+    console = Console(stderr=True)
+    if settings.database_url is not None:
+        raise NotOurs("the demo empties its database first, so it uses the embedded one: unset DATABASE_URL")
+    await empty(settings.data)
+    definitions = settings.definitions_folder
+    shutil.copytree(Path(str(files("obverse.apps.demo") / "definitions")), definitions)
+    key = new_key()
+    add_source(definitions, "shop", key)
+    stop = processes.stop_on_signals()
+    supervisor = Supervisor(settings, stop)
+    running = asyncio.create_task(supervisor.run())
+    try:
+        await until_ready(supervisor.ready, running)
+        if supervisor.ready.is_set():
+            playing = asyncio.create_task(_play(supervisor.running, key, console))
+            await asyncio.wait([playing, running], return_when=asyncio.FIRST_COMPLETED)
+            if playing.done():
+                _summarise(console, playing.result(), supervisor.running, key, as_json=as_json)
+            playing.cancel()
+            if leave:
+                stop.set()
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        await running
+    return 0
+
+
+async def empty(data: Path) -> None:
+    """
+    Empty the demo's data folder.
+
+    Raises:
+        NotOurs: there is something in it, and the demo did not make it.
+    """
+    if data.exists() and any(data.iterdir()):
+        if not (data / MARKER).exists():
+            raise NotOurs(f"{data} was not made by the demo, which would empty it: choose another --data")
+        await EmbeddedServer(data).erase()
+        for path in data.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    data.mkdir(parents=True, exist_ok=True)
+    (data / MARKER).touch()
+
+
+async def _play(running: Running, key: str, console: Console) -> dict[str, Any]:
+    runtime = open_runtime()
+    shop = open_shop()
+    began = runtime.elapsed()
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+    ) as bars:
+        bar = bars.add_task("orders", total=shop.event_count)
+
+        def progress(sent: int, total: int, day: date) -> None:
+            bars.update(bar, completed=sent, total=total, description=f"the shop's {day:%d %B %Y}")
+
+        played = await play(
+            running.collector, key, shop.events(), total=shop.event_count, runtime=runtime, progress=progress
+        )
+        overview = await _settled(running.api)
+    seconds = runtime.elapsed() - began
+    return {
+        "events_accepted": played.events_accepted,
+        "profiles": overview["profiles"],
+        "merges": overview["merges"],
+        "audiences": overview["audiences"],
+        "seconds": round(seconds, 2),
+        "events_per_second": round(played.events_accepted / seconds),
+    }
+
+
+async def _settled(api: str) -> Mapping[str, Any]:
+    """The overview, once everything that was accepted is folded and kept; asks again while something is away."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+        while True:
+            try:
+                async with session.get(f"{api}/v1/overview") as answer:
+                    if answer.ok:
+                        overview: dict[str, Any] = msgspec.json.decode(await answer.read())
+                        if overview["lag"] and all(part["lag"] == 0 for part in overview["lag"].values()):
+                            return overview
+            except (aiohttp.ClientError, TimeoutError):
+                pass  # it is being started again
+            await asyncio.sleep(0.05)
+
+
+def _summarise(console: Console, figures: dict[str, Any], running: Running, key: str, *, as_json: bool) -> None:
+    audiences = ", ".join(f"{name} {size:,}" for name, size in sorted(figures["audiences"].items()))
+    console.print(
+        f"\n{figures['events_accepted']:,} events in {figures['seconds']:.1f} s "
+        f"({figures['events_per_second']:,} a second)\n"
+        f"{figures['profiles']:,} profiles after {figures['merges']:,} merges\n"
+        f"Audiences: {audiences}\n"
+    )
+    console.print(where(running), soft_wrap=True)
+    console.print(f"A customer: {running.api}/v1/profiles/user_id:17850", soft_wrap=True)
+    console.print(f"Write key of source shop (shown once): {key}", soft_wrap=True)
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(figures).decode() + os.linesep)
+        sys.stdout.flush()

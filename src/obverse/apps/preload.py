@@ -1,0 +1,17 @@
+"""What every role imports, imported once: roles are forked from a process that has done it."""
+
+from __future__ import annotations
+
+import obverse.adapters.embedded
+import obverse.adapters.local
+import obverse.adapters.postgres.event_log
+import obverse.adapters.postgres.profile_store
+import obverse.apps.api.app
+import obverse.apps.collector
+import obverse.apps.worker
+import obverse.flows.keep_rejected
+import obverse.flows.serve
+import obverse.flows.unify
+import obverse.wiring
+
+__all__ = ["obverse"]

@@ -1,0 +1,87 @@
+"""The same profiles, whatever the order, the split and the repetitions of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obverse.contracts.lattice import LAWS
+from obverse.contracts.trait_kind import DICE
+from obverse.core import profiles
+from obverse.core.events import Event
+from obverse.core.people import People
+from people_steps import DEFINITIONS, bought, event, new, told
+
+USERS = st.none() | st.sampled_from(["u1", "u2", "null"])
+DEVICES = st.none() | st.sampled_from(["a1", "a2", "a3"])
+ADDRESSES = st.none() | st.sampled_from(["e1@example.com", "E1@example.com", "e2@example.com"])
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Event]:
+    """Draw a log in which few people show few identifiers, in many combinations; all message ids differ."""
+    log = []
+    for place in range(draw(st.integers(1, 10))):
+        user, device, address = draw(USERS), draw(DEVICES), draw(ADDRESSES)
+        ids = {"user_id": user, "anonymous_id": device, "at": draw(st.integers(0, 3)), "received": place}
+        mail = {} if address is None else {"email": address}
+        match draw(st.sampled_from(["page", "bought", "identify", "alias"])):
+            case "page":
+                log.append(event(f"m{place}", context=msgspec.json.encode({"traits": mail}), **ids))
+            case "bought":
+                price = draw(st.sampled_from([0, 1, -1, "7.50", 10, "none", None]))
+                log.append(bought(f"m{place}", price, sku=draw(st.sampled_from("AB")), **ids))
+            case "identify":
+                plan = draw(st.sampled_from(["pro", "free", None]))
+                log.append(event(f"m{place}", type_="identify", properties={"plan": plan, **mail}, **ids))
+            case _:
+                log.append(event(f"m{place}", type_="alias", previous_id=draw(DEVICES), **ids))
+    return log
+
+
+def run(log: Sequence[Event], dice: Random, *, partitions: int = 1, kept: float = 0.0) -> People:
+    """Fold a log that lies in so many partitions; with this chance a profile is written down and read again."""
+    people, ends = new(), [0] * partitions
+    for one in log:
+        partition = dice.randrange(partitions)
+        folded = people.fold(one, (partition, ends[partition]))
+        ends[partition] += 1
+        if folded.profile is not None and dice.random() < kept:
+            people.adopt(profiles.unpack(profiles.pack(folded.profile, DEFINITIONS), DEFINITIONS))
+    return people
+
+
+@LAWS
+@given(logs(), DICE)
+def test_any_order_any_split_and_any_repetition_give_the_same_profiles(log: list[Event], dice: Random) -> None:
+    expected = told(run(log, dice))
+    for partitions in (1, 2, 5):
+        again = [*log, *dice.choices(log, k=dice.randrange(len(log) + 1))]
+        dice.shuffle(again)
+        assert told(run(again, dice, partitions=partitions)) == expected
+        assert told(run(again, dice, partitions=partitions, kept=0.5)) == expected
+
+
+@LAWS
+@given(logs(), DICE)
+def test_every_identifier_has_one_profile_and_every_profile_its_connected_identifiers(
+    log: list[Event], dice: Random
+) -> None:
+    people = run(log, dice)
+    assert people.owners == {
+        identifier: profile.id for profile in people.profiles.values() for identifier in profile.identifiers
+    }
+    groups: list[set[str]] = []
+    for one in log:
+        shown = set(people.shown(one))
+        if shown:
+            joined = [group for group in groups if group & shown]
+            groups = [group for group in groups if not group & shown] + [shown.union(*joined)]
+    assert {frozenset(group) for group in groups} == set(told(people))
+    for profile in people.profiles.values():
+        tied = {end for ends in profile.edges for end in ends}
+        assert tied == (set(profile.identifiers) if len(profile.identifiers) > 1 else set())

@@ -1,0 +1,270 @@
+"""Profiles: what an event changes, that each counts once, and that what is kept comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obverse.contracts.lattice import LAWS
+from obverse.core import changes, profiles
+from obverse.core.changes import Change
+from obverse.core.definitions import define
+from obverse.core.identity import profile_id
+from obverse.core.profiles import Profile
+from people_steps import DEFINITIONS, bought, event, fold, members, new, only, story, values
+
+# What one event changes.
+
+
+def test_changes_name_what_moved_and_the_event_that_did_it() -> None:
+    people = new()
+    first, again, free = (
+        people.fold(one, (0, offset))
+        for offset, one in enumerate(
+            [
+                bought("m1", 20, user_id="ada"),
+                bought("m2", 1, sku="A", user_id="ada"),
+                event("m3", type_="identify", user_id="ada", properties={"plan": "free", "seats": 5}),
+            ]
+        )
+    )
+    ada = only(people).id
+    names = ["orders", "spent", "cheapest", "dearest", "first_sku", "last_at", "favourite", "variety"]
+    assert [change for change in first.changes if change.kind == changes.TRAIT] == [
+        Change(ada, changes.TRAIT, name, "m1") for name in names
+    ]
+    assert {change.name for change in first.changes if change.kind == changes.ENTERED} == {
+        "buyers",
+        "big",
+        "priced",
+        "strangers",
+        "not_pro",
+    }
+    assert [change.name for change in again.changes] == ["orders", "spent", "cheapest"]
+    assert list(free.changes) == [
+        Change(ada, changes.ATTRIBUTE, "plan", "m3"),
+        Change(ada, changes.ATTRIBUTE, "seats", "m3"),
+        Change(ada, changes.LEFT, "strangers", "m3", 1),
+    ]
+
+
+def test_entries_into_an_audience_are_numbered() -> None:
+    people = new()
+    numbers = [
+        (change.kind, change.number)
+        for offset, plan in enumerate(["pro", "free", "pro", "free"])
+        for change in people.fold(
+            event(f"m{offset}", at=offset, type_="identify", user_id="ada", properties={"plan": plan}), (0, offset)
+        ).changes
+        if change.name == "not_pro"
+    ]
+    assert numbers == [("entered", 1), ("left", 1), ("entered", 2)]
+
+
+def test_a_change_in_the_past_that_wins_nothing_is_no_change() -> None:
+    people = new()
+    fold(people, event("m1", at=5, type_="identify", user_id="ada", properties={"plan": "pro"}))
+    folded = people.fold(event("m2", at=1, type_="identify", user_id="ada", properties={"plan": "free"}), (0, 1))
+    assert list(folded.changes) == []
+    assert [write.value for write in only(people).attributes["plan"]] == [b'"pro"', b'"free"']
+
+
+def test_an_audience_of_those_of_whom_nothing_is_known_is_entered_at_the_first_event() -> None:
+    people = new()
+    fold(people, event("m1", user_id="ada"))
+    assert members(only(people)) == {"strangers", "not_pro"}
+    known = new()
+    folded = known.fold(event("m1", type_="identify", user_id="ada", properties={"plan": "pro"}), (0, 0))
+    assert members(only(known)) == set()
+    assert [change.kind for change in folded.changes] == [changes.ATTRIBUTE]
+
+
+def test_a_trait_that_begins_at_its_empty_value_has_begun() -> None:
+    people = new()
+    folded = people.fold(bought("m1", 0, user_id="ada"), (0, 0))
+    assert values(people)["spent"] == 0
+    assert "spent" in {change.name for change in folded.changes}
+    assert "priced" in members(only(people))
+
+
+def test_a_merge_judges_everybody_anew() -> None:
+    people = new()
+    fold(people, bought("m1", 6, user_id="ada"), bought("m2", 6, at=1, anonymous_id="a-1"))
+    assert all("big" not in members(profile) for profile in people.profiles.values())
+    folded = people.fold(event("m3", at=2, user_id="ada", anonymous_id="a-1"), (0, 2))
+    absorbed = profile_id("main", "anonymous_id:a-1")
+    assert list(folded.changes) == [
+        Change(only(people).id, changes.MERGED, absorbed.hex(), "m3"),
+        Change(only(people).id, changes.ENTERED, "big", "m3", 1),
+    ]
+
+
+def test_values_that_no_trait_can_use_move_none() -> None:
+    people = new()
+    fold(people, event("m1", type_="track", name="Bought", user_id="ada", properties={"price": None, "sku": ["A"]}))
+    assert values(people) == {"orders": 1, "first_sku": ["A"], "last_at": "2026-01-01T00:00:00Z", "variety": 1}
+
+
+# Every event once.
+
+
+def test_a_message_id_counts_once() -> None:
+    people = new()
+    fold(people, bought("m1", user_id="ada"))
+    folded = people.fold(bought("m1", 99, at=50, user_id="ada"), (2, 7))
+    assert (folded.repeated, list(folded.changes)) == (True, [])
+    assert (values(people)["spent"], only(people).events) == (5, 1)
+    assert only(people).version == {0: 0, 2: 7}
+
+
+def test_message_ids_of_two_sources_are_apart() -> None:
+    people = new()
+    one = bought("m1", user_id="ada")
+    fold(people, one, msgspec.structs.replace(one, source="app"))
+    assert values(people)["orders"] == 2
+
+
+def test_what_either_side_has_seen_is_known_after_a_merge() -> None:
+    people = new()
+    log = [
+        bought("m1", user_id="ada"),
+        bought("m2", at=1, anonymous_id="a-1"),
+        event("m3", at=2, user_id="ada", anonymous_id="a-1"),
+    ]
+    fold(people, *log)
+    assert [people.fold(one, (1, offset)).repeated for offset, one in enumerate(log)] == [True] * 3
+    assert values(people)["orders"] == 2
+
+
+DAY = profiles.WINDOW_SECONDS
+LEAST = profiles.WINDOW_LEAST
+
+
+def window(seconds: Iterable[int]) -> Profile:
+    """Return a profile that has seen a message id in each of these seconds; the id is its place."""
+    return Profile(b"p" * 16, seen=dict(enumerate(seconds)))
+
+
+def test_the_window_keeps_a_day_and_at_least_the_latest_so_many() -> None:
+    profile = window(range(LEAST + 100))
+    profiles.forget_old(profile)
+    assert len(profile.seen) == LEAST + 100  # all within a day
+
+    profile = window([0] * 100 + [DAY * 5] * LEAST)
+    profiles.forget_old(profile)
+    assert profile.seen.keys() == set(range(100, LEAST + 100))
+
+    profile = window([0] * LEAST)
+    profiles.forget_old(profile)
+    assert len(profile.seen) == LEAST  # no more than so many are kept however old
+
+    profile = window([1, 2, *[DAY + 1] * LEAST, 1])
+    profiles.forget_old(profile)
+    assert {0, 1, LEAST + 2} <= profile.seen.keys()  # a day old to the second is still kept
+    profile.seen[9_999_999] = DAY + 2
+    profiles.forget_old(profile)
+    assert not {0, LEAST + 2} & profile.seen.keys()
+    assert 1 in profile.seen
+
+
+def test_a_long_life_keeps_its_window_bounded_and_counts_what_comes_again_within_it_once() -> None:
+    people, step = new(define()), DAY // 1000
+    many = 3 * LEAST
+    fold(people, *(event(f"m{place}", at=place * step, user_id="ada") for place in range(many)))
+    profile = only(people)
+    assert LEAST <= len(profile.seen) <= 2 * LEAST + 1
+
+    recent = many - LEAST
+    assert people.fold(event(f"m{recent}", at=recent * step, user_id="ada"), (0, many)).repeated
+    profiles.forget_old(profile)
+    assert len(profile.seen) == LEAST
+    assert profile.events == many
+
+
+def test_when_the_window_was_trimmed_makes_no_difference() -> None:
+    step = DAY // 1000
+    log = [event(f"m{place}", at=place * step, user_id="ada") for place in range(2 * LEAST)]
+    trimmed, whole = new(define()), new(define())
+    for place, one in enumerate(log):
+        trimmed.fold(one, (0, place))
+        whole.fold(one, (0, place))
+        if place % 1000 == 0:
+            profiles.pack(only(trimmed), trimmed.definitions)
+    assert profiles.state_of(only(trimmed), trimmed.definitions) == profiles.state_of(only(whole), whole.definitions)
+
+
+# Kept and brought back.
+
+
+def test_a_packed_profile_comes_back_whole() -> None:
+    people = new()
+    fold(people, *story())
+    profile = only(people)
+    back = profiles.unpack(profiles.pack(profile, DEFINITIONS), DEFINITIONS)
+    assert profiles.state_of(back, DEFINITIONS) == profiles.state_of(profile, DEFINITIONS)
+    for name in ("id", "identifiers", "edges", "attributes", "audiences", "seen", "version", "first", "changed_at"):
+        assert getattr(back, name) == getattr(profile, name), name
+    assert len(back.seen) == len(story())
+
+
+@LAWS
+@given(st.binary(max_size=80))
+def test_bytes_that_are_no_profile_are_refused(packed: bytes) -> None:
+    with pytest.raises(ValueError, match="no packed profile"):
+        profiles.unpack(packed, DEFINITIONS)
+
+
+def test_a_format_of_another_release_and_a_damaged_window_are_refused() -> None:
+    whole = msgspec.msgpack.decode(profiles.pack(Profile(b"p" * 16), DEFINITIONS))
+    assert whole[0] == profiles.FORMAT
+    with pytest.raises(ValueError, match="format 99 is not known; this release reads 1"):
+        profiles.unpack(msgspec.msgpack.encode([99, *whole[1:]]), DEFINITIONS)
+    with pytest.raises(ValueError, match="13 bytes are no window"):
+        profiles.unpack(msgspec.msgpack.encode([*whole[:7], b"x" * 13, *whole[8:]]), DEFINITIONS)
+
+
+def test_traits_whose_definition_is_gone_are_left_behind() -> None:
+    people = new()
+    fold(people, bought("m1", user_id="ada"))
+    fewer = define(traits=[one for one in DEFINITIONS.traits if one.name != "spent"])
+    back = profiles.unpack(profiles.pack(only(people), fewer), DEFINITIONS)
+    assert "spent" not in profiles.computed_traits(back, DEFINITIONS)
+    assert profiles.computed_traits(back, DEFINITIONS)["orders"] == 1
+
+
+def test_what_people_and_sql_read_of_a_profile() -> None:
+    people = new()
+    fold(people, *story()[:2])
+    profile = only(people)
+    assert profiles.identity_graph(profile) == {
+        "identifiers": [
+            {
+                "kind": "anonymous_id",
+                "value": "a-1",
+                "first_seen": "2026-01-01T00:00:00Z",
+                "last_seen": "2026-01-01T00:00:01Z",
+                "event": "m1",
+            },
+            {
+                "kind": "user_id",
+                "value": "ada",
+                "first_seen": "2026-01-01T00:00:01Z",
+                "last_seen": "2026-01-01T00:00:01Z",
+                "event": "m2",
+            },
+        ],
+        "edges": [
+            {
+                "a": "anonymous_id:a-1",
+                "b": "user_id:ada",
+                "event": "m2",
+                "rule": "seen_together",
+                "at": "2026-01-01T00:00:01Z",
+            }
+        ],
+    }
+    assert profiles.attributes_text(profile) == b'{"plan":"free"}'
