@@ -25,7 +25,7 @@ def find_binaries() -> Path | None:
 
 @contextmanager
 def older_postgres() -> Iterator[str]:
-    """Run such a server for a while; gives the address of its database for the superuser, without the name at its end."""
+    """Run such a server for a while, and give the address of its only database, for the superuser."""
     binaries = find_binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL 15, 16 or 17 on this machine (Debian: apt-get install postgresql)")
@@ -44,7 +44,7 @@ def older_postgres() -> Iterator[str]:
         run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C")
         run("pg_ctl", "start", "--wait", "--silent", f"--log={folder / 'log'}", "--options", options)
         try:
-            yield f"postgresql://postgres@/{{}}?host={folder}"
+            yield f"postgresql://postgres@/postgres?host={folder}"
         finally:
             run("pg_ctl", "stop", "--wait", "--silent", "--mode=immediate")
     finally:

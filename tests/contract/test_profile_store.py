@@ -13,10 +13,11 @@ import pytest
 
 from obverse.adapters.memory import profile_store as memory
 from obverse.adapters.postgres import profile_store as postgres
+from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
 from obverse.adapters.runtime.system import open_runtime
 from obverse.contracts.profile_store import ProfileStoreContract
-from obverse.contracts.profile_store_steps import Kept
-from obverse.ports.profile_store import ProfileStore
+from obverse.contracts.profile_store_steps import Kept, a_profile, up_to
+from obverse.ports.profile_store import Checkpoint, Overview, ProfileStore
 from services import Database
 
 
@@ -49,6 +50,30 @@ class TestMemoryProfileStore(ProfileStoreContract):
             attributes=json.loads(row.attributes),
             audiences=row.audiences,
         )
+
+
+def test_the_store_in_memory_repeats_from_a_seed() -> None:
+    async def run(runtime: SimulatedRuntime) -> Overview:
+        store = await memory.open_profile_store(memory.MemoryStoreSettings(), runtime)
+
+        async def work(name: str) -> None:
+            for turn in range(3):
+                writer = await store.open_writer(name)
+                runtime.note(f"{name} writes")
+                await runtime.sleep(runtime.random.random())
+                profile = a_profile(f"{name} {turn}")
+                await writer.commit(Checkpoint(marks=up_to(turn), profiles=[profile]))
+                await writer.close()
+
+        names = ["unify", "unify", "replay"]
+        for started in [runtime.spawn(name, work(name)) for name in names]:
+            await started.wait()
+        return await store.overview()
+
+    first, again, other = simulate(1, run), simulate(1, run), simulate(2, run)
+    assert first == again
+    assert first[1] != other[1]
+    assert first[0].profiles == other[0].profiles == 6
 
 
 @pytest.mark.service

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from obverse.contracts.lattice import LAWS
+from obverse.contracts.stories import DEFINITIONS as STORIES
+from obverse.contracts.stories import tell
 from obverse.contracts.trait_kind import DICE
 from obverse.core import profiles
+from obverse.core.definitions import Definitions
 from obverse.core.events import Event
 from obverse.core.people import People
 from people_steps import DEFINITIONS, bought, event, new, told
@@ -27,7 +32,12 @@ def logs(draw: st.DrawFn) -> list[Event]:
     log = []
     for place in range(draw(st.integers(1, 10))):
         user, device, address = draw(USERS), draw(DEVICES), draw(ADDRESSES)
-        ids = {"user_id": user, "anonymous_id": device, "at": draw(st.integers(0, 3)), "received": place}
+        ids: dict[str, Any] = {
+            "user_id": user,
+            "anonymous_id": device,
+            "at": draw(st.integers(0, 3)),
+            "received": place,
+        }
         mail = {} if address is None else {"email": address}
         match draw(st.sampled_from(["page", "bought", "identify", "alias"])):
             case "page":
@@ -43,15 +53,22 @@ def logs(draw: st.DrawFn) -> list[Event]:
     return log
 
 
-def run(log: Sequence[Event], dice: Random, *, partitions: int = 1, kept: float = 0.0) -> People:
+def run(
+    log: Sequence[Event],
+    dice: Random,
+    *,
+    partitions: int = 1,
+    kept: float = 0.0,
+    definitions: Definitions = DEFINITIONS,
+) -> People:
     """Fold a log that lies in so many partitions; with this chance a profile is written down and read again."""
-    people, ends = new(), [0] * partitions
+    people, ends = new(definitions), [0] * partitions
     for one in log:
         partition = dice.randrange(partitions)
         folded = people.fold(one, (partition, ends[partition]))
         ends[partition] += 1
         if folded.profile is not None and dice.random() < kept:
-            people.adopt(profiles.unpack(profiles.pack(folded.profile, DEFINITIONS), DEFINITIONS))
+            people.adopt(profiles.unpack(profiles.pack(folded.profile, definitions), definitions))
     return people
 
 
@@ -64,6 +81,15 @@ def test_any_order_any_split_and_any_repetition_give_the_same_profiles(log: list
         dice.shuffle(again)
         assert told(run(again, dice, partitions=partitions)) == expected
         assert told(run(again, dice, partitions=partitions, kept=0.5)) == expected
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_so_does_a_long_story(seed: int) -> None:
+    log, dice = tell(seed=seed, people=5, events=250), Random(seed)
+    expected = told(run(log, dice, definitions=STORIES))
+    assert len(expected) >= 5
+    again = dice.sample([*log, *log[::3]], len(log) + len(log[::3]))
+    assert told(run(again, dice, partitions=3, kept=0.1, definitions=STORIES)) == expected
 
 
 @LAWS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from obverse.core import profiles
@@ -77,7 +79,7 @@ def test_three_profiles_merge_at_once_with_a_new_identifier() -> None:
 
 def test_nothing_new_is_no_decision() -> None:
     people = new()
-    pair = {"user_id": "ada", "anonymous_id": "a-1"}
+    pair: dict[str, Any] = {"user_id": "ada", "anonymous_id": "a-1"}
     assert [
         one is None
         for one in fold(

@@ -92,6 +92,8 @@ async def serve(app: Asgi, door: socket.socket, stop: asyncio.Event) -> None:
         access_log=False,
         log_level="warning",
         server_header=False,
+        proxy_headers=False,
+        date_header=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=10,
     )

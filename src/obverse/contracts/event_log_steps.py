@@ -61,8 +61,10 @@ async def read(
     batches: list[Batch] = []
     try:
         while any(reached[partition] < end for partition, end in ends.items()):
-            batches += await soon(reader.next())
-            reached.update({batch.partition: batch.end for batch in batches})
+            for batch in await soon(reader.next()):
+                assert batch.end > reached[batch.partition], f"{batch.first} was read again"
+                reached[batch.partition] = batch.end
+                batches.append(batch)
     finally:
         await reader.close()
     return batches

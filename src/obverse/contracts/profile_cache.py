@@ -137,6 +137,24 @@ class ProfileCacheContract:
 
         assert await shows(cache, "user_id:ada", ada)
 
+    async def test_what_is_held_is_not_seen_before_it_is_published(self, cache: ProfileCache) -> None:
+        writer = await cache.open_writer(packed)
+        ada = person("user_id:ada")
+        await writer.publish([ada])
+        assert await shows(cache, "user_id:ada", ada)
+
+        writer.hold()
+        ada.events += 1
+        asked = asyncio.ensure_future(read(cache, "user_id:ada"))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        early = asked.result() if asked.done() else None
+        await writer.publish([ada])
+
+        assert early is None or early.events < ada.events
+        assert (await asyncio.wait_for(asked, 5)) is not None
+        assert await shows(cache, "user_id:ada", ada)
+
     async def test_it_is_never_newer_than_the_fold_nor_older_than_what_was_published(self, cache: ProfileCache) -> None:
         writer = await cache.open_writer(packed)
         ada = person("user_id:ada", events=5)

@@ -77,10 +77,10 @@ class WriterPromises(StoreQuestions):
         first = await store.open_writer("unify")
         second = asyncio.ensure_future(store.open_writer("unify"))
         await first.commit(Checkpoint(marks=up_to(1)))
-        # It has its turns while the first one works, and is not let in.
-        for _ in range(10):
-            await soon(store.overview())
-            await asyncio.sleep(0)
+        # In this time others are let in, one after another.
+        for other in range(5):
+            async with writing(store, f"other {other}"):
+                await asyncio.sleep(0)
         assert not second.done()
         await first.commit(Checkpoint(marks=up_to(2)))
         await first.close()

@@ -149,21 +149,26 @@ def _tell(profile: Profile, event: Event, stamp: Stamp, moved: list[tuple[str, s
 def _compute(profile: Profile, event: Event, stamp: Stamp, plan: Plan, moved: list[tuple[str, str]]) -> None:
     """Move the traits that this event moves."""
     values = plan.values(event.properties)
+    moment: str | None = None
     for trait in plan.traits:
         kind = trait.kind
         value = None
         if trait.property is not None:
             value = values.get(trait.property)
         elif trait.field is not None:
-            value = times.to_text(event.timestamp)
+            value = moment = moment or times.to_text(event.timestamp)
         if value is None and kind.takes_value:
             continue
-        state = profile.traits.get(trait.key)
+        old = profile.traits.get(trait.key)
         # Without a state there is no value yet, whatever an empty state reads as.
-        before = None if state is None else kind.read(state)
-        state = kind.add(kind.start() if state is None else state, value, stamp)
-        profile.traits[trait.key] = state
-        if kind.read(state) != before:
+        before = None if old is None or not kind.in_place else kind.read(old)
+        new = kind.add(kind.start() if old is None else old, value, stamp)
+        if new is old and not kind.in_place:
+            continue
+        profile.traits[trait.key] = new
+        if old is not None and not kind.in_place:
+            before = kind.read(old)
+        if kind.read(new) != before:
             moved.append((changes.TRAIT, trait.name))
 
 

@@ -49,4 +49,6 @@ def to_text(instant: int) -> str:
     >>> to_text(1_500_000)
     '1970-01-01T00:00:01.500000Z'
     """
-    return to_datetime(instant).isoformat().replace("+00:00", "Z")
+    seconds, rest = divmod(clamp(instant), 1_000_000)
+    text = datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
+    return f"{text}.{rest:06}Z" if rest else f"{text}Z"

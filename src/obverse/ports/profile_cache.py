@@ -22,6 +22,14 @@ class CacheWriter(Protocol):
         """
         ...
 
+    def hold(self) -> None:
+        """
+        Give no answer until the next `publish`: profiles show what is not yet in the log.
+
+        For adapters that pack when they are asked; those that pack what is published have nothing to hold.
+        """
+        ...
+
     async def settle(self, profiles: Collection[Profile]) -> None:
         """The store holds these states or newer ones, so the cache may let go of them."""
         ...

@@ -94,7 +94,7 @@ class Checkpoints:
 
     async def make_room(self) -> None:
         """Let others go on; wait if far more is owed to the store than one checkpoint should hold."""
-        if len(self.events) > 4 * self._settings.checkpoint_events:
+        if len(self.events) > 3 * self._settings.checkpoint_events:
             self._room.clear()
             await self._room.wait()
         await self._runtime.sleep(0)

@@ -21,9 +21,9 @@ from obverse.ports.event_log import Stream
 class EmbeddedSettings:
     """The `[engine.embedded]` table of the settings file."""
 
-    checkpoint_seconds: float = 5.0
+    checkpoint_seconds: float = 10.0
     """Longest time between two checkpoints while events come."""
-    checkpoint_events: int = 40_000
+    checkpoint_events: int = 100_000
     """Events after which a checkpoint is due in any case."""
     idle_seconds: float = 0.25
     """When nothing came for so long, a checkpoint is due at once."""

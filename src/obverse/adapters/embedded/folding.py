@@ -108,6 +108,7 @@ class Folding:
             present = [profile for one, profile in work.touched.items() if one in people.profiles]
             self.checkpoints.fold_reached(work.partition, work.end, [profile.id for profile in present])
             if work.decisions:
+                self.cache.hold()
                 records = Records(len(work.decisions), codec.encode(work.decisions))
                 self.checkpoints.decisions = await self.decisions.append(0, records) + records.count
         await self.cache.publish(present)

@@ -133,16 +133,28 @@ class LocalCacheWriter:
         self._pack = pack
         self._desks: set[Desk] = set()
         self._server: asyncio.Server | None = None
+        self._held = False
+
+    def _desk(self) -> Desk:
+        return Desk(self._answer, self._desks, lambda: self._held)
 
     async def listen(self) -> None:
         """Begin to answer."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: Desk(self._answer, self._desks), sock=self._claim.door)
+        self._server = await loop.create_unix_server(self._desk, sock=self._claim.door)
 
     async def publish(self, profiles: Iterable[Profile]) -> None:
         """See `CacheWriter.publish`."""
         for profile in profiles:
             self._shelf.put(profile)
+        if self._held:
+            self._held = False
+            for desk in tuple(self._desks):
+                desk.go_on()
+
+    def hold(self) -> None:
+        """See `CacheWriter.hold`."""
+        self._held = True
 
     async def settle(self, profiles: Collection[Profile]) -> None:
         """See `CacheWriter.settle`."""

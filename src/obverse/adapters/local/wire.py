@@ -106,8 +106,9 @@ class _Connection(asyncio.Protocol):
 class Desk(_Connection):
     """A worker's end of one connection: answers each request at once."""
 
-    def __init__(self, answer: Callable[[bytes], bytes], desks: set[Desk]) -> None:
+    def __init__(self, answer: Callable[[bytes], bytes], desks: set[Desk], held: Callable[[], bool]) -> None:
         super().__init__()
+        self._held = held
         self._answer = answer
         self._desks = desks
         self._full = False
@@ -127,7 +128,14 @@ class Desk(_Connection):
         self._received += data
         self._serve()
 
+    def go_on(self) -> None:
+        """Answer what came in while answers were held."""
+        if not self._full and not self.transport.is_closing():
+            self._serve()
+
     def _serve(self) -> None:
+        if self._held():
+            return
         try:
             for request in frames(self._received, LONGEST_REQUEST):
                 self.transport.write(framed(self._answer(request)))

@@ -58,6 +58,9 @@ class MemoryCacheWriter:
         for profile in profiles:
             self._shelf.update(dict.fromkeys(profile.identifiers, self._pack(profile)))
 
+    def hold(self) -> None:
+        """See `CacheWriter.hold`."""
+
     async def settle(self, profiles: Collection[Profile]) -> None:
         """See `CacheWriter.settle`."""
 

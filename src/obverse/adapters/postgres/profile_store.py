@@ -12,9 +12,9 @@ import asyncpg
 
 from obverse.adapters.postgres import profile_queries as queries
 from obverse.adapters.postgres.binary_rows import tidy
-from obverse.adapters.postgres.connection import FAILURES, connect, trouble
+from obverse.adapters.postgres.connection import connect, trouble
 from obverse.adapters.postgres.profile_rows import unpack_event, unpack_rejected
-from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, Name, become_writer
+from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
 from obverse.core.events import Event, RejectedEvent
 from obverse.ports.event_log import Stream
 from obverse.ports.profile_store import Overview, ProfileStore, StoreWriter
@@ -82,7 +82,7 @@ class PostgresProfileStore:
         """See `ProfileStore.open_writer`."""
         try:
             writer = await become_writer(self._settings.dsn, Name(self._settings.workspace, name), self._runtime)
-        except FAILURES as error:
+        except LOST as error:
             raise trouble(error, f"open the writer {name}") from error
         self._writers.append(writer)
         return writer
@@ -127,7 +127,7 @@ class PostgresProfileStore:
         try:
             async with asyncio.timeout(1.0):
                 await self._readers.close()
-        except FAILURES:
+        except LOST:
             self._readers.terminate()
 
     async def _read(self, query: str, *args: Any) -> list[asyncpg.Record]:
@@ -135,6 +135,6 @@ class PostgresProfileStore:
             rows: list[asyncpg.Record] = await self._readers.fetch(
                 query, self._settings.workspace, *args, timeout=READ_LIMIT
             )
-        except FAILURES as error:
+        except LOST as error:
             raise trouble(error, "read profiles") from error
         return rows

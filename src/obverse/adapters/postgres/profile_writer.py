@@ -38,6 +38,9 @@ CONNECT_LIMIT = 1.0
 COMMIT_LIMIT = 120.0
 """Seconds after which a commit without an answer is given up: nothing is known of it then."""
 
+LOST = (*FAILURES, asyncpg.InternalClientError)
+"""All that a call can raise, also when the server says farewell in the midst of something else."""
+
 _LOCK_PAUSE = 0.1
 
 
@@ -102,6 +105,8 @@ class PostgresWriter:
         self._marks = marks
         self._runtime = runtime
         self._turn = asyncio.Lock()
+        self._limit: asyncio.Timeout | None = None
+        connection.add_termination_listener(self._give_up)
 
     @property
     def marks(self) -> Marks:
@@ -113,11 +118,12 @@ class PostgresWriter:
         work = cut.arrange(checkpoint)
         async with self._turn:
             try:
-                async with asyncio.timeout(COMMIT_LIMIT):
-                    await self._write_somehow(checkpoint, work)
-            except FAILURES as error:
+                await self._write_in_time(checkpoint, work)
+            except LOST as error:
                 self._connection.terminate()
-                raise trouble(error, f"write a checkpoint of {self._name.writer}") from error
+                raise trouble(
+                    error, f"write a checkpoint of {self._name.writer}, which must be opened again"
+                ) from error
             except BaseException:
                 self._connection.terminate()
                 raise
@@ -129,6 +135,22 @@ class PostgresWriter:
     async def close(self) -> None:
         """See `StoreWriter.close`."""
         await hang_up(self._connection)
+
+    async def _write_in_time(self, checkpoint: Checkpoint, work: cut.Work) -> None:
+        try:
+            async with asyncio.timeout(COMMIT_LIMIT) as self._limit:
+                await self._write_somehow(checkpoint, work)
+        except TimeoutError as error:
+            if self._connection.is_closed():
+                raise asyncpg.ConnectionDoesNotExistError("the connection was lost") from error
+            raise
+        finally:
+            self._limit = None
+
+    def _give_up(self, _: Any) -> None:
+        """Wait no longer: a COPY that waits for room to write would not hear that the connection was lost."""
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(asyncio.get_running_loop().time())
 
     async def _write_somehow(self, checkpoint: Checkpoint, work: cut.Work) -> None:
         if checkpoint.events:

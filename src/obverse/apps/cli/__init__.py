@@ -114,9 +114,9 @@ def bench_log_command(
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """What appending and reading cost in a small and in a large log."""
-    from obverse.apps.bench.log import bench_log_embedded
+    from obverse.apps.bench.embedded_log import bench_embedded_log
 
-    _bench(bench_log_embedded(small=small, large=large), as_json=as_json)
+    _bench(bench_embedded_log(small=small, large=large), as_json=as_json)
 
 
 @bench.command("idle")

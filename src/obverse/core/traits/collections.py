@@ -40,6 +40,7 @@ class MostFrequent:
     """
 
     takes_value: ClassVar[bool] = True
+    in_place: ClassVar[bool] = True
 
     def start(self) -> Tally:
         """See `TraitKind.start`."""
@@ -125,6 +126,7 @@ class UniqueCount:
     """How many different values came: exact up to `EXACT`, then within 1.6 % (HyperLogLog)."""
 
     takes_value: ClassVar[bool] = True
+    in_place: ClassVar[bool] = True
 
     def start(self) -> Distinct:
         """See `TraitKind.start`."""

@@ -19,6 +19,9 @@ class TraitKind(Protocol):
     takes_value: ClassVar[bool]
     """Whether a definition of this kind names a property or field whose value is added."""
 
+    in_place: ClassVar[bool]
+    """Whether `add` changes the state it is given; if not, a state that it returns as it was has not moved."""
+
     def start(self) -> Any:
         """The state before any event."""
         ...

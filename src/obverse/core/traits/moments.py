@@ -15,6 +15,7 @@ class _Moment:
     """One event's value, chosen by stamp."""
 
     takes_value: ClassVar[bool] = True
+    in_place: ClassVar[bool] = False
 
     def start(self) -> State:
         """See `TraitKind.start`."""
@@ -22,9 +23,12 @@ class _Moment:
 
     def add(self, state: State, value: Any, stamp: Stamp) -> State:
         """See `TraitKind.add`."""
-        if value is None:
+        if value is None or (state is not None and not self._wins(stamp, state[0])):
             return state
         return self.merge(state, (stamp, json_values.encode(value)))
+
+    def _wins(self, stamp: Stamp, holder: Stamp) -> bool:
+        raise NotImplementedError  # pragma: no cover - First and Last say it
 
     def merge(self, one: State, other: State) -> State:
         """See `TraitKind.merge`."""
@@ -51,12 +55,18 @@ class _Moment:
 class First(_Moment):
     """The value of the event with the earliest stamp."""
 
+    def _wins(self, stamp: Stamp, holder: Stamp) -> bool:
+        return stamp <= holder
+
     def _pick(self, one: tuple[Stamp, bytes], other: tuple[Stamp, bytes]) -> tuple[Stamp, bytes]:
         return min(one, other)
 
 
 class Last(_Moment):
     """The value of the event with the latest stamp."""
+
+    def _wins(self, stamp: Stamp, holder: Stamp) -> bool:
+        return stamp >= holder
 
     def _pick(self, one: tuple[Stamp, bytes], other: tuple[Stamp, bytes]) -> tuple[Stamp, bytes]:
         return max(one, other)

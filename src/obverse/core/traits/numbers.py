@@ -13,6 +13,7 @@ class Count:
     """How many events came. State: an integer."""
 
     takes_value: ClassVar[bool] = False
+    in_place: ClassVar[bool] = False
 
     def start(self) -> int:
         """See `TraitKind.start`."""
@@ -43,6 +44,7 @@ class Sum:
     """The exact sum of numbers; what is no number is passed over. State: a decimal."""
 
     takes_value: ClassVar[bool] = True
+    in_place: ClassVar[bool] = False
 
     def start(self) -> Decimal:
         """See `TraitKind.start`."""
@@ -74,6 +76,7 @@ class _Extreme:
     """The smallest or largest number. State: a decimal, or None before the first."""
 
     takes_value: ClassVar[bool] = True
+    in_place: ClassVar[bool] = False
 
     def start(self) -> None:
         """See `TraitKind.start`."""
