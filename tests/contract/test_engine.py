@@ -6,10 +6,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from obverse.adapters.memory.profile_store import MemoryStoreSettings
-from obverse.adapters.memory.profile_store import open_profile_store as open_memory_store
-from obverse.adapters.postgres.profile_store import PostgresStoreSettings
-from obverse.adapters.postgres.profile_store import open_profile_store as open_postgres_store
 
 from obverse.adapters.embedded import EmbeddedSettings
 from obverse.adapters.embedded import open_engine as open_embedded
@@ -18,8 +14,12 @@ from obverse.adapters.memory.engine import open_engine as open_memory
 from obverse.adapters.memory.event_log import MemoryLogSettings
 from obverse.adapters.memory.event_log import open_event_log as open_memory_log
 from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
+from obverse.adapters.memory.profile_store import MemoryStoreSettings
+from obverse.adapters.memory.profile_store import open_profile_store as open_memory_store
 from obverse.adapters.postgres.event_log import PostgresLogSettings
 from obverse.adapters.postgres.event_log import open_event_log as open_postgres_log
+from obverse.adapters.postgres.profile_store import PostgresStoreSettings
+from obverse.adapters.postgres.profile_store import open_profile_store as open_postgres_store
 from obverse.adapters.runtime.system import open_runtime
 from obverse.contracts.engine import EngineContract
 from obverse.contracts.stories import DEFINITIONS

@@ -13,6 +13,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from obverse.apps.metrics import CONTENT_TYPE, exposition
+from obverse.core.wire import Unreadable
 from obverse.flows.collect import Answer, Collect, Request
 from obverse.ports.runtime import Runtime
 
@@ -89,7 +90,8 @@ class CollectorApp:
             elif method == "OPTIONS":
                 await _send(send, HTTPStatus.OK, b"", _PREFLIGHT)
             else:
-                await _refuse(send, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", f"{method} {path}: use POST")
+                message = f"{method} {path}: use POST"
+                await _refuse(send, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, _ALLOWED)
             return
         await self._look(path, send)
 
@@ -108,19 +110,18 @@ class CollectorApp:
 
     async def _take(self, call: str | None, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
+        flaw: Unreadable | None = None
+        sent = b""
         try:
-            body = await self._body(headers, receive)
+            sent = await self._body(receive)
+            body = _unpacked(sent, headers.get(b"content-encoding", b""), self._most)
         except _TooMuch as error:
             body = error.start  # refused by its size, and its beginning kept
         except zlib.error as error:
-            answer = _unpackable(error)
-            self._requests.labels(int(answer.status)).inc()
-            await _send_answer(send, answer, report=False)
-            return
+            body, flaw = sent, _unpackable(error)
         began = self._runtime.elapsed()
-        answer = await self._collect.take(
-            Request(call=call, body=body, key_hashes=self._key_hashes(headers.get(b"authorization")))
-        )
+        request = Request(call=call, body=body, key_hashes=self._key_hashes(headers.get(b"authorization")))
+        answer = await (self._collect.take(request) if flaw is None else self._collect.refuse(request, flaw))
         self._seconds.observe(self._runtime.elapsed() - began)
         self._requests.labels(int(answer.status)).inc()
         if answer.events:
@@ -129,7 +130,7 @@ class CollectorApp:
             self._received.labels(answer.source, "rejected").inc(len(answer.rejected))
         await _send_answer(send, answer, report=headers.get(REPORT) == b"rejected")
 
-    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+    async def _body(self, receive: Receive) -> bytes:
         parts: list[bytes] = []
         size = 0
         while True:
@@ -141,10 +142,7 @@ class CollectorApp:
                 raise _TooMuch(b"".join(parts))
             if not message.get("more_body"):
                 break
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
-        if headers.get(b"content-encoding", b"identity") in {b"gzip", b"deflate", b"x-gzip"}:
-            return _unpack(body, self._most)
-        return body
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _key_hashes(self, authorization: bytes | None) -> tuple[str, ...]:
         if authorization is None:
@@ -158,6 +156,7 @@ class CollectorApp:
         return hashes
 
 
+_ALLOWED: Final = ((b"allow", b"POST, OPTIONS"),)
 _PREFLIGHT: Final = (
     (b"access-control-allow-methods", b"POST, OPTIONS"),
     (b"access-control-allow-headers", b"authorization,content-type,x-retry-count,x-obverse-report"),
@@ -176,7 +175,7 @@ def _basic_user(authorization: bytes) -> str | None:
         return ""
 
 
-def _unpack(body: bytes, most: int) -> bytes:
+def _unpacked(body: bytes, encoding: bytes, most: int) -> bytes:
     """
     Unpack gzip or deflate, and stop at `most` bytes: what is small packed may be huge unpacked.
 
@@ -184,6 +183,8 @@ def _unpack(body: bytes, most: int) -> bytes:
         _TooMuch: there is more.
         zlib.error: it is not packed so, or cut short.
     """
+    if encoding.lower() not in {b"gzip", b"deflate", b"x-gzip"}:
+        return body
     try:
         unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
         unpacked = unpacker.decompress(body, most + 1)
@@ -197,11 +198,10 @@ def _unpack(body: bytes, most: int) -> bytes:
     return unpacked
 
 
-def _unpackable(error: zlib.error) -> Answer:
-    return Answer(
-        status=HTTPStatus.BAD_REQUEST,
-        code="invalid_json",
-        message=f"the body is not packed as Content-Encoding says ({error}); pack it with gzip, or send it plain",
+def _unpackable(error: zlib.error) -> Unreadable:
+    return Unreadable(
+        "invalid_json",
+        f"the body is not packed as Content-Encoding says ({error}); pack it with gzip, or send it plain",
     )
 
 

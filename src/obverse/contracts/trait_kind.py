@@ -190,6 +190,18 @@ class TraitKindContract:
         assert self.reading(merged) == whole
 
     @LAWS
+    @given(st.data())
+    def test_a_state_that_is_not_changed_in_place_stays_as_it_was(self, data: DataObject) -> None:
+        if self.kind.in_place:
+            pytest.skip("never: adding changes the state that it is given")
+        state = self.kind.start()
+        for value, stamp in data.draw(self.events()):
+            before = self.reading(state)
+            after = self.kind.add(state, value, stamp)
+            assert self.reading(state) == before
+            state = after
+
+    @LAWS
     @given(st.data(), DICE)
     def test_a_value_it_cannot_use_leaves_the_state_as_it_was(self, data: DataObject, dice: Random) -> None:
         if not self.kind.takes_value:

@@ -13,7 +13,7 @@ from obverse.core.definitions import Definitions, Source
 from obverse.core.events import Event, RejectedEvent
 from obverse.ports.event_log import Appender, EventLog, Records, Stream
 from obverse.ports.outcomes import Unreachable
-from obverse.ports.runtime import Runtime
+from obverse.ports.runtime import Runtime, Work
 
 SOON: Final = 1
 """Seconds after which a sender whom we could not serve should try again."""
@@ -128,6 +128,13 @@ class Collect:
             report=tuple(wire.rejections(reading)) if reading.rejected else (),
         )
 
+    async def refuse(self, request: Request, unreadable: wire.Unreadable) -> Answer:
+        """Answer a request whose body could not even be unpacked: as one that is no JSON."""
+        found = self._source(request.key_hashes)
+        if request.key_hashes and found is None:
+            return _INVALID_KEY
+        return await self._refuse(request, unreadable, found, self._runtime.now())
+
     def _source(self, key_hashes: Sequence[str]) -> Source | None:
         sources = self._definitions().source_of_key
         return next((sources[one] for one in key_hashes if one in sources), None)
@@ -188,11 +195,22 @@ class Collect:
         try:
             await appender.append(last, rest)
         finally:
-            for work in started:
-                await work.wait()
+            await _ended(started)
 
     def _new_id(self) -> str:
         return f"obverse-{self._runtime.now():x}-{self._runtime.random.getrandbits(64):016x}"
+
+
+async def _ended(started: Sequence[Work]) -> None:
+    """Wait for all of them, also after one has failed; raises what the last failure was."""
+    failed: Unreachable | None = None
+    for work in started:
+        try:
+            await work.wait()
+        except Unreachable as error:
+            failed = error
+    if failed is not None:
+        raise failed
 
 
 async def _append_one(appender: Appender, partition: int, records: Records) -> None:

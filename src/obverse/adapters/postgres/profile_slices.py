@@ -12,7 +12,7 @@ PROFILES: Final = 200
 """Profiles of one slice."""
 CLAIMS: Final = 1000
 """Identifiers of one slice."""
-EVENTS: Final = 500
+EVENTS: Final = 250
 """Events of one slice."""
 REJECTED: Final = 100
 """Rejected events of one slice, of 32 KB at most."""

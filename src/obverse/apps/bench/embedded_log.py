@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from obverse.adapters.postgres import schema
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.adapters.runtime.system import open_runtime
+from obverse.apps.bench.installed import new_folder
 from obverse.apps.bench.log import LogBench, bench_log
 from obverse.apps.bench.machine import database_settings, machine
 
 
 async def bench_embedded_log(*, small: int, large: int) -> dict[str, Any]:
     """Fill a small and a large log, and tell what appending and reading cost in each."""
-    folder = Path(tempfile.mkdtemp(prefix="obverse-bench-"))
-    folder.chmod(0o755)  # a server that must not run as root has to reach what is in it
+    folder = new_folder()
     server = EmbeddedServer(folder / "data")
     await server.start()
     try:

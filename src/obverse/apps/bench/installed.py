@@ -52,9 +52,7 @@ async def installed(
     Raises:
         BenchFailed: it did not come up; the message has its last words.
     """
-    folder = data or Path(tempfile.mkdtemp(prefix="obverse-bench-"))
-    if data is None:
-        folder.chmod(0o755)  # a server that must not run as root has to reach what is in it
+    folder = data or new_folder()
     key = new_key()
     if definitions is not None:
         shutil.copytree(definitions, folder / "definitions", dirs_exist_ok=True)
@@ -88,6 +86,13 @@ async def installed(
         if data is None:
             await EmbeddedServer(folder).erase()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_folder() -> Path:
+    """A folder for one benchmark; a server that must not run as root can reach what is in it."""
+    folder = Path(tempfile.mkdtemp(prefix="obverse-bench-"))
+    folder.chmod(0o755)
+    return folder
 
 
 async def _words(process: asyncio.subprocess.Process) -> list[str]:
