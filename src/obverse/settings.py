@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 PREFIX: Final = "OBVERSE_"
 FILE: Final = "obverse.toml"
@@ -94,7 +100,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _reads_are_guarded(self) -> Self:
-        if self.api.key is None and not _is_this_machine(self.api.host):
+        # An empty key is none: it is what a variable that was never filled in leaves behind.
+        if not self.api.key and not _is_this_machine(self.api.host):
             raise ValueError(
                 f"api.host is {self.api.host!r}, which others can reach: set api.key (OBVERSE_API__KEY), "
                 "or keep the host 127.0.0.1"
@@ -132,22 +139,42 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = []
-        for flaw in error.errors():
-            name = ".".join(str(part) for part in flaw["loc"])
-            lines.append(f"{name}: {flaw['msg'].removeprefix('Value error, ')}" if name else flaw["msg"])
-        raise BadSettings("; ".join(lines) + f" (set in the environment or in {FILE})") from error
+        lines = "; ".join(
+            _told(flaw["type"], [str(part) for part in flaw["loc"]], flaw["msg"]) for flaw in error.errors()
+        )
+        raise BadSettings(f"{lines} (set in the environment or in {FILE})") from error
+    except SettingsError as error:
+        raise BadSettings(
+            f"the environment cannot be read: {error}; give each setting a variable, such as OBVERSE_COLLECTOR__PORT"
+        ) from error
     except ValueError as error:
         raise BadSettings(f"{FILE} cannot be read: {error}") from error
 
 
+def _told(kind: str, place: list[str], message: str) -> str:
+    """One flaw in words: which setting, and what to write."""
+    name = ".".join(place)
+    if kind == "extra_forbidden":
+        table: Any = Settings
+        for part in place[:-1]:
+            table = table.model_fields[part].annotation
+        return f"{name} is no setting{_hint(place[-1], table.model_fields)}"
+    message = message.removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
 def _check_names(environment: Mapping[str, str]) -> None:
-    known = {(PREFIX + name).upper() for name in Settings.model_fields} | _ROLE_VARIABLES
+    aliases = {(PREFIX + name).upper(): field.validation_alias for name, field in Settings.model_fields.items()}
+    known = {name for name, alias in aliases.items() if alias is None} | _ROLE_VARIABLES
     for name in environment:
         if not name.upper().startswith(PREFIX):
             continue
-        first = name.upper().removeprefix(PREFIX).split(_DEEPER)[0]
-        if PREFIX + first not in known:
-            close = difflib.get_close_matches(PREFIX + first, known, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+        first = name.upper().split(_DEEPER)[0]
+        if first not in known:
+            hint = f"; did you mean {aliases[first]}?" if first in aliases else _hint(first, known)
             raise BadSettings(f"the environment variable {name} is no setting{hint}")

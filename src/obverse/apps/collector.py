@@ -44,6 +44,10 @@ class _TooMuch(Exception):
         self.start = start
 
 
+class _Gone(Exception):
+    """The sender went away in the midst of its body: what came of it means nothing, and nobody waits for an answer."""
+
+
 class CollectorApp:
     """The ASGI application."""
 
@@ -117,6 +121,8 @@ class CollectorApp:
             body = _unpacked(sent, headers.get(b"content-encoding", b""), self._most)
         except _TooMuch as error:
             body = error.start  # refused by its size, and its beginning kept
+        except _Gone:
+            return
         except zlib.error as error:
             body, flaw = sent, _unpackable(error)
         began = self._runtime.elapsed()
@@ -135,6 +141,8 @@ class CollectorApp:
         size = 0
         while True:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone
             part = message.get("body", b"")
             size += len(part)
             parts.append(part)

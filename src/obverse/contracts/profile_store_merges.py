@@ -130,6 +130,15 @@ class MergePromises(StoreQuestions):
         overview = await store.overview()
         assert (overview.profiles, overview.merges) == (1, 1)
 
+    async def test_what_is_given_again_is_a_person_again(self, store: ProfileStore) -> None:
+        await write(store, profiles=[a_profile("ada"), a_profile("bea")], absorbed={BEA: ADA})
+        await write(store, profiles=[a_profile("bea", state=b"herself")], events=done_by("bea", an_event("b1")))
+
+        assert await found(store, "user_id:bea", ids=[BEA]) == [b"herself"]
+        assert await latest(store, "ada") == []
+        overview = await store.overview()
+        assert (overview.profiles, overview.merges) == (2, 0)
+
     async def test_many_merges_at_once(self, store: ProfileStore) -> None:
         rows = [a_profile(f"p{number}") for number in range(400)]
         await write(store, profiles=rows)

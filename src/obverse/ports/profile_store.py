@@ -70,6 +70,7 @@ class Checkpoint:
 
     marks: Marks
     profiles: Sequence[ProfileRow] = ()
+    """A profile that is given is a person from now on, unless `absorbed` names it."""
     absorbed: Mapping[bytes, bytes] = field(default_factory=dict)
     """Profiles that were merged away -> the profile that holds them now. They keep a row, without state."""
     events: Sequence[StoredEvent] = ()
@@ -85,7 +86,9 @@ class Overview:
     merges: int
     """Profiles that were merged away."""
     events: int
+    """Written, whether or not they are still kept."""
     rejected: int
+    """Written, as above."""
     audiences: Mapping[str, int]
     """Members by audience; an audience without members may be missing."""
     marks: Mapping[str, Marks]
@@ -108,11 +111,13 @@ class StoreWriter(Protocol):
         """
         Write all of it in one transaction. Lets other work go on meanwhile, in slices of a few milliseconds.
 
-        Marks that the checkpoint does not name stay as they were.
+        Marks that the checkpoint does not name stay as they were. Of two rows of one profile the last one counts.
+        A writer that failed, or whose commit was cancelled, may write no more: open it again.
 
         Raises:
             Unreachable: nothing is known; open the writer again and ask its marks.
             Fenced: another writer has taken over.
+            ValueError: profiles absorb each other in a circle; nothing was written.
         """
         ...
 
@@ -157,6 +162,9 @@ class ProfileStore(Protocol):
     async def events_of(self, profile: bytes, *, limit: int, before: int | None = None) -> Sequence[tuple[int, Event]]:
         """
         Return a profile's events with their event ids, the latest first, those of profiles merged into it included.
+
+        An id that was merged away gives the events of its keeper. Objects say what they said when they were written,
+        but their text may be written otherwise.
 
         `before` is an event id: only earlier ones are returned.
 

@@ -9,8 +9,11 @@ import asyncpg
 
 from obverse.ports.outcomes import AccessRefused, Unreachable
 
-FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""All that a call to the server can raise."""
+FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""
+All that a call to the server can raise. The last one is what a connection says that has heard of the
+server's end, but not yet of its own.
+"""
 
 _NEEDS_A_PERSON = {
     asyncpg.InvalidAuthorizationSpecificationError: "check the user and the password of DATABASE_URL",
@@ -71,8 +74,8 @@ class Link:
                     connection = await self._open()
                     rows: list[asyncpg.Record] = await connection.fetch(query, *args)
             except FAILURES as error:
-                if isinstance(error, TimeoutError) and self._connection is not None:
-                    # A server that hangs would also let the next query wait for the end of this one.
+                if not isinstance(error, asyncpg.PostgresError) and self._connection is not None:
+                    # Whatever it waits for, the next query must not wait for it too.
                     self._connection.terminate()
                 raise trouble(error, f"PostgreSQL ({self._purpose})") from error
             return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -12,7 +12,7 @@ PROFILES: Final = 200
 """Profiles of one slice."""
 CLAIMS: Final = 1000
 """Identifiers of one slice."""
-EVENTS: Final = 250
+EVENTS: Final = 500
 """Events of one slice."""
 REJECTED: Final = 100
 """Rejected events of one slice, of 32 KB at most."""
@@ -28,17 +28,26 @@ class Work:
     keepers: Mapping[bytes, bytes]
 
 
-def arrange(checkpoint: Checkpoint) -> Work:
+async def arrange(checkpoint: Checkpoint, pause: Callable[[], Awaitable[None]]) -> Work:
     """
-    Make a checkpoint ready to be cut.
+    Make a checkpoint ready to be cut; `pause` lets others have their turns.
 
     Raises:
         ValueError: profiles absorb each other in a circle.
     """
     keepers = {lost: _last_keeper(checkpoint.absorbed, lost) for lost in checkpoint.absorbed}
-    latest = {row.id: row for row in checkpoint.profiles if row.id not in keepers}
-    # In order of id, so that two writers never wait for each other.
-    return Work([latest[one] for one in sorted(latest)], keepers)
+    # In order of id, so that two writers never wait for each other; sorted part by part, so that nobody waits for that.
+    parts: list[dict[bytes, ProfileRow]] = [{} for _ in range(256)]
+    for rows in slices(checkpoint.profiles, 10 * PROFILES):
+        for row in rows:
+            if row.id not in keepers:
+                parts[row.id[0]][row.id] = row
+        await pause()
+    ordered: list[ProfileRow] = []
+    for some in slices(parts, 16):
+        ordered += [part[one] for part in some for one in sorted(part)]
+        await pause()
+    return Work(ordered, keepers)
 
 
 def _last_keeper(absorbed: Mapping[bytes, bytes], lost: bytes) -> bytes:

@@ -115,7 +115,7 @@ class PostgresWriter:
 
     async def commit(self, checkpoint: Checkpoint) -> None:
         """See `StoreWriter.commit`. A writer that has failed writes no more."""
-        work = cut.arrange(checkpoint)
+        work = await cut.arrange(checkpoint, partial(self._runtime.sleep, 0))
         async with self._turn:
             try:
                 await self._write_in_time(checkpoint, work)
