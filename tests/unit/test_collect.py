@@ -3,95 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from hashlib import sha256
 from http import HTTPStatus
-from itertools import permutations
 from typing import Any
-from zlib import crc32
 
-import msgspec
 import pytest
 
-from obverse.adapters.memory.event_log import MemoryEventLog, MemoryLogSettings
-from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
+from collect_steps import APP, OLD, UNKNOWN, WEB, Installation, collecting, hash_key, source
+from obverse.adapters.memory.event_log import MemoryEventLog
 from obverse.core import codec
-from obverse.core.definitions import Definitions, Source, define
-from obverse.core.events import Event, RejectedEvent
-from obverse.flows.collect import SOON, Answer, Collect, Request, partition_of
-from obverse.ports.event_log import Appender, Batch, EventLog, Reader, Records, Stream
-from obverse.ports.outcomes import Unreachable
-from obverse.ports.runtime import Runtime
+from obverse.core.definitions import define
+from obverse.core.events import Event
+from obverse.flows.collect import SOON, partition_of
+from obverse.ports.event_log import Stream
 from wire_steps import GOOD, batch
-
-
-def hash_key(key: str) -> str:
-    return sha256(key.encode()).hexdigest()
-
-
-def source(name: str, *, enabled: bool = True) -> Source:
-    return Source(name, enabled, frozenset({hash_key(f"key of {name}")}))
-
-
-DEFINITIONS = define(sources=[source("web"), source("app"), source("old", enabled=False)])
-WEB, APP, OLD, UNKNOWN = (hash_key(f"key of {name}") for name in ("web", "app", "old", "nobody"))
-
-
-class Installation:
-    """A collector over a log in memory."""
-
-    def __init__(self, runtime: Runtime, log: EventLog, **options: Any) -> None:
-        self.runtime, self.log, self.definitions = runtime, log, DEFINITIONS
-        self.collect = Collect(log=log, definitions=self.current, runtime=runtime, hash_key=hash_key, **options)
-
-    def current(self) -> Definitions:
-        return self.definitions
-
-    async def take(self, body: Any, *keys: str, call: str | None = None) -> Answer:
-        text = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        return await self.collect.take(Request(call=call, body=text, key_hashes=keys))
-
-    async def batches(self, stream: Stream) -> list[Batch]:
-        """Return what the log holds of a stream."""
-        bounds = await self.log.bounds(stream)
-        reader = await self.log.open_reader(stream, dict.fromkeys(bounds, 0))
-        found: list[Batch] = []
-        while sum(batch.count for batch in found) < sum(end for _, end in bounds.values()):
-            found += await reader.next()
-        await reader.close()
-        return found
-
-    async def events(self) -> list[Event]:
-        return [
-            event
-            for one in await self.batches(Stream.EVENTS)
-            for event in codec.Decoder(Event).decode(one.count, one.body)
-        ]
-
-    async def rejected(self) -> list[RejectedEvent]:
-        return [
-            event
-            for one in await self.batches(Stream.REJECTED)
-            for event in codec.Decoder(RejectedEvent).decode(one.count, one.body)
-        ]
-
-
-Test = Callable[[Installation], Awaitable[None]]
-
-
-def collecting(test: Test, *, partitions: int = 1, opened: bool = True, **options: Any) -> None:
-    """Run a test over a collector in virtual time."""
-
-    async def run(runtime: SimulatedRuntime) -> None:
-        log = MemoryEventLog(MemoryLogSettings(partitions=partitions), runtime)
-        installation = Installation(runtime, log, **options)
-        if opened:
-            await installation.collect.open()
-        await test(installation)
-
-    simulate(0, run)
-
 
 # The table "What ours answers".
 
@@ -199,6 +123,17 @@ def test_beyond_2500_items_the_rest_is_kept_as_rejected() -> None:
         assert (answer.status, len(answer.events), len(answer.rejected)) == (HTTPStatus.OK, 2500, 2)
         assert len(await one.events()) == 2500
         assert {event.code for event in await one.rejected()} == {"too_many_items"}
+
+    collecting(test)
+
+
+def test_of_very_many_items_all_are_kept_in_pieces_that_a_log_takes() -> None:
+    async def test(one: Installation) -> None:
+        answer = await one.take(batch(*[b'""'] * 25_000), WEB)
+        assert (answer.status, len(answer.rejected)) == (HTTPStatus.OK, 25_000)
+        pieces = await one.batches(Stream.REJECTED)
+        assert [piece.count for piece in pieces] == [10_000, 10_000, 5_000]
+        assert await one.rejected() == list(answer.rejected)
 
     collecting(test)
 
@@ -357,78 +292,3 @@ def test_closing_lets_the_next_collector_in() -> None:
         assert (await one.take(batch(GOOD), WEB)).status is HTTPStatus.SERVICE_UNAVAILABLE
 
     collecting(test)
-
-
-# A log of which only a part fails.
-
-
-class HalfLog:
-    """A log that is away for a while, and then takes nothing in odd partitions."""
-
-    partitions = 4
-
-    def __init__(self, runtime: Runtime, away: int) -> None:
-        self.whole = MemoryEventLog(MemoryLogSettings(partitions=4), runtime)
-        self.away = away
-
-    async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
-        if self.away:
-            self.away -= 1
-            raise Unreachable("away", after=0.3)
-        whole = await self.whole.open_appender(stream, partitions)
-        return whole if stream is Stream.REJECTED else HalfAppender(whole)
-
-    async def open_reader(self, stream: Stream, marks: Mapping[int, int]) -> Reader:
-        return await self.whole.open_reader(stream, marks)
-
-    async def bounds(self, stream: Stream) -> Mapping[int, tuple[int, int]]:
-        return await self.whole.bounds(stream)
-
-    async def trim(self, before: int) -> None:
-        await self.whole.trim(before)
-
-    async def close(self) -> None:
-        await self.whole.close()
-
-
-class HalfAppender:
-    def __init__(self, whole: Appender) -> None:
-        self._whole = whole
-
-    async def append(self, partition: int, records: Records) -> int:
-        if partition % 2:
-            raise Unreachable(f"partition {partition}")
-        return await self._whole.append(partition, records)
-
-    async def close(self) -> None:
-        await self._whole.close()
-
-
-def test_a_log_that_is_away_at_the_start_is_waited_for() -> None:
-    async def run(runtime: SimulatedRuntime) -> float:
-        one = Installation(runtime, HalfLog(runtime, away=7))
-        await one.collect.open()
-        assert one.collect.ready
-        return runtime.elapsed()
-
-    elapsed, _ = simulate(0, run)
-    assert elapsed == pytest.approx(7 * 0.3)
-
-
-def test_if_a_part_cannot_be_written_the_sender_is_told_to_send_again_and_no_failure_is_left_lying() -> None:
-    left: list[Any] = []
-
-    async def run(runtime: SimulatedRuntime) -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: left.append(context))
-        one = Installation(runtime, HalfLog(runtime, away=0))
-        await one.collect.open()
-        users = {crc32(f"u{number}".encode()) % 4: f"u{number}" for number in range(40)}
-        for order in permutations(range(4)):
-            answer = await one.take(batch(*({**GOOD, "userId": users[place]} for place in order), {"a": 1}), WEB)
-            assert (answer.status, answer.code) == (HTTPStatus.SERVICE_UNAVAILABLE, "log_unavailable")
-        assert one.collect.waiting_bytes == 0
-        assert await one.rejected() == []
-
-    simulate(0, run)
-    gc.collect()
-    assert left == []

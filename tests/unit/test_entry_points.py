@@ -49,7 +49,7 @@ def test_every_entry_point_resolves(group: str, point: EntryPoint) -> None:
 
 
 @dataclass
-class Tests:
+class Proofs:
     """What the files of a folder test: classes, whom they derive from, and what they and their helpers mention."""
 
     bases: dict[str, set[str]] = field(default_factory=dict)
@@ -62,14 +62,14 @@ class Tests:
         return any(suite in bases and target in self.mentions[name] for name, bases in self.bases.items())
 
 
-def tests_in(folder: Path) -> Tests:
-    tests = Tests()
+def proofs_in(folder: Path) -> Proofs:
+    found = Proofs()
     for path in sorted(folder.glob("test_*.py")):
-        _read(path.stem, ast.parse(path.read_text(encoding="utf-8")), tests)
-    return tests
+        _read(path.stem, ast.parse(path.read_text(encoding="utf-8")), found)
+    return found
 
 
-def _read(module: str, tree: ast.Module, tests: Tests) -> None:
+def _read(module: str, tree: ast.Module, found: Proofs) -> None:
     names = _imported(tree)
     parts: dict[str, ast.stmt] = {}
     for part in tree.body:
@@ -81,8 +81,8 @@ def _read(module: str, tree: ast.Module, tests: Tests) -> None:
     for name, part in parts.items():
         if isinstance(part, ast.ClassDef) and name.startswith("Test"):
             full = f"{module}.{name}"
-            tests.bases[full] = _bases(part, parts, names)
-            tests.mentions[full] = _mentions(name, parts, names)
+            found.bases[full] = _bases(part, parts, names)
+            found.mentions[full] = _mentions(name, parts, names)
 
 
 def _imported(tree: ast.Module) -> dict[str, str]:
@@ -136,8 +136,8 @@ def _mentions(start: str, parts: Mapping[str, ast.stmt], names: Mapping[str, str
 
 
 @pytest.fixture(scope="module")
-def contract_tests() -> Tests:
-    return tests_in(TESTS)
+def proofs() -> Proofs:
+    return proofs_in(TESTS)
 
 
 def suite_of(group: str) -> str:
@@ -146,11 +146,11 @@ def suite_of(group: str) -> str:
 
 
 @pytest.mark.parametrize(("group", "point"), points(with_suite=True))
-def test_every_entry_point_has_a_test_of_its_ports_suite(contract_tests: Tests, group: str, point: EntryPoint) -> None:
+def test_every_entry_point_has_a_test_of_its_ports_suite(proofs: Proofs, group: str, point: EntryPoint) -> None:
     suite = suite_of(group)
     module, _, name = suite.rpartition(".")
     assert hasattr(import_module(module), name)
-    assert contract_tests.proves(suite, f"{point.module}.{point.attr}"), (
+    assert proofs.proves(suite, f"{point.module}.{point.attr}"), (
         f"obverse.{group}: {point.name} has no test: derive a class from {name} in tests/contract and let it open "
         f"{point.value}"
     )
@@ -183,15 +183,16 @@ def test_a_missing_test_is_noticed(tmp_path: Path) -> None:
         "obverse.adapters.brand.log.open_log",
         "obverse.adapters.other.open_log",
     )
-    tests = tests_in(tmp_path)
-    assert tests.proves(suite, brand)
-    assert tests.proves(suite, other)
-    assert not tests.proves(suite, "obverse.adapters.third.open_log")
-    assert not tests.proves(suite_of("engine"), brand)
+    found = proofs_in(tmp_path)
+    assert found.proves(suite, brand)
+    assert found.proves(suite, other)
+    assert not found.proves(suite, "obverse.adapters.third.open_log")
+    assert not found.proves(suite_of("engine"), brand)
 
-    for missing, target in (("async def open(self):\n        return await opened(None)", brand), ("TestBrand", other)):
-        (tmp_path / "test_brand.py").write_text(MADE.replace(missing, "pass" if "def" in missing else "object"))
-        assert not tests_in(tmp_path).proves(suite, target)
+    for lost, target in (("return await opened(None)", brand), ("TestOther(TestBrand)", other)):
+        rest = MADE.replace(lost, "pass" if "return" in lost else "TestOther")
+        (tmp_path / "test_brand.py").write_text(rest, encoding="utf-8")
+        assert not proofs_in(tmp_path).proves(suite, target)
 
 
 # What a command costs.

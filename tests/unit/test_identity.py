@@ -165,6 +165,11 @@ def test_a_context_without_traits_shows_nothing(context: bytes) -> None:
     assert shown(said({"email": "ada@example.com"}, context=context)) == ("email:ada@example.com",)
 
 
+def test_what_is_nested_too_deep_to_read_shows_nothing() -> None:
+    deep = b'{"email":' * 5000 + b'"ada@example.com"' + b"}" * 5000
+    assert shown(said(deep, context=b'{"traits":' + deep + b"}", user_id="ada")) == ("user_id:ada",)
+
+
 @LAWS
 @given(st.dictionaries(st.just("email") | TEXTS, ANYTHING, max_size=4), st.none() | TEXTS, st.none() | TEXTS)
 def test_no_event_breaks_it(fields: dict[str, Any], user: str | None, anonymous: str | None) -> None:

@@ -295,3 +295,34 @@ def test_the_write_key_is_found_in_the_envelope_or_in_an_item() -> None:
         assert key(msgspec.json.encode(item), single=True) == "item"
     assert key(b"5", single=True) is None
     assert b"writeKey" not in to_json(event_of(writeKey="item", odd=1))
+
+
+# What an envelope does to each of its items.
+
+
+def test_an_envelope_that_makes_every_event_too_large_is_told_at_each() -> None:
+    reading = read(batch(GOOD, GOOD, context={"x": "x" * 33_000}))
+    assert [rejected.code for rejected in reading.rejected] == ["event_too_large"] * 2
+    assert reading.rejected[1].reason.startswith(
+        "$.batch[1]: with the context and integrations of the batch it has 33012 bytes or more; an event may have 32768"
+    )
+
+
+@pytest.mark.parametrize("name", ["context", "integrations"])
+def test_an_envelope_that_nests_too_deep_is_told_at_each_item(name: str) -> None:
+    for levels in (401, 900, 5000):
+        deep = b'{"email":' * levels + b"1" + b"}" * levels
+        reading = read(b'{"batch":[' + msgspec.json.encode(GOOD) + b'],"' + name.encode() + b'":' + deep + b"}")
+        assert [rejected.code for rejected in reading.rejected] == ["too_deep"]
+        assert "nested deeper than 400 levels; send flatter objects" in reading.rejected[0].reason
+
+
+def test_a_small_request_never_becomes_a_large_one() -> None:
+    small = {"type": "page", "userId": "u"}
+    body = batch(*[small] * 2500, context={"x": "x" * 30_000})
+    assert len(body) < 110_000
+    reading = read(body)
+    assert sum(len(event.context) for event in reading.events) <= 8 << 20
+    assert len(reading.events) == (8 << 20) // (30_008 + len(b"null"))
+    assert {rejected.code for rejected in reading.rejected} == {"too_many_items"}
+    assert len(read(batch(*[small] * 2500, context={"x": "x" * 3_000})).events) == 2500

@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 
 from obverse.contracts.lattice import LAWS
 from obverse.contracts.trait_kind import ANYTHING, TEXTS
-from obverse.core import codec, json_values, wire
+from obverse.core import codec, json_values, profiles, wire
 from obverse.core.events import Event, RejectedEvent, to_json
-from obverse.core.identity import IdentityRules, identifiers
+from obverse.core.people import People
 from obverse.core.wire import Limits, Unreadable
+from obverse.ports.profile_store import ProfileRow
+from people_steps import new
 from wire_steps import GOOD, batch, read
 
 CALLS = st.sampled_from([None, "track", "identify", "group", "alias"])
 IDS = st.none() | st.text("ab0", max_size=2) | st.integers() | ANYTHING
-OBJECTS = st.dictionaries(TEXTS | st.just("email"), ANYTHING, max_size=3) | ANYTHING
+OBJECTS = st.dictionaries(TEXTS | st.sampled_from(["email", "price", "sku"]), ANYTHING, max_size=3) | ANYTHING
 TIMES = st.sampled_from(["2026-01-01T00:00:00Z", "2025-12-31", "soon", ""]) | ANYTHING
 ITEMS = st.fixed_dictionaries(
     {},
@@ -56,14 +58,24 @@ BODIES = (
 
 
 def sound(reading: wire.Reading) -> None:
-    """Hold that what was read can go all the way."""
+    """Hold that what was read can go all the way into a profile's row."""
+    people = new()
+    for place, event in enumerate(reading.events):
+        folded = people.fold(event, (0, place))
+        if folded.profile is None:
+            People.unidentified(event, 0, place)
+            continue
+        row = ProfileRow.of(folded.profile, people.definitions)
+        back = profiles.unpack(row.state, people.definitions)
+        assert profiles.state_of(back, people.definitions) == profiles.state_of(folded.profile, people.definitions)
+        for text in (row.identity_graph, row.computed_traits, row.attributes):
+            json_values.decode(text)
     assert codec.Decoder(Event).decode(len(reading.events), codec.encode(reading.events)) == reading.events
     refused = codec.Decoder(RejectedEvent).decode(len(reading.rejected), codec.encode(reading.rejected))
     assert refused == reading.rejected
     assert len(list(wire.rejections(reading))) == len(reading.rejected)
     for event in reading.events:
         assert event.user_id or event.anonymous_id
-        identifiers(event, IdentityRules())
         for text in (event.properties, event.context, event.integrations, event.extra, to_json(event)):
             assert isinstance(msgspec.json.decode(text, type=dict[str, msgspec.Raw]), dict)
     for rejected in reading.rejected:

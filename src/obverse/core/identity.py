@@ -134,12 +134,12 @@ def _emails(event: Event) -> Iterator[str]:
     """Addresses in the properties or traits, then in the context's traits; trimmed, in lower case."""
     # A group's traits tell of the account, not of the person.
     carriers: list[Any] = [] if event.type == "group" else [event.properties]
-    with contextlib.suppress(msgspec.MsgspecError):  # a context that is no object shows nothing
+    with contextlib.suppress(msgspec.MsgspecError, RecursionError):  # a context that is no object shows nothing
         carriers.append(_context.decode(event.context).traits)
     for carrier in carriers:
         try:
             address = _text.decode(_carrier.decode(carrier).email).strip().lower()
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue
         if address and "\0" not in address:
             yield address

@@ -15,6 +15,8 @@ from obverse.ports.event_log import Appender, EventLog, Records, Stream
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.runtime import Runtime, Work
 
+_REJECTED_AT_ONCE: Final = 10_000
+"""Rejected events in one append: half a megabyte of empty items makes more of them than a log takes at once."""
 SOON: Final = 1
 """Seconds after which a sender whom we could not serve should try again."""
 
@@ -171,8 +173,9 @@ class Collect:
         try:
             if events:
                 await self._append_events(self._events, events)
-            if rejected:
-                await self._rejected.append(0, Records(len(rejected), codec.encode(rejected)))
+            for at in range(0, len(rejected), _REJECTED_AT_ONCE):
+                part = rejected[at : at + _REJECTED_AT_ONCE]
+                await self._rejected.append(0, Records(len(part), codec.encode(part)))
         except Unreachable:
             # What of it is in the log is not known. The sender tries again with the same message ids, and
             # the window of message ids catches what comes twice.

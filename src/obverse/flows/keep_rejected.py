@@ -9,7 +9,7 @@ import structlog
 from obverse.core import codec
 from obverse.core.events import RejectedEvent
 from obverse.ports.event_log import Batch, EventLog, Stream
-from obverse.ports.outcomes import Unreachable
+from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.profile_store import Checkpoint, Fenced, ProfileStore, StoreWriter
 from obverse.ports.runtime import Runtime
 
@@ -35,7 +35,7 @@ class KeepRejected:
                     await self._copy(writer)
                 finally:
                     await writer.close()
-            except (Unreachable, Fenced) as error:
+            except (Unreachable, AccessRefused, Fenced) as error:
                 _log.warning("keeping rejected events interrupted", reason=str(error))
             await self._runtime.sleep(0.5 + self._runtime.random.random())
 

@@ -8,7 +8,7 @@ import structlog
 
 from obverse.ports.engine import Engine
 from obverse.ports.event_log import LogGap, UnknownMark
-from obverse.ports.outcomes import Unreachable
+from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.profile_store import Fenced
 from obverse.ports.runtime import Runtime
 
@@ -35,7 +35,7 @@ class Unify:
             self.failure = None
             try:
                 await self._engine.run()
-            except (Unreachable, Fenced) as error:
+            except (Unreachable, AccessRefused, Fenced) as error:
                 self.failure = str(error)
                 _log.warning("folding interrupted", reason=str(error))
             except (LogGap, UnknownMark) as error:

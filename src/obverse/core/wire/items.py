@@ -58,14 +58,14 @@ def read_events(
     """
     reading = Reading()
     sent_at = times.parse(message.sent_at) if message.sent_at else None
-    shared = _Shared(source, received_at, sent_at, message, new_id, call)
+    shared = _Shared(source, received_at, sent_at, message, new_id, call, *_bounds(message, limits))
     if message.flaw is not None:
         reading.places.append(0)
         reading.rejected.append(_refused(message.flaw, message.flaw.field, shared, message.body[:SAMPLE]))
         return reading
     for place, sent in enumerate(message.items):
         try:
-            reading.events.append(_event(*_read_item(sent, place, limits), shared))
+            reading.events.append(_event(*_read_item(sent, place, shared, limits), shared))
         except Flaw as flaw:
             where = ("$" if call else f"$.batch[{place}]") + flaw.field.removeprefix("$")
             body = bytes(sent) if isinstance(sent, Raw) else _encode(sent)
@@ -92,11 +92,29 @@ def _refused(flaw: Flaw, where: str, shared: _Shared, body: bytes) -> RejectedEv
     )
 
 
-def _read_item(sent: Item | Raw, place: int, limits: Limits) -> tuple[Item, dict[str, Raw]]:
-    if place >= limits.batch_items:
-        raise Flaw(
-            "too_many_items", "$", f"only the first {limits.batch_items} of a batch are accepted; send the rest apart"
-        )
+_COPIED: Final = 8 << 20
+"""Bytes to which the context and integrations of a batch may grow by being part of each of its events."""
+
+
+def _bounds(message: Message, limits: Limits) -> tuple[int, tuple[str, str] | None]:
+    """How many items of a batch can be accepted, and what is wrong with all of them: (code, reason)."""
+    shared = (message.context, message.integrations)
+    size = sum(map(len, shared))
+    if size > limits.event_bytes:
+        reason = f"with the context and integrations of the batch it has {size} bytes or more"
+        return 0, ("event_too_large", f"{reason}; an event may have {limits.event_bytes}")
+    if any(brackets(text) > limits.depth and levels(text) > limits.depth for text in shared):
+        reason = f"the context or integrations of the batch are nested deeper than {limits.depth} levels"
+        return 0, ("too_deep", f"{reason}; send flatter objects")
+    return min(limits.batch_items, _COPIED // max(size, 1)), None
+
+
+def _read_item(sent: Item | Raw, place: int, shared: _Shared, limits: Limits) -> tuple[Item, dict[str, Raw]]:
+    if shared.flaw is not None:
+        code, reason = shared.flaw
+        raise Flaw(code, "$", reason)
+    if place >= shared.most:
+        raise Flaw("too_many_items", "$", f"only the first {shared.most} of a batch are accepted; send the rest apart")
     if isinstance(sent, Item):
         return sent, {}
     body = bytes(sent)
@@ -169,6 +187,10 @@ class _Shared:
     message: Message
     new_id: Callable[[], str]
     call: str | None
+    most: int
+    """Items that can be accepted."""
+    flaw: tuple[str, str] | None
+    """What is wrong with every item: code and reason."""
 
 
 def _event(item: Item, extra: dict[str, Raw], shared: _Shared) -> Event:

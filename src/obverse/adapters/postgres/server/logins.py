@@ -145,6 +145,8 @@ async def _make_database(connection: Any) -> None:
         async with connection.transaction():
             await connection.execute(f"revoke all on database {DATABASE}, postgres, template1 from public")
             await connection.execute(f"grant connect on database {DATABASE} to {', '.join(ROLES)}")
+            # A checkpoint is put down in temporary tables first.
+            await connection.execute(f"grant temporary on database {DATABASE} to obverse_worker")
 
 
 def scram_verifier(password: str, salt: bytes, rounds: int = 4096) -> str:
