@@ -169,6 +169,7 @@ class Wire:
         self._folder = tempfile.TemporaryDirectory(prefix="wire-")
         self._server: asyncio.Server | None = None
         self._ends: set[asyncio.StreamWriter] = set()
+        self._clients: set[asyncio.StreamWriter] = set()
 
     @property
     def dsn(self) -> str:
@@ -196,7 +197,14 @@ class Wire:
         for end in list(self._ends):
             end.transport.abort()
 
+    def announce_end(self) -> None:
+        """Tell everybody that the server ends, and leave the connections as they are."""
+        said = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0"
+        for client in self._clients:
+            client.write(b"E" + (len(said) + 4).to_bytes(4) + said)
+
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients.add(writer)
         behind_reader, behind_writer = await asyncio.open_unix_connection(self._behind)
         await asyncio.gather(self._pass_on(reader, behind_writer), self._pass_on(behind_reader, writer))
 
@@ -207,6 +215,7 @@ class Wire:
                 writer.write(data)
                 await writer.drain()
         self._ends.discard(writer)
+        self._clients.discard(writer)
         with contextlib.suppress(OSError):
             writer.close()
             await writer.wait_closed()

@@ -153,6 +153,25 @@ class TestAppending:
             await until(appended)
             assert joined(await soon(self.patient(reader))) == b"after"
 
+    async def test_a_connection_that_only_heard_of_the_end_is_given_up(
+        self, log_settings: PostgresLogSettings, runtime: ShiftedRuntime
+    ) -> None:
+        async with Wire(log_settings.dsn) as wire, opened(replace(log_settings, dsn=wire.dsn), runtime) as log:
+            appender = await log.open_appender(EVENTS)
+            await appender.append(0, some(1))
+            await log.bounds(EVENTS)
+            wire.announce_end()
+            for call in (lambda: appender.append(0, some(1)), lambda: log.bounds(EVENTS)):
+
+                async def works(call: Callable[[], Awaitable[object]] = call) -> bool:
+                    try:
+                        await call()
+                    except Unreachable:
+                        return False
+                    return True
+
+                await until(works)
+
     async def patient(self, reader: Reader) -> Sequence[Batch]:
         while True:
             try:
