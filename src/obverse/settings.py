@@ -78,6 +78,8 @@ class Settings(BaseSettings):
     """Another PostgreSQL (15 or later) instead of the embedded one."""
     partitions: int = Field(default=1, ge=1, le=1024)
     """Of the stream of events. Fixed when the first event is written."""
+    log_days: int | None = Field(default=None, ge=1)
+    """Days that the log is kept; for ever, if not set. History is needed to take decisions of identity anew."""
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")
     collector: Collector = Collector()
     api: Api = Api()

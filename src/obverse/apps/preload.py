@@ -10,6 +10,7 @@ import obverse.apps.api.app
 import obverse.apps.collector
 import obverse.apps.worker
 import obverse.flows.keep_rejected
+import obverse.flows.retain
 import obverse.flows.serve
 import obverse.flows.unify
 import obverse.wiring

@@ -86,6 +86,7 @@ async def _worker(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -> i
     from obverse.apps.metrics import new_registry
     from obverse.apps.worker import EngineMetrics, worker_app
     from obverse.flows.keep_rejected import KeepRejected
+    from obverse.flows.retain import Retain
     from obverse.flows.unify import Unify
 
     async with AsyncExitStack() as stack:
@@ -98,15 +99,14 @@ async def _worker(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -> i
         definitions = wiring.definitions()
         engine = await wiring.engine(log, store, cache, definitions)
         unify = Unify(engine, wiring.runtime)
-        _start(
-            stack,
-            wiring,
-            {
-                "unify": unify.run(),
-                "keep rejected": KeepRejected(log, store, wiring.runtime).run(),
-                "definitions": definitions.watch(),
-            },
-        )
+        flows = {
+            "unify": unify.run(),
+            "keep rejected": KeepRejected(log, store, wiring.runtime).run(),
+            "definitions": definitions.watch(),
+        }
+        if wiring.settings.log_days is not None:
+            flows["retain"] = Retain(log, engine, wiring.runtime, days=wiring.settings.log_days).run()
+        _start(stack, wiring, flows)
         registry = new_registry("worker")
         registry.register(EngineMetrics(engine, wiring.runtime))
         await processes.serve(worker_app(unify, engine, registry), door, stop)

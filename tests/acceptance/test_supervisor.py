@@ -1,0 +1,103 @@
+"""What dies is started again; and what a killed supervisor leaves behind is found by the next one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from installation import Installation, installation, kill, running, start, until
+from obverse.adapters.postgres.server import EmbeddedServer
+
+pytestmark = pytest.mark.service
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    """A short path: sockets have to fit into it."""
+    folder = Path(tempfile.mkdtemp(prefix="obv-"))
+    folder.chmod(0o755)
+    yield folder / "data"
+    asyncio.run(EmbeddedServer(folder / "data").erase())
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+async def send(here: Installation) -> str:
+    """Have one event accepted, trying as an SDK does; returns its user."""
+    user = f"u-{secrets.token_hex(4)}"
+    event = {"type": "track", "event": "Asked", "userId": user, "messageId": user, "writeKey": here.key}
+
+    async def accepted() -> bool:
+        try:
+            return (await here.post("/v1/track", event))[0] == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    await until(accepted)
+    return user
+
+
+async def shown(here: Installation, user: str) -> bool:
+    try:
+        return (await here.get(f"/v1/profiles/user_id:{user}"))[0] == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+@pytest.mark.parametrize("name", ["collector", "worker", "api", "postgres"])
+async def test_what_is_killed_comes_back_and_goes_on(here: Installation, name: str) -> None:
+    before = here.note["pids"][name]
+
+    kill(before)
+
+    async def back() -> bool:
+        note = running(here.data)
+        return note is not None and note["pids"][name] != before and await here.ready()
+
+    await until(back)
+    user = await send(here)
+    await until(lambda: shown(here, user))
+
+
+async def test_after_the_supervisor_was_killed_the_next_one_goes_on(data: Path) -> None:
+    async with installation(data) as here:
+        user = await send(here)
+        pids = here.note["pids"]
+        kill(here.process.pid)
+        await here.process.wait()
+
+        async def orphans_gone() -> bool:
+            return not any(_alive(pid) for name, pid in pids.items() if name != "postgres")
+
+        await until(orphans_gone)
+        assert _alive(pids["postgres"])
+
+    async with installation(data) as again:
+        assert again.note["pids"]["postgres"] == pids["postgres"]
+        await until(lambda: shown(again, user))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_a_second_one_on_the_same_ports_says_what_to_do(here: Installation) -> None:
+    port = here.note["collector"].rpartition(":")[2]
+    with tempfile.TemporaryDirectory() as folder:
+        process = await start(Path(folder) / "data", "up", OBVERSE_COLLECTOR__PORT=port)
+        _, errors = await process.communicate()
+
+    assert process.returncode == 1
+    assert "OBVERSE_COLLECTOR__PORT" in errors.decode()
+    assert "Traceback" not in errors.decode()
