@@ -207,7 +207,7 @@ class TestRetention:
             runtime.shift += DAY
         before = await self.tables(ask)
         times = [batch.appended_at for batch in await read(postgres_log, {0: 0}, {0: 12})]
-        await postgres_log.trim(times[3])
+        await postgres_log.trim(EVENTS, times[3])
         after = await self.tables(ask)
         assert after == before[3:]
         assert await postgres_log.bounds(EVENTS) == {0: (6, 12)}
@@ -219,7 +219,7 @@ class TestRetention:
     ) -> None:
         appender = await postgres_log.open_appender(EVENTS)
         await appender.append(0, some(2))
-        await postgres_log.trim(runtime.now() + round(1000 * DAY * 1e6))
+        await postgres_log.trim(EVENTS, runtime.now() + round(1000 * DAY * 1e6))
         assert await postgres_log.bounds(EVENTS) == {0: (0, 2)}
         assert await appender.append(0, some(1)) == 2
 
@@ -231,7 +231,7 @@ class TestRetention:
                 appender = await one.open_appender(EVENTS)
                 await appender.append(0, some(2))
             runtime.shift += 10 * DAY
-            await postgres_log.trim(runtime.now())
+            await postgres_log.trim(EVENTS, runtime.now())
             assert await other.bounds(EVENTS) == {0: (0, 2)}
             assert len(await read(other, {0: 0}, {0: 2})) == 1
 
@@ -245,12 +245,12 @@ class TestRetention:
         async with connection.transaction():
             await connection.fetch("select * from event_log")
             begun = time.monotonic()
-            await postgres_log.trim(runtime.now())
+            await postgres_log.trim(EVENTS, runtime.now())
             assert time.monotonic() - begun < 3
             # Appending, and making the segments that it needs, waits for nobody who reads either.
             await soon(appender.append(0, some(2)))
         await connection.close()
-        await postgres_log.trim(runtime.now())
+        await postgres_log.trim(EVENTS, runtime.now())
         assert await postgres_log.bounds(EVENTS) == {0: (2, 4)}
 
 
@@ -270,14 +270,14 @@ class TestRights:
             await appender.append(0, some(1))
             assert dense(await read(log, {0: 0}, {0: 2}), 0) == 2
             with pytest.raises(AccessRefused, match="permission denied"):
-                await log.trim(runtime.now())
+                await log.trim(EVENTS, runtime.now())
 
     async def test_the_worker_reads_appends_and_trims(self, database: Database, runtime: ShiftedRuntime) -> None:
         async with opened(PostgresLogSettings(dsn=database.dsn("obverse_worker")), runtime) as log:
             appender = await log.open_appender(Stream.CHANGES)
             await appender.append(0, some(1))
             runtime.shift += 3 * DAY
-            await log.trim(runtime.now())
+            await log.trim(Stream.CHANGES, runtime.now())
             assert await log.bounds(Stream.CHANGES) == {0: (1, 1)}
 
     async def test_the_api_only_reads(

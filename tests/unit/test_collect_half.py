@@ -43,8 +43,8 @@ class HalfLog:
     async def bounds(self, stream: Stream) -> Mapping[int, tuple[int, int]]:
         return await self.whole.bounds(stream)
 
-    async def trim(self, before: int) -> None:
-        await self.whole.trim(before)
+    async def trim(self, stream: Stream, before: int) -> None:
+        await self.whole.trim(stream, before)
 
     async def close(self) -> None:
         await self.whole.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import obverse.apps.light_structlog  # isort: skip - before all that imports structlog
+
 import obverse.adapters.embedded
 import obverse.adapters.local
 import obverse.adapters.postgres.event_log

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+import obverse.apps.light_structlog  # noqa: F401  # isort: skip - before structlog
+
 import structlog
 import uvicorn
 import uvloop

@@ -317,13 +317,17 @@ class EventLogContract:
     # What trimming promises.
 
     async def test_trimming_keeps_what_is_newer_and_forgets_what_is_old(self, log: EventLog) -> None:
+        decisions = await log.open_appender(Stream.DECISIONS)
+        await decisions.append(0, some(1))
+        await decisions.close()
         async with appending(log) as appender:
             await appender.append(0, Records(5, b"old"))
             self.shift_clock(self.trim_grain + 60)
             await appender.append(0, Records(2, b"new"))
             (new,) = [batch for batch in await read(log, {0: 5}, {0: 7}) if batch.first == 5]
-            await log.trim(new.appended_at)
+            await log.trim(EVENTS, new.appended_at)
             assert await log.bounds(EVENTS) == {0: (5, 7), 1: (0, 0)}
+            assert await log.bounds(Stream.DECISIONS) == {0: (0, 1)}, "another stream keeps its own"
             assert joined(await read(log, {0: 5}, {0: 7})) == b"new"
             assert await appender.append(0, some(1)) == 7
         for mark in (0, 4):
@@ -341,7 +345,7 @@ class EventLogContract:
             self.shift_clock(self.trim_grain + 60)
             await appender.append(0, some(2))
             (new,) = await read(log, {0: 5}, {0: 7})
-            await log.trim(new.appended_at)
+            await log.trim(EVENTS, new.appended_at)
         with pytest.raises(UnknownMark, match="5"):
             await soon(reader.next())
         await reader.close()
@@ -351,7 +355,7 @@ class EventLogContract:
             await appender.append(0, some(5))
             (last,) = await read(log, {0: 0}, {0: 5})
         self.shift_clock(self.trim_grain + 60)
-        await log.trim(last.appended_at + round((self.trim_grain + 30) * 1_000_000))
+        await log.trim(EVENTS, last.appended_at + round((self.trim_grain + 30) * 1_000_000))
         assert (await log.bounds(EVENTS))[0] == (5, 5)
         log = await self.reopen(log)
         reader = await log.open_reader(EVENTS, {0: 5})

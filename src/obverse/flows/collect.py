@@ -8,15 +8,19 @@ from http import HTTPStatus
 from typing import Any, Final
 from zlib import crc32
 
+import structlog
+
 from obverse.core import codec, wire
 from obverse.core.definitions import Definitions, Source
 from obverse.core.events import Event, RejectedEvent
 from obverse.ports.event_log import Appender, EventLog, Records, Stream
-from obverse.ports.outcomes import Unreachable
+from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.runtime import Runtime, Work
 
 _REJECTED_AT_ONCE: Final = 10_000
 """Rejected events in one append: half a megabyte of empty items makes more of them than a log takes at once."""
+_log = structlog.get_logger(__name__)
+
 SOON: Final = 1
 """Seconds after which a sender whom we could not serve should try again."""
 
@@ -91,6 +95,9 @@ class Collect:
                 self._rejected = self._rejected or await self._log.open_appender(Stream.REJECTED)
             except Unreachable as error:
                 await self._runtime.sleep(min(error.after, SOON))
+            except AccessRefused as error:
+                _log.error("the log refuses us", reason=str(error))
+                await self._runtime.sleep(SOON)
 
     async def close(self) -> None:
         """Finish what waits, and let the next collector in."""

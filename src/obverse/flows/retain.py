@@ -1,4 +1,4 @@
-"""Retain: let go of the log's oldest partitions once they are older than they need to be."""
+"""Retain: let go of the log's oldest events once they are older than they need to be."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from obverse.ports.engine import Engine
-from obverse.ports.event_log import EventLog
+from obverse.ports.event_log import EventLog, Stream
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.runtime import Runtime
 
@@ -20,7 +20,11 @@ _log = structlog.get_logger(__name__)
 
 
 class Retain:
-    """Trims the log to so many days, and never to what the engine may not have kept yet."""
+    """
+    Trims the stream of events to so many days, and never to what the engine may not have kept yet.
+
+    Decisions stay: without them the events that are left would be folded into other people.
+    """
 
     def __init__(self, log: EventLog, engine: Engine, runtime: Runtime, *, days: int) -> None:
         self._log = log
@@ -47,4 +51,4 @@ class Retain:
         kept_at = self._engine.progress.checkpointed_at
         if kept_at:
             # An engine that stands still keeps the log from being trimmed under its feet.
-            await self._log.trim(min(self._runtime.now() - self._days * _DAY, kept_at - _HOUR))
+            await self._log.trim(Stream.EVENTS, min(self._runtime.now() - self._days * _DAY, kept_at - _HOUR))

@@ -149,7 +149,7 @@ class EventLog(Protocol):
         """
         ...
 
-    async def trim(self, before: int) -> None:
+    async def trim(self, stream: Stream, before: int) -> None:
         """Let go of what was appended before this time (microseconds since 1970); some may stay longer."""
         ...
 

@@ -131,11 +131,10 @@ class MemoryEventLog:
         """See `EventLog.bounds`."""
         return {number: (shelf.kept, shelf.end) for number, shelf in self._disk.shelves[stream].items()}
 
-    async def trim(self, before: int) -> None:
+    async def trim(self, stream: Stream, before: int) -> None:
         """See `EventLog.trim`. Nothing older stays."""
-        for shelves in self._disk.shelves.values():
-            for shelf in shelves.values():
-                shelf.drop(before)
+        for shelf in self._disk.shelves[stream].values():
+            shelf.drop(before)
 
     async def close(self) -> None:
         """See `EventLog.close`."""

@@ -108,12 +108,12 @@ class PostgresEventLog:
         rows = await self._link.fetch(queries.ENDS, self._settings.workspace, stream, self._all(stream))
         return {partition: (kept, end) for partition, kept, end, _ in sorted(rows)}
 
-    async def trim(self, before: int) -> None:
+    async def trim(self, stream: Stream, before: int) -> None:
         """See `EventLog.trim`. Drops whole segments, and leaves them for the next time when readers are busy there."""
         # The segment of this moment stays, whatever was asked: the appender is about to write there.
         moment = from_micros(min(before, self._runtime.now()))
         while True:
-            ((dropped,),) = await self._link.fetch(queries.TRIM, self._settings.workspace, moment)
+            ((dropped,),) = await self._link.fetch(queries.TRIM, self._settings.workspace, stream, moment)
             if dropped is None:
                 return
 

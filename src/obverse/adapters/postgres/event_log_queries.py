@@ -70,5 +70,5 @@ The rows after an offset, up to so many and so many bytes, but two if there are 
 keep PostgreSQL from looking into segments that cannot hold those rows.
 """
 
-TRIM = "select public.event_log_trim($1, $2)"
+TRIM = "select public.event_log_trim($1, $2, $3)"
 """Drop the oldest segment that ended before a moment; returns its name, or null when there is none."""

@@ -90,9 +90,9 @@ begin
 end
 $$;
 
--- Drops the oldest segment that ended before a moment and holds records of this workspace only; returns its
+-- Drops the oldest segment of a stream that ended before a moment and holds records of this workspace only; returns its
 -- name, or null when there is none. Gives up after a moment, so that appending never waits long behind it.
-create function public.event_log_trim(workspace text, before timestamptz)
+create function public.event_log_trim(workspace text, of_stream text, before timestamptz)
 returns text
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp set timezone = 'UTC' set datestyle = 'ISO' set lock_timeout = '300ms'
@@ -101,7 +101,8 @@ declare
     segment record;
     shared boolean;
 begin
-    for segment in select s.name from public.event_log_segments() as s where s.ends_at <= before order by s.ends_at loop
+    for segment in select s.name from public.event_log_segments() as s
+                   where s.stream = of_stream and s.ends_at <= before order by s.ends_at loop
         execute format('lock table public.%I in share mode', segment.name);
         execute format('select exists (select from public.%I where workspace_id < $1)
                             or exists (select from public.%I where workspace_id > $1)', segment.name, segment.name)
@@ -123,7 +124,7 @@ end
 $$;
 
 revoke execute on function public.event_log_prepare(text, timestamptz, integer) from public;
-revoke execute on function public.event_log_trim(text, timestamptz) from public;
+revoke execute on function public.event_log_trim(text, text, timestamptz) from public;
 
 -- Another server may have one login for everything, and none of our roles.
 do $$
@@ -138,7 +139,7 @@ begin
         execute format('grant execute on function public.event_log_prepare(text, timestamptz, integer) to %I', role);
     end loop;
     if exists (select from pg_roles where rolname = 'obverse_worker') then
-        grant execute on function public.event_log_trim(text, timestamptz) to obverse_worker;
+        grant execute on function public.event_log_trim(text, text, timestamptz) to obverse_worker;
     end if;
 end
 $$;
