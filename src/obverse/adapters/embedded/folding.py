@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import structlog
 
@@ -22,6 +23,9 @@ from obverse.ports.profile_store import StoredEvent
 _events = codec.Decoder(Event)
 _decisions = codec.Decoder(Decision)
 _log = structlog.get_logger(__name__)
+
+GATHER: Final = 0.008
+"""Seconds that the fold lets events gather after it has met only a few."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,14 +68,34 @@ class Folding:
         reader = await log.open_reader(Stream.EVENTS, marks)
         try:
             while True:
-                for batch in await reader.next():
-                    for first, events in self._slices(batch):
-                        await self._fold(_Slice(batch.partition, first, events))
-                        await self.checkpoints.make_room()
+                before = self.progress.events
+                for work in self._slices(await reader.next()):
+                    await self._fold(work)
+                    await self.checkpoints.make_room()
+                if self.progress.events - before < self.slice_events:
+                    # Few at a time cost much each; a moment later there are more.
+                    await self.parts.runtime.sleep(GATHER)
         finally:
             await reader.close()
 
-    def _slices(self, batch: Batch) -> Iterable[tuple[int, Sequence[Event]]]:
+    def _slices(self, batches: Sequence[Batch]) -> Iterable[_Slice]:
+        """Cut what was read into slices; batches that follow each other in one partition share one."""
+        waiting: _Slice | None = None
+        for batch in batches:
+            for first, events in self._readable(batch):
+                if waiting is not None and (waiting.partition, waiting.end) == (batch.partition, first):
+                    waiting.events.extend(events)
+                else:
+                    if waiting is not None:
+                        yield waiting
+                    waiting = _Slice(batch.partition, first, list(events))
+                if len(waiting.events) >= self.slice_events:
+                    yield waiting
+                    waiting = None
+        if waiting is not None:
+            yield waiting
+
+    def _readable(self, batch: Batch) -> Iterable[tuple[int, Sequence[Event]]]:
         try:
             events = [] if batch.damage else _events.decode(batch.count, batch.body)
         except codec.UnreadableRecord as error:
@@ -152,7 +176,7 @@ class _Slice:
 
     partition: int
     first: int
-    events: Sequence[Event]
+    events: list[Event]
     touched: dict[bytes, Profile] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
 
