@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from obverse.core import json_values
@@ -11,7 +12,7 @@ State = tuple[Stamp, bytes] | None
 """The stamp of the event that won, and its value as JSON text; None before the first event."""
 
 
-class _Moment:
+class _Moment(ABC):
     """One event's value, chosen by stamp."""
 
     takes_value: ClassVar[bool] = True
@@ -27,8 +28,9 @@ class _Moment:
             return state
         return self.merge(state, (stamp, json_values.encode(value)))
 
+    @abstractmethod
     def _wins(self, stamp: Stamp, holder: Stamp) -> bool:
-        raise NotImplementedError  # pragma: no cover - First and Last say it
+        """First and Last say it."""
 
     def merge(self, one: State, other: State) -> State:
         """See `TraitKind.merge`."""
@@ -36,8 +38,9 @@ class _Moment:
             return other if one is None else one
         return self._pick(one, other)
 
+    @abstractmethod
     def _pick(self, one: tuple[Stamp, bytes], other: tuple[Stamp, bytes]) -> tuple[Stamp, bytes]:
-        raise NotImplementedError  # pragma: no cover - First and Last say it
+        """First and Last say it."""
 
     def read(self, state: State) -> Any:
         """See `TraitKind.read`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -72,7 +73,7 @@ class Sum:
         return Decimal(packed)
 
 
-class _Extreme:
+class _Extreme(ABC):
     """The smallest or largest number. State: a decimal, or None before the first."""
 
     takes_value: ClassVar[bool] = True
@@ -94,8 +95,9 @@ class _Extreme:
             return min(one, other, key=lambda number: (number.as_tuple().exponent, str(number)))
         return one if self._better(one, other) else other
 
+    @abstractmethod
     def _better(self, one: Decimal, other: Decimal) -> bool:
-        raise NotImplementedError  # pragma: no cover - Min and Max say it
+        """Min and Max say it."""
 
     def read(self, state: Decimal | None) -> Decimal | None:
         """See `TraitKind.read`."""
