@@ -79,8 +79,9 @@ class _Extreme(ABC):
     takes_value: ClassVar[bool] = True
     in_place: ClassVar[bool] = False
 
-    def start(self) -> None:
+    def start(self) -> Decimal | None:
         """See `TraitKind.start`."""
+        return None
 
     def add(self, state: Decimal | None, value: Any, stamp: Stamp) -> Decimal | None:  # noqa: ARG002 - as above
         """See `TraitKind.add`."""
