@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from obverse.adapters.memory.event_log import MemoryLogSettings, open_event_log
 from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
 from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_profile_store
 from obverse.adapters.runtime.system import open_runtime
+from obverse.core import codec, profiles
 from obverse.core import definitions as reader
-from obverse.core import profiles
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.people import People
@@ -19,7 +20,8 @@ from obverse.core.traits.collections import MostFrequent
 from obverse.core.traits.moments import First
 from obverse.core.traits.numbers import Count, Sum
 from obverse.flows.serve import Serve
-from obverse.ports.event_log import Stream
+from obverse.ports.engine import WRITER
+from obverse.ports.event_log import Appender, EventLog, Records, Stream
 from obverse.ports.profile_cache import CacheWriter, ProfileCache
 from obverse.ports.profile_store import Checkpoint, ProfileRow, ProfileStore, StoredEvent, StoreWriter
 
@@ -82,6 +84,8 @@ class Faulty:
         self.silent = False
         self.answers: dict[str, Any] = {}
         self.asked: list[str] = []
+        self.between: Callable[[], Awaitable[None]] | None = None
+        """What happens in the world after each answer, before the asker has it."""
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
@@ -94,7 +98,10 @@ class Faulty:
                 raise self.failure
             if name in self.answers:
                 return self.answers[name]
-            return await method(*args, **options)
+            answer = await method(*args, **options)
+            if self.between is not None:
+                await self.between()
+            return answer
 
         return call
 
@@ -103,8 +110,10 @@ class Faulty:
 class Shop:
     """What the engine does, by hand."""
 
+    log: EventLog
     store: ProfileStore
     cache: ProfileCache
+    appender: Appender
     writer: StoreWriter
     shown: CacheWriter
     people: People = field(default_factory=lambda: People("main", DEFINITIONS))
@@ -112,13 +121,17 @@ class Shop:
     offset: int = 0
 
     def __post_init__(self) -> None:
+        self.faulty_log = Faulty(self.log)
         self.faulty_store = Faulty(self.store)
         self.faulty_cache = Faulty(self.cache)
-        self.serve = Serve(store=self.faulty_store, cache=self.faulty_cache, definitions=lambda: DEFINITIONS)
+        self.serve = Serve(
+            store=self.faulty_store, cache=self.faulty_cache, definitions=lambda: DEFINITIONS, log=self.faulty_log
+        )
 
     async def fold(self, *events: Event) -> None:
-        """Fold events; the cache shows them."""
+        """Append events to the log and fold them; the cache shows them."""
         for event in events:
+            await self.appender.append(0, Records(1, codec.encode([event])))
             folded = self.people.fold(event, (0, self.offset))
             if folded.profile is not None:
                 self.waiting.append(StoredEvent(folded.profile.id, 0, self.offset, event))
@@ -143,6 +156,8 @@ class Shop:
         self.shown = await self.cache.open_writer(pack)
 
     async def close(self) -> None:
+        await self.appender.close()
+        await self.log.close()
         await self.shown.close()
         await self.cache.close()
         await self.writer.close()
@@ -155,6 +170,14 @@ def pack(profile: profiles.Profile) -> bytes:
 
 async def open_shop() -> Shop:
     runtime = open_runtime()
+    log = await open_event_log(MemoryLogSettings(), runtime)
     store = await open_profile_store(MemoryStoreSettings(), runtime)
     cache = await open_profile_cache(MemoryCacheSettings(), runtime)
-    return Shop(store, cache, await store.open_writer("unify"), await cache.open_writer(pack))
+    return Shop(
+        log,
+        store,
+        cache,
+        await log.open_appender(Stream.EVENTS),
+        await store.open_writer(WRITER),
+        await cache.open_writer(pack),
+    )

@@ -12,6 +12,7 @@ from obverse.core import json_values
 from obverse.core.events import RejectedEvent
 from obverse.core.identity import id_text, profile_id
 from obverse.flows.serve import BadIdentifier, Serve, UnreadableProfile, parse_identifier
+from obverse.flows.views import PartitionLag
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from reading import DEFINITIONS, NOON, Shop, identify, open_shop, pack, track
 
@@ -253,6 +254,49 @@ async def test_the_overview_names_every_audience_that_is_defined(shop: Shop) -> 
 
     assert (figures.profiles, figures.merges, figures.events, figures.rejected) == (2, 1, 4, 0)
     assert figures.audiences == {"big_spenders": 0, "one_time_buyers": 0}
+
+
+async def test_the_overview_tells_how_far_its_figures_are_behind_the_log(shop: Shop) -> None:
+    await shop.fold(track(1, "5", user_id="ada"))
+    await shop.checkpoint()
+    await shop.fold(track(2, "5", user_id="bob"), track(3, "5", user_id="bob"))
+
+    figures = await shop.serve.overview()
+
+    assert (figures.profiles, figures.lag) == (1, {"0": PartitionLag(appended=3, kept=1, lag=2)})
+
+
+async def test_the_overview_never_calls_figures_current_that_a_checkpoint_overtook(shop: Shop) -> None:
+    await shop.fold(track(1, "5", user_id="ada"))
+    shop.faulty_log.between = shop.faulty_store.between = shop.checkpoint
+
+    figures = await shop.serve.overview()
+
+    assert figures.lag is not None
+    assert (figures.profiles, figures.lag["0"].lag) == (1, 0)
+
+
+async def test_the_overview_while_events_come_and_go_between_its_questions(shop: Shop) -> None:
+    async def overtake() -> None:
+        await shop.fold(track(2, "5", user_id="bob"))
+        await shop.checkpoint()
+
+    await shop.fold(track(1, "5", user_id="ada"))
+    shop.faulty_log.between = overtake
+
+    figures = await shop.serve.overview()
+
+    assert (figures.profiles, figures.lag) == (2, {"0": PartitionLag(appended=2, kept=2, lag=0)})
+
+
+async def test_the_overview_while_the_log_cannot_be_asked(shop: Shop) -> None:
+    await shop.fold(track(1, "5", user_id="ada"))
+    await shop.checkpoint()
+    shop.faulty_log.failure = Unreachable("no log")
+
+    figures = await shop.serve.overview()
+
+    assert (figures.profiles, figures.lag) == (1, None)
 
 
 async def test_rejected_events_are_shown_with_their_reason(shop: Shop) -> None:

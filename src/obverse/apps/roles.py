@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -16,8 +16,6 @@ import structlog
 
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps import processes
-from obverse.ports.event_log import EventLog, Stream
-from obverse.ports.profile_store import ProfileStore
 from obverse.settings import Settings
 from obverse.wiring import Wiring, hash_key, routes, wire
 
@@ -129,27 +127,14 @@ async def _api(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -> int:
         definitions = wiring.definitions()
         _start(stack, wiring, {"definitions": definitions.watch()})
         parts = ApiParts(
-            serve=Serve(store=store, cache=cache, definitions=definitions.current),
+            serve=Serve(store=store, cache=cache, definitions=definitions.current, log=log),
             runtime=wiring.runtime,
             registry=new_registry("api"),
             api_key=settings.api.key.get_secret_value() if settings.api.key else None,
             routes=routes(),
-            lag=_lag(log, store),
         )
         await processes.serve(build(parts), door, stop)
     return 0
-
-
-def _lag(log: EventLog, store: ProfileStore) -> Callable[[], Awaitable[Mapping[str, Any]]]:
-    async def lag() -> Mapping[str, Any]:
-        appended = {partition: end for partition, (_, end) in (await log.bounds(Stream.EVENTS)).items()}
-        kept = (await store.overview()).marks.get("unify", {}).get(Stream.EVENTS, {})
-        return {
-            str(partition): {"appended": end, "kept": kept.get(partition, 0), "lag": end - kept.get(partition, 0)}
-            for partition, end in appended.items()
-        }
-
-    return lag
 
 
 def _start(stack: AsyncExitStack, wiring: Wiring, works: Mapping[str, Coroutine[Any, Any, None]]) -> None:

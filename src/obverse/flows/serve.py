@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -14,12 +14,15 @@ from obverse.flows.views import (
     ComponentView,
     EventsView,
     OverviewView,
+    PartitionLag,
     ProfileView,
     RejectedEventsView,
     view_event,
     view_profile,
     view_rejected,
 )
+from obverse.ports.engine import WRITER
+from obverse.ports.event_log import EventLog, Stream
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
@@ -86,11 +89,13 @@ class Serve:
         cache: ProfileCache,
         definitions: Callable[[], Definitions],
         *,
+        log: EventLog | None = None,
         patience: float = PATIENCE,
     ) -> None:
         self._store = store
         self._cache = cache
         self._definitions = definitions
+        self._log = log
         self._patience = patience
 
     async def profile(self, identifier: str) -> ProfileView | None:
@@ -136,14 +141,27 @@ class Serve:
         Raises:
             Unreachable, AccessRefused: the store cannot be read.
         """
+        # The log first: a lag of zero then means that these figures hold all that was in the log when we were asked.
+        ends = await self._ends()
         figures = await self._store.overview()
+        kept = figures.marks.get(WRITER, {}).get(Stream.EVENTS, {})
         return OverviewView(
             profiles=figures.profiles,
             merges=figures.merges,
             events=figures.events,
             rejected=figures.rejected,
             audiences={one.name: figures.audiences.get(one.name, 0) for one in self._definitions().audiences},
+            lag=None if ends is None else {str(one): _lag(end, kept.get(one, 0)) for one, end in ends.items()},
         )
+
+    async def _ends(self) -> Mapping[int, int] | None:
+        """The offset after the last event, of each partition; None while the log cannot be asked."""
+        if self._log is None:
+            return None
+        try:
+            return {partition: end for partition, (_, end) in (await self._log.bounds(Stream.EVENTS)).items()}
+        except (Unreachable, AccessRefused):
+            return None  # the figures are known all the same
 
     async def rejected(self, limit: int) -> RejectedEventsView:
         """
@@ -199,3 +217,7 @@ class Serve:
             except ValueError as error:
                 raise UnreadableProfile(str(error)) from error
         return None
+
+
+def _lag(end: int, kept: int) -> PartitionLag:
+    return PartitionLag(appended=max(end, kept), kept=kept, lag=max(0, end - kept))

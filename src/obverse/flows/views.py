@@ -121,7 +121,6 @@ class PartitionLag(msgspec.Struct, frozen=True):
     appended: Annotated[int, Meta(description="In the log.")]
     kept: Annotated[int, Meta(description="In the store, as of the last checkpoint.")]
     lag: Annotated[int, Meta(description="Events of the log that are not in the store yet.")]
-    folded: Annotated[int | None, Meta(description="In the profiles; null when the worker was not asked.")] = None
 
 
 class OverviewView(msgspec.Struct, frozen=True):

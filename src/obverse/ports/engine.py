@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from obverse.core.definitions import Definitions
 from obverse.ports.event_log import EventLog
 from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
 from obverse.ports.runtime import Runtime
+
+WRITER: Final = "unify"
+"""The name that an engine writes to the store under: its marks say how far events were folded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.adapters.embedded.folding import Folding
 from obverse.core import profiles
 from obverse.core.people import People
-from obverse.ports.engine import Engine, EngineParts, Progress
+from obverse.ports.engine import WRITER, Engine, EngineParts, Progress
 from obverse.ports.event_log import Stream
 
 
@@ -73,7 +73,7 @@ class EmbeddedEngine:
         """Take the places of writer and appender, and remember where the last run stood."""
         parts, log = self._parts, self._parts.log
         people = People(parts.workspace, parts.definitions())
-        writer = await parts.store.open_writer("unify")
+        writer = await parts.store.open_writer(WRITER)
         stack.push_async_callback(writer.close)
         decisions = await log.open_appender(Stream.DECISIONS)
         stack.push_async_callback(decisions.close)

@@ -13,7 +13,7 @@ from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import Decision
 from obverse.core.people import People
 from obverse.core.profiles import Profile
-from obverse.ports.engine import Engine, EngineParts, Progress
+from obverse.ports.engine import WRITER, Engine, EngineParts, Progress
 from obverse.ports.event_log import Appender, Batch, Records, Stream
 from obverse.ports.profile_store import Checkpoint, ProfileRow, StoredEvent, StoreWriter
 
@@ -62,7 +62,7 @@ class MemoryEngine:
         self._people = People(self._parts.workspace, definitions)
         self.progress.folded, self.progress.kept = {}, {}
         async with AsyncExitStack() as stack:
-            writer = await self._parts.store.open_writer("unify")
+            writer = await self._parts.store.open_writer(WRITER)
             stack.push_async_callback(writer.close)
             decided = await log.open_appender(Stream.DECISIONS)
             stack.push_async_callback(decided.close)

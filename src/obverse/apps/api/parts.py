@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
@@ -26,5 +25,3 @@ class ApiParts:
     routes: Sequence[RouteFactory]
     api_key: str | None = field(default=None, repr=False)
     """Bearer token that every read needs; None lets everybody read."""
-    lag: Callable[[], Awaitable[Mapping[str, Any]]] | None = None
-    """How far the log is read, by partition: the fields of `flows.views.PartitionLag`."""

@@ -19,8 +19,7 @@ from obverse.apps.api.schema import describe
 from obverse.apps.metrics import CONTENT_TYPE, exposition
 from obverse.core import json_values
 from obverse.flows.serve import Serve
-from obverse.flows.views import ComponentView, OverviewView, PartitionLag, RejectedEventsView
-from obverse.ports.outcomes import AccessRefused, Unreachable
+from obverse.flows.views import ComponentView, OverviewView, RejectedEventsView
 
 MOST: Final = 1000
 """Rejected events in one answer."""
@@ -54,15 +53,13 @@ class Release(msgspec.Struct, frozen=True):
 def routes(parts: ApiParts) -> APIRouter:
     """Entry point `obverse.route:workspace`."""
     router = APIRouter()
-    _add_figures(router, parts)
+    _add_figures(router, parts.serve)
     _add_readiness(router, parts.serve)
     _add_process(router, parts)
     return router
 
 
-def _add_figures(router: APIRouter, parts: ApiParts) -> None:
-    serve = parts.serve
-
+def _add_figures(router: APIRouter, serve: Serve) -> None:
     @router.get(
         "/v1/overview",
         tags=["workspace"],
@@ -71,8 +68,7 @@ def _add_figures(router: APIRouter, parts: ApiParts) -> None:
         **describe(OverviewView, "The figures.", HTTPStatus.SERVICE_UNAVAILABLE),
     )
     async def overview() -> Response:
-        view = await serve.overview()
-        return _answer(msgspec.structs.replace(view, lag=await _lag(parts)))
+        return _answer(await serve.overview())
 
     @router.get(
         "/v1/rejected-events",
@@ -83,15 +79,6 @@ def _add_figures(router: APIRouter, parts: ApiParts) -> None:
     )
     async def rejected(limit: Annotated[int, Query(ge=1, le=MOST, description="How many.")] = 20) -> Response:
         return _answer(await serve.rejected(limit))
-
-
-async def _lag(parts: ApiParts) -> dict[str, PartitionLag] | None:
-    if parts.lag is None:
-        return None
-    try:
-        return msgspec.convert(await parts.lag(), dict[str, PartitionLag])
-    except (Unreachable, AccessRefused):
-        return None  # the figures are known all the same
 
 
 def _add_readiness(router: APIRouter, serve: Serve) -> None:
