@@ -6,23 +6,29 @@ import asyncio
 import os
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from random import Random
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import asyncpg
 
 from obverse.apps.bench.installed import Installed, installed
 from obverse.apps.bench.machine import BenchFailed, Watch, database_settings, histogram, machine, percentile
+from obverse.apps.bench.sender import Sender
 
 MARKS: Final = 20
 """Marked events a second, each looked for until it is visible."""
-LOOK: Final = 0.004
+LOOK: Final = 0.008
 """Seconds between the first two looks for one marked event; each wait is a fifth longer than the last."""
+PATIENCE: Final = 60.0
+"""Seconds within which everything that was sent must be answered, and seen."""
 _OK: Final = 200
 """Exactly this is success."""
 ENOUGH: Final = 0.99
@@ -94,16 +100,11 @@ async def bench_road(load: Load) -> dict[str, Any]:
     async with installed(definitions) as here:
         settings = await database_settings(here.dsn)
         timeout = aiohttp.ClientTimeout(total=30)
-        connector = aiohttp.TCPConnector(limit=load.connections, force_close=False)
-        headers = {
-            "Authorization": "Basic " + b64encode(f"{here.key}:".encode()).decode(),
-            "Content-Type": "application/json",
-        }
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as http:
-            known = await _make_known(http, here, load)
+        async with aiohttp.ClientSession(timeout=timeout) as http, _doors(here, load) as doors:
+            known = await _make_known(http, here, doors, load)
             watch = Watch({**here.pids, "generator": os.getpid()})
             watch.look()
-            sent = await _Run(http, here, load).go(watch)
+            sent = await _Run(doors, load).go(watch)
             lag = await _drained(http, here)
             watch.look()
         stored, distinct = await _stored(here)
@@ -147,7 +148,38 @@ def _judge(figures: dict[str, Any], load: Load, stored: int) -> None:
     figures["flaws"] = flaws
 
 
-async def _make_known(http: aiohttp.ClientSession, here: Installed, load: Load) -> int:
+@dataclass(frozen=True, slots=True)
+class _Doors:
+    """Where events go in, and where they are looked for."""
+
+    collector: Sender
+    api: Sender
+    headers: bytes
+
+    def send(self, body: bytes) -> asyncio.Future[int]:
+        return self.collector.post("/v1/batch", self.headers, body)
+
+
+@asynccontextmanager
+async def _doors(here: Installed, load: Load) -> AsyncIterator[_Doors]:
+    collector, api = _sender(here.collector, load.connections), _sender(here.api, MARKS)
+    credentials = b64encode(f"{here.key}:".encode()).decode()
+    headers = f"authorization: Basic {credentials}\r\ncontent-type: application/json\r\n".encode()
+    try:
+        await collector.open()
+        await api.open()
+        yield _Doors(collector, api, headers)
+    finally:
+        collector.close()
+        api.close()
+
+
+def _sender(url: str, connections: int) -> Sender:
+    place = urlsplit(url)
+    return Sender(place.hostname or "", place.port or 80, connections=connections)
+
+
+async def _make_known(http: aiohttp.ClientSession, here: Installed, doors: _Doors, load: Load) -> int:
     """Send everybody's first event, so that the load meets people whom the profiles know."""
     size = 500
     for first in range(0, load.people, size):
@@ -156,27 +188,17 @@ async def _make_known(http: aiohttp.ClientSession, here: Installed, load: Load) 
             for one in range(first, min(first + size, load.people))
         ]
         body = '{"batch":[' + ",".join(events) + "]}"
-        if await _post(http, here, body.encode()) != _OK:
+        if await doors.send(body.encode()) != _OK:
             raise BenchFailed("the people's first events were not accepted")
     await _drained(http, here)
     return load.people
-
-
-async def _post(http: aiohttp.ClientSession, here: Installed, body: bytes) -> int:
-    try:
-        async with http.post(f"{here.collector}/v1/batch", data=body) as answer:
-            await answer.read()
-            return answer.status
-    except (aiohttp.ClientError, TimeoutError):
-        return 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
     """One load on its way."""
 
-    http: aiohttp.ClientSession
-    here: Installed
+    doors: _Doors
     load: Load
     sent: Sent = field(default_factory=Sent)
 
@@ -188,7 +210,7 @@ class _Run:
         """
         load, sent = self.load, self.sent
         loop = asyncio.get_running_loop()
-        tasks: set[asyncio.Task[None]] = set()
+        waiting: set[asyncio.Future[int]] = set()
         sent.began = loop.time()
         marking, looking = asyncio.create_task(self._mark()), asyncio.create_task(_look(watch))
         every, count = load.batch / load.rate, load.seconds * load.rate // load.batch
@@ -196,18 +218,19 @@ class _Run:
             due = sent.began + number * every
             if due > loop.time():
                 await asyncio.sleep(due - loop.time())
-            task = asyncio.create_task(self._one(body, due))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+            answer = self.doors.send(body)
+            waiting.add(answer)
+            answer.add_done_callback(partial(self._answered, due))
+            answer.add_done_callback(waiting.discard)
         sent.last_sent = max(loop.time(), sent.began + load.seconds)
-        await asyncio.gather(*tasks, marking)
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.gather(*waiting, marking)
         looking.cancel()
         return sent
 
-    async def _one(self, body: bytes, due: float) -> None:
-        status = await _post(self.http, self.here, body)
-        self.sent.answers.append(asyncio.get_running_loop().time() - due)
-        if status == _OK:
+    def _answered(self, due: float, answer: asyncio.Future[int]) -> None:
+        self.sent.answers.append(answer.get_loop().time() - due)
+        if answer.result() == _OK:
             self.sent.accepted += self.load.batch
         else:
             self.sent.failed += 1
@@ -224,28 +247,23 @@ class _Run:
     async def _mark_one(self, number: int, due: float) -> None:
         user = f"marked-{number}"
         body = f'{{"batch":[{{"type":"track","event":"Marked","messageId":"{user}","userId":"{user}"}}]}}'
-        if await _post(self.http, self.here, body.encode()) != _OK:
+        if await self.doors.send(body.encode()) != _OK:
             self.sent.failed += 1
             return
         self.sent.accepted += 1
-        url = f"{self.here.api}/v1/profiles/user_id:{user}"
         wait = LOOK
-        while await self._status(url) != _OK:
+        while await self.doors.api.get(f"/v1/profiles/user_id:{user}") != _OK:
             await asyncio.sleep(wait)
             # What is late is late: looking often for it would only make all else late too.
             wait = min(wait * 1.2, 0.1)
         self.sent.visible.append(asyncio.get_running_loop().time() - due)
 
-    async def _status(self, url: str) -> int:
-        async with self.http.get(url) as answer:
-            await answer.read()
-            return answer.status
-
 
 async def _look(watch: Watch) -> None:
     while True:
-        await asyncio.sleep(1)
-        watch.look()
+        # Seldom, and in a thread: the kernel adds up the pages of every process, a fifth of a second of CPU.
+        await asyncio.sleep(10)
+        await asyncio.to_thread(watch.look)
 
 
 async def _drained(http: aiohttp.ClientSession, here: Installed) -> float:
