@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -142,15 +143,26 @@ def test_an_events_plan_holds_the_traits_that_it_moves(tmp_path: Path) -> None:
     definitions = read_folder(tmp_path, KINDS)
 
     def moved(one: Event) -> set[str]:
-        return {trait.name for trait in definitions.plan(one).traits}
+        return {trait.name for trait, _ in definitions.plan(one).moves}
 
     assert moved(event("Order Completed")) == {"orders", "spent", "tracks"}
     assert moved(event("Other")) == {"tracks"}
     assert moved(event("Order Completed", "page")) == {"pages"}
     assert moved(event(None, "identify")) == set()
     plan = definitions.plan(event("Order Completed"))
-    assert plan.values(b'{"revenue":12.50,"x":[1]}') == {"revenue": plan.values(b'{"revenue":12.50}')["revenue"]}
-    assert plan.values(b"{}") == plan.values(b'{"revenue":1e99999999999999999999}') == {"revenue": None}
+    assert plan.values(b'{"revenue":12.50,"x":[1]}') == (Decimal("12.50"),)
+    assert plan.values(b"{}") == plan.values(b'{"revenue":1e99999999999999999999}') == (None,)
+
+
+def test_a_property_that_cannot_be_computed_with_takes_no_other_with_it(tmp_path: Path) -> None:
+    for name, text in (("spent", SPENT), ("paid", SPENT.replace("spent", "paid").replace("revenue", "price"))):
+        write(tmp_path, f"{name}.yml", text)
+    plan = read_folder(tmp_path, KINDS).plan(event("Order Completed"))
+    order = [trait.name for trait, _ in plan.moves]
+
+    values = plan.values(b'{"price": 1e99999999999999999999, "revenue": 2.50}')
+
+    assert dict(zip(order, values, strict=True)) == {"paid": None, "spent": Decimal("2.50")}
 
 
 # Mistakes.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -49,20 +50,30 @@ class Trait:
     description: str = ""
 
 
+MOMENT: Final = -1
+NOTHING: Final = -2
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What events of one kind do to traits: which ones they move, and what must be read for it."""
 
-    traits: tuple[Trait, ...] = ()
-    properties: tuple[str, ...] = ()
+    moves: tuple[tuple[Trait, int], ...] = ()
+    """Each trait with the place of its value among `values`; `MOMENT` if it is the event's time, `NOTHING` if none."""
     decoder: msgspec.json.Decoder[Any] | None = None
+    """Reads the properties that are needed, as values."""
+    raw_decoder: msgspec.json.Decoder[Any] | None = None
+    """The same, as JSON text each."""
 
-    def values(self, properties: bytes) -> dict[str, Any]:
-        """The properties that are needed, decoded; others are passed over."""
-        if self.decoder is None:
-            return {}
-        raws = astuple(self.decoder.decode(properties))
-        return {name: json_values.lenient(bytes(raw)) for name, raw in zip(self.properties, raws, strict=True)}
+    def values(self, properties: bytes) -> Sequence[Any]:
+        """The properties that are needed, decoded, in their order; others are passed over."""
+        if self.decoder is None or self.raw_decoder is None:
+            return ()
+        try:
+            return astuple(self.decoder.decode(properties))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidOperation):
+            # One of them cannot be computed with; the others can.
+            return tuple(json_values.lenient(bytes(raw)) for raw in astuple(self.raw_decoder.decode(properties)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,17 +162,28 @@ def _plans(traits: Sequence[Trait]) -> dict[tuple[str, str | None], Plan]:
 
 
 def _plan(traits: Sequence[Trait]) -> Plan:
-    names = tuple(dict.fromkeys(trait.property for trait in traits if trait.property is not None))
+    names = list(dict.fromkeys(trait.property for trait in traits if trait.property is not None))
+    moves = tuple((trait, _place(trait, names)) for trait in traits)
     if not names:
-        return Plan(tuple(traits))
-    absent = msgspec.Raw(b"")
-    shape = msgspec.defstruct(
+        return Plan(moves)
+    as_values, as_text = _needed(names, Any, None), _needed(names, msgspec.Raw, msgspec.Raw(b""))
+    return Plan(moves, msgspec.json.Decoder(as_values, float_hook=Decimal), msgspec.json.Decoder(as_text))
+
+
+def _place(trait: Trait, names: Sequence[str]) -> int:
+    if trait.property is not None:
+        return names.index(trait.property)
+    return NOTHING if trait.field is None else MOMENT
+
+
+def _needed(names: Sequence[str], kind: Any, absent: Any) -> Any:
+    """A struct of these properties; all others are passed over."""
+    return msgspec.defstruct(
         "Needed",
-        [(f"f{place}", msgspec.Raw, absent) for place in range(len(names))],
+        [(f"f{place}", kind, absent) for place in range(len(names))],
         rename={f"f{place}": name for place, name in enumerate(names)},
         gc=False,
     )
-    return Plan(tuple(traits), names, msgspec.json.Decoder(shape))
 
 
 class _Metadata(msgspec.Struct, forbid_unknown_fields=True):

@@ -34,6 +34,8 @@ _BLOCKED_ANY_CASE: Final = frozenset(
     ]
 )
 _BLOCKED: Final = frozenset({"[object Object]", "-1", "NaN", "None", "none", "null"})
+_LONGEST_BLOCKED: Final = max(map(len, _BLOCKED_ANY_CASE))
+"""No longer text is one of these in any case: in lower case a text has at least as many characters."""
 _QUOTES: Final = "'\""
 
 
@@ -91,7 +93,7 @@ def is_blocked(value: str, rules: IdentityRules) -> bool:
         not bare.strip("0-")
         or len(value) > LONGEST
         or bare in _BLOCKED
-        or bare.lower() in _BLOCKED_ANY_CASE
+        or (len(bare) <= _LONGEST_BLOCKED and bare.lower() in _BLOCKED_ANY_CASE)
         or value in rules.blocked
     )
 

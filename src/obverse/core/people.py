@@ -74,7 +74,9 @@ class People:
         at = stamp.time
         for identifier in shown:
             known = profile.identifiers[identifier]
-            if at > known.last_seen or at <= known.first_seen:  # of the same time, the smaller message id counts
+            if at > known.last_seen:
+                profile.identifiers[identifier] = Sighting(known.first_seen, known.event, at)
+            elif at <= known.first_seen:  # of the same time, the smaller message id counts
                 profiles.sight(profile, identifier, Sighting(at, event.message_id, at))
         done = profiles.apply(profile, event, stamp, place, self.definitions)
         if done is None:

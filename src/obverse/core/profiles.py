@@ -16,7 +16,7 @@ from obverse.core.changes import Change
 from obverse.core.crdt import clock, register
 from obverse.core.crdt.clock import Stamp
 from obverse.core.crdt.register import Register, Write
-from obverse.core.definitions import Definitions, Plan, Trait
+from obverse.core.definitions import MOMENT, Definitions, Plan, Trait
 from obverse.core.events import Event
 from obverse.core.identity import Edge
 
@@ -89,10 +89,12 @@ def apply(
     partition, offset = place
     if offset > profile.version.get(partition, -1):
         profile.version[partition] = offset
-    key = message_key(event)
-    if key in profile.seen:
+    key, seen = message_key(event), profile.seen
+    if key in seen:
         return None
-    _remember(profile, key, event.received_at // 1_000_000)
+    seen[key] = event.received_at // 1_000_000
+    if len(seen) > 2 * WINDOW_LEAST and len(seen) % WINDOW_LEAST == 0:
+        forget_old(profile)
     if profile.first is None or stamp < profile.first:
         profile.first = stamp
     profile.changed_at = max(profile.changed_at, event.received_at)
@@ -102,24 +104,26 @@ def apply(
     if event.type == "identify":
         _tell(profile, event, stamp, moved)
     plan = definitions.plan(event)
-    if plan.traits:
+    if plan.moves:
         _compute(profile, event, stamp, plan, moved)
     done = [Change(profile.id, kind, name, event.message_id) for kind, name in moved]
     if moved or profile.events == 1:
-        watching = {one.name: one for subject in moved for one in definitions.watchers.get(subject, ())}
-        if profile.events == 1:
-            watching.update({one.name: one for one in definitions.newcomers})
-        for audience in watching.values():
-            change = judge(profile, audience, stamp, definitions)
-            if change is not None:
-                done.append(change)
+        _judge_watching(profile, moved, stamp, definitions, done)
     return done
 
 
-def _remember(profile: Profile, key: int, second: int) -> None:
-    profile.seen[key] = second
-    if len(profile.seen) > 2 * WINDOW_LEAST and len(profile.seen) % WINDOW_LEAST == 0:
-        forget_old(profile)
+def _judge_watching(
+    profile: Profile, moved: list[tuple[str, str]], stamp: Stamp, definitions: Definitions, done: list[Change]
+) -> None:
+    """Judge the audiences that look at what moved."""
+    watchers = definitions.watchers
+    watching = {one.name: one for subject in moved if subject in watchers for one in watchers[subject]}
+    if profile.events == 1:
+        watching.update({one.name: one for one in definitions.newcomers})
+    for audience in watching.values():
+        change = judge(profile, audience, stamp, definitions)
+        if change is not None:
+            done.append(change)
 
 
 def forget_old(profile: Profile) -> None:
@@ -149,23 +153,24 @@ def _tell(profile: Profile, event: Event, stamp: Stamp, moved: list[tuple[str, s
 def _compute(profile: Profile, event: Event, stamp: Stamp, plan: Plan, moved: list[tuple[str, str]]) -> None:
     """Move the traits that this event moves."""
     values = plan.values(event.properties)
+    states = profile.traits
     moment: str | None = None
-    for trait in plan.traits:
+    for trait, place in plan.moves:
         kind = trait.kind
         value = None
-        if trait.property is not None:
-            value = values.get(trait.property)
-        elif trait.field is not None:
+        if place >= 0:
+            value = values[place]
+        elif place == MOMENT:
             value = moment = moment or times.to_text(event.timestamp)
         if value is None and kind.takes_value:
             continue
-        old = profile.traits.get(trait.key)
+        old = states.get(trait.key)
         # Without a state there is no value yet, whatever an empty state reads as.
         before = None if old is None or not kind.in_place else kind.read(old)
         new = kind.add(kind.start() if old is None else old, value, stamp)
         if new is old and not kind.in_place:
             continue
-        profile.traits[trait.key] = new
+        states[trait.key] = new
         if old is not None and not kind.in_place:
             before = kind.read(old)
         if kind.read(new) != before:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Final
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST_DAY = _EPOCH.toordinal()
 
 EARLIEST = -62_135_596_800_000_000
 """0001-01-01, the first instant that every part of the product can write down."""
@@ -50,5 +53,16 @@ def to_text(instant: int) -> str:
     '1970-01-01T00:00:01.500000Z'
     """
     seconds, rest = divmod(clamp(instant), 1_000_000)
-    text = datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
-    return f"{text}.{rest:06}Z" if rest else f"{text}Z"
+    day, second = divmod(seconds, 86_400)
+    text = _day(day) + _MINUTES[second // 60] + _SECONDS[second % 60]
+    return f"{text}.{rest:06}Z" if rest else text + "Z"
+
+
+_MINUTES: Final = [f"T{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60)]
+_SECONDS: Final = [f"{second:02}" for second in range(60)]
+
+
+@lru_cache(4096)
+def _day(number: int) -> str:
+    """Date of a day, counted from 1970."""
+    return date.fromordinal(_FIRST_DAY + number).isoformat()

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from obverse.core import json_values, profiles
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
@@ -16,8 +18,7 @@ Marks = Mapping[Stream, Mapping[int, int]]
 """How far each partition of each stream was read: the offset that comes next."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProfileRow:
+class ProfileRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A profile as it is kept. The JSON is for people and SQL; the state is what an engine reads back."""
 
     id: bytes
@@ -54,8 +55,7 @@ class ProfileRow:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
+class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     """An event with its place in the log and its profile."""
 
     profile: bytes

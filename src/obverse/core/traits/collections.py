@@ -26,6 +26,8 @@ class Tally:
     counts: dict[bytes, int] = field(default_factory=dict)
     approximate: bool = False
     best: bytes | None = None
+    value: Any = None
+    """What `best` says."""
     sample: list[tuple[int, bytes]] = field(default_factory=list)
     """Once approximate: hash and text of the values that are counted, in order."""
 
@@ -57,8 +59,10 @@ class MostFrequent:
         state.counts[text] = known + 1
         if len(state.counts) > EXACT:
             return _settled(state)
-        if state.best is None or _rank(state, text) < _rank(state, state.best):
-            state.best = text
+        # Mostly the number of times alone tells, and no text has to be read.
+        best, times = state.best, known + 1
+        if best is None or (text != best and times >= state.counts[best] and _rank(state, text) < _rank(state, best)):
+            state.best, state.value = text, value
         return state
 
     def merge(self, one: Tally, other: Tally) -> Tally:
@@ -70,7 +74,7 @@ class MostFrequent:
 
     def read(self, state: Tally) -> Any:
         """See `TraitKind.read`."""
-        return None if state.best is None else json_values.decode(state.best)
+        return state.value
 
     def pack(self, state: Tally) -> Any:
         """See `TraitKind.pack`."""
@@ -106,6 +110,7 @@ def _settled(tally: Tally) -> Tally:
 
 def _find_best(tally: Tally) -> None:
     tally.best = min(tally.counts, key=lambda text: _rank(tally, text), default=None)
+    tally.value = None if tally.best is None else json_values.decode(tally.best)
 
 
 def _rank(tally: Tally, text: bytes) -> tuple[int, bool, Any, bytes]:
