@@ -37,7 +37,7 @@ def parse(text: str) -> int | None:
 
 def clamp(instant: int) -> int:
     """The nearest instant that can be written down."""
-    return min(max(instant, EARLIEST), LATEST)
+    return instant if EARLIEST <= instant <= LATEST else min(max(instant, EARLIEST), LATEST)
 
 
 def to_datetime(instant: int) -> datetime:

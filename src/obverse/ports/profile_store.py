@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -107,9 +107,11 @@ class StoreWriter(Protocol):
         """What the last checkpoint of this name said, empty before the first."""
         ...
 
-    async def commit(self, checkpoint: Checkpoint) -> None:
+    async def commit(self, checkpoint: Checkpoint, give_way: Callable[[], Awaitable[None]] | None = None) -> None:
         """
-        Write all of it in one transaction. Lets other work go on meanwhile, in slices of a few milliseconds.
+        Write all of it in one transaction, in slices of a few milliseconds.
+
+        Between two slices other work goes on; for as long as `give_way` takes, if it is given.
 
         Marks that the checkpoint does not name stay as they were. Of two rows of one profile the last one counts.
         A writer that failed, or whose commit was cancelled, may write no more: open it again.

@@ -14,8 +14,12 @@ from obverse.ports.profile_cache import CacheWriter
 from obverse.ports.profile_store import Checkpoint, ProfileRow, StoredEvent, StoreWriter
 from obverse.ports.runtime import Runtime
 
-_SLICE: Final = 100
-"""Profiles packed before others get their turn: a few milliseconds."""
+_SLICE: Final = 50
+"""Profiles packed before others get their turn: one or two milliseconds."""
+_SHARE: Final = 0.3
+"""Of the time that a checkpoint takes for itself while events are folded; those who look at a profile wait for them."""
+_LONGEST: Final = 0.02
+"""Seconds of work that are made up for by waiting."""
 _LOOK: Final = 0.05
 """Seconds between two looks at whether a checkpoint is due, while one is owed."""
 
@@ -64,6 +68,7 @@ class Checkpoints:
         self._room.set()
         self._owed_since = 0.0
         self._last_fold = 0.0
+        self._resumed = 0.0
 
     def touch(self, profile: bytes) -> None:
         """Note that a profile is not as the store knows it."""
@@ -133,6 +138,7 @@ class Checkpoints:
             members = [people.profiles[one] for one in dirty if one in people.profiles]
             self._to_pack = {profile.id: profile for profile in members}
             self._packed = []
+        self._resumed = self._runtime.elapsed()
         await self._pack()
         await self._writer.commit(
             Checkpoint(
@@ -141,7 +147,8 @@ class Checkpoints:
                 absorbed=absorbed,
                 events=events,
                 rejected=rejected,
-            )
+            ),
+            self._give_way,
         )
         self.kept = marks
         self._room.set()
@@ -153,9 +160,17 @@ class Checkpoints:
     async def _pack(self) -> None:
         while self._to_pack:
             for _ in range(min(_SLICE, len(self._to_pack))):
-                profile = self._to_pack.pop(next(iter(self._to_pack)))
+                _, profile = self._to_pack.popitem()
                 self._packed.append(ProfileRow.of(profile, self._people.definitions))
-            await self._runtime.sleep(0)
+            await self._give_way()
+
+    async def _give_way(self) -> None:
+        """Let others go on: while events are folded, for longer than we worked; unless the next checkpoint is due."""
+        now = self._runtime.elapsed()
+        folding = self._last_fold >= self._resumed and len(self.events) < self._settings.checkpoint_events
+        worked = min(now - self._resumed, _LONGEST)
+        await self._runtime.sleep(worked * (1 / _SHARE - 1) if folding else 0)
+        self._resumed = self._runtime.elapsed()
 
     def _let_go(self) -> None:
         """Keep no more profiles in memory than we may; those that the store does not hold as they are stay."""

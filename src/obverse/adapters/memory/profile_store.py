@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from obverse.core.events import Event, RejectedEvent
 from obverse.ports.event_log import Stream
@@ -178,11 +179,12 @@ class _MemoryWriter:
         """See `StoreWriter.marks`."""
         return self._tables.marks.get(self._name, {})
 
-    async def commit(self, checkpoint: Checkpoint) -> None:
+    async def commit(self, checkpoint: Checkpoint, give_way: Callable[[], Awaitable[None]] | None = None) -> None:
         """See `StoreWriter.commit`."""
+        give_way = give_way or partial(self._runtime.sleep, 0)
         # Others have their turn before anything is kept, as with a disk.
         for _ in range(1 + (len(checkpoint.events) + len(checkpoint.profiles)) // _SLICE):
-            await self._runtime.sleep(0)
+            await give_way()
         if self.lost:
             raise Fenced(f"the process of this writer {self._name} was killed, and another may have taken over")
         if self._turn is None:

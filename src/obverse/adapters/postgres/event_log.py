@@ -34,6 +34,9 @@ class PostgresLogSettings:
     linger_ms: float = 3.0
     """How long an append waits for others to be committed with it."""
 
+    pace_ms: float = 10.0
+    """The least time between two commits, if that is longer; a full group waits for neither."""
+
     group_bytes: int = 262_144
     """Bytes at which it waits no longer."""
 
@@ -47,6 +50,8 @@ class PostgresLogSettings:
             raise ValueError(f"event_log.partitions is {self.partitions}: choose 1 to {MOST_PARTITIONS}")
         if not 0 <= self.linger_ms <= 1000:  # noqa: PLR2004 - said in the message
             raise ValueError(f"event_log.linger_ms is {self.linger_ms}: choose 0 to 1000")
+        if not 0 <= self.pace_ms <= 1000:  # noqa: PLR2004 - said in the message
+            raise ValueError(f"event_log.pace_ms is {self.pace_ms}: choose 0 to 1000")
         if not 1 <= self.group_bytes <= MAX_RECORDS:
             raise ValueError(f"event_log.group_bytes is {self.group_bytes}: choose 1 to {MAX_RECORDS}")
         if not 1 <= self.segment_hours <= 8784:  # noqa: PLR2004 - said in the message
@@ -88,7 +93,7 @@ class PostgresEventLog:
             session = await begin_session(target, self._runtime)
         except FAILURES as error:
             raise trouble(error, f"open the appender of {stream}") from error
-        grouping = Grouping(linger=settings.linger_ms / 1000, bytes=settings.group_bytes)
+        grouping = Grouping(settings.linger_ms / 1000, settings.pace_ms / 1000, settings.group_bytes)
         appender = PostgresAppender(session, target, grouping, self._runtime)
         self._opened.append(appender)
         return appender

@@ -29,6 +29,9 @@ class Grouping:
     linger: float
     """Seconds that the first call of a group waits for others."""
 
+    pace: float
+    """Seconds at least from one commit to the next: under load, few large groups cost less than many small ones."""
+
     bytes: int
     """Bytes at which a group waits no longer."""
 
@@ -55,6 +58,8 @@ class PostgresAppender:
         self._full = asyncio.Event()
         self._closed = False
         self._refused_until = 0.0
+        self._committed = -grouping.pace
+        """When the last commit began."""
         self._work = runtime.spawn(f"append to {target.stream}", self._run())
 
     async def append(self, partition: int, records: Records) -> int:
@@ -98,7 +103,8 @@ class PostgresAppender:
     async def _linger(self) -> None:
         if not self._waiting or self._full.is_set():
             return
-        left = self._waiting[0].at + self._grouping.linger - self._runtime.elapsed()
+        due = max(self._waiting[0].at + self._grouping.linger, self._committed + self._grouping.pace)
+        left = due - self._runtime.elapsed()
         if left > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
@@ -126,6 +132,7 @@ class PostgresAppender:
         rows = [(partition, [call.records for call in calls]) for partition, calls in partitions.items()]
         try:
             session = await self._ready_session()
+            self._committed = self._runtime.elapsed()
             firsts = await session.write(rows, from_micros(self._runtime.now()))
         except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
             self._abandon_session()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -80,6 +80,9 @@ async def become_writer(dsn: str, name: Name, runtime: Runtime) -> PostgresWrite
     return PostgresWriter(connection, name, epoch, marks, runtime)
 
 
+GiveWay = Callable[[], Awaitable[None]]
+
+
 @dataclass(slots=True)
 class _Figures:
     """What a checkpoint adds to the figures of the workspace."""
@@ -106,6 +109,7 @@ class PostgresWriter:
         self._runtime = runtime
         self._turn = asyncio.Lock()
         self._limit: asyncio.Timeout | None = None
+        self._give_way: GiveWay = partial(runtime.sleep, 0)
         connection.add_termination_listener(self._give_up)
 
     @property
@@ -113,10 +117,12 @@ class PostgresWriter:
         """See `StoreWriter.marks`."""
         return self._marks
 
-    async def commit(self, checkpoint: Checkpoint) -> None:
+    async def commit(self, checkpoint: Checkpoint, give_way: GiveWay | None = None) -> None:
         """See `StoreWriter.commit`. A writer that has failed writes no more."""
-        work = await cut.arrange(checkpoint, partial(self._runtime.sleep, 0))
+        give_way = give_way or partial(self._runtime.sleep, 0)
+        work = await cut.arrange(checkpoint, give_way)
         async with self._turn:
+            self._give_way = give_way
             try:
                 await self._write_in_time(checkpoint, work)
             except LOST as error:
@@ -198,7 +204,7 @@ class PostgresWriter:
         owners: dict[str, bytes] = {}
         for rows in cut.slices(checkpoint.profiles, cut.PROFILES):
             cut.claim(rows, work.keepers, owners)
-            await self._runtime.sleep(0)
+            await self._give_way()
         if owners:
             await self._stage("identifiers", CLAIM_COLUMNS, list(owners.items()), cut.CLAIMS, pack_claims)
             await self._connection.execute(queries.CLAIM, self._name.workspace)
@@ -240,7 +246,7 @@ class PostgresWriter:
             if self._connection.is_closed():
                 raise asyncpg.ConnectionDoesNotExistError("the connection was lost")
             yield pack(part)
-            await self._runtime.sleep(0)
+            await self._give_way()
         yield TRAILER
 
     async def _mark(self, marks: Marks, figures: _Figures) -> None:

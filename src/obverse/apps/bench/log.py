@@ -69,7 +69,10 @@ async def bench_log(dsn: str, runtime: Runtime, bench: LogBench | None = None) -
     return {
         "benchmark": "log",
         "settings": {name: getattr(bench, name) for name in bench.__slots__}
-        | {name: getattr(settings, name) for name in ("linger_ms", "group_bytes", "segment_hours", "partitions")}
+        | {
+            name: getattr(settings, name)
+            for name in ("linger_ms", "pace_ms", "group_bytes", "segment_hours", "partitions")
+        }
         | {"bytes_per_event": round(sum(len(one) for one in _events(0, 1000)) / 1000)},
         **costs,
         "ratio": {name: round(costs["large"][name] / costs["small"][name], 3) for name in costs["small"]},

@@ -245,7 +245,7 @@ def _need_ids(kind: str, user: str | None, anonymous: str | None, group: str | N
 def _text(value: str | int | None, name: str) -> str | None:
     if value is None:
         return None
-    text = value if isinstance(value, str) else str(value)
+    text = value if type(value) is str else str(value)
     if "\0" in text:
         raise Flaw("invalid_id", f"$.{name}", "contains the character NUL, which no database keeps; remove it")
     return text
