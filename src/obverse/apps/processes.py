@@ -48,7 +48,7 @@ def set_up_logging(level: str) -> None:
 def run(main: Coroutine[Any, Any, int]) -> int:
     """Run a process's main coroutine on uvloop."""
     # Most of what is made lives as long as its batch; looking for circles often costs more than it finds.
-    gc.set_threshold(100_000, 50, 1000)
+    gc.set_threshold(20_000, 250, 1000)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final, Protocol
 
 from obverse.core.events import RejectedEvent
@@ -16,6 +16,8 @@ from obverse.ports.runtime import Runtime
 
 _SLICE: Final = 50
 """Profiles packed before others get their turn: one or two milliseconds."""
+_SETTLED: Final = 500
+"""Profiles of which the cache is told at once that they are in the store."""
 _SHARE: Final = 0.3
 """Of the time that a checkpoint takes for itself while events are folded; those who look at a profile wait for them."""
 _LONGEST: Final = 0.02
@@ -60,7 +62,7 @@ class Checkpoints:
         self._people = people
         self._writer = writer
         self._cache = cache
-        self._dirty: dict[bytes, None] = {}
+        self._dirty: dict[bytes, Profile] = {}
         self._to_pack: dict[bytes, Profile] = {}
         self._packed: list[ProfileRow] = []
         self._owed = asyncio.Event()
@@ -73,13 +75,13 @@ class Checkpoints:
     def touch(self, profile: bytes) -> None:
         """Note that a profile is not as the store knows it."""
         if profile in self._people.profiles:
-            self._dirty[profile] = None
+            self._dirty[profile] = self._people.profiles[profile]
             self._owe()
 
-    def fold_reached(self, partition: int, offset: int, touched: Collection[bytes]) -> None:
+    def fold_reached(self, partition: int, offset: int, touched: Mapping[bytes, Profile]) -> None:
         """Note how far folding came and whom it touched. Called with the turn held."""
         self.marks[partition] = offset
-        self._dirty.update(dict.fromkeys(touched))
+        self._dirty.update(touched)
         self._owe()
 
     def _owe(self) -> None:
@@ -134,8 +136,7 @@ class Checkpoints:
             rejected, self.rejected = self.rejected, []
             marks, decisions = dict(self.marks), self.decisions
             absorbed, people.absorbed = people.absorbed, {}
-            dirty, self._dirty = self._dirty, {}
-            members = [people.profiles[one] for one in dirty if one in people.profiles]
+            members, self._dirty = list(self._dirty.values()), {}
             self._to_pack = {profile.id: profile for profile in members}
             self._packed = []
         self._resumed = self._runtime.elapsed()
@@ -152,16 +153,20 @@ class Checkpoints:
         )
         self.kept = marks
         self._room.set()
+        for at in range(0, len(members), _SETTLED):
+            async with self.turn:
+                some = members[at : at + _SETTLED]
+                await self._cache.settle([profile for profile in some if profile.id not in self._dirty])
+            await self._give_way()
         async with self.turn:
-            clean = [profile for profile in members if profile.id not in self._dirty]
-            await self._cache.settle(clean)
             self._let_go()
 
     async def _pack(self) -> None:
         while self._to_pack:
             for _ in range(min(_SLICE, len(self._to_pack))):
                 _, profile = self._to_pack.popitem()
-                self._packed.append(ProfileRow.of(profile, self._people.definitions))
+                if profile.id in self._people.profiles:  # else it was merged away before the checkpoint
+                    self._packed.append(ProfileRow.of(profile, self._people.definitions))
             await self._give_way()
 
     async def _give_way(self) -> None:

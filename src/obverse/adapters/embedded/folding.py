@@ -129,13 +129,13 @@ class Folding:
                 except Exception as error:  # noqa: BLE001 - one event that cannot be folded must not stop all others
                     _log.error("event set aside", partition=work.partition, offset=offset, error=repr(error))
                     self.checkpoints.rejected.append(_unfoldable(event, error))
-            present = [profile for one, profile in work.touched.items() if one in people.profiles]
-            self.checkpoints.fold_reached(work.partition, work.end, [profile.id for profile in present])
+            present = {one: profile for one, profile in work.touched.items() if one in people.profiles}
+            self.checkpoints.fold_reached(work.partition, work.end, present)
             if work.decisions:
                 self.cache.hold()
                 records = Records(len(work.decisions), codec.encode(work.decisions))
                 self.checkpoints.decisions = await self.decisions.append(0, records) + records.count
-        await self.cache.publish(present)
+        await self.cache.publish(present.values())
         self.progress.folded = {**self.progress.folded, work.partition: work.end}
         self.progress.events += len(work.events)
         self.progress.decisions += len(work.decisions)
