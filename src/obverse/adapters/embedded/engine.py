@@ -31,6 +31,8 @@ class EmbeddedSettings:
     """Beyond, profiles that are safe in the store are let go."""
     slice_events: int = 200
     """Events folded before others get their turn."""
+    turn_events: int = 1000
+    """Events whose decisions are appended together, at most."""
 
 
 async def open_engine(settings: EmbeddedSettings, parts: EngineParts) -> Engine:
@@ -90,6 +92,7 @@ class EmbeddedEngine:
             checkpoints=Checkpoints(self._settings, parts.runtime, people, writer, cache),
             changes=ChangesOut(parts.runtime, changes, self.progress),
             slice_events=self._settings.slice_events,
+            turn_events=self._settings.turn_events,
         )
         await folding.recall(writer.marks.get(Stream.DECISIONS, {}).get(0, 0))
         self.progress.folded = dict(folding.checkpoints.marks)

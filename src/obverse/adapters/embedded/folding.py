@@ -40,6 +40,7 @@ class Folding:
     checkpoints: Checkpoints
     changes: ChangesOut
     slice_events: int
+    turn_events: int
 
     async def recall(self, at: int) -> None:
         """Carry out what was decided after the last checkpoint, from this mark on: no decision is taken anew."""
@@ -69,7 +70,7 @@ class Folding:
         try:
             while True:
                 before = self.progress.events
-                for work in self._slices(await reader.next()):
+                for work in self._turns(await reader.next()):
                     await self._fold(work)
                     await self.checkpoints.make_room()
                 if self.progress.events - before < self.slice_events:
@@ -78,9 +79,9 @@ class Folding:
         finally:
             await reader.close()
 
-    def _slices(self, batches: Sequence[Batch]) -> Iterable[_Slice]:
-        """Cut what was read into slices; batches that follow each other in one partition share one."""
-        waiting: _Slice | None = None
+    def _turns(self, batches: Sequence[Batch]) -> Iterable[_Turn]:
+        """Cut what was read into turns; batches that follow each other in one partition share one."""
+        waiting: _Turn | None = None
         for batch in batches:
             for first, events in self._readable(batch):
                 if waiting is not None and (waiting.partition, waiting.end) == (batch.partition, first):
@@ -88,8 +89,8 @@ class Folding:
                 else:
                     if waiting is not None:
                         yield waiting
-                    waiting = _Slice(batch.partition, first, list(events))
-                if len(waiting.events) >= self.slice_events:
+                    waiting = _Turn(batch.partition, first, list(events))
+                if len(waiting.events) >= self.turn_events:
                     yield waiting
                     waiting = None
         if waiting is not None:
@@ -111,10 +112,10 @@ class Folding:
                 what_to_do="it stays in the log; restore it from a backup, then replay it",
             )
             yield batch.end, ()
-        for at in range(0, len(events), self.slice_events):
-            yield batch.first + at, events[at : at + self.slice_events]
+        for at in range(0, len(events), self.turn_events):
+            yield batch.first + at, events[at : at + self.turn_events]
 
-    async def _fold(self, work: _Slice) -> None:
+    async def _fold(self, work: _Turn) -> None:
         """Fold some events; decisions are in the log before anything shows them."""
         people = self.people
         people.definitions = self.parts.definitions()
@@ -122,17 +123,13 @@ class Folding:
         async with self.checkpoints.turn:
             # With the turn held, so that no checkpoint lets go of a profile between its coming and its fold.
             await self._bring(identifier for one in shown for identifier in one)
-            for offset, (event, identifiers) in enumerate(zip(work.events, shown, strict=True), work.first):
-                self.checkpoints.before(identifiers)
-                try:
-                    self._fold_one(work, offset, event, identifiers)
-                except Exception as error:  # noqa: BLE001 - one event that cannot be folded must not stop all others
-                    _log.error("event set aside", partition=work.partition, offset=offset, error=repr(error))
-                    self.checkpoints.rejected.append(_unfoldable(event, error))
+            for at in range(0, len(shown), self.slice_events):
+                if at:
+                    await self.parts.runtime.sleep(0)
+                self._fold_slice(work, at, shown[at : at + self.slice_events])
             present = {one: profile for one, profile in work.touched.items() if one in people.profiles}
             self.checkpoints.fold_reached(work.partition, work.end, present)
             if work.decisions:
-                self.cache.hold()
                 records = Records(len(work.decisions), codec.encode(work.decisions))
                 self.checkpoints.decisions = await self.decisions.append(0, records) + records.count
         await self.cache.publish(present.values())
@@ -141,7 +138,19 @@ class Folding:
         self.progress.decisions += len(work.decisions)
         await self.changes.make_room()
 
-    def _fold_one(self, work: _Slice, offset: int, event: Event, identifiers: tuple[str, ...]) -> None:
+    def _fold_slice(self, work: _Turn, at: int, shown: Sequence[tuple[str, ...]]) -> None:
+        for place, identifiers in enumerate(shown, at):
+            event, offset = work.events[place], work.first + place
+            self.checkpoints.before(identifiers)
+            try:
+                self._fold_one(work, offset, event, identifiers)
+            except Exception as error:  # noqa: BLE001 - one event that cannot be folded must not stop all others
+                _log.error("event set aside", partition=work.partition, offset=offset, error=repr(error))
+                self.checkpoints.rejected.append(_unfoldable(event, error))
+        if work.decisions:
+            self.cache.hold()  # until they are in the log, and the profiles published
+
+    def _fold_one(self, work: _Turn, offset: int, event: Event, identifiers: tuple[str, ...]) -> None:
         folded = self.people.fold(event, (work.partition, offset), identifiers)
         if folded.profile is None:
             self.checkpoints.rejected.append(People.unidentified(event, work.partition, offset))
@@ -171,7 +180,7 @@ class Folding:
 
 
 @dataclass(slots=True)
-class _Slice:
+class _Turn:
     """Some events that follow each other in one partition, and what their fold brings about."""
 
     partition: int
