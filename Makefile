@@ -28,7 +28,7 @@ imports: .venv/ready
 	$(BIN)/lint-imports
 
 unit: .venv/ready
-	$(BIN)/pytest -q -n 2 --dist worksteal -m "not service" $(ARGS)
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not service" tests/unit tests/contract $(ARGS)
 
 bench: .venv/ready  ## events a second, and how soon they are visible
 	$(BIN)/obverse bench road $(ARGS)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from obverse.contracts.profile_store_merges import MergePromises
 from obverse.contracts.profile_store_steps import (

@@ -18,7 +18,7 @@ _SLICE: Final = 50
 """Profiles packed before others get their turn: one or two milliseconds."""
 _SETTLED: Final = 500
 """Profiles of which the cache is told at once that they are in the store."""
-_SHARE: Final = 0.3
+_SHARE: Final = 0.2
 """Of the time that a checkpoint takes for itself while events are folded; those who look at a profile wait for them."""
 _LONGEST: Final = 0.02
 """Seconds of work that are made up for by waiting."""
