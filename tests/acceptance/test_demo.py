@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import aiohttp
 import msgspec
 import pytest
 
 from acceptance.shop_figures import Figures, Person, shop_figures
-from installation import PATIENCE, Installation, installation, kill, running, start
+from installation import PATIENCE, Installation, installation, kill, running, start, until
 
 pytestmark = pytest.mark.service
 
@@ -113,10 +115,11 @@ async def test_with_four_partitions_all_but_the_merges_are_the_same(folder: Path
 async def test_thirty_kills_change_nothing(folder: Path, figures: Figures) -> None:
     data = folder / "killed"
     seed = random.randrange(10**6)
+    sys.stderr.write(f"seed {seed}\n")
     dice = random.Random(seed)
     process = await start(data, "demo", "--exit", "--json")
     communicating = asyncio.create_task(process.communicate())
-    killed = await until_killed(data, process, dice)
+    killed = await until_killed(data, process, dice, figures.events_accepted)
     out, errors = await asyncio.wait_for(communicating, 6 * PATIENCE)
 
     assert process.returncode == 0, errors.decode()[-4000:]
@@ -124,22 +127,37 @@ async def test_thirty_kills_change_nothing(folder: Path, figures: Figures) -> No
     assert_figures(summary_of(out), figures)
 
 
-async def until_killed(data: Path, process: asyncio.subprocess.Process, dice: random.Random) -> int:
-    """Kill thirty processes at random moments while the demo plays; returns how many were killed."""
-    last: dict[str, int] = {}
-    for killed in range(KILLS):
-        while process.returncode is None:
-            await asyncio.sleep(dice.uniform(0.05, 0.6))  # the moments are to be random
-            note = running(data)
+async def until_killed(data: Path, process: asyncio.subprocess.Process, dice: random.Random, events: int) -> int:
+    """Kill thirty processes, each as the log passes a random length while the demo plays; returns how many."""
+    killed: set[int] = set()
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http:
+        for length in sorted(dice.randrange(events * 9 // 10) for _ in range(KILLS)):
             victim = dice.choice(VICTIMS)
-            pid = note["pids"].get(victim) if note else None
-            if pid is not None and last.get(victim) != pid:
-                kill(pid)
-                last[victim] = pid
+
+            async def victim_at(length: int = length, victim: str = victim) -> int | None:
+                """The victim's process, once the log is so long and that process is not one that we killed."""
+                note = running(data)
+                if process.returncode is not None:
+                    return -1
+                pid: int = note["pids"].get(victim, 0) if note and await appended(http, note["api"]) >= length else 0
+                return None if pid in {0, *killed} else pid
+
+            pid = await until(victim_at, seconds=6 * PATIENCE)
+            if pid < 0:
                 break
-        else:
-            return killed
-    return KILLS
+            kill(pid)
+            killed.add(pid)
+    return len(killed)
+
+
+async def appended(http: aiohttp.ClientSession, api: str) -> int:
+    """Events in the log; -1 while nobody can say."""
+    try:
+        async with http.get(f"{api}/v1/overview") as answer:
+            lag = msgspec.json.decode(await answer.read())["lag"] if answer.ok else None
+    except (aiohttp.ClientError, TimeoutError):
+        return -1
+    return sum(part["appended"] for part in lag.values()) if lag else -1
 
 
 def people(figures: Figures) -> Iterator[tuple[str, Person]]:

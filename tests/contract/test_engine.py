@@ -23,6 +23,7 @@ from obverse.adapters.postgres.profile_store import open_profile_store as open_p
 from obverse.adapters.runtime.system import open_runtime
 from obverse.contracts.engine import EngineContract
 from obverse.contracts.stories import DEFINITIONS
+from obverse.core.definitions import Definitions
 from obverse.ports.engine import Engine, EngineParts
 from services import PostgresServer, fresh_name
 
@@ -32,14 +33,14 @@ QUICK = EmbeddedSettings(
 """Checkpoints in the midst of everything, and next to nobody stays in memory."""
 
 
-async def memory_parts(partitions: int) -> EngineParts:
+async def memory_parts(partitions: int, definitions: Definitions = DEFINITIONS) -> EngineParts:
     runtime = open_runtime()
     return EngineParts(
         workspace="main",
         log=await open_memory_log(MemoryLogSettings(partitions=partitions), runtime),
         store=await open_memory_store(MemoryStoreSettings(), runtime),
         cache=await open_profile_cache(MemoryCacheSettings(), runtime),
-        definitions=lambda: DEFINITIONS,
+        definitions=lambda: definitions,
         runtime=runtime,
     )
 

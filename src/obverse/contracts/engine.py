@@ -13,6 +13,7 @@ from typing import Any, Final
 from obverse.contracts.stories import DEFINITIONS, tell
 from obverse.core import codec, profiles
 from obverse.core.changes import ENTERED, LEFT, MERGED, Change
+from obverse.core.definitions import Definitions
 from obverse.core.events import Event
 from obverse.core.identity import Decision
 from obverse.core.people import People
@@ -206,7 +207,7 @@ async def append(parts: EngineParts, story: Sequence[Event], *, batch: int) -> l
     return placed
 
 
-def reduced(placed: Sequence[Placed]) -> People:
+def reduced(placed: Sequence[Placed], definitions: Definitions = DEFINITIONS) -> People:
     """The people of a plain reduce over the log."""
 
     def step(people: People, one: Placed) -> People:
@@ -214,26 +215,26 @@ def reduced(placed: Sequence[Placed]) -> People:
         people.fold(event, (partition, offset))
         return people
 
-    return reduce(step, placed, People("main", DEFINITIONS))
+    return reduce(step, placed, People("main", definitions))
 
 
-def expected(placed: Sequence[Placed]) -> dict[frozenset[str], dict[str, Any]]:
+def expected(placed: Sequence[Placed], definitions: Definitions = DEFINITIONS) -> dict[frozenset[str], dict[str, Any]]:
     """The states of a plain reduce, by the identifiers of their person."""
-    return {
-        frozenset(one.identifiers): profiles.state_of(one, DEFINITIONS) for one in reduced(placed).profiles.values()
-    }
+    people = reduced(placed, definitions)
+    return {frozenset(one.identifiers): profiles.state_of(one, definitions) for one in people.profiles.values()}
 
 
 async def load(parts: EngineParts, placed: Sequence[Placed]) -> list[Profile]:
     """Every profile of the store that these events belong to."""
-    people = People("main", DEFINITIONS)
+    people = People("main", parts.definitions())
     shown = {identifier for _, _, event in placed for identifier in people.shown(event)}
-    return [profiles.unpack(packed, DEFINITIONS) for packed in await parts.store.load(shown)]
+    return [profiles.unpack(packed, people.definitions) for packed in await parts.store.load(shown)]
 
 
 async def kept(parts: EngineParts, placed: Sequence[Placed]) -> dict[frozenset[str], dict[str, Any]]:
     """The states that the store keeps, by the identifiers of their person."""
-    return {frozenset(one.identifiers): profiles.state_of(one, DEFINITIONS) for one in await load(parts, placed)}
+    definitions = parts.definitions()
+    return {frozenset(one.identifiers): profiles.state_of(one, definitions) for one in await load(parts, placed)}
 
 
 async def read(parts: EngineParts, stream: Stream, record: type[Any]) -> list[Any]:
