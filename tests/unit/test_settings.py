@@ -83,7 +83,9 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_a_supervisor_tells_its_roles_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings(monkeypatch, {"OBVERSE_LISTEN_FD": "3", "OBVERSE_LIFELINE_FD": "4", "OBVERSE_RUNTIME_DIR": "/run"})
+    told = settings(monkeypatch, {"OBVERSE_LISTEN_FD": "3", "OBVERSE_LIFELINE_FD": "4", "OBVERSE_RUNTIME_DIR": "/run"})
+
+    assert told == settings(monkeypatch, {})
 
 
 @pytest.mark.parametrize(

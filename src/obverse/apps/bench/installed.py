@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -112,16 +114,32 @@ async def _ready(folder: Path, process: asyncio.subprocess.Process, words: async
                 raise BenchFailed("the installation did not start:\n" + "".join(await words))
             try:
                 note: dict[str, Any] = msgspec.json.decode((folder / "run.json").read_bytes())
-                if {"collector", "api", "worker"} <= note["pids"].keys():
-                    answers = [await _status(http, f"{note[role]}/ready") for role in ("collector", "worker", "api")]
-                    if answers == [200, 200, 200]:
-                        return note
+                if {"collector", "api", "worker"} <= note["pids"].keys() and await _all_ready(http, note):
+                    return note
             except (OSError, msgspec.DecodeError, aiohttp.ClientError, TimeoutError):
                 pass  # not there yet
             await asyncio.sleep(0.02)
     raise BenchFailed(f"the installation was not ready within {PATIENCE:.0f} s")
 
 
-async def _status(http: aiohttp.ClientSession, url: str) -> int:
+async def restarted(here: Installed, name: str) -> float:
+    """Kill one of its processes, as a power cut would; returns the seconds until it is back and every role is ready."""
+    os.kill(here.pids[name], signal.SIGKILL)
+    began = asyncio.get_running_loop().time()
+    async with asyncio.timeout(PATIENCE), aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http:
+        while True:
+            await asyncio.sleep(0.01)
+            with contextlib.suppress(OSError, msgspec.DecodeError, KeyError, aiohttp.ClientError, TimeoutError):
+                note = msgspec.json.decode((here.data / "run.json").read_bytes())
+                if note["pids"][name] != here.pids[name] and await _all_ready(http, note):
+                    here.pids.update(note["pids"])
+                    return asyncio.get_running_loop().time() - began
+
+
+async def _all_ready(http: aiohttp.ClientSession, note: dict[str, Any]) -> bool:
+    return all([await _ok(http, f"{note[role]}/ready") for role in ("collector", "worker", "api")])
+
+
+async def _ok(http: aiohttp.ClientSession, url: str) -> bool:
     async with http.get(url) as answer:
-        return answer.status
+        return answer.ok

@@ -125,7 +125,7 @@ def bench_idle_command(
     seconds: Annotated[int, typer.Option(min=1)] = 20,
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """How soon an installation is ready, and what it costs while nothing comes."""
+    """How soon an installation is ready, at first and after a kill, and what it costs while nothing comes."""
     from obverse.apps.bench.idle import bench_idle
 
     _bench(bench_idle(data, seconds=seconds), as_json=as_json)

@@ -1,0 +1,47 @@
+"""Steps of the tests that read the API over a small shop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from asgi import Answer, App
+from obverse.adapters.runtime.system import open_runtime
+from obverse.apps.api import profiles, workspace
+from obverse.apps.api.app import ApiParts, build
+from obverse.apps.metrics import new_registry
+from reading import Shop, identify, open_shop, track
+
+
+@asynccontextmanager
+async def open_api_shop() -> AsyncIterator[Shop]:
+    """A shop with one customer, who is in the cache and in the store."""
+    opened = await open_shop()
+    await opened.fold(
+        track(0, "0.10", anonymous_id="a-1"),
+        identify(1, '{"email": "Ada@Example.com", "score": 1.50}', user_id="ada", anonymous_id="a-1"),
+        track(2, "1000.20", user_id="ada"),
+    )
+    await opened.checkpoint()
+    yield opened
+    await opened.close()
+
+
+def build_api(shop: Shop, **options: Any) -> App:
+    """The API that reads this shop, as it is wired but for these options."""
+    known: dict[str, Any] = {
+        "serve": shop.serve,
+        "runtime": open_runtime(),
+        "registry": new_registry("api"),
+        "routes": (profiles.routes, workspace.routes),
+    }
+    return build(ApiParts(**known | options))
+
+
+def is_problem(answer: Answer, status: int, kind: str) -> bool:
+    """Whether an answer is a problem of this kind, with words for a person in it."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.status == answer.json["status"] == status
+    assert answer.json["type"] == f"urn:obverse:problem:{kind}"
+    return bool(answer.json["title"] and answer.json["detail"] and answer.json["remedy"])
