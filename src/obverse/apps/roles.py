@@ -16,6 +16,9 @@ import structlog
 
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps import processes
+from obverse.ports.event_log import EventLog
+from obverse.ports.profile_cache import ProfileCache
+from obverse.ports.profile_store import ProfileStore
 from obverse.settings import Settings
 from obverse.wiring import Wiring, hash_key, routes, wire
 
@@ -88,12 +91,7 @@ async def _worker(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -> i
     from obverse.flows.unify import Unify
 
     async with AsyncExitStack() as stack:
-        log = await wiring.event_log()
-        stack.push_async_callback(log.close)
-        store = await wiring.profile_store()
-        stack.push_async_callback(store.close)
-        cache = await wiring.profile_cache()
-        stack.push_async_callback(cache.close)
+        log, store, cache = await _open(stack, wiring)
         definitions = wiring.definitions()
         engine = await wiring.engine(log, store, cache, definitions)
         unify = Unify(engine, wiring.runtime)
@@ -118,12 +116,7 @@ async def _api(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -> int:
 
     settings = wiring.settings
     async with AsyncExitStack() as stack:
-        log = await wiring.event_log()
-        stack.push_async_callback(log.close)
-        store = await wiring.profile_store()
-        stack.push_async_callback(store.close)
-        cache = await wiring.profile_cache()
-        stack.push_async_callback(cache.close)
+        log, store, cache = await _open(stack, wiring)
         definitions = wiring.definitions()
         _start(stack, wiring, {"definitions": definitions.watch()})
         parts = ApiParts(
@@ -135,6 +128,17 @@ async def _api(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -> int:
         )
         await processes.serve(build(parts), door, stop)
     return 0
+
+
+async def _open(stack: AsyncExitStack, wiring: Wiring) -> tuple[EventLog, ProfileStore, ProfileCache]:
+    """What is read and written, closed with the stack."""
+    log = await wiring.event_log()
+    stack.push_async_callback(log.close)
+    store = await wiring.profile_store()
+    stack.push_async_callback(store.close)
+    cache = await wiring.profile_cache()
+    stack.push_async_callback(cache.close)
+    return log, store, cache
 
 
 def _start(stack: AsyncExitStack, wiring: Wiring, works: Mapping[str, Coroutine[Any, Any, None]]) -> None:

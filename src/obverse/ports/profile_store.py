@@ -76,6 +76,25 @@ class Checkpoint:
     events: Sequence[StoredEvent] = ()
     rejected: Sequence[RejectedEvent] = ()
 
+    def keepers(self) -> dict[bytes, bytes]:
+        """
+        Each absorbed profile with the one that holds it in the end, if its keeper was absorbed too.
+
+        Raises:
+            ValueError: profiles absorb each other in a circle.
+        """
+        return {lost: self._last_keeper(lost) for lost in self.absorbed}
+
+    def _last_keeper(self, lost: bytes) -> bytes:
+        keeper = self.absorbed[lost]
+        passed = {lost}
+        while keeper not in passed:
+            if keeper not in self.absorbed:
+                return keeper
+            passed.add(keeper)
+            keeper = self.absorbed[keeper]
+        raise ValueError(f"profile {keeper.hex()} is absorbed by itself: name the profile that holds it now")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:

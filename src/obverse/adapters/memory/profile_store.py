@@ -44,7 +44,7 @@ class _Tables:
 
     def write(self, writer: str, checkpoint: Checkpoint) -> None:
         """Take all of it in."""
-        keepers = {lost: _last_keeper(checkpoint.absorbed, lost) for lost in checkpoint.absorbed}
+        keepers = checkpoint.keepers()
         for row in checkpoint.profiles:
             self.owners.update(dict.fromkeys(row.identifiers, row.id))
             self.rows[row.id] = row
@@ -63,17 +63,6 @@ class _Tables:
     def keeper(self, profile: bytes) -> bytes:
         """What holds this profile now: another one, if it was merged away."""
         return self.merged_into.get(profile, profile)
-
-
-def _last_keeper(absorbed: Mapping[bytes, bytes], lost: bytes) -> bytes:
-    keeper = absorbed[lost]
-    passed = {lost}
-    while keeper not in passed:
-        if keeper not in absorbed:
-            return keeper
-        passed.add(keeper)
-        keeper = absorbed[keeper]
-    raise ValueError(f"profile {keeper.hex()} is absorbed by itself: name the profile that holds it now")
 
 
 def _joined(known: Marks, new: Marks) -> dict[Stream, Mapping[int, int]]:

@@ -35,7 +35,7 @@ async def arrange(checkpoint: Checkpoint, pause: Callable[[], Awaitable[None]]) 
     Raises:
         ValueError: profiles absorb each other in a circle.
     """
-    keepers = {lost: _last_keeper(checkpoint.absorbed, lost) for lost in checkpoint.absorbed}
+    keepers = checkpoint.keepers()
     # In order of id, so that two writers never wait for each other; sorted part by part, so that nobody waits for that.
     parts: list[dict[bytes, ProfileRow]] = [{} for _ in range(256)]
     for rows in slices(checkpoint.profiles, 10 * PROFILES):
@@ -48,17 +48,6 @@ async def arrange(checkpoint: Checkpoint, pause: Callable[[], Awaitable[None]]) 
         ordered += [part[one] for part in some for one in sorted(part)]
         await pause()
     return Work(ordered, keepers)
-
-
-def _last_keeper(absorbed: Mapping[bytes, bytes], lost: bytes) -> bytes:
-    keeper = absorbed[lost]
-    passed = {lost}
-    while keeper not in passed:
-        if keeper not in absorbed:
-            return keeper
-        passed.add(keeper)
-        keeper = absorbed[keeper]
-    raise ValueError(f"profile {keeper.hex()} is absorbed by itself: name the profile that holds it now")
 
 
 def slices(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
