@@ -58,6 +58,30 @@ def test_a_disabled_source_is_told_so(body: bytes, keys: list[str]) -> None:
     collecting(test)
 
 
+UNREADABLE = [
+    (b"{no json", None, "invalid_json"),
+    (b'{"a":NaN}', "track", "invalid_json"),
+    (b'{"a":"' + b"x" * 33_000 + b'"}', "track", "event_too_large"),
+    (b'{"batch":["' + b"x" * 520_000 + b'"]}', None, "batch_too_large"),
+]
+
+
+@pytest.mark.parametrize(("body", "call", "code"), UNREADABLE)
+def test_the_key_in_a_body_that_cannot_be_read_counts_too(body: bytes, call: str | None, code: str) -> None:
+    async def test(one: Installation) -> None:
+        for key, status, name in (
+            (b"key of web", HTTPStatus.BAD_REQUEST, code),
+            (b"key of nobody", HTTPStatus.UNAUTHORIZED, "invalid_write_key"),
+            (b"key of old", HTTPStatus.NOT_FOUND, "source_disabled"),
+        ):
+            answer = await one.take(b'{"writeKey" : "' + key + b'",' + body[1:], call=call)
+            assert (answer.status, answer.code) == (status, name)
+        (rejected,) = await one.rejected()
+        assert (rejected.code, rejected.source, len(rejected.body) <= 1024) == (code, "web", True)
+
+    collecting(test)
+
+
 @pytest.mark.parametrize(
     ("body", "call", "code"),
     [

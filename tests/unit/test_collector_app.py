@@ -86,7 +86,9 @@ class Door:
             sent.append(message)
 
         raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-        await self._app({"type": "http", "path": path, "method": method, "headers": raw}, receive, send)
+        place, _, query = path.partition("?")
+        scope = {"type": "http", "path": place, "query_string": query.encode(), "method": method, "headers": raw}
+        await self._app(scope, receive, send)
         if not sent:
             return None
         start, end = sent
@@ -161,6 +163,15 @@ async def test_a_key_in_each_form_opens(door: Door, body: bytes, headers: dict[s
         reply = await door.post(body, **headers)
         assert (reply.status, reply.body) == (200, SUCCESS)
     assert [event.source for event in (await door.kept())[0]] == ["web", "web"]
+
+
+async def test_a_key_in_the_query_opens_if_the_headers_have_none(door: Door) -> None:
+    assert (await door.post(BODY, f"/v1/batch?a=b&writeKey={KEY}")).status == 200
+    assert (await door.post(BODY, f"/v1/batch?writeKey={KEY}", authorization=basic("wk_unknown:"))).status == 401
+    assert (await door.post(BODY, "/v1/batch?writeKey=wk_unknown")).status == 401
+    assert (await door.post(BODY, "/v1/batch?writeKey=")).status == 401
+    assert (await door.post(BODY, "/v1/batch?writeKey=%ff%00")).status == 401
+    assert len((await door.kept())[0]) == 1
 
 
 @pytest.mark.parametrize(

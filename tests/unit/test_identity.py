@@ -195,3 +195,8 @@ def test_a_profiles_id_is_a_uuid_of_the_workspace_and_its_identifier() -> None:
 
 def test_an_edge_has_one_key_whichever_way_round() -> None:
     assert edge_key("b", "a") == edge_key("a", "b") == ("a", "b")
+
+
+@pytest.mark.parametrize("value", [*EXACTLY, *ANY_CASE, "null", "-"])
+def test_an_address_that_many_share_is_none(value: str) -> None:
+    assert shown(said({"email": f" {value} "}, user_id="ada")) == ("user_id:ada",)

@@ -1,4 +1,4 @@
-"""The log is trimmed by age, and never under an engine that stands still."""
+"""The log is trimmed by age, and never under an engine that has not kept what is in it."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ class Standing:
     progress: Progress = field(default_factory=Progress)
 
 
-async def kept_from(runtime: SimulatedRuntime, *, days: int, checkpoint_age: float | None) -> int:
+async def kept_from(runtime: SimulatedRuntime, *, days: int, kept: int | None) -> int:
     """The first offset kept, of five records a day apart, after a trim right behind the last."""
     log = await open_event_log(MemoryLogSettings(), runtime)
     appender = await log.open_appender(Stream.EVENTS)
     for _ in range(5):
         await runtime.sleep(DAY)
         await appender.append(0, Records(1, b"\x01"))
-    at = 0 if checkpoint_age is None else runtime.now() - round(checkpoint_age * 1_000_000)
-    engine = cast("Engine", Standing(Progress(checkpointed_at=at)))
+    # An engine that started a moment ago says that it has just looked at its checkpoint.
+    progress = Progress(kept={} if kept is None else {0: kept}, checkpointed_at=runtime.now())
+    engine = cast("Engine", Standing(progress))
     await runtime.sleep(1)
     await Retain(log, engine, runtime, days=days).trim()
     return (await log.bounds(Stream.EVENTS))[0][0]
 
 
 def test_what_is_older_than_so_many_days_goes() -> None:
-    assert simulate(1, lambda runtime: kept_from(runtime, days=2, checkpoint_age=0.0))[0] == 3
+    assert simulate(1, lambda runtime: kept_from(runtime, days=2, kept=5))[0] == 3
 
 
 def test_nothing_goes_before_there_was_a_checkpoint() -> None:
-    assert simulate(1, lambda runtime: kept_from(runtime, days=2, checkpoint_age=None))[0] == 0
+    assert simulate(1, lambda runtime: kept_from(runtime, days=2, kept=None))[0] == 0
 
 
-def test_what_came_after_the_last_checkpoint_stays_however_old() -> None:
-    assert simulate(1, lambda runtime: kept_from(runtime, days=1, checkpoint_age=3.5 * DAY))[0] == 1
+def test_what_the_store_does_not_hold_yet_stays_however_old() -> None:
+    assert simulate(1, lambda runtime: kept_from(runtime, days=1, kept=1))[0] == 1

@@ -8,6 +8,7 @@ from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -126,7 +127,12 @@ class CollectorApp:
         except zlib.error as error:
             body, flaw = sent, _unpackable(error)
         began = self._runtime.elapsed()
-        request = Request(call=call, body=body, key_hashes=self._key_hashes(headers.get(b"authorization")))
+        hashes = self._key_hashes(headers.get(b"authorization"))
+        query = scope["query_string"]
+        if not hashes and b"writeKey" in query:
+            # As RudderStack's webhooks send it.
+            hashes = tuple(map(self._hash_key, parse_qs(query.decode("latin-1")).get("writeKey", ())))
+        request = Request(call=call, body=body, key_hashes=hashes)
         answer = await (self._collect.take(request) if flaw is None else self._collect.refuse(request, flaw))
         self._seconds.observe(self._runtime.elapsed() - began)
         self._requests.labels(int(answer.status)).inc()

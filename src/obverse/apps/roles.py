@@ -71,7 +71,7 @@ async def _collector(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -
         definitions = wiring.definitions()
         collect = wiring.collect(log, definitions)
         stack.push_async_callback(collect.close)
-        _start(stack, wiring, {"open log": collect.open(), "definitions": definitions.watch()})
+        _start(stack, wiring, stop, {"open log": collect.open(), "definitions": definitions.watch()})
         app = CollectorApp(
             collect,
             runtime=wiring.runtime,
@@ -102,7 +102,7 @@ async def _worker(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -> i
         }
         if wiring.settings.log_days is not None:
             flows["retain"] = Retain(log, engine, wiring.runtime, days=wiring.settings.log_days).run()
-        _start(stack, wiring, flows)
+        _start(stack, wiring, stop, flows)
         registry = new_registry("worker")
         registry.register(EngineMetrics(engine, wiring.runtime))
         await processes.serve(worker_app(unify, engine, registry), door, stop)
@@ -118,7 +118,7 @@ async def _api(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -> int:
     async with AsyncExitStack() as stack:
         log, store, cache = await _open(stack, wiring)
         definitions = wiring.definitions()
-        _start(stack, wiring, {"definitions": definitions.watch()})
+        _start(stack, wiring, stop, {"definitions": definitions.watch()})
         parts = ApiParts(
             serve=Serve(store=store, cache=cache, definitions=definitions.current, log=log),
             runtime=wiring.runtime,
@@ -141,9 +141,20 @@ async def _open(stack: AsyncExitStack, wiring: Wiring) -> tuple[EventLog, Profil
     return log, store, cache
 
 
-def _start(stack: AsyncExitStack, wiring: Wiring, works: Mapping[str, Coroutine[Any, Any, None]]) -> None:
+def _start(
+    stack: AsyncExitStack, wiring: Wiring, stop: asyncio.Event, works: Mapping[str, Coroutine[Any, Any, None]]
+) -> None:
     for name, work in works.items():
-        stack.push_async_callback(wiring.runtime.spawn(name, work).stop)
+        stack.push_async_callback(wiring.runtime.spawn(name, _or_stop(name, work, stop)).stop)
+
+
+async def _or_stop(name: str, work: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
+    """A role without one of its works would look well and do nothing: it ends, and is started anew."""
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001 - told, whatever it is
+        structlog.get_logger(__name__).exception("a part failed, and the role ends", part=name, error=repr(error))
+        stop.set()
 
 
 _MAINS: Final[Mapping[str, Callable[[Wiring, socket.socket, asyncio.Event], Coroutine[Any, Any, int]]]] = {

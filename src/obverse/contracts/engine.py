@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import reduce
 from random import Random
 from typing import Any, Final
@@ -19,7 +20,8 @@ from obverse.core.identity import Decision
 from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.ports.engine import Engine, EngineParts
-from obverse.ports.event_log import Records, Stream
+from obverse.ports.event_log import Appender, EventLog, Reader, Records, Stream
+from obverse.ports.runtime import Runtime
 
 PATIENCE: Final = 30.0
 """Seconds after which an engine that does not get on has failed."""
@@ -134,8 +136,6 @@ class EngineContract:
         placed = await append(parts, tell(seed=9, people=12, events=300), batch=10)
         async with self.running(parts) as engine:
             await asyncio.wait_for(engine.drain(), PATIENCE)
-            # Changes are at most 100 ms behind the fold.
-            await parts.runtime.sleep(0.1)
 
         members: dict[str, set[bytes]] = {audience.name: set() for audience in DEFINITIONS.audiences}
         for change in await read(parts, Stream.CHANGES, Change):
@@ -153,6 +153,15 @@ class EngineContract:
             name: {one.id for one in people if name in one.audiences and one.audiences[name].member} for name in members
         }
         assert any(members.values())
+
+    async def test_no_change_is_in_the_log_before_the_decision_that_it_follows_from(self) -> None:
+        parts = await self.open_parts(1)
+        await append(parts, tell(seed=11, people=5, events=60), batch=10)
+        log = _Slow(parts.log, parts.runtime, Stream.DECISIONS)
+
+        await self.fold(replace(parts, log=log))
+
+        assert log.appended.index(Stream.DECISIONS) < log.appended.index(Stream.CHANGES)
 
     async def test_an_event_that_identifies_nobody_is_kept_as_rejected(self) -> None:
         parts = await self.open_parts(1)
@@ -192,6 +201,55 @@ class EngineContract:
         """Run an engine until the log is folded and kept."""
         async with self.running(parts) as engine:
             await asyncio.wait_for(engine.drain(), PATIENCE)
+
+
+class _Slow:
+    """A log that takes its time over one stream, and remembers in what order appends were done."""
+
+    def __init__(self, log: EventLog, runtime: Runtime, stream: Stream) -> None:
+        self.appended: list[Stream] = []
+        self._log = log
+        self._runtime = runtime
+        self._stream = stream
+
+    @property
+    def partitions(self) -> int:
+        return self._log.partitions
+
+    async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
+        return _SlowAppender(self, stream, await self._log.open_appender(stream, partitions))
+
+    async def appending(self, stream: Stream) -> None:
+        if stream is self._stream:
+            await self._runtime.sleep(0.2)
+
+    async def open_reader(self, stream: Stream, marks: Mapping[int, int]) -> Reader:
+        return await self._log.open_reader(stream, marks)
+
+    async def bounds(self, stream: Stream) -> Mapping[int, tuple[int, int]]:
+        return await self._log.bounds(stream)
+
+    async def trim(self, stream: Stream, before: int) -> None:
+        await self._log.trim(stream, before)
+
+    async def close(self) -> None:
+        await self._log.close()
+
+
+class _SlowAppender:
+    def __init__(self, log: _Slow, stream: Stream, appender: Appender) -> None:
+        self._log = log
+        self._stream = stream
+        self._appender = appender
+
+    async def append(self, partition: int, records: Records) -> int:
+        await self._log.appending(self._stream)
+        first = await self._appender.append(partition, records)
+        self._log.appended.append(self._stream)
+        return first
+
+    async def close(self) -> None:
+        await self._appender.close()
 
 
 async def append(parts: EngineParts, story: Sequence[Event], *, batch: int) -> list[Placed]:

@@ -110,7 +110,12 @@ def identifiers(event: Event, rules: IdentityRules) -> tuple[str, ...]:
         or b"\\u00" in event.properties
         or b"\\u00" in event.context
     ):
-        shown.extend("email:" + address for address in _emails(event) if not is_blocked(address, rules))
+        # As it was written, too: `NaN` and `[object Object]` are blocked in this spelling alone.
+        shown.extend(
+            "email:" + address.lower()
+            for address in _emails(event)
+            if not is_blocked(address, rules) and not is_blocked(address.lower(), rules)
+        )
     if event.anonymous_id is not None and not is_blocked(event.anonymous_id, rules):
         shown.append("anonymous_id:" + event.anonymous_id)
     if event.type == "alias" and event.previous_id is not None and not is_blocked(event.previous_id, rules):
@@ -133,14 +138,14 @@ _text = msgspec.json.Decoder(str)
 
 
 def _emails(event: Event) -> Iterator[str]:
-    """Addresses in the properties or traits, then in the context's traits; trimmed, in lower case."""
+    """Addresses in the properties or traits, then in the context's traits; trimmed."""
     # A group's traits tell of the account, not of the person.
     carriers: list[Any] = [] if event.type == "group" else [event.properties]
     with contextlib.suppress(msgspec.MsgspecError, RecursionError):  # a context that is no object shows nothing
         carriers.append(_context.decode(event.context).traits)
     for carrier in carriers:
         try:
-            address = _text.decode(_carrier.decode(carrier).email).strip().lower()
+            address = _text.decode(_carrier.decode(carrier).email).strip()
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue
         if address and "\0" not in address:

@@ -26,7 +26,10 @@ def parse(text: str) -> int | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        return None
+        try:
+            moment = datetime.fromisoformat(text.upper())  # RFC 3339 knows `t` and `z` as well
+        except ValueError:
+            return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     try:

@@ -152,6 +152,11 @@ class Collect:
         self, request: Request, unreadable: wire.Unreadable, found: Source | None, received_at: int
     ) -> Answer:
         """Keep the beginning of an unreadable body, if we know whose it is, and say what is wrong with it."""
+        if found is None:
+            keys = wire.glimpsed_keys(request.body)
+            found = self._source([self._hash_key(key) for key in keys])
+            if keys and found is None:
+                return _INVALID_KEY
         if found is not None and not found.enabled:
             return _disabled(found)
         kept: list[RejectedEvent] = []

@@ -8,7 +8,7 @@ import structlog
 
 from obverse.core import codec
 from obverse.core.events import RejectedEvent
-from obverse.ports.event_log import Batch, EventLog, Stream
+from obverse.ports.event_log import Batch, EventLog, LogGap, Stream, UnknownMark
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.profile_store import Checkpoint, Fenced, ProfileStore, StoreWriter
 from obverse.ports.runtime import Runtime
@@ -37,6 +37,8 @@ class KeepRejected:
                     await writer.close()
             except (Unreachable, AccessRefused, Fenced) as error:
                 _log.warning("keeping rejected events interrupted", reason=str(error))
+            except (LogGap, UnknownMark) as error:
+                _log.error("the log is not whole, rejected events are not kept", reason=str(error))
             await self._runtime.sleep(0.5 + self._runtime.random.random())
 
     async def _copy(self, writer: StoreWriter) -> None:

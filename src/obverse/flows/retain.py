@@ -7,14 +7,13 @@ from typing import Final
 import structlog
 
 from obverse.ports.engine import Engine
-from obverse.ports.event_log import EventLog, Stream
+from obverse.ports.event_log import EventLog, LogGap, Stream, UnknownMark
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.runtime import Runtime
 
 LOOK: Final = 3600.0
 """Seconds between two looks."""
-_HOUR: Final = 3_600_000_000
-_DAY: Final = 24 * _HOUR
+_DAY: Final = 86_400_000_000
 
 _log = structlog.get_logger(__name__)
 
@@ -37,7 +36,7 @@ class Retain:
         while True:
             try:
                 await self.trim()
-            except (Unreachable, AccessRefused) as error:
+            except (Unreachable, AccessRefused, LogGap, UnknownMark) as error:
                 _log.warning("the log was not trimmed", reason=str(error))
             await self._runtime.sleep(LOOK)
 
@@ -47,8 +46,21 @@ class Retain:
 
         Raises:
             Unreachable, AccessRefused: the log cannot be trimmed.
+            LogGap, UnknownMark: what the engine has to fold next is not there.
         """
-        kept_at = self._engine.progress.checkpointed_at
-        if kept_at:
-            # An engine that stands still keeps the log from being trimmed under its feet.
-            await self._log.trim(Stream.EVENTS, min(self._runtime.now() - self._days * _DAY, kept_at - _HOUR))
+        kept = self._engine.progress.kept
+        before = self._runtime.now() - self._days * _DAY
+        for partition, (_, end) in (await self._log.bounds(Stream.EVENTS)).items():
+            mark = kept.get(partition, 0)
+            if mark < end:
+                # An engine that lags keeps the log from being trimmed under its feet.
+                before = min(before, await self._appended_at(partition, mark))
+        await self._log.trim(Stream.EVENTS, before)
+
+    async def _appended_at(self, partition: int, offset: int) -> int:
+        """When the record at this offset was appended, in microseconds since 1970."""
+        reader = await self._log.open_reader(Stream.EVENTS, {partition: offset})
+        try:
+            return (await reader.next())[0].appended_at
+        finally:
+            await reader.close()

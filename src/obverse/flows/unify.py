@@ -41,6 +41,9 @@ class Unify:
             except (LogGap, UnknownMark) as error:
                 self.failure = str(error)
                 _log.error("the log is not whole, folding stands still", reason=str(error))
+            except Exception as error:  # noqa: BLE001 - a fault of ours must be seen, and must not end the flow in silence
+                self.failure = f"folding failed ({type(error).__name__}: {error}); please report it"
+                _log.exception("folding failed", reason=repr(error))
             wait = 0.1 if self._engine.progress.events > before else min(wait * 2, LONGEST)
             # Jitter, so that many who lost one server do not come back as one.
             await self._runtime.sleep(wait * (0.5 + self._runtime.random.random() / 2))

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Final, Protocol
+
+from obverse.core import codec
+
+TAKEN: Final = 16 << 20
+"""Bytes that every log takes in one append."""
 
 
 class Stream(StrEnum):
@@ -23,6 +28,15 @@ class Records:
 
     count: int
     body: bytes
+
+    @staticmethod
+    def of(items: Sequence[Any]) -> list[Records]:
+        """Encode items, at least one, in as many parts as a log takes at once (`TAKEN`)."""
+        body = codec.encode(items)
+        if len(body) <= TAKEN or len(items) == 1:
+            return [Records(len(items), body)]
+        middle = len(items) // 2
+        return [*Records.of(items[:middle]), *Records.of(items[middle:])]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from obverse.core import codec
 from obverse.core.changes import Change
 from obverse.ports.engine import Progress
 from obverse.ports.event_log import Appender, Records
@@ -26,6 +25,7 @@ class ChangesOut:
         self._appender = appender
         self._progress = progress
         self._waiting: dict[tuple[bytes, str, str, int], Change] = {}
+        self._turn = asyncio.Lock()
         self._some = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -54,7 +54,19 @@ class ChangesOut:
             await self._some.wait()
             await self._runtime.sleep(PATIENCE)
             self._some.clear()
-            waiting, self._waiting = list(self._waiting.values()), {}
-            await self._appender.append(0, Records(len(waiting), codec.encode(waiting)))
-            self._progress.changes += len(waiting)
+            await self.flush()
             self._room.set()
+
+    async def flush(self) -> None:
+        """
+        Append what waits, now; when it returns, every change that was added before is in the log.
+
+        Raises:
+            Unreachable: the log cannot be written.
+        """
+        async with self._turn:
+            waiting, self._waiting = list(self._waiting.values()), {}
+            if waiting:
+                for records in Records.of(waiting):
+                    await self._appender.append(0, records)
+                self._progress.changes += len(waiting)

@@ -48,7 +48,14 @@ class Checkpoints:
     """
 
     def __init__(
-        self, settings: CheckpointSettings, runtime: Runtime, people: People, writer: StoreWriter, cache: CacheWriter
+        self,
+        *,
+        settings: CheckpointSettings,
+        runtime: Runtime,
+        people: People,
+        writer: StoreWriter,
+        cache: CacheWriter,
+        flush_changes: Callable[[], Awaitable[None]],
     ) -> None:
         self.turn = asyncio.Lock()
         """Held while events are folded and their decisions appended, and while a checkpoint is begun."""
@@ -62,6 +69,7 @@ class Checkpoints:
         self._people = people
         self._writer = writer
         self._cache = cache
+        self._flush_changes = flush_changes
         self._dirty: dict[bytes, Profile] = {}
         self._to_pack: dict[bytes, Profile] = {}
         self._packed: list[ProfileRow] = []
@@ -141,6 +149,8 @@ class Checkpoints:
             self._packed = []
         self._resumed = self._runtime.elapsed()
         await self._pack()
+        # Before the mark says that these events were folded: a change that was not written by then never would be.
+        await self._flush_changes()
         await self._writer.commit(
             Checkpoint(
                 marks={Stream.EVENTS: marks, Stream.DECISIONS: {0: decisions}},

@@ -83,14 +83,22 @@ class EmbeddedEngine:
         stack.push_async_callback(changes.close)
         cache = await parts.cache.open_writer(lambda profile: profiles.pack(profile, people.definitions))
         stack.push_async_callback(cache.close)
+        out = ChangesOut(parts.runtime, changes, self.progress)
         folding = Folding(
             parts=parts,
             people=people,
             progress=self.progress,
             decisions=decisions,
             cache=cache,
-            checkpoints=Checkpoints(self._settings, parts.runtime, people, writer, cache),
-            changes=ChangesOut(parts.runtime, changes, self.progress),
+            checkpoints=Checkpoints(
+                settings=self._settings,
+                runtime=parts.runtime,
+                people=people,
+                writer=writer,
+                cache=cache,
+                flush_changes=out.flush,
+            ),
+            changes=out,
             slice_events=self._settings.slice_events,
             turn_events=self._settings.turn_events,
         )

@@ -11,6 +11,7 @@ import structlog
 from obverse.adapters.embedded.changes import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.core import codec, profiles
+from obverse.core.changes import Change
 from obverse.core.events import Event, RejectedEvent, to_json
 from obverse.core.identity import Decision
 from obverse.core.people import People
@@ -130,8 +131,10 @@ class Folding:
             present = {one: profile for one, profile in work.touched.items() if one in people.profiles}
             self.checkpoints.fold_reached(work.partition, work.end, present)
             if work.decisions:
-                records = Records(len(work.decisions), codec.encode(work.decisions))
-                self.checkpoints.decisions = await self.decisions.append(0, records) + records.count
+                for records in Records.of(work.decisions):
+                    self.checkpoints.decisions = await self.decisions.append(0, records) + records.count
+            # Only now, so that no change is in the log before the decision that it follows from.
+            self.changes.add(work.changes)
         await self.cache.publish(present.values())
         self.progress.folded = {**self.progress.folded, work.partition: work.end}
         self.progress.events += len(work.events)
@@ -162,8 +165,7 @@ class Folding:
             self.progress.repeated += 1
         else:
             self.checkpoints.events.append(StoredEvent(folded.profile.id, work.partition, offset, event))
-        if folded.changes:
-            self.changes.add(folded.changes)
+        work.changes.extend(folded.changes)
 
     async def _bring(self, identifiers: Iterable[str], ids: Iterable[bytes] = ()) -> None:
         """Have the profiles that own these identifiers, or have these ids, in memory."""
@@ -188,6 +190,7 @@ class _Turn:
     events: list[Event]
     touched: dict[bytes, Profile] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
 
     @property
     def end(self) -> int:

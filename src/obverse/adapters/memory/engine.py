@@ -113,10 +113,8 @@ class MemoryEngine:
                 owed.rejected.append(People.unidentified(event, batch.partition, offset))
             elif not folded.repeated:
                 owed.events.append(StoredEvent(folded.profile.id, batch.partition, offset, event))
-        if decisions:
-            await decided.append(0, Records(len(decisions), codec.encode(decisions)))
-        if moved:
-            await changed.append(0, Records(len(moved), codec.encode(moved)))
+        await _append(decided, decisions)
+        await _append(changed, moved)
         owed.reached[batch.partition] = batch.end
         self.progress.events += len(events)
         self.progress.decisions += len(decisions)
@@ -157,3 +155,9 @@ class MemoryEngine:
             await self._kept.wait_for(
                 lambda: all(self.progress.kept.get(partition, 0) >= end for partition, end in ends.items())
             )
+
+
+async def _append(appender: Appender, items: Sequence[Change] | Sequence[Decision]) -> None:
+    if items:
+        for records in Records.of(items):
+            await appender.append(0, records)

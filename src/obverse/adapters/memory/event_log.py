@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from obverse.ports.event_log import Appender, Batch, EventLog, Reader, Records, Stream, UnknownMark
+from obverse.ports.event_log import TAKEN, Appender, Batch, EventLog, Reader, Records, Stream, UnknownMark
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.runtime import Runtime
 
@@ -192,8 +192,11 @@ class _MemoryAppender:
         """See `Appender.append`."""
         if partition not in self._partitions:
             raise KeyError(f"partition {partition} is not one of this appender's: {self._partitions}")
-        if records.count < 1:
-            raise ValueError(f"one call takes at least 1 record, not {records.count}: leave it out")
+        if records.count < 1 or len(records.body) > TAKEN:
+            raise ValueError(
+                f"one call takes at least 1 record and at most {TAKEN} bytes, "
+                f"not {records.count} and {len(records.body)}: split it, or leave it out"
+            )
         if self._closed:
             raise Unreachable("this appender of the log is closed")
         self._busy += 1

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from obverse.adapters.postgres.connection import FAILURES, trouble
-from obverse.adapters.postgres.event_log_rows import MAX_BODY, from_micros
+from obverse.adapters.postgres.event_log_rows import from_micros
 from obverse.adapters.postgres.event_log_session import AppendSession, Target, begin_session
-from obverse.ports.event_log import Records
+from obverse.ports.event_log import TAKEN, Records
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.runtime import Runtime
 
-MAX_RECORDS = MAX_BODY // 4
+MAX_RECORDS = TAKEN
 """Most bytes of one call. A group is smaller than a group's limit and one call together."""
 
 _RECONNECT_LIMIT = 0.8

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -179,6 +180,9 @@ def _open_patiently(body: bytes) -> Message:
     )
 
 
+_KEY: Final = re.compile(rb'"writeKey"\s*:\s*"([^"\\]{1,200})"')
+_KEYS: Final = 5
+"""Keys that are tried for one unreadable body."""
 _AROUND: Final = 3
 """Levels around an item, the envelope's and the list's, and one to be beyond the limit by."""
 _PATIENCE: Final = 50_000
@@ -202,6 +206,11 @@ def _pruned(body: bytes, deepest: int) -> bytes:
                     done = token.end()
                 depth -= 1
     return b"".join([*kept, body[done:]])
+
+
+def glimpsed_keys(body: bytes) -> list[str]:
+    """The write keys that can be seen in a body which cannot be read whole, or was cut short."""
+    return [found[1].decode(errors="replace") for found in islice(_KEY.finditer(body), _KEYS)]
 
 
 def as_object(body: bytes | Raw) -> dict[str, Raw]:
