@@ -91,7 +91,8 @@ def _documents(folder: Path) -> Iterator[tuple[str, Any]]:
             continue  # removed while we looked
         # PyYAML lets a date of no calendar through as ValueError, deep nesting as RecursionError.
         except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-            raise BadDefinition(f"{path}: cannot be read as YAML: {error}") from error
+            reason = str(error).replace('in "<unicode string>", ', "")  # the name is said already
+            raise BadDefinition(f"{path}: cannot be read as YAML: {reason}") from error
         for place, tree in enumerate(trees):
             if tree is not None:
                 yield (f"{path}" if len(trees) == 1 else f"{path} (document {place + 1})"), tree

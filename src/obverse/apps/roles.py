@@ -16,6 +16,7 @@ import structlog
 
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps import processes
+from obverse.core.definitions import BadDefinition
 from obverse.ports.event_log import EventLog
 from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
@@ -171,6 +172,9 @@ def role_main(role: str, settings: Settings, door: socket.socket, lifeline: Conn
     place = Place(door, lifeline.fileno(), runtime_dir)
     try:
         sys.exit(processes.run(run_role(role, settings, place)))
+    except BadDefinition as error:
+        structlog.get_logger(__name__).error("a definition cannot be used", role=role, reason=str(error))
+        sys.exit(1)
     except Exception as error:  # noqa: BLE001 - told, whatever it is, and the supervisor starts it again
         structlog.get_logger(__name__).exception("the role failed", role=role, reason=str(error))
         sys.exit(1)

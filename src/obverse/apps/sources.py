@@ -9,9 +9,14 @@ from typing import Final
 
 import yaml
 
+from obverse.apps import data_folder
 from obverse.wiring import hash_key
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+class BadSourceName(ValueError):
+    """A name that no source can have."""
 
 
 class SourceExists(ValueError):
@@ -29,12 +34,13 @@ def add_source(definitions: Path, name: str, key: str) -> Path:
 
     Raises:
         SourceExists: the file is there already.
-        ValueError: the name cannot be one.
+        BadSourceName: the name cannot be one.
+        BadDataFolder: nothing can be written there.
     """
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} cannot name a source: use a-z, 0-9, - and _, at most 63 characters")
+        raise BadSourceName(f"{name!r} cannot name a source: use a-z, 0-9, - and _, at most 63 characters")
     path = definitions / "sources" / f"{name}.yml"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    data_folder.make(path.parent)
     document = {
         "version": "obverse/v1",
         "kind": "source",

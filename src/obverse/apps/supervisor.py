@@ -13,14 +13,16 @@ from hashlib import sha256
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
 
 from obverse.adapters.postgres import schema
 from obverse.adapters.postgres.server import EmbeddedServer
-from obverse.apps import processes
+from obverse.apps import data_folder, processes
 from obverse.apps.roles import ROLES, role_main
+from obverse.ports.outcomes import Unreachable
 from obverse.settings import Settings
 
 AGAIN: Final = 0.1
@@ -49,14 +51,21 @@ class Supervisor:
     """Runs an installation on this machine until `stop` is set."""
 
     def __init__(self, settings: Settings, stop: asyncio.Event) -> None:
+        """
+        Claim the data folder and open the doors; nothing runs yet.
+
+        Raises:
+            BadDataFolder, InUse: of the data folder.
+            PortTaken: somebody else listens where we should.
+        """
         self._settings = settings
         self._stop = stop
+        self._claim = data_folder.claim(settings.data)
         self._doors = {}
         for role in ROLES:
             place = getattr(settings, role)
             self._doors[role] = processes.listen(place.host, place.port, role)
         urls = {role: _url(door) for role, door in self._doors.items()}
-        self._runtime_dir = runtime_dir(settings.data)
         self._lifeline, self._held = multiprocessing.Pipe(duplex=False)
         self._forks = multiprocessing.get_context("forkserver")
         self._forks.set_forkserver_preload(["obverse.apps.preload"])
@@ -72,11 +81,13 @@ class Supervisor:
             ServerFailed, SchemaRefused, Unreachable: the database cannot be used; the message says what to do.
         """
         settings = self._settings
+        self._runtime_dir = runtime_dir(settings.data)
         async with AsyncExitStack() as stack:
+            stack.callback(os.close, self._claim)
             tasks: list[asyncio.Task[Any]] = []
             stack.callback(self._held.close)
             if settings.database_url:
-                await schema.migrate(settings.database_url.get_secret_value())
+                await _migrate(settings.database_url.get_secret_value())
             else:
                 server = EmbeddedServer(settings.data)
                 await server.start()
@@ -154,6 +165,17 @@ class Supervisor:
             while not await _ready(host, port):  # noqa: ASYNC110 - it is another process
                 await asyncio.sleep(0.02)
         self.ready.set()
+
+
+async def _migrate(dsn: str) -> None:
+    try:
+        await schema.migrate(dsn)
+    except Unreachable as error:
+        place = urlsplit(dsn)
+        raise Unreachable(
+            f"{error}; see that the server of DATABASE_URL runs ({place.hostname or 'a socket'}, "
+            f"port {place.port or 5432}) and lets us in"
+        ) from error
 
 
 async def _ready(host: str, port: int) -> bool:

@@ -195,9 +195,12 @@ def _told(work: Callable[[], Any]) -> Any:
 _MENDABLE = frozenset(
     {
         "AccessRefused",
+        "BadDataFolder",
         "BadDefinition",
         "BadSettings",
+        "BadSourceName",
         "BenchFailed",
+        "InUse",
         "NotOurs",
         "PlayError",
         "PortTaken",

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.adapters.runtime.system import open_runtime
-from obverse.apps import processes
+from obverse.apps import data_folder, processes
 from obverse.apps.cli.installation import until_ready, where
 from obverse.apps.demo.player import play
 from obverse.apps.demo.shop import open_shop
@@ -40,13 +40,15 @@ async def demo(settings: Settings, *, leave: bool, as_json: bool) -> int:
     console = Console(stderr=True)
     if settings.database_url is not None:
         raise NotOurs("the demo empties its database first, so it uses the embedded one: unset DATABASE_URL")
+    check_ours(settings.data)
+    stop = processes.stop_on_signals()
+    # First of all, for it claims the folder and the ports: what runs already is not emptied under its feet.
+    supervisor = Supervisor(settings, stop)
     await empty(settings.data)
     definitions = settings.definitions_folder
     shutil.copytree(Path(str(files("obverse.apps.demo") / "definitions")), definitions)
     key = new_key()
     add_source(definitions, "shop", key)
-    stop = processes.stop_on_signals()
-    supervisor = Supervisor(settings, stop)
     running = asyncio.create_task(supervisor.run())
     try:
         await until_ready(supervisor.ready, running)
@@ -66,21 +68,26 @@ async def demo(settings: Settings, *, leave: bool, as_json: bool) -> int:
     return 0
 
 
-async def empty(data: Path) -> None:
+def check_ours(data: Path) -> None:
     """
-    Empty the demo's data folder.
+    See that the folder may be emptied, and mark it as the demo's.
 
     Raises:
+        BadDataFolder: it cannot be made.
         NotOurs: there is something in it, and the demo did not make it.
     """
-    if data.exists() and any(data.iterdir()):
-        if not (data / MARKER).exists():
-            raise NotOurs(f"{data} was not made by the demo, which would empty it: choose another --data")
-        await EmbeddedServer(data).erase()
-        for path in data.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    data.mkdir(parents=True, exist_ok=True)
+    data_folder.make(data)
+    if any(data.iterdir()) and not (data / MARKER).exists():
+        raise NotOurs(f"{data} was not made by the demo, which would empty it: choose another --data")
     (data / MARKER).touch()
+
+
+async def empty(data: Path) -> None:
+    """Remove what an earlier demo left in its folder; it has ended."""
+    await EmbeddedServer(data).erase()
+    for path in data.iterdir():
+        if path.name not in {MARKER, data_folder.LOCK}:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 async def _play(running: Running, key: str, console: Console) -> dict[str, Any]:

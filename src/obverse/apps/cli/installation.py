@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from obverse.adapters.definition_files import read_folder
 from obverse.adapters.postgres import schema
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps import processes
 from obverse.apps.sources import add_source, new_key
 from obverse.apps.supervisor import Running, Supervisor
 from obverse.settings import Settings
+from obverse.wiring import trait_kinds
 
 
 async def up(settings: Settings) -> int:
     """Run an installation until a signal stops it."""
     stop = processes.stop_on_signals()
-    key = first_source(settings)
     supervisor = Supervisor(settings, stop)
+    key = first_source(settings)
+    # Once, here, and in one line: else each role would tell of a bad file again and again.
+    read_folder(settings.definitions_folder, trait_kinds())
     running = asyncio.create_task(supervisor.run())
     await until_ready(supervisor.ready, running)
     if supervisor.ready.is_set():
