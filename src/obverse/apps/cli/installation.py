@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from obverse.adapters.definition_files import read_folder
 from obverse.adapters.postgres import schema
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps import processes
@@ -20,7 +19,10 @@ async def up(settings: Settings) -> int:
     stop = processes.stop_on_signals()
     supervisor = Supervisor(settings, stop)
     key = first_source(settings)
-    # Once, here, and in one line: else each role would tell of a bad file again and again.
+    # Here, so that what logs is imported after `processes` has made that cheap.
+    from obverse.adapters.definition_files import read_folder
+
+    # Once, and in one line: else each role would tell of a bad file again and again.
     read_folder(settings.definitions_folder, trait_kinds())
     running = asyncio.create_task(supervisor.run())
     await until_ready(supervisor.ready, running)
