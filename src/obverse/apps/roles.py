@@ -146,10 +146,10 @@ def _start(
     stack: AsyncExitStack, wiring: Wiring, stop: asyncio.Event, works: Mapping[str, Coroutine[Any, Any, None]]
 ) -> None:
     for name, work in works.items():
-        stack.push_async_callback(wiring.runtime.spawn(name, _or_stop(name, work, stop)).stop)
+        stack.push_async_callback(wiring.runtime.spawn(name, or_stop(name, work, stop)).stop)
 
 
-async def _or_stop(name: str, work: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
+async def or_stop(name: str, work: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
     """A role without one of its works would look well and do nothing: it ends, and is started anew."""
     try:
         await work
