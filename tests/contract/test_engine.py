@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from obverse.adapters.embedded import EmbeddedSettings
 from obverse.adapters.embedded import open_engine as open_embedded
+from obverse.adapters.local import LocalCacheSettings
+from obverse.adapters.local import open_profile_cache as open_local_cache
 from obverse.adapters.memory.engine import MemoryEngineSettings
 from obverse.adapters.memory.engine import open_engine as open_memory
 from obverse.adapters.memory.event_log import MemoryLogSettings
@@ -25,6 +30,7 @@ from obverse.contracts.engine import EngineContract
 from obverse.contracts.stories import DEFINITIONS
 from obverse.core.definitions import Definitions
 from obverse.ports.engine import Engine, EngineParts
+from obverse.ports.profile_cache import ProfileCache
 from services import PostgresServer, fresh_name
 
 QUICK = EmbeddedSettings(
@@ -56,6 +62,25 @@ class TestMemory(EngineContract):
 class TestEmbedded(TestMemory):
     async def open_engine(self, parts: EngineParts) -> Engine:
         return await open_embedded(QUICK, parts)
+
+
+class TestEmbeddedWithLocalCache(TestEmbedded):
+    """The pair that an installation runs: the cache keeps the engine's own profiles, not copies."""
+
+    @pytest.fixture(autouse=True)
+    async def socket_folder(self) -> AsyncIterator[None]:
+        self.caches = list[ProfileCache]()
+        with TemporaryDirectory(prefix="obv-") as folder:
+            self.folder = Path(folder)
+            yield
+            for cache in self.caches:
+                await cache.close()
+
+    async def open_parts(self, partitions: int) -> EngineParts:
+        parts = await super().open_parts(partitions)
+        socket = self.folder / f"{len(self.caches)}.sock"
+        self.caches.append(await open_local_cache(LocalCacheSettings(socket=str(socket)), parts.runtime))
+        return replace(parts, cache=self.caches[-1])
 
 
 @pytest.mark.service

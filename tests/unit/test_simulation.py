@@ -21,9 +21,11 @@ from obverse.core.definitions import Source, define
 from obverse.core.events import to_json
 from obverse.flows.collect import Collect, Request
 from obverse.flows.keep_rejected import KeepRejected
+from obverse.flows.retain import Retain
 from obverse.flows.serve import Serve
 from obverse.flows.unify import Unify
 from obverse.ports.engine import EngineParts
+from obverse.ports.event_log import Stream
 
 KEY = sha256(b"key").hexdigest()
 SENDERS, EACH = 4, 40
@@ -54,6 +56,7 @@ async def everything(runtime: SimulatedRuntime, engine_name: str) -> dict[str, A
     works = [
         runtime.spawn("unify", Unify(engine, runtime).run()),
         runtime.spawn("keep rejected", KeepRejected(log, store, runtime).run()),
+        runtime.spawn("retain", Retain(log, engine, runtime, days=1).run()),
     ]
     senders = [runtime.spawn(f"sender {one}", send(runtime, collect, one)) for one in range(SENDERS)]
     for sender in senders:
@@ -65,9 +68,15 @@ async def everything(runtime: SimulatedRuntime, engine_name: str) -> dict[str, A
     people = {f"user_id:user-{sender}-{one}" for sender in range(SENDERS) for one in range(5)}
     read = {identifier: await serve.profile(identifier) for identifier in sorted(people)}
     overview = await store.overview()
+    await runtime.sleep(2 * 86_400)
     for work in works:
         await work.stop()
-    return {"people": msgspec.json.encode(read), "events": overview.events, "at": runtime.now()}
+    return {
+        "people": msgspec.json.encode(read),
+        "events": overview.events,
+        "at": runtime.now(),
+        "log": await log.bounds(Stream.EVENTS),
+    }
 
 
 async def send(runtime: SimulatedRuntime, collect: Collect, sender: int) -> None:
@@ -104,3 +113,4 @@ def test_every_seed_keeps_every_event_once(seed: int) -> None:
     result, _ = simulate(seed, lambda runtime: everything(runtime, "embedded"))
 
     assert result["events"] == SENDERS * EACH
+    assert all(first == end > 0 for first, end in result["log"].values()), "two days later the log was not let go of"

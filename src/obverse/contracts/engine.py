@@ -11,6 +11,8 @@ from functools import reduce
 from random import Random
 from typing import Any, Final
 
+from msgspec import structs
+
 from obverse.contracts.stories import DEFINITIONS, tell
 from obverse.core import codec, profiles
 from obverse.core.changes import ENTERED, LEFT, MERGED, Change
@@ -163,6 +165,22 @@ class EngineContract:
 
         assert log.appended.index(Stream.DECISIONS) < log.appended.index(Stream.CHANGES)
 
+    async def test_nobody_sees_a_link_before_its_decision_is_in_the_log(self) -> None:
+        parts = await self.open_parts(1)
+        log = _Slow(parts.log, parts.runtime, Stream.DECISIONS)
+        async with self.running(replace(parts, log=log)) as engine:
+            await append(parts, [_VISIT], batch=1)
+            await until(parts, lambda: engine.progress.folded.get(0) == 1)
+            seen = list[tuple[bool, bool]]()
+            await append(parts, [_SIGN_UP], batch=1)
+            async with asyncio.timeout(PATIENCE):
+                while (True, True) not in seen:
+                    linked = await _shows_sign_up(parts)
+                    seen.append((linked, log.appended.count(Stream.DECISIONS) > 1))
+                    await parts.runtime.sleep(0.001)
+
+        assert (True, False) not in seen
+
     async def test_an_event_that_identifies_nobody_is_kept_as_rejected(self) -> None:
         parts = await self.open_parts(1)
         nobody = Event(type="track", message_id="m", source="web", received_at=1, timestamp=1, user_id="null", name="A")
@@ -203,6 +221,18 @@ class EngineContract:
             await asyncio.wait_for(engine.drain(), PATIENCE)
 
 
+_VISIT: Final = Event(
+    type="track", message_id="visit", source="web", received_at=1, timestamp=1, anonymous_id="visitor", name="A"
+)
+_SIGN_UP: Final = structs.replace(_VISIT, type="identify", message_id="sign-up", user_id="customer", name="")
+
+
+async def _shows_sign_up(parts: EngineParts) -> bool:
+    """Whether readers of the cache see the visitor as a customer."""
+    packed = await parts.cache.get("anonymous_id:visitor")
+    return packed is not None and "user_id:customer" in profiles.unpack(packed, DEFINITIONS).identifiers
+
+
 class _Slow:
     """A log that takes its time over one stream, and remembers in what order appends were done."""
 
@@ -221,7 +251,7 @@ class _Slow:
 
     async def appending(self, stream: Stream) -> None:
         if stream is self._stream:
-            await self._runtime.sleep(0.2)
+            await self._runtime.sleep(0.05)
 
     async def open_reader(self, stream: Stream, marks: Mapping[int, int]) -> Reader:
         return await self._log.open_reader(stream, marks)

@@ -79,7 +79,7 @@ class Serve:
     """
     Reads one workspace.
 
-    A profile comes from the cache, which is at most 150 ms behind the fold; what the cache does not hold, from the
+    A profile comes from the cache, which shows what was folded at once; what the cache does not hold, from the
     store. Everything else comes from the store, which is one checkpoint behind.
     """
 

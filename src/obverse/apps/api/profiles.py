@@ -48,8 +48,8 @@ Identifier = Annotated[
 _HEADERS: Final = {
     READ_FROM: {
         "description": (
-            "`cache`: as the worker knows it now, at most 150 ms behind. `store`: as of the last checkpoint, since "
-            "nothing happened to it lately or the worker is away."
+            "`cache`: as the worker knows it now, usually within 150 ms of the event. `store`: as of the last "
+            "checkpoint, since nothing happened to it lately or the worker is away."
         ),
         "schema": {"type": "string", "enum": ["cache", "store"]},
     }
@@ -144,5 +144,5 @@ def _unknown(serve: Serve, name: str) -> Refusal:
         "profile-not-found",
         f"no profile has the {kind} {value!r}",
         f"check the value, its case and spaces; try another kind ({', '.join(KINDS)}); an event sent moments ago is "
-        "here within 150 ms; if it was rejected, /v1/rejected-events says why",
+        "here a moment later; if it was rejected, /v1/rejected-events says why",
     )
