@@ -1,4 +1,4 @@
-"""What tests need and a machine may lack: taken from Debian if we are root; else they are skipped, and in CI they fail."""
+"""What tests need and a machine may lack: taken from Debian if we are root; else skipped, and in CI failed."""
 
 from __future__ import annotations
 
