@@ -33,7 +33,7 @@ class Failing(MemoryEventLog):
         return await super().open_reader(stream, marks)
 
 
-async def kept_after(runtime: SimulatedRuntime, failure: Exception) -> list[str]:
+async def kept_after(runtime: SimulatedRuntime, failure: Exception) -> list[str | None]:
     log, store = Failing(runtime, failure), await open_profile_store(MemoryStoreSettings(), runtime)
     await (await log.open_appender(Stream.REJECTED)).append(0, Records.of([REJECTED])[0])
     work = runtime.spawn("keep rejected", KeepRejected(log, store, runtime).run())
