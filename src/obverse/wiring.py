@@ -23,7 +23,16 @@ from obverse.ports.profile_store import ProfileStore
 from obverse.ports.runtime import Runtime
 from obverse.settings import BadSettings, Settings
 
-GROUPS: Final = ("event_log", "profile_store", "profile_cache", "engine", "trait_kind", "route")
+GROUPS: Final = (
+    "event_log",
+    "profile_store",
+    "profile_cache",
+    "engine",
+    "crm",
+    "email_service",
+    "trait_kind",
+    "route",
+)
 """Entry-point groups, each `obverse.NAME`."""
 
 
