@@ -12,7 +12,7 @@ from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_prof
 from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_profile_store
 from obverse.adapters.runtime.system import open_runtime
 from obverse.core import codec, profiles
-from obverse.core import definitions as reader
+from obverse.core import documents as reader
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.people import People

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
+from email.message import EmailMessage
+from typing import Any
 
 import pytest
 
 from obverse.adapters.memory.email_service import MemoryPost, MemoryServiceSettings, open_email_service
 from obverse.adapters.runtime.system import open_runtime
-from obverse.contracts.email_service import Arrived, EmailServiceContract, Fate, Trouble, to
+from obverse.adapters.smtp import SmtpSettings, open_smtp
+from obverse.contracts.email_service import MAIL, Arrived, EmailServiceContract, Fate, Trouble, to
 from obverse.core.mails import BadMail, Mail
 from obverse.ports.email_service import EmailService, Outcome
-from obverse.ports.outcomes import Deferred, Refused, Unknown, Unreachable
+from obverse.ports.outcomes import Deferred, Done, Refused, Unknown, Unreachable
+from relay import Relay, running
 
 FATES: dict[str, Outcome] = {
     "refused@example.com": Refused("nobody of that name"),
@@ -55,6 +61,109 @@ class TestMemory(EmailServiceContract):
 
 class TestMemoryThatCannotBeAsked(TestMemory):
     can_be_asked = False
+
+
+class TestSmtp(EmailServiceContract):
+    @pytest.fixture(autouse=True)
+    async def running_relay(self) -> AsyncIterator[None]:
+        async with running(Relay()) as self.relay, running(Relay(login=("shop", "secret"))) as self.guarded:
+            yield
+
+    async def open_service(self) -> EmailService:
+        return await self.at(self.relay.port)
+
+    async def at(self, port: int, **other: Any) -> EmailService:
+        settings = SmtpSettings(host="127.0.0.1", port=port, tls="none", timeout=5.0)
+        return await open_smtp(replace(settings, **other), open_runtime())
+
+    async def open_troubled(self, trouble: Trouble) -> EmailService | None:
+        if trouble == "wrong_key":
+            return await self.at(self.guarded.port, username="shop", password="wrong")
+        door = socket.create_server(("127.0.0.1", 0))
+        self.doors = [door]
+        port: int = door.getsockname()[1]
+        if trouble == "gone":
+            door.close()
+        return await self.at(port, timeout=0.2)
+
+    @pytest.fixture(autouse=True)
+    def closed_doors(self) -> Iterator[None]:
+        self.doors = list[socket.socket]()
+        yield
+        for door in self.doors:
+            door.close()
+
+    async def arrived(self) -> Sequence[Arrived]:
+        return [_arrived(mail) for mail in self.relay.mails]
+
+    def doomed(self, fate: Fate) -> Mail | None:
+        return to(fate)
+
+    async def test_one_connection_carries_a_batch_and_another_follows_one_that_broke(self) -> None:
+        service = await self.open_service()
+
+        await service.send([to("one"), to("refused"), to("two")])
+        assert self.relay.sessions == 1
+        outcomes = await service.send([to("doubted"), to("three"), to("closing"), to("four")])
+
+        assert [type(one) for one in outcomes] == [Unknown, Done, Deferred, Done]
+        assert self.relay.sessions == 4
+        assert self.relay.recipients == [f"{name}@example.com" for name in ("one", "two", "doubted", "three", "four")]
+
+    async def test_a_relay_that_hangs_after_the_last_dot_leaves_a_doubt(self) -> None:
+        service = await self.at(self.relay.port, timeout=0.3)
+
+        outcomes = await service.send([to("hung"), to("one")])
+
+        assert [type(one) for one in outcomes] == [Unknown, Done]
+
+    async def test_what_it_refuses_after_reading_is_refused(self) -> None:
+        (outcome,) = await (await self.open_service()).send([to("content")])
+
+        assert isinstance(outcome, Refused)
+        assert "554" in outcome.reason
+
+    async def test_it_signs_in(self) -> None:
+        service = await self.at(self.guarded.port, username="shop", password="secret")
+
+        assert [type(one) for one in await service.send([MAIL])] == [Done]
+
+    async def test_what_is_on_the_wire_is_seven_bits_wide_and_its_lines_are_short(self) -> None:
+        await (await self.open_service()).send([replace(MAIL, subject="Zoë " * 100, text="ü" * 3000, html="")])
+
+        (raw,) = self.relay.raw
+        assert raw.isascii()
+        assert max(map(len, raw.split(b"\r\n"))) <= 998
+        assert b"\n" not in raw.replace(b"\r\n", b"")
+
+    async def test_domains_in_other_scripts_are_written_as_every_relay_takes_them(self) -> None:
+        service = await self.open_service()
+
+        done, refused = await service.send(
+            [replace(MAIL, to="ada@bücher.example"), replace(MAIL, to="zoë@example.com")]
+        )
+
+        assert isinstance(done, Done)
+        assert isinstance(refused, Refused)
+        assert self.relay.recipients == ["ada@xn--bcher-kva.example"]
+
+    async def test_a_password_is_not_sent_in_clear(self) -> None:
+        with pytest.raises(ValueError, match="in clear"):
+            await self.at(25, host="mail.example.com", password="secret")
+
+
+def _arrived(mail: EmailMessage) -> Arrived:
+    parts = {kind: mail.get_body((kind,)) for kind in ("html", "plain")}
+    html, text = (str(part.get_content()) if part is not None else "" for part in parts.values())
+    return Arrived(
+        message_id=mail["message-id"],
+        sender=mail["from"],
+        to=mail["to"],
+        subject=mail["subject"],
+        html=html,
+        text=text,
+        headers={name.lower(): str(value) for name, value in mail.items()},
+    )
 
 
 GIVEN = {"message_id": "<a@b>", "sender": "a@example.com", "to": "b@example.com", "subject": "Hello", "text": "Hi"}

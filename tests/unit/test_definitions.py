@@ -11,7 +11,8 @@ import pytest
 
 from obverse.adapters.definition_files import LOOK, DefinitionFiles, read_folder
 from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
-from obverse.core.definitions import BadDefinition, Definitions, Trait, define, read
+from obverse.core.definitions import BadDefinition, Definitions, Trait, define
+from obverse.core.documents import read
 from obverse.core.events import Event
 from obverse.core.traits.collections import MostFrequent
 from obverse.core.traits.kind import TraitKind
@@ -176,7 +177,11 @@ def test_a_property_that_cannot_be_computed_with_takes_no_other_with_it(tmp_path
         (ORDERS + "extra: 1\n", "the document", "unknown field `extra`; a document has `version: obverse/v1`"),
         (ORDERS.replace("obverse/v1", "obverse/v2"), "version", "'obverse/v2'; a document has `version: obverse/v1`"),
         (ORDERS.replace("version: obverse/v1\n", ""), "the document", "missing required field `version`"),
-        (ORDERS.replace("kind: trait", "kind: trate"), "kind", "(trait, audience, source or identity)"),
+        (
+            ORDERS.replace("kind: trait", "kind: trate"),
+            "kind",
+            "(trait, audience, source, identity, connection",
+        ),
         (ORDERS.replace("name: orders, ", ""), "metadata", "missing required field `name`"),
         (ORDERS.replace("name: orders", "name: yes"), "metadata.name", "Expected `str`, got `bool`"),
         ("- a list\n", "the document", "Expected `object`, got `array`"),

@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 import yaml
 
-from obverse.core import definitions
+from obverse.core import documents
 from obverse.core.definitions import BadDefinition, Definitions
 from obverse.core.traits.kind import TraitKind
 from obverse.ports.runtime import Runtime
@@ -19,6 +19,9 @@ LOOK: Final = 1.0
 """Seconds between two looks at the folder's times of change."""
 
 _log = structlog.get_logger(__name__)
+_YAML: Final = frozenset({".yml", ".yaml"})
+_MJML: Final = ".mjml"
+_READ: Final = _YAML | {_MJML}
 _Loader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -59,7 +62,7 @@ class DefinitionFiles:
 
     def _times(self) -> dict[str, tuple[int, int]]:
         times = {}
-        for path in _files(self._folder):
+        for path in _files(self._folder, _READ):
             try:
                 status = os.stat(path)  # noqa: PTH116 - the cheap one, once a second
             except FileNotFoundError:
@@ -68,8 +71,8 @@ class DefinitionFiles:
         return times
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    yield from sorted(path for path in folder.rglob("*") if path.suffix in {".yml", ".yaml"})
+def _files(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+    yield from sorted(path for path in folder.rglob("*") if path.suffix in suffixes)
 
 
 def read_folder(folder: Path, kinds: Mapping[str, TraitKind]) -> Definitions:
@@ -79,11 +82,11 @@ def read_folder(folder: Path, kinds: Mapping[str, TraitKind]) -> Definitions:
     Raises:
         BadDefinition: names the file, the line or field, and what to write.
     """
-    return definitions.read(_documents(folder), kinds)
+    return documents.read(_documents(folder), kinds)
 
 
 def _documents(folder: Path) -> Iterator[tuple[str, Any]]:
-    for path in _files(folder):
+    for path in _files(folder, _YAML):
         try:
             text = path.read_text(encoding="utf-8")
             trees = list(yaml.load_all(text, Loader=_Loader))
@@ -95,4 +98,22 @@ def _documents(folder: Path) -> Iterator[tuple[str, Any]]:
             raise BadDefinition(f"{path}: cannot be read as YAML: {reason}") from error
         for place, tree in enumerate(trees):
             if tree is not None:
-                yield (f"{path}" if len(trees) == 1 else f"{path} (document {place + 1})"), tree
+                where = f"{path}" if len(trees) == 1 else f"{path} (document {place + 1})"
+                _bring_mjml(tree, path, folder, where)
+                yield where, tree
+
+
+def _bring_mjml(tree: Any, path: Path, folder: Path, where: str) -> None:
+    """Put what a template's `mjml_file` holds in the place of its name."""
+    spec = tree.get("spec") if isinstance(tree, dict) and tree.get("kind") == "template" else None
+    if not isinstance(spec, dict) or not isinstance(name := spec.get("mjml_file"), str) or not name:
+        return
+    if spec.get("mjml"):
+        raise BadDefinition(f"{where}: spec: give `mjml` or `mjml_file`, and not both")
+    file = (path.parent / name).resolve()
+    if not file.is_relative_to(folder.resolve()) or file.suffix != _MJML:
+        raise BadDefinition(f"{where}: spec.mjml_file: {name!r} is no {_MJML} file beneath {folder}; put it there")
+    try:
+        spec["mjml"] = file.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise BadDefinition(f"{where}: spec.mjml_file: {name!r} cannot be read ({error}); write it beside") from error

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import aiosmtplib
 
-from obverse.adapters.smtp.letters import to_bytes
+from obverse.adapters.smtp.letters import to_bytes, wire_address
 from obverse.core.mails import Mail
 from obverse.ports.email_service import EmailService, EmailServiceLimits, Outcome
 from obverse.ports.outcomes import AccessRefused, Deferred, Done, Refused, Unknown, Unreachable
@@ -111,17 +111,17 @@ class SmtpService:
                 relay.close()  # it went first
 
     async def _send(self, relay: aiosmtplib.SMTP, mail: Mail) -> Outcome:
-        options = []
-        if not (mail.sender + mail.to).isascii():
-            if not relay.supports_extension("smtputf8"):
-                return Refused(f"the relay takes no address like {mail.to}: use one that takes SMTPUTF8")
-            options.append("SMTPUTF8")
+        try:
+            sender, recipient = wire_address(mail.sender), wire_address(mail.to)
+            letter = to_bytes(mail, self._runtime.now())
+        except ValueError as error:
+            return Refused(str(error))
         handed_over = False
         try:
-            await relay.mail(mail.sender, options=options)
-            await relay.rcpt(mail.to)
+            await relay.mail(sender)
+            await relay.rcpt(recipient)
             handed_over = True
-            answer = await relay.data(to_bytes(mail, self._runtime.now()))
+            answer = await relay.data(letter)
         except aiosmtplib.SMTPServerDisconnected as error:
             return _broken(error, in_doubt=handed_over)
         except aiosmtplib.SMTPResponseException as error:

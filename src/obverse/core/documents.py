@@ -1,0 +1,203 @@
+"""Documents: definitions as they are written in YAML, read and told apart by kind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+from msgspec.structs import asdict
+
+from obverse.core import audiences, outgoing
+from obverse.core.audiences import Audience
+from obverse.core.definitions import (
+    BadDefinition,
+    Definitions,
+    Source,
+    Trait,
+    check_outgoing,
+    check_subjects,
+    define,
+)
+from obverse.core.events import TYPES
+from obverse.core.identity import IdentityRules
+from obverse.core.outgoing import Campaign, CampaignSpec, Connection, ConnectionSpec, Known, Template, TemplateSpec
+from obverse.core.traits.kind import TraitKind
+
+VERSION: Final = "obverse/v1"
+
+
+class _Metadata(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    description: str = ""
+    labels: dict[str, str] = {}
+
+
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    version: Literal["obverse/v1"]
+    kind: Literal["trait", "audience", "source", "identity", "connection", "template", "campaign"]
+    metadata: _Metadata
+    spec: dict[str, Any]
+
+
+class _TraitSpec(msgspec.Struct, forbid_unknown_fields=True):
+    aggregate: str
+    event: str | None = None
+    type: str = "track"
+    property: str | None = None
+    field: Literal["timestamp"] | None = None
+
+
+class _AudienceSpec(msgspec.Struct, forbid_unknown_fields=True):
+    where: Any
+
+
+class _SourceSpec(msgspec.Struct, forbid_unknown_fields=True):
+    write_key_hashes: list[Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]] = []
+    enabled: bool = True
+
+
+class _IdentitySpec(msgspec.Struct, forbid_unknown_fields=True):
+    blocked: list[str] = []
+
+
+_Shape = TypeVar("_Shape", bound=msgspec.Struct)
+_EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
+    _Document: (
+        f"a document has `version: {VERSION}`, `kind` (trait, audience, source, identity, connection, template or "
+        "campaign), `metadata` (name, description, labels) and `spec`"
+    ),
+    _TraitSpec: "a trait has `aggregate`, and may have `type`, `event`, `property` or `field: timestamp`",
+    _AudienceSpec: "an audience has `where`, a condition",
+    _SourceSpec: (
+        "a source may have `enabled` and `write_key_hashes`, each a SHA-256 in 64 digits of lower-case "
+        "hexadecimal (`obverse source add NAME` writes it)"
+    ),
+    _IdentitySpec: "identity rules have `blocked`, a list of texts",
+    ConnectionSpec: "a connection has `crm`, `settings` and `fields`, each the CRM's name of a field and what it holds",
+    TemplateSpec: "a template has `subject`, `from`, and `mjml`, `mjml_file` or `text`",
+    CampaignSpec: "a campaign has `trigger: entered AUDIENCE` and `template`",
+}
+
+
+def _read_as(shape: type[_Shape], tree: Any, where: str) -> _Shape:
+    try:
+        return msgspec.convert(tree, shape)
+    except msgspec.ValidationError as error:
+        flaw, _, path = str(error).partition(" - at `$")
+        place = (where + path.removesuffix("`")).removeprefix(".")
+        raise BadDefinition(f"{place or 'the document'}: {flaw}; {_EXPECTED[shape]}") from error
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the documents define, and where."""
+
+    kinds: Mapping[str, TraitKind]
+    places: dict[tuple[str, str], str] = field(default_factory=dict)
+    traits: list[Trait] = field(default_factory=list)
+    audiences: list[Audience] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    connections: list[Connection] = field(default_factory=list)
+    templates: list[Template] = field(default_factory=list)
+    campaigns: list[Campaign] = field(default_factory=list)
+    blocked: list[str] = field(default_factory=list)
+
+    def add(self, place: str, document: _Document) -> None:
+        """Read one document by its kind."""
+        name, spec = document.metadata.name, document.spec
+        other = self.places.setdefault((document.kind, name), place)
+        if other != place:
+            raise BadDefinition(f"{document.kind} {name!r} is defined in {other} too; rename or remove one")
+        match document.kind:
+            case "trait":
+                said = _read_as(_TraitSpec, spec, "spec")
+                self.traits.append(_trait(name, document.metadata.description, said, self.kinds))
+            case "audience":
+                where = _read_as(_AudienceSpec, spec, "spec").where
+                self.audiences.append(Audience(name, audiences.parse(where, "spec.where")))
+            case "source":
+                source = _read_as(_SourceSpec, spec, "spec")
+                self.sources.append(Source(name, source.enabled, frozenset(source.write_key_hashes)))
+            case "identity":
+                self.blocked.extend(_read_as(_IdentitySpec, spec, "spec").blocked)
+            case "connection":
+                self.connections.append(outgoing.connection(name, _read_as(ConnectionSpec, spec, "spec")))
+            case "template":
+                self.templates.append(outgoing.template(name, _read_as(TemplateSpec, spec, "spec")))
+            case "campaign":
+                self.campaigns.append(outgoing.campaign(name, _read_as(CampaignSpec, spec, "spec")))
+
+    def check(self) -> None:
+        """Hold what looks at something against what is defined; here, where its file is known."""
+        known = Known.of(self.traits, self.audiences, self.templates)
+        ones: list[Audience | Connection | Campaign] = [*self.audiences, *self.connections, *self.campaigns]
+        for one in ones:
+            try:
+                if isinstance(one, Audience):
+                    check_subjects(one, known.traits)
+                else:
+                    check_outgoing(one, known)
+            except BadDefinition as error:
+                raise BadDefinition(f"{self.places[type(one).__name__.lower(), one.name]}: {error}") from error
+
+
+def read(documents: Iterable[tuple[str, Any]], kinds: Mapping[str, TraitKind]) -> Definitions:
+    """
+    Read definitions from decoded YAML documents, each with the place it came from.
+
+    Raises:
+        BadDefinition: names the place, what is wrong there and what to write.
+    """
+    found = _Found(kinds)
+    for place, tree in documents:
+        try:
+            found.add(place, _read_as(_Document, tree, ""))
+        except ValueError as error:
+            raise BadDefinition(f"{place}: {error}") from error
+    found.check()
+    return define(
+        traits=found.traits,
+        audiences=found.audiences,
+        sources=found.sources,
+        connections=found.connections,
+        templates=found.templates,
+        campaigns=found.campaigns,
+        identity=IdentityRules(blocked=frozenset(found.blocked)),
+    )
+
+
+_UNREADABLE: Final = re.compile(r'["\\\x00-\x1f]')
+
+
+def _trait(name: str, description: str, spec: _TraitSpec, kinds: Mapping[str, TraitKind]) -> Trait:
+    kind = kinds.get(spec.aggregate)
+    if kind is None:
+        raise BadDefinition(f"spec.aggregate: {spec.aggregate!r} is not known; use one of {', '.join(sorted(kinds))}")
+    if spec.type not in TYPES:
+        raise BadDefinition(f"spec.type: {spec.type!r} is no call; use one of {', '.join(sorted(TYPES))}")
+    if kind.takes_value and (spec.property is None) == (spec.field is None):
+        raise BadDefinition(
+            f"spec: `{spec.aggregate}` needs a value: give `property: NAME` or `field: timestamp`, and not both"
+        )
+    if not kind.takes_value and (spec.property, spec.field) != (None, None):
+        raise BadDefinition(f"spec: `{spec.aggregate}` takes no value; remove `property` and `field`")
+    if spec.property is not None and _UNREADABLE.search(spec.property):
+        raise BadDefinition(f"spec.property: {spec.property!r} has a quote, a backslash or a control character in it")
+    # Only what was said, so that a field which a later release adds does not make every state start anew.
+    plain = _TraitSpec(spec.aggregate)
+    said = {part: value for part, value in asdict(spec).items() if value != getattr(plain, part)}
+    digest = blake2b(msgspec.json.encode(said), digest_size=4).hexdigest()
+    return Trait(
+        name=name,
+        kind=kind,
+        key=f"{spec.aggregate}:{name}:{digest}",
+        type=spec.type,
+        event=spec.event,
+        property=spec.property,
+        field=spec.field,
+        description=description,
+    )

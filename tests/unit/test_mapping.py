@@ -1,0 +1,106 @@
+"""A profile in a CRM's words, and a CRM's edit in ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from obverse.core import mapping
+from obverse.core.documents import read
+from obverse.core.events import Event
+from obverse.core.people import People
+from obverse.core.profiles import Profile
+from obverse.core.records import Edit
+from obverse.wiring import trait_kinds
+
+
+def document(kind: str, name: str, spec: Any) -> tuple[str, Any]:
+    return f"{name}.yml", {"version": "obverse/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+FIELDS = {
+    "firstname": "attribute.first_name",
+    "tags": "attribute.tags",
+    "value": "trait.lifetime_value",
+    "big": "audience.big_spenders",
+    "owner": {"from": "attribute.owner", "direction": "in"},
+    "plan": {"from": "attribute.plan", "direction": "out"},
+}
+DEFINITIONS = read(
+    [
+        document("trait", "lifetime_value", {"aggregate": "sum", "event": "Order Completed", "property": "revenue"}),
+        document("audience", "big_spenders", {"where": {"op": "gte", "trait": "lifetime_value", "value": 1000}}),
+        document("connection", "crm", {"crm": "memory", "fields": FIELDS}),
+    ],
+    trait_kinds(),
+)
+(CRM,) = DEFINITIONS.connections
+
+
+def person(*events: tuple[str, str, bytes]) -> Profile:
+    """The person of these events: source, type, properties, a second apart."""
+    people = People("main", DEFINITIONS)
+    for at, (source, kind, properties) in enumerate(events):
+        event = Event(
+            type=kind,
+            message_id=f"m{at}",
+            source=source,
+            received_at=at * 1_000_000,
+            timestamp=at * 1_000_000,
+            user_id="42",
+            name="Order Completed" if kind == "track" else None,
+            properties=properties,
+        )
+        people.fold(event, (0, at))
+    (one,) = people.profiles.values()
+    return one
+
+
+def test_a_profile_is_said_in_the_words_of_the_crm() -> None:
+    one = person(
+        ("web", "identify", b'{"first_name":"Ada","tags":["a",1],"owner":"Eve","plan":null}'),
+        ("web", "track", b'{"revenue":1200.50}'),
+    )
+
+    assert mapping.said(one, CRM, DEFINITIONS) == {
+        "firstname": "Ada",
+        "tags": '["a",1]',
+        "value": "1200.50",
+        "big": "true",
+        "plan": "",
+    }
+
+
+def test_only_what_is_new_is_written() -> None:
+    known = {"firstname": "Ada", "value": "10"}
+
+    assert mapping.news({"firstname": "Ada", "value": "12", "plan": ""}, known) == {"value": "12"}
+    assert mapping.news({"firstname": "", "value": "10"}, known) == {"firstname": ""}
+
+
+def test_what_the_crm_told_itself_is_known_to_be_there() -> None:
+    one = person(
+        ("web", "identify", b'{"first_name":"Ada","tags":"x","plan":"pro"}'),
+        ("crm", "identify", b'{"first_name":"Augusta","plan":"free"}'),
+    )
+
+    assert mapping.told_by(one, CRM) == {"firstname": "Augusta"}
+
+
+def test_mail_goes_to_the_address_told_last() -> None:
+    told = [b'{"email":"Ada@Example.com"}', b'{"email":"countess@example.com"}']
+
+    assert mapping.address(person(*(("web", "identify", one) for one in told))) == "countess@example.com"
+    assert mapping.address(person(("web", "track", b'{"email":"ada@example.com"}'))) == "ada@example.com"
+    assert mapping.address(person(("web", "identify", told[0]), ("web", "identify", b'{"email":"null"}'))) == (
+        "ada@example.com"
+    )
+    assert mapping.address(person(("web", "identify", b'{"email":7}'))) is None
+
+
+def test_an_edit_changes_the_attribute_that_its_field_holds() -> None:
+    def edit(field: str) -> Edit:
+        return Edit(id="1", record_id="7", field=field, value="x", at=1)
+
+    assert mapping.attribute_of(edit("firstname"), CRM) == "first_name"
+    assert mapping.attribute_of(edit("owner"), CRM) == "owner"
+    assert [mapping.attribute_of(edit(field), CRM) for field in ("plan", "value", "big", "nope")] == [None] * 4

@@ -1,0 +1,100 @@
+"""Templates: checked where they are written, filled in for each person."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from obverse.core.outgoing import Template
+from obverse.core.templates import BadTemplate, CannotFillIn, CompiledTemplate
+
+MJML = """<mjml>
+  <mj-body>
+    <mj-section><mj-column>
+      <mj-text>{}</mj-text>
+      <mj-button href="https://example.com/?who={{{{ customer.id | url_encode }}}}">Look</mj-button>
+    </mj-column></mj-section>
+  </mj-body>
+</mjml>"""
+ADA = {"first_name": 'Ada <b>&"', "id": "a/b", "lifetime_value": Decimal("1234.50")}
+
+
+def template(subject: str = "Welcome", mjml: str = "", text: str = "") -> Template:
+    return Template(name="welcome", subject=subject, sender="a@example.com", mjml=mjml, text=text)
+
+
+def test_it_is_filled_in_for_a_person() -> None:
+    welcome = CompiledTemplate(
+        template(
+            "Hello {{ customer.first_name | default: 'there' }}",
+            MJML.format(
+                "Dear {{ customer.first_name }}, {{ customer.lifetime_value }} {% if trigger.audience %}x{% endif %}"
+            ),
+        )
+    )
+
+    filled = welcome.fill_in(ADA, {"audience": "big_spenders"})
+
+    assert filled.subject == 'Hello Ada <b>&"'
+    assert "Dear Ada &lt;b&gt;&amp;&#34;, 1234.50 x" in filled.html
+    assert "https://example.com/?who=a%2Fb" in filled.html
+    assert "<mj-" not in filled.html
+    assert 'Dear Ada <b>&", 1234.50 x' in filled.text
+    assert "Look" in filled.text
+    assert CompiledTemplate(template("{{ customer.nope | default: 'x' }}", text="a")).fill_in({}, {}).subject == "x"
+
+
+def test_a_plain_part_of_its_own_is_used_as_it_is() -> None:
+    filled = CompiledTemplate(template(text="Hi {{ customer.first_name }}")).fill_in(ADA, {})
+
+    assert (filled.html, filled.text) == ("", 'Hi Ada <b>&"')
+
+
+@pytest.mark.parametrize(
+    ("part", "source", "place", "advice"),
+    [
+        ("mjml", MJML.format("<b>Hello"), "spec.mjml, line 4, column", "close every tag"),
+        ("mjml", MJML.format("x").replace("</mj-column>", ""), "spec.mjml, line 6, column", "close every tag"),
+        ("mjml", MJML.format("{{ customer.first_name"), "spec.mjml, line 4, column 39", "close it"),
+        ("mjml", MJML.format("{% if customer.first_name %}a"), "spec.mjml, line 8", "endif"),
+        ("mjml", "hello", "spec.mjml", "cannot be read as MJML"),
+        ("mjml", "<mjml><mj-body><mj-nope/></mj-body></mjml>", "spec.mjml, line 1, column 16", "components of MJML"),
+        ("mjml", '<mjml><mj-body><mj-include path="/etc/passwd"/></mj-body></mjml>', "spec.mjml, line 1", "mj-include"),
+        ("text", "a\n{% nope %}", "spec.text, line 2, column 4", "unexpected tag 'nope'"),
+        ("text", "a\n{{ customer.a | nope }}", "spec.text, line 2, column 17", "no filter 'nope'"),
+        ("text", "{{ person.name }}", "spec.text, line 1, column 4", "'person' is not known; there are customer"),
+        ("text", "{% render 'x' %}", "spec.text, line 1, column 4", "cannot render others"),
+        ("text", "{% include 'x' %}", "spec.text, line 1, column 4", "cannot include others"),
+        ("subject", "{{ customer.a", "spec.subject, line 1, column 1", "close it"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_and_what_to_do(part: str, source: str, place: str, advice: str) -> None:
+    parts = {"subject": "S", "text": "T", "mjml": ""} | {part: source}
+
+    with pytest.raises(BadTemplate) as caught:
+        CompiledTemplate(template(**parts))
+
+    assert str(caught.value).startswith(place)
+    assert advice in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for i in (1..100000) %}a{% endfor %}",
+        "{% for i in (1..9999) %}{{ customer.long }}{% endfor %}",
+        "{{ customer.first_name | divided_by: 0 }}",
+    ],
+)
+def test_a_message_that_cannot_be_made_says_so(source: str) -> None:
+    made = CompiledTemplate(template(text=source))
+
+    with pytest.raises(CannotFillIn, match="template 'welcome'"):
+        made.fill_in({"long": "x" * 1000, "first_name": 1}, {})
+
+
+def test_templates_reach_nothing_but_what_they_are_given() -> None:
+    made = CompiledTemplate(template(text="{{ customer.__class__ }}{{ customer.first_name.__class__.__mro__ }}"))
+
+    assert made.fill_in({"first_name": "Ada"}, {}).text == ""
