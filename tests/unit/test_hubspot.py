@@ -54,7 +54,7 @@ def test_there_are_vectors() -> None:
 
 
 def test_a_batch_is_what_hubspots_own_client_sends() -> None:
-    recorded = json.loads((DATA / "sdk_recordings" / "vendor_hubspot-api-client.json").read_text())
+    recorded = json.loads((DATA / "vendor_recordings" / "hubspot-api-client.json").read_text())
     (theirs,) = [one["json"] for one in recorded["requests"] if one["path"].endswith("batch/upsert")]
 
     ours = encode([ContactPatch(email=one["id"], fields=one["properties"]) for one in theirs["inputs"]])
