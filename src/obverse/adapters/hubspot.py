@@ -95,6 +95,10 @@ class HubSpotCrm:
         verify(callback, self._secret)
         return read_webhook(callback.body)
 
+    async def close(self) -> None:
+        """See `Crm.close`."""
+        await self._http.close()
+
     async def _call(self, method: str, path: str, body: Any) -> Answer:
         return await self._http.call(method, self._url + path, headers=self._headers, json=body, who="HubSpot")
 

@@ -185,7 +185,8 @@ class CrmContract:
         crm = await self.open_crm()
         (made,) = await crm.upsert([ADA])
         assert isinstance(made, Done)
-        genuine = (await self.edit(made.reference, {"firstname": "Augusta"}))[0]
+        callbacks = await self.edit(made.reference, {"firstname": "Augusta"})
+        genuine = next(callback for callback in callbacks if b"Augusta" in callback.body)
         crm.edits(genuine)
 
         for forged in (

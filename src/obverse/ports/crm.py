@@ -77,3 +77,7 @@ class Crm(Protocol):
             BadCallback: it is signed, and cannot be understood.
         """
         ...
+
+    async def close(self) -> None:
+        """Close what this connection opened."""
+        ...

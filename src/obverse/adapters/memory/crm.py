@@ -139,6 +139,9 @@ class MemoryCrm:
             raise BadCallback(f"the body is no list of edits: {error}") from error
         return [Edit(id=one, record_id=record, field=name, value=value, at=at) for one, record, name, value, at in told]
 
+    async def close(self) -> None:
+        """See `Crm.close`."""
+
     async def _call(self) -> None:
         await self._runtime.sleep(0)  # others have their turn, as with a real one
         self._account.calls += 1

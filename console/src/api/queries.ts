@@ -1,0 +1,173 @@
+// What pages ask, with its place in the cache and how soon it is asked again.
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { ApiError, answer, api } from "./client";
+import type { Ready } from "./types";
+
+const SOON = 5_000;
+
+type Page<Cursor> = { next: Cursor | null };
+type Ask<T> = (after: string | undefined, signal: AbortSignal) => Promise<T>;
+
+/** A list of pages. It is asked anew while only its first page is shown: more would move under the reader. */
+function pages<T extends Page<string>>(key: readonly unknown[], ask: Ask<T>) {
+  return infiniteQueryOptions({
+    queryKey: key,
+    queryFn: ({ pageParam, signal }) => ask(pageParam, signal),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last) => last.next ?? undefined,
+    refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) > 1 ? false : SOON),
+  });
+}
+
+export const sessionQuery = queryOptions({
+  queryKey: ["session"],
+  queryFn: ({ signal }) => answer(api.GET("/v1/session", { signal })),
+  staleTime: 5 * 60_000,
+});
+
+export const overviewQuery = queryOptions({
+  queryKey: ["overview"],
+  queryFn: async ({ signal }) => ({
+    ...(await answer(api.GET("/v1/overview", { signal }))),
+    asked: performance.now() / 1000,
+  }),
+  refetchInterval: 1_000,
+});
+
+export const readyQuery = queryOptions({
+  queryKey: ["ready"],
+  queryFn: async ({ signal }): Promise<Ready> => {
+    try {
+      return await answer(api.GET("/ready", { signal }));
+    } catch (error) {
+      // What is not ready says of each component what is wrong with it.
+      if (error instanceof ApiError && error.problem.components?.length) {
+        return { status: "unavailable", components: error.problem.components };
+      }
+      throw error;
+    }
+  },
+  refetchInterval: SOON,
+});
+
+export const recentEventsQuery = queryOptions({
+  queryKey: ["events", "recent"],
+  queryFn: ({ signal }) => answer(api.GET("/v1/events", { signal, params: { query: { limit: 100 } } })),
+  gcTime: 0,
+  staleTime: Number.POSITIVE_INFINITY, // the stream brings what comes after
+});
+
+export const profilesQuery = (q: string) =>
+  pages(["profiles", q], (after, signal) =>
+    answer(api.GET("/v1/profiles", { signal, params: { query: { q: q || undefined, limit: 25, after } } })),
+  );
+
+export const profileQuery = (identifier: string) =>
+  queryOptions({
+    queryKey: ["profile", identifier],
+    queryFn: ({ signal }) =>
+      answer(api.GET("/v1/profiles/{identifier}", { signal, params: { path: { identifier } } })),
+    refetchInterval: SOON,
+  });
+
+export const profileEventsQuery = (identifier: string) =>
+  infiniteQueryOptions({
+    queryKey: ["profile", identifier, "events"],
+    queryFn: ({ pageParam, signal }) =>
+      answer(
+        api.GET("/v1/profiles/{identifier}/events", {
+          signal,
+          params: { path: { identifier }, query: { limit: 25, before: pageParam } },
+        }),
+      ),
+    initialPageParam: undefined as number | undefined,
+    getNextPageParam: (last) => last.next ?? undefined,
+    refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) > 1 ? false : SOON),
+  });
+
+export const audiencesQuery = queryOptions({
+  queryKey: ["audiences"],
+  queryFn: ({ signal }) => answer(api.GET("/v1/audiences", { signal })),
+  refetchInterval: SOON,
+});
+
+export const membersQuery = (name: string) =>
+  pages(["audiences", name, "members"], (after, signal) =>
+    answer(
+      api.GET("/v1/audiences/{name}/members", {
+        signal,
+        params: { path: { name }, query: { limit: 50, after } },
+      }),
+    ),
+  );
+
+export const connectionsQuery = queryOptions({
+  queryKey: ["connections"],
+  queryFn: ({ signal }) => answer(api.GET("/v1/connections", { signal })),
+  refetchInterval: SOON,
+});
+
+export const recordsQuery = (name: string, q: string) =>
+  pages(["connections", name, "records", q], (after, signal) =>
+    answer(
+      api.GET("/v1/connections/{name}/records", {
+        signal,
+        params: { path: { name }, query: { limit: 50, after, q: q || undefined } },
+      }),
+    ),
+  );
+
+export const queueQuery = (name: string) =>
+  pages(["connections", name, "queue"], (after, signal) =>
+    answer(
+      api.GET("/v1/connections/{name}/queue", {
+        signal,
+        params: { path: { name }, query: { limit: 50, after } },
+      }),
+    ),
+  );
+
+export const deadLettersQuery = (name: string) =>
+  pages(["connections", name, "dead-letters"], (after, signal) =>
+    answer(
+      api.GET("/v1/connections/{name}/dead-letters", {
+        signal,
+        params: { path: { name }, query: { limit: 50, after } },
+      }),
+    ),
+  );
+
+export const messagesQuery = (status: string, q: string) =>
+  pages(["messages", "list", status, q], (after, signal) =>
+    answer(
+      api.GET("/v1/messages", {
+        signal,
+        params: { query: { status: status || undefined, q: q || undefined, limit: 50, after } },
+      }),
+    ),
+  );
+
+export const messageQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["messages", "one", id],
+    queryFn: ({ signal }) => answer(api.GET("/v1/messages/{id}", { signal, params: { path: { id } } })),
+    refetchInterval: SOON,
+  });
+
+export const campaignsQuery = queryOptions({
+  queryKey: ["campaigns"],
+  queryFn: ({ signal }) => answer(api.GET("/v1/campaigns", { signal })),
+  refetchInterval: SOON,
+});
+
+export const inboxQuery = (q: string) =>
+  pages(["inbox", "list", q], (after, signal) =>
+    answer(api.GET("/v1/inbox", { signal, params: { query: { q: q || undefined, limit: 50, after } } })),
+  );
+
+export const mailQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["inbox", "one", id],
+    queryFn: ({ signal }) => answer(api.GET("/v1/inbox/{id}", { signal, params: { path: { id } } })),
+    staleTime: Number.POSITIVE_INFINITY,
+  });

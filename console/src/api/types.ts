@@ -1,0 +1,26 @@
+// The words that pages use, each read off an address: they follow when paths.ts changes.
+import type { paths } from "./paths";
+
+type Answer<Path extends keyof paths> = paths[Path] extends {
+  get: { responses: { 200: { content: { "application/json": infer Content } } } };
+}
+  ? Content
+  : never;
+
+export type Overview = Answer<"/v1/overview">;
+export type Ready = Answer<"/ready">;
+export type Component = Ready["components"][number];
+export type LiveEvent = Answer<"/v1/events">["events"][number];
+export type ProfileSummary = Answer<"/v1/profiles">["profiles"][number];
+export type Profile = Answer<"/v1/profiles/{identifier}">;
+export type ProfileEvent = Answer<"/v1/profiles/{identifier}/events">["events"][number];
+export type Attribute = Profile["attributes"][string];
+export type Edge = Profile["edges"][number];
+export type Identifier = Profile["identifiers"][number];
+export type Audience = Answer<"/v1/audiences">["audiences"][number];
+export type Condition = Audience["condition"];
+export type Connection = Answer<"/v1/connections">["connections"][number];
+export type DeadLetter = Answer<"/v1/connections/{name}/dead-letters">["dead_letters"][number];
+export type Message = Answer<"/v1/messages/{id}">;
+export type Mail = Answer<"/v1/inbox/{id}">;
+export type Problem = import("./generated").Problem;

@@ -1,0 +1,259 @@
+import { Badge, Group, Skeleton, Tabs, Text } from "@mantine/core";
+import { IconUserOff } from "@tabler/icons-react";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { lazy, Suspense } from "react";
+import { useTranslation } from "react-i18next";
+import { ApiError } from "../api/client";
+import { profileEventsQuery, profileQuery } from "../api/queries";
+import type { Profile, ProfileEvent } from "../api/types";
+import { count, dateTime, words } from "../format";
+import { Attributes } from "../parts/Attributes";
+import { Copy, Facts, IdentifierChip, Json, Value, When } from "../parts/Bits";
+import { EdgeTable } from "../parts/EdgeTable";
+import { Page, Panel } from "../parts/Page";
+import { asIdentifier, nameOf } from "../parts/people";
+import { Empty, Loaded, More } from "../parts/States";
+import { Timeline } from "../parts/Timeline";
+
+const IdentityGraph = lazy(() => import("../parts/IdentityGraph"));
+
+export function ProfilePage() {
+  const { t } = useTranslation();
+  const { id } = useParams({ from: "/shell/profiles/$id" });
+  const identifier = asIdentifier(id);
+  const query = useQuery(profileQuery(identifier));
+  const missing = query.error instanceof ApiError && query.error.status === 404 && !query.data;
+  return (
+    <Page
+      title={query.data ? nameOf(query.data) : missing ? t("profile.missing") : t("profile.title")}
+      back={{ to: "/profiles", label: t("profiles.title") }}
+      about={
+        query.data && (
+          <Group gap={6}>
+            {leading(query.data).map(({ kind, value }) => (
+              <IdentifierChip key={`${kind}:${value}`} kind={kind} value={value} />
+            ))}
+            {query.data.identifiers.length > LEADING && (
+              <Text size="xs">{t("profile.more", { count: query.data.identifiers.length - LEADING })}</Text>
+            )}
+          </Group>
+        )
+      }
+    >
+      {missing ? (
+        <Panel>
+          <Empty icon={<IconUserOff size={22} />} title={t("profile.nobody", { identifier })}>
+            {t("profile.nobodyRemedy")}
+          </Empty>
+        </Panel>
+      ) : query.data ? (
+        <Loaded query={query}>{(profile) => <Portrait profile={profile} identifier={identifier} />}</Loaded>
+      ) : (
+        <Panel>
+          <Loaded query={query} lines={10}>
+            {() => null}
+          </Loaded>
+        </Panel>
+      )}
+    </Page>
+  );
+}
+
+/** Identifiers in the heading: what names a person before what only a browser knows. */
+const LEADING = 3;
+const leading = ({ identifiers }: Profile) =>
+  identifiers
+    .toSorted((one, other) => Number(one.kind === "anonymous_id") - Number(other.kind === "anonymous_id"))
+    .slice(0, LEADING);
+
+function Portrait({ profile, identifier }: { profile: Profile; identifier: string }) {
+  const { t } = useTranslation();
+  const { tab = "attributes" } = useSearch({ from: "/shell/profiles/$id" });
+  const navigate = useNavigate({ from: "/profiles/$id" });
+  return (
+    <div className="split wideLeft">
+      <section className="panel" aria-label={t("profile.title")}>
+        <Tabs
+          value={tab}
+          keepMounted={false}
+          onChange={(next) =>
+            void navigate({
+              search: { tab: next === "timeline" || next === "graph" ? next : undefined },
+              replace: true,
+            })
+          }
+        >
+          <Tabs.List className="tabs">
+            <Tabs.Tab value="attributes">{t("profile.attributes")}</Tabs.Tab>
+            <Tabs.Tab value="timeline">{t("profile.timeline")}</Tabs.Tab>
+            <Tabs.Tab value="graph">{t("profile.graph")}</Tabs.Tab>
+          </Tabs.List>
+          <Tabs.Panel value="attributes">
+            <Attributes attributes={profile.attributes} />
+          </Tabs.Panel>
+          <Tabs.Panel value="timeline">
+            <Events identifier={identifier} />
+          </Tabs.Panel>
+          <Tabs.Panel value="graph">
+            <Suspense fallback={<Skeleton height={460} radius={0} />}>
+              <IdentityGraph identifiers={profile.identifiers} edges={profile.edges} />
+            </Suspense>
+            <EdgeTable edges={profile.edges} />
+          </Tabs.Panel>
+        </Tabs>
+      </section>
+      <div className="split">
+        <Panel title={t("profile.facts")}>
+          <Facts
+            facts={[
+              [t("profile.events"), count(profile.events)],
+              [t("profile.firstSeen"), profile.first_seen ? dateTime(profile.first_seen) : "–"],
+              [t("profile.changed"), <When key="when" at={profile.changed_at} />],
+              [
+                t("profile.id"),
+                <Group key="id" gap={4} wrap="nowrap">
+                  <span className="mono truncate">{profile.id}</span>
+                  <Copy text={profile.id} label={t("profile.copyId")} />
+                </Group>,
+              ],
+            ]}
+          />
+        </Panel>
+        <Traits traits={profile.traits as Record<string, unknown>} />
+        <InAudiences profile={profile} />
+        <Identifiers profile={profile} />
+      </div>
+    </div>
+  );
+}
+
+function Events({ identifier }: { identifier: string }) {
+  const { t } = useTranslation();
+  const query = useInfiniteQuery(profileEventsQuery(identifier));
+  return (
+    <Loaded query={query} lines={8}>
+      {({ pages }) => {
+        const events = pages.flatMap((page) => page.events);
+        if (events.length === 0) {
+          return (
+            <Text c="dimmed" size="sm" p="md">
+              {t("profile.noEvents")}
+            </Text>
+          );
+        }
+        return (
+          <>
+            <div className="panelBody">
+              <Timeline
+                rows={events.map((event: ProfileEvent) => ({
+                  key: String(event.id),
+                  title: event.event_type,
+                  note: event.name && event.name !== event.event_type ? event.name : event.source,
+                  at: event.timestamp,
+                  open: () => <Json value={event} label={t("events.json")} />,
+                }))}
+              />
+            </div>
+            <More shown={events.length} query={query} />
+          </>
+        );
+      }}
+    </Loaded>
+  );
+}
+
+function Traits({ traits }: { traits: Record<string, unknown> }) {
+  const { t } = useTranslation();
+  const rows = Object.entries(traits).sort(([one], [other]) => one.localeCompare(other));
+  return (
+    <Panel title={t("profile.traits")}>
+      {rows.length === 0 ? (
+        <Text c="dimmed" size="sm">
+          {t("profile.noTraits")}
+        </Text>
+      ) : (
+        <dl className="facts spread">
+          {rows.map(([name, value]) => (
+            <div key={name}>
+              <dt title={name}>{words(name)}</dt>
+              <dd className="anywhere">
+                <Value value={value} />
+              </dd>
+            </div>
+          ))}
+        </dl>
+      )}
+    </Panel>
+  );
+}
+
+function InAudiences({ profile }: { profile: Profile }) {
+  const { t } = useTranslation();
+  return (
+    <Panel title={t("audiences.title")}>
+      {profile.audiences.length === 0 ? (
+        <Text c="dimmed" size="sm">
+          {t("profile.noAudiences")}
+        </Text>
+      ) : (
+        <dl className="facts spread">
+          {profile.audiences.map(({ name, since, number }) => (
+            <div key={name}>
+              <dt>
+                <Link to="/audiences/$name" params={{ name }} className="chip">
+                  {words(name)}
+                </Link>
+                {number > 1 && (
+                  <Badge size="xs" variant="default" ml={6} title={t("profile.entered", { count: number })}>
+                    ×{number}
+                  </Badge>
+                )}
+              </dt>
+              <dd style={{ color: "var(--mantine-color-dimmed)" }}>
+                <When at={since} />
+              </dd>
+            </div>
+          ))}
+        </dl>
+      )}
+    </Panel>
+  );
+}
+
+function Identifiers({ profile }: { profile: Profile }) {
+  const { t } = useTranslation();
+  return (
+    <Panel title={t("profile.identifiers")}>
+      <ul
+        style={{
+          listStyle: "none",
+          margin: 0,
+          padding: 0,
+          display: "grid",
+          gridTemplateColumns: "minmax(0, 1fr)",
+          gap: 10,
+        }}
+      >
+        {profile.identifiers.map(({ kind, value, last_seen }) => (
+          <li key={`${kind}:${value}`}>
+            <Group gap={6} wrap="nowrap" justify="space-between">
+              <div style={{ minWidth: 0 }}>
+                <Text size="xs" c="dimmed">
+                  {kind}
+                </Text>
+                <div className="truncate">{value}</div>
+              </div>
+              <Group gap={6} wrap="nowrap">
+                <Text size="xs" c="dimmed">
+                  <When at={last_seen} />
+                </Text>
+                <Copy text={`${kind}:${value}`} label={t("profile.copyIdentifier")} />
+              </Group>
+            </Group>
+          </li>
+        ))}
+      </ul>
+    </Panel>
+  );
+}

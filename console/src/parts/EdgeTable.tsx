@@ -1,0 +1,59 @@
+import { Text, Title } from "@mantine/core";
+import { useTranslation } from "react-i18next";
+import type { Edge } from "../api/types";
+import { dateTime, words } from "../format";
+import { Copy } from "./Bits";
+import { Rows } from "./Rows";
+
+/** The identity graph in words: what the drawing says, for whoever cannot see it. */
+export function EdgeTable({ edges }: { edges: readonly Edge[] }) {
+  const { t } = useTranslation();
+  return (
+    <div style={{ borderTop: "1px solid var(--line)" }}>
+      <Title order={2} size="h3" px="md" pt={14} pb={4}>
+        {t("graph.evidence")}
+      </Title>
+      {edges.length === 0 ? (
+        <Text c="dimmed" size="sm" px="md" pb="md">
+          {t("graph.alone")}
+        </Text>
+      ) : (
+        <Rows
+          label={t("graph.evidence")}
+          rows={edges}
+          rowKey={(edge) => `${edge.a} ${edge.b} ${edge.event}`}
+          columns={[
+            {
+              name: t("graph.pair"),
+              cell: (edge) => (
+                <>
+                  <div className="mono">{edge.a}</div>
+                  <div className="mono">{edge.b}</div>
+                </>
+              ),
+            },
+            { name: t("graph.rule"), cell: (edge) => words(edge.rule) },
+            {
+              name: t("graph.at"),
+              wide: true,
+              number: true,
+              cell: (edge) => <time dateTime={edge.at}>{dateTime(edge.at)}</time>,
+            },
+            {
+              name: t("graph.event"),
+              wide: true,
+              cell: (edge) => (
+                <span style={{ display: "inline-flex", gap: 4, maxWidth: 110, alignItems: "center" }}>
+                  <span className="mono truncate" title={edge.event}>
+                    {edge.event}
+                  </span>
+                  <Copy text={edge.event} label={t("graph.copyEvent")} />
+                </span>
+              ),
+            },
+          ]}
+        />
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,169 @@
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+} from "@tanstack/react-router";
+import { NotFound } from "./pages/NotFound";
+import { Overview } from "./pages/Overview";
+import { Crashed } from "./parts/Crashed";
+import { Loading } from "./parts/States";
+import { Shell } from "./shell/Shell";
+
+// Every filter of every page is in its address. What an address says badly is left out.
+const text = (value: unknown): string | undefined =>
+  typeof value === "string" && value !== ""
+    ? value
+    : typeof value === "number" || typeof value === "boolean"
+      ? String(value)
+      : undefined;
+const among =
+  <T extends string>(...allowed: T[]) =>
+  (value: unknown): T | undefined =>
+    allowed.find((one) => one === value);
+
+const root = createRootRouteWithContext<{ queries: QueryClient }>()({ notFoundComponent: NotFound });
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: "/sign-in",
+  validateSearch: (search: Record<string, unknown>): { to?: string } => ({ to: text(search.to) }),
+  component: lazyRouteComponent(() => import("./pages/SignIn"), "SignIn"),
+});
+
+const shell = createRoute({ getParentRoute: () => root, id: "shell", component: Shell });
+
+const overview = createRoute({ getParentRoute: () => shell, path: "/", component: Overview });
+
+const events = createRoute({
+  getParentRoute: () => shell,
+  path: "/events",
+  validateSearch: (search: Record<string, unknown>): { source?: string; type?: string; q?: string } => ({
+    source: text(search.source),
+    type: text(search.type),
+    q: text(search.q),
+  }),
+  component: lazyRouteComponent(() => import("./pages/Events"), "Events"),
+});
+
+const profiles = createRoute({
+  getParentRoute: () => shell,
+  path: "/profiles",
+  validateSearch: (search: Record<string, unknown>): { q?: string } => ({ q: text(search.q) }),
+  component: lazyRouteComponent(() => import("./pages/Profiles"), "Profiles"),
+});
+
+const profileTab = among("timeline", "graph");
+const profile = createRoute({
+  getParentRoute: () => shell,
+  path: "/profiles/$id",
+  validateSearch: (search: Record<string, unknown>): { tab?: "timeline" | "graph" } => ({
+    tab: profileTab(search.tab),
+  }),
+  component: lazyRouteComponent(() => import("./pages/Profile"), "ProfilePage"),
+});
+
+const audiences = createRoute({
+  getParentRoute: () => shell,
+  path: "/audiences",
+  component: lazyRouteComponent(() => import("./pages/Audiences"), "Audiences"),
+});
+
+const audience = createRoute({
+  getParentRoute: () => shell,
+  path: "/audiences/$name",
+  component: lazyRouteComponent(() => import("./pages/Audience"), "AudiencePage"),
+});
+
+const crm = createRoute({
+  getParentRoute: () => shell,
+  path: "/crm",
+  component: lazyRouteComponent(() => import("./pages/Crm"), "Crm"),
+});
+
+const connectionTab = among("queue", "dead-letters", "mapping");
+const connection = createRoute({
+  getParentRoute: () => shell,
+  path: "/crm/$name",
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { tab?: "queue" | "dead-letters" | "mapping"; q?: string } => ({
+    tab: connectionTab(search.tab),
+    q: text(search.q),
+  }),
+  component: lazyRouteComponent(() => import("./pages/Connection"), "ConnectionPage"),
+});
+
+const messageTab = among("campaigns");
+const messageStatus = among("queued", "sending", "sent", "refused", "unknown");
+const messages = createRoute({
+  getParentRoute: () => shell,
+  path: "/messages",
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { tab?: "campaigns"; status?: ReturnType<typeof messageStatus>; q?: string } => ({
+    tab: messageTab(search.tab),
+    status: messageStatus(search.status),
+    q: text(search.q),
+  }),
+  component: lazyRouteComponent(() => import("./pages/Messages"), "Messages"),
+});
+
+const message = createRoute({
+  getParentRoute: () => shell,
+  path: "/messages/$id",
+  component: lazyRouteComponent(() => import("./pages/Message"), "MessagePage"),
+});
+
+const inbox = createRoute({
+  getParentRoute: () => shell,
+  path: "/inbox",
+  validateSearch: (search: Record<string, unknown>): { q?: string } => ({ q: text(search.q) }),
+  component: lazyRouteComponent(() => import("./pages/Inbox"), "Inbox"),
+});
+
+const mailTab = among("text", "headers");
+const mail = createRoute({
+  getParentRoute: () => shell,
+  path: "/inbox/$id",
+  validateSearch: (search: Record<string, unknown>): { tab?: "text" | "headers" } => ({
+    tab: mailTab(search.tab),
+  }),
+  component: lazyRouteComponent(() => import("./pages/Mail"), "MailPage"),
+});
+
+const nowhere = createRoute({ getParentRoute: () => shell, path: "$", component: NotFound });
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    signIn,
+    shell.addChildren([
+      overview,
+      events,
+      profiles,
+      profile,
+      audiences,
+      audience,
+      crm,
+      connection,
+      messages,
+      message,
+      inbox,
+      mail,
+      nowhere,
+    ]),
+  ]),
+  context: { queries: undefined as unknown as QueryClient },
+  defaultPreload: "intent",
+  defaultNotFoundComponent: NotFound,
+  defaultErrorComponent: Crashed,
+  defaultPendingComponent: Loading,
+  scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,20 @@
+import {
+  IconActivity,
+  IconAddressBook,
+  IconInbox,
+  IconLayoutDashboard,
+  IconMail,
+  IconPlugConnected,
+  IconUsersGroup,
+} from "@tabler/icons-react";
+
+/** The pages that navigation, palette and shortcuts know; `key` follows a `g`. */
+export const PAGES = [
+  { to: "/", name: "overview", key: "o", icon: IconLayoutDashboard },
+  { to: "/events", name: "events", key: "e", icon: IconActivity },
+  { to: "/profiles", name: "profiles", key: "p", icon: IconAddressBook },
+  { to: "/audiences", name: "audiences", key: "a", icon: IconUsersGroup },
+  { to: "/crm", name: "crm", key: "c", icon: IconPlugConnected },
+  { to: "/messages", name: "messages", key: "m", icon: IconMail },
+  { to: "/inbox", name: "inbox", key: "i", icon: IconInbox },
+] as const;

@@ -1,0 +1,24 @@
+"""ASGI applications as real servers on free ports of the loopback address."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from obverse.apps import processes
+
+
+@asynccontextmanager
+async def serving(app: Any) -> AsyncIterator[str]:
+    """Serve while the block runs; gives the server's address."""
+    door = processes.listen("127.0.0.1", 0, "test")
+    stop = asyncio.Event()
+    work = asyncio.create_task(processes.serve(app, door, stop))
+    try:
+        yield f"http://127.0.0.1:{door.getsockname()[1]}"
+    finally:
+        stop.set()
+        await work
+        door.close()
