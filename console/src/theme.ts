@@ -42,9 +42,7 @@ const dark: MantineColorsTuple = [
 
 export const theme = createTheme({
   primaryColor: "verdigris",
-  primaryShade: { light: 7, dark: 5 },
-  autoContrast: true,
-  luminanceThreshold: 0.27,
+  primaryShade: 7,
   colors: { verdigris, gray, dark },
   black: "#1d2322",
   defaultRadius: "md",

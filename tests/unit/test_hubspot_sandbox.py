@@ -306,6 +306,15 @@ async def test_a_body_that_is_not_json_is_refused(hubspot: Account) -> None:
     assert_refused(answer, 413, "VALIDATION_ERROR")
 
 
+async def test_the_disk_has_what_is_committed(hubspot: Account) -> None:
+    store = hubspot.sandbox._store
+    pragmas = [
+        await hubspot.sandbox._inside(store._db.execute(f"PRAGMA {name}").fetchone)
+        for name in ("journal_mode", "synchronous")
+    ]
+    assert pragmas == [("wal",), (2,)]
+
+
 async def test_what_was_answered_is_in_the_file_before_the_sandbox_closes(tmp_path: Path) -> None:
     async with account(tmp_path) as first:
         await first.define("crm_ref")

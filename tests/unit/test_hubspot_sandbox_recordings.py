@@ -61,6 +61,11 @@ def test_v3_signatures_are_those_of_hubspot(vector: dict[str, Any]) -> None:
     assert signed == vector["signature"]
 
 
+def test_the_address_is_signed_as_the_receiver_decodes_it() -> None:
+    said = ("secret", "POST", "https://a.b/hooks?to=x%40y%20z", b"[]", "1700000000000")
+    assert sign_v3(*said) == "AVnZ9B/d2Yf5s2eG4AkaCPfv1gFTeO5Rwn7uTNM7sUQ="
+
+
 def test_only_the_characters_that_hubspot_names_are_decoded() -> None:
     assert decode("https://a.b/c%3A%2f%3F%40%21%24%27%28%29%2A%2C%3B?d=%20%3D%26%C3%A9") == (
         "https://a.b/c:/?@!$'()*,;?d=%20%3D%26%C3%A9"

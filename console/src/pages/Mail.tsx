@@ -10,10 +10,11 @@ import { Page, Panel } from "../parts/Page";
 import { Rows } from "../parts/Rows";
 import { Loaded } from "../parts/States";
 
-// A mail is hostile input. The sandbox takes scripts, forms, popups and navigation; this takes whatever it would load.
+// A mail is hostile input. The sandbox takes scripts, forms and popups (so a link, meant for a new tab, does nothing);
+// the policy takes whatever it would load.
 const NOTHING_LOADED = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 const frame = (html: string) =>
-  `<!doctype html><meta http-equiv="Content-Security-Policy" content="${NOTHING_LOADED}"><meta name="color-scheme" content="light">${html}`;
+  `<!doctype html><meta http-equiv="Content-Security-Policy" content="${NOTHING_LOADED}"><meta name="color-scheme" content="light"><base target="_blank">${html}`;
 
 export function MailPage() {
   const { t } = useTranslation();

@@ -7,7 +7,7 @@ import { useTranslation } from "react-i18next";
 import { answer, api } from "../api/client";
 import { messageQuery } from "../api/queries";
 import type { Message } from "../api/types";
-import { dateTime } from "../format";
+import { dateTime, title } from "../format";
 import { Copy, Facts } from "../parts/Bits";
 import { MessageStatus } from "../parts/MessageStatus";
 import { Page, Panel } from "../parts/Page";
@@ -45,7 +45,7 @@ export function MessagePage() {
                   rows={message.attempts
                     .map(({ at, outcome, detail }) => ({
                       key: at,
-                      title: outcome,
+                      title: title(outcome),
                       note: detail,
                       at,
                       tone:

@@ -210,7 +210,7 @@ function InAudiences({ profile }: { profile: Profile }) {
                   </Badge>
                 )}
               </dt>
-              <dd style={{ color: "var(--mantine-color-dimmed)" }}>
+              <dd style={{ color: "var(--mantine-color-dimmed)", fontWeight: 400 }}>
                 <When at={since} />
               </dd>
             </div>

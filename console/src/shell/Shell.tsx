@@ -1,5 +1,5 @@
 import { ActionIcon, AppShell, Burger, Group, Kbd, Text, UnstyledButton } from "@mantine/core";
-import { useDisclosure } from "@mantine/hooks";
+import { useDisclosure, useHotkeys } from "@mantine/hooks";
 import { IconSearch } from "@tabler/icons-react";
 import { Link, Outlet, useLocation } from "@tanstack/react-router";
 import { useEffect } from "react";
@@ -18,6 +18,7 @@ export function Shell() {
   const { pathname } = useLocation();
   // biome-ignore lint/correctness/useExhaustiveDependencies: the drawer closes when the address changes
   useEffect(close, [pathname]);
+  useHotkeys([["Escape", close]]);
   return (
     <>
       <a className="skip" href="#main">
@@ -55,6 +56,7 @@ export function Shell() {
           </Group>
         </AppShell.Header>
         <AppShell.Navbar
+          data-closed={!open || undefined}
           p="sm"
           bg="var(--page)"
           style={{ borderColor: "var(--line)" }}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import uuid4
@@ -87,6 +88,7 @@ def not_found(message: str = "resource not found", **more: Any) -> Refusal:
     return Refusal(HTTPStatus.NOT_FOUND, "OBJECT_NOT_FOUND", message, **more)
 
 
+@lru_cache(maxsize=1024)
 def moment(milliseconds: int) -> str:
     """A moment as HubSpot writes it: `2019-10-30T03:30:17.883Z`, without a fraction where it is zero."""
     stamp = (_EPOCH + timedelta(milliseconds=milliseconds)).replace(tzinfo=None)

@@ -132,7 +132,7 @@ class Contacts:
         contact.archived_at = now
         for name, versions in contact.versions.items():
             if self._store.definitions[name].has_unique_value and versions:
-                self._store.claim(name, "", contact.id)
+                self._store.claim(name, "", contact.id, before=contact.value(name))
         self._store.save(contact)
         self._notices.deleted(contact, source, now)
 
@@ -170,10 +170,10 @@ class Contacts:
         self, contact: Contact, changed: Mapping[str, str], source: Source, now: int, *, silent: bool = False
     ) -> None:
         for name, value in changed.items():
+            if self._store.definitions[name].has_unique_value:
+                self._store.claim(name, value, contact.id, before=contact.value(name))
             version = Version(value, now, source.change_source, source.id)
             contact.versions[name] = [version, *contact.versions.get(name, ())][:_MOST_VERSIONS]
-            if self._store.definitions[name].has_unique_value:
-                self._store.claim(name, value, contact.id)
             if not silent:
                 self._notices.changed(contact, name, value, source, now)
 

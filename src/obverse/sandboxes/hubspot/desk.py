@@ -49,12 +49,11 @@ class Desk:
         """PUT /sandbox/webhooks: null sends none."""
         url = read_body(ask).get("url")
         try:
-            target = "" if url is None else check_target(as_text(url))
+            target = None if url is None else check_target(as_text(url))
         except ValueError as error:
             raise invalid(str(error)) from None
-        with self._store.change():
-            self._store.keep_fact("webhook_url", target)
-        return Reply(200, {"url": target or None})
+        self._notices.set_target(target)
+        return Reply(200, {"url": target})
 
     def edit(self, ask: Ask) -> Reply:
         """PUT /sandbox/contacts/{id}: as if a person had edited the contact."""
@@ -87,13 +86,14 @@ class Desk:
         editable = self._editable()
         given = _read_form(ask.body)
         before = self._values(contact)
-        changed = {name: value for name, value in given.items() if name in editable and value != before.get(name, "")}
+        # A write of the value that is there is no change, so the form may say all it shows.
+        said = {name: value for name, value in given.items() if name in editable}
         try:
             with self._store.change():
-                self._contacts.update(contact, changed, A_PERSON)
+                self._contacts.update(contact, said, A_PERSON)
         except Refusal as refusal:
-            said = [str(error["message"]) for error in refusal.errors] or [refusal.message]
-            return contact_page(contact, editable, {**before, **changed}, wrong=said)
+            wrong = [str(error["message"]) for error in refusal.errors] or [refusal.message]
+            return contact_page(contact, editable, {**before, **said}, wrong=wrong)
         return None
 
     def _editable(self) -> Mapping[str, Definition]:

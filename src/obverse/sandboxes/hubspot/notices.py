@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from random import Random
 from typing import Final
 
@@ -39,12 +40,19 @@ class Notices:
         self._clock = clock
         # Not for secrets: the same seed misbehaves in the same way.
         self._dice = Random(settings.seed)  # noqa: S311
+        kept = store.fact("webhook_url")
+        self._target = settings.webhook_url if kept is None else kept or None
 
     @property
     def target(self) -> str | None:
         """Where webhooks go; None where they do not."""
-        kept = self._store.fact("webhook_url")
-        return self._settings.webhook_url if kept is None else kept or None
+        return self._target
+
+    def set_target(self, target: str | None) -> None:
+        """Send webhooks there from now on, also after a restart; commits by itself."""
+        with self._store.change():
+            self._store.keep_fact("webhook_url", target or "")
+        self._target = target
 
     def created(self, contact: Contact, source: Source, at: int) -> None:
         """Note a creation."""
@@ -69,7 +77,7 @@ class Notices:
         event: Event = {
             # HubSpot's are not promised to be unique either.
             "eventId": self._dice.getrandbits(32),
-            "subscriptionId": 1_000_000 + zlib.crc32(f"{kind} {more.get('propertyName')}".encode()) % 1_000_000,
+            "subscriptionId": _subscription(f"{kind} {more.get('propertyName')}"),
             "portalId": PORTAL_ID,
             "appId": APP_ID,
             "occurredAt": at,
@@ -89,3 +97,9 @@ class Notices:
 
     def _later(self) -> float:
         return self._settings.webhook_delay * self._dice.uniform(_LEAST_LATER, _MOST_LATER)
+
+
+@cache
+def _subscription(name: str) -> int:
+    """The same subscription always has the same id."""
+    return 1_000_000 + zlib.crc32(name.encode()) % 1_000_000

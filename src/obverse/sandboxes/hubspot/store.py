@@ -87,6 +87,9 @@ class Store:
         for (held,) in custom:
             definition = msgspec.json.decode(held, type=Definition)
             self._definitions[definition.name] = definition
+        # Ids go up for ever: the sequence remembers the highest, though its contact was erased.
+        self._newest: int = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'contacts'").fetchone()[0]
+        self._noted: list[tuple[float, bytes]] = []
         self._last: Callable[[], None] = lambda: None
 
     def before_commit(self, do: Callable[[], None]) -> None:
@@ -100,9 +103,12 @@ class Store:
         try:
             yield
             self._last()
+            self._db.executemany("INSERT INTO notices (due, attempt, event) VALUES (?, 0, ?)", self._noted)
         except BaseException:
             self._db.execute("ROLLBACK")
             raise
+        finally:
+            self._noted.clear()
         self._db.execute("COMMIT")
 
     def close(self) -> None:
@@ -122,19 +128,19 @@ class Store:
         self._definitions[definition.name] = definition
 
     def next_id(self) -> int:
-        """The id that the next contact gets."""
-        # A row taken and given back within the transaction: the sequence goes on, whatever becomes of the contact.
-        cursor = self._db.execute("INSERT INTO contacts (archived, contact) VALUES (0, '')")
-        number = cursor.lastrowid
-        if number is None:  # pragma: no cover - an insert has a row
-            raise AssertionError
-        return number
+        """An id that no contact has, or had."""
+        self._newest += 1
+        return self._newest
 
     def save(self, contact: Contact) -> None:
         """Keep the contact."""
         held = msgspec.json.encode(contact)
         archived = contact.archived_at is not None
-        self._db.execute("UPDATE contacts SET archived = ?, contact = ? WHERE id = ?", (archived, held, contact.id))
+        self._db.execute(
+            "INSERT INTO contacts (id, archived, contact) VALUES (?, ?, ?) "
+            "ON CONFLICT (id) DO UPDATE SET archived = excluded.archived, contact = excluded.contact",
+            (contact.id, archived, held),
+        )
 
     def forget(self, contact: Contact) -> None:
         """Keep nothing of the contact."""
@@ -165,9 +171,10 @@ class Store:
         ).fetchone()
         return None if row is None else row[0]
 
-    def claim(self, name: str, value: str, contact: int) -> None:
-        """Give a unique value to a contact; an empty one only takes away the one it had."""
-        self._db.execute("DELETE FROM unique_values WHERE name = ? AND contact = ?", (name, contact))
+    def claim(self, name: str, value: str, contact: int, *, before: str) -> None:
+        """Give a unique value to a contact in place of the one it had; an empty one is none."""
+        if before:
+            self._db.execute("DELETE FROM unique_values WHERE name = ? AND value = ?", (name, before))
         if value:
             self._db.execute(
                 "INSERT INTO unique_values (name, value, contact) VALUES (?, ?, ?)", (name, value, contact)
@@ -183,8 +190,8 @@ class Store:
 
     def add_notices(self, notices: Iterable[tuple[float, Mapping[str, str | int | bool]]]) -> None:
         """Keep webhook events until they are sent, each with the moment from which it may be."""
-        rows = [(due, msgspec.json.encode(event)) for due, event in notices]
-        self._db.executemany("INSERT INTO notices (due, attempt, event) VALUES (?, 0, ?)", rows)
+        # Written all at once when the change ends: a batch notes a thousand.
+        self._noted += [(due, msgspec.json.encode(event)) for due, event in notices]
 
     def notices(self, *, due: float, limit: int) -> Sequence[Notice]:
         """The events that may be sent now, the longest due first."""

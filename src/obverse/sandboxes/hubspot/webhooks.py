@@ -76,7 +76,9 @@ class Courier:
         if target is None or not due:
             return False
         batches = [due[at : at + MOST_EVENTS] for at in range(0, len(due), MOST_EVENTS)]
-        await asyncio.gather(*(self._deliver(http, target, batch) for batch in batches))
+        taken = await asyncio.gather(*(self._deliver(http, target, batch) for batch in batches))
+        # Killed before this, we send them once more: a receiver has to bear that anyway.
+        await self._inside(lambda: self._settle(list(zip(batches, taken, strict=True))))
         return True
 
     def _look(self) -> tuple[str | None, Sequence[Notice]]:
@@ -85,7 +87,7 @@ class Courier:
             return None, ()
         return target, self._store.notices(due=self._clock(), limit=MOST_EVENTS * MOST_REQUESTS)
 
-    async def _deliver(self, http: aiohttp.ClientSession, target: str, batch: Sequence[Notice]) -> None:
+    async def _deliver(self, http: aiohttp.ClientSession, target: str, batch: Sequence[Notice]) -> bool:
         body = msgspec.json.encode([{**notice.event, "attemptNumber": notice.attempt} for notice in batch])
         timestamp = str(int(self._clock() * 1000))
         secret = self._settings.client_secret
@@ -101,24 +103,25 @@ class Courier:
         url = URL(target, encoded=True)
         try:
             async with http.post(url, data=body, headers=headers, allow_redirects=False) as answer:
-                taken = answer.ok and answer.status < 300  # noqa: PLR2004 - the 2xx
+                return 200 <= answer.status < 300  # noqa: PLR2004 - the 2xx
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
-            taken = False
-        await self._inside(lambda: self._settle(batch, taken=taken))
+            return False
 
-    def _settle(self, batch: Sequence[Notice], *, taken: bool) -> None:
+    def _settle(self, tried: Sequence[tuple[Sequence[Notice], bool]]) -> None:
         now = self._clock()
-        done = [notice.number for notice in batch if taken or notice.attempt >= len(DELAYS)]
+        sent = [notice.number for batch, taken in tried if taken for notice in batch]
+        failed = [notice for batch, taken in tried if not taken for notice in batch]
+        given_up = [notice.number for notice in failed if notice.attempt >= len(DELAYS)]
         later = [
             (now + DELAYS[notice.attempt] * self._settings.retry_scale * self._dice.uniform(0.8, 1.0), notice.number)
-            for notice in batch
-            if not taken and notice.attempt < len(DELAYS)
+            for notice in failed
+            if notice.attempt < len(DELAYS)
         ]
         with self._store.change():
-            self._store.drop_notices(done)
+            self._store.drop_notices([*sent, *given_up])
             self._store.postpone(later)
-            sent = int(self._store.fact("webhooks_sent") or 0) + (len(done) if taken else 0)
-            self._store.keep_fact("webhooks_sent", str(sent))
+            count = int(self._store.fact("webhooks_sent") or 0) + len(sent)
+            self._store.keep_fact("webhooks_sent", str(count))
 
 
 def check_target(target: str) -> str:
