@@ -115,6 +115,14 @@ async def test_a_record_id_is_updated_and_never_made(hubspot: Account) -> None:
     assert (await hubspot.figures())["contacts"] == 1
 
 
+async def test_each_input_has_its_result_though_two_name_one_contact(hubspot: Account) -> None:
+    number = await hubspot.create(email="a@x.co")
+    batch = upserts("a@x.co", traced=True)
+    batch["inputs"].append({"id": number, "properties": {"lastname": "L"}, "objectWriteTraceId": "by id"})
+    results = (await upsert(hubspot, batch)).json["results"]
+    assert {one["objectWriteTraceId"] for one in results} == {"t0", "by id"}
+
+
 async def test_what_is_not_found_is_told_with_its_trace(hubspot: Account) -> None:
     body = {"inputs": [{"id": "7", "properties": {}, "objectWriteTraceId": "x"}]}
     answer = await hubspot.ask("POST", f"{CONTACTS}/batch/update", body)

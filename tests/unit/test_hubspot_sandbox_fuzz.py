@@ -99,7 +99,7 @@ async def send_all(path: Path, requests: list[tuple[str, str, bytes]]) -> None:
                 assert {"status", "message", "correlationId", "category"} <= set(answer.json)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(ROUTES), BODIES), min_size=1, max_size=6))
 def test_arbitrary_json(asked: list[tuple[tuple[str, str], Any]]) -> None:
     requests = [(method, path, json.dumps(body).encode()) for (method, path), body in asked]

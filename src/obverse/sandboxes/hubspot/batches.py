@@ -92,7 +92,7 @@ class Batches:
                 missing.append(given)
             else:
                 found[contact.id] = contact
-        results = [show(found[number], names, history=history) for number in _own_order(found)]
+        results = [show(found[number], names, history=history) for number in sorted(found, key=_place)]
         errors = [_not_found(missing, [])] if missing else []
         return self._reply(200, started, results, errors)
 
@@ -120,7 +120,7 @@ class Batches:
         for one in inputs:
             # What is not of the right shape refuses the whole request, with trace ids or without.
             read_properties(one)
-        results: dict[int, dict[str, Any]] = {}
+        results: list[dict[str, Any]] = []
         errors: list[dict[str, Any]] = []
         missing: list[str] = []
         missing_traces: list[str] = []
@@ -142,10 +142,10 @@ class Batches:
                     result["new"] = written.new
                 if trace is not None:
                     result["objectWriteTraceId"] = trace
-                results[written.contact.id] = result
+                results.append(result)
         if missing:
             errors.append(_not_found(missing, missing_traces))
-        return self._reply(status, started, [results[number] for number in _own_order(results)], errors)
+        return self._reply(status, started, sorted(results, key=lambda one: _place(int(one["id"]))), errors)
 
     def _reply(
         self, status: int, started: int, results: Sequence[Mapping[str, Any]], errors: Sequence[Mapping[str, Any]]
@@ -176,9 +176,9 @@ class Batches:
         return int(self._clock() * 1000)
 
 
-def _own_order(numbers: Mapping[int, object]) -> Sequence[int]:
+def _place(number: int) -> int:
     """HubSpot answers in an order of its own, never that of the inputs: here, that of scattered ids."""
-    return sorted(numbers, key=lambda number: number * 2_654_435_761 % 2**32)
+    return number * 2_654_435_761 % 2**32
 
 
 def _not_found(ids: Sequence[str], traces: Sequence[str]) -> dict[str, Any]:

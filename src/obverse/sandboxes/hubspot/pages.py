@@ -22,6 +22,7 @@ a { color: var(--link); }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border-bottom: 1px solid var(--line); padding: .4rem .6rem; text-align: left; overflow-wrap: anywhere; }
+caption { font-weight: 600; margin-top: .75rem; text-align: left; }
 dl { display: flex; flex-wrap: wrap; gap: .25rem 2rem; }
 dt { font-weight: 600; } dd { margin: 0; }
 label { display: block; font-weight: 600; margin-top: .75rem; }

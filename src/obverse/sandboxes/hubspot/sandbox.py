@@ -70,7 +70,7 @@ class HubSpotSandbox:
 
     def _close(self) -> None:
         with self._store.change():
-            """What was counted since the last change is kept with this one."""
+            pass  # a change of nothing: what was counted since the last one is kept
         self._store.close()
 
     async def _inside(self, do: Callable[[], Any]) -> Any:
