@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from obverse.adapters.postgres.server.failure import ServerFailed
-from obverse.adapters.postgres.server.processes import until
 
 OWN_USER = "obverse"
 """The system user that serves when we are root; made when it is missing."""
@@ -122,12 +121,14 @@ async def run_as(account: Account, *command: str | Path) -> tuple[int, str]:
         ServerFailed: we may not become that user.
     """
     process = spawn_as(account, command, subprocess.PIPE)
+    # In a thread, and not by the event loop: that of uvloop knows no other users. The thread closes the pipe, so it
+    # goes on when we are cancelled, even if it has not begun.
+    reading = asyncio.create_task(asyncio.to_thread(process.communicate))
     try:
-        # In a thread, and not by the event loop: that of uvloop knows no other users.
-        printed, _ = await asyncio.to_thread(process.communicate)
+        printed, _ = await asyncio.shield(reading)
     except asyncio.CancelledError:
         process.terminate()
-        await until(lambda: process.poll() is not None, seconds=END_SECONDS)
+        await asyncio.wait([reading], timeout=END_SECONDS)
         raise
     return process.returncode, printed.decode(errors="replace")
 
