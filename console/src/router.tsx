@@ -13,11 +13,7 @@ import { Shell } from "./shell/Shell";
 
 // Every filter of every page is in its address. What an address says badly is left out.
 const text = (value: unknown): string | undefined =>
-  typeof value === "string" && value !== ""
-    ? value
-    : typeof value === "number" || typeof value === "boolean"
-      ? String(value)
-      : undefined;
+  typeof value === "string" && value !== "" ? value : undefined;
 const among =
   <T extends string>(...allowed: T[]) =>
   (value: unknown): T | undefined =>
@@ -160,6 +156,13 @@ export const router = createRouter({
   defaultErrorComponent: Crashed,
   defaultPendingComponent: Loading,
   scrollRestoration: true,
+  // Plain text, so that ?q=17850 is that and no JSON.
+  parseSearch: (search) => Object.fromEntries(new URLSearchParams(search)),
+  stringifySearch: (search) => {
+    const said = Object.entries(search).filter(([, value]) => value !== undefined && value !== "");
+    const written = new URLSearchParams(said.map(([name, value]) => [name, String(value)])).toString();
+    return written ? `?${written}` : "";
+  },
 });
 
 declare module "@tanstack/react-router" {

@@ -23,9 +23,12 @@ export function Overview() {
     <Page title={t("overview.title")} about={t("overview.about")}>
       <div className="split">
         {query.data === undefined && query.error ? (
-          <Panel>
-            <Loaded query={query}>{() => null}</Loaded>
-          </Panel>
+          <>
+            <Panel>
+              <Loaded query={query}>{() => null}</Loaded>
+            </Panel>
+            <Health />
+          </>
         ) : (
           <>
             {query.error && (

@@ -81,7 +81,7 @@ export function Profiles() {
                         <Group gap={6}>
                           {person.identifiers
                             .filter(({ value }) => value !== person.email)
-                            .slice(0, 3)
+                            .slice(0, 2)
                             .map(({ kind, value }) => (
                               <IdentifierChip key={`${kind}:${value}`} kind={kind} value={value} />
                             ))}

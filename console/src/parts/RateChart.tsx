@@ -36,7 +36,7 @@ export default function RateChart(props: {
         legend: { show: false },
         padding: [10, 24, 0, 0],
         scales: {
-          x: { time: true, range: (_, __, max) => [max - WINDOW, max] },
+          x: { time: true, range: () => [Date.now() / 1000 - WINDOW, Date.now() / 1000] },
           y: { range: (_, __, max) => [0, Math.max(1, max * 1.18)] },
         },
         axes: [

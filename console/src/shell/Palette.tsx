@@ -61,7 +61,10 @@ export function Palette() {
               <Spotlight.Action
                 key={person.id}
                 label={person.name ?? person.email ?? person.identifiers[0]?.value ?? person.id}
-                description={person.identifiers.map(({ kind, value }) => `${kind}:${value}`).join("   ")}
+                description={person.identifiers
+                  .slice(0, 2)
+                  .map(({ kind, value }) => `${kind}:${value}`)
+                  .join("   ")}
                 leftSection={<IconUser size={18} stroke={1.7} />}
                 onClick={() => void navigate({ to: "/profiles/$id", params: { id: person.id } })}
               />
