@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
+from email import message_from_bytes, policy
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from inbox_steps import running_box, serving
 from obverse.adapters.memory.email_service import MemoryPost, MemoryServiceSettings, open_email_service
 from obverse.adapters.runtime.system import open_runtime
 from obverse.adapters.smtp import SmtpSettings, open_smtp
+from obverse.adapters.smtp.local_inbox import LocalInboxSettings, open_local_inbox
 from obverse.contracts.email_service import MAIL, Arrived, EmailServiceContract, Fate, Trouble, to
 from obverse.core.mails import BadMail, Mail
 from obverse.ports.email_service import EmailService, Outcome
-from obverse.ports.outcomes import Deferred, Done, Refused, Unknown, Unreachable
+from obverse.ports.outcomes import AccessRefused, Deferred, Done, Refused, Unknown, Unreachable
 from relay import Relay, running
 
 FATES: dict[str, Outcome] = {
@@ -150,6 +156,146 @@ class TestSmtp(EmailServiceContract):
     async def test_a_password_is_not_sent_in_clear(self) -> None:
         with pytest.raises(ValueError, match="in clear"):
             await self.at(25, host="mail.example.com", password="secret")
+
+
+@pytest.mark.service
+class TestLocalInbox(EmailServiceContract):
+    """The real inbox, over real SMTP and HTTP."""
+
+    @pytest.fixture(autouse=True)
+    async def running_inbox(self, tmp_path: Path) -> AsyncIterator[None]:
+        async with running_box(tmp_path) as self.box, serving(self.box.inbox.app) as self.url:
+            yield
+
+    async def open_service(self) -> EmailService:
+        return await self.at()
+
+    async def at(self, **other: Any) -> EmailService:
+        settings = LocalInboxSettings(inbox_port=self.box.port, inbox_url=self.url, timeout=5.0)
+        return await open_local_inbox(replace(settings, **other), open_runtime())
+
+    async def open_troubled(self, trouble: Trouble) -> EmailService | None:
+        if trouble == "wrong_key":
+            return None  # it knows no logins
+        port = self.closed_port() if trouble == "gone" else self.hung_door.getsockname()[1]
+        return await self.at(inbox_port=port, timeout=0.2)
+
+    @pytest.fixture(autouse=True)
+    def door_that_hangs(self) -> Iterator[None]:
+        with socket.create_server(("127.0.0.1", 0)) as self.hung_door:
+            yield
+
+    def closed_port(self) -> int:
+        with socket.create_server(("127.0.0.1", 0)) as door:
+            port: int = door.getsockname()[1]
+        return port
+
+    async def arrived(self) -> Sequence[Arrived]:
+        numbers = [one["id"] for one in (await self.box.json("/messages?limit=500"))["messages"]]
+        return [_arrived(await self.mail(number)) for number in reversed(numbers)]
+
+    async def mail(self, number: str) -> EmailMessage:
+        answer = await self.box.ask(f"/messages/{number}/raw")
+        mail = message_from_bytes(answer.body, policy=policy.default)
+        assert isinstance(mail, EmailMessage)
+        return mail
+
+    def doomed(self, fate: Fate) -> Mail | None:
+        names = {"refused": "refuse", "deferred": "defer", "doubted": "drop", "lost": "lost"}
+        return to(names[fate])
+
+    async def kept(self) -> list[str]:
+        return [mail.to for mail in await self.arrived()]
+
+    @pytest.mark.parametrize(
+        ("name", "there"), [("drop", True), ("lost", False), ("hang-after-dot", True), ("drop+2", True)]
+    )
+    async def test_a_doubt_is_resolved_by_asking(self, name: str, *, there: bool) -> None:
+        service = await self.at(timeout=0.5)
+
+        outcomes = await service.send([to("one"), to(name), to("two")])
+
+        assert [type(one) for one in outcomes] == [Done, Unknown, Done]
+        assert service.limits.can_be_asked
+        asked = [to(one).message_id for one in ("two", name, "never", "one")]
+        assert list(await service.sent(asked)) == [True, there, False, True]
+        assert (await self.kept()).count(to(name).to) == there
+
+    async def test_what_is_refused_after_the_last_dot_is_refused_and_not_kept(self) -> None:
+        service = await self.open_service()
+
+        (outcome,) = await service.send([to("refuse-data")])
+
+        assert isinstance(outcome, Refused)
+        assert "554" in outcome.reason
+        assert list(await service.sent([to("refuse-data").message_id])) == [False]
+
+    async def test_a_mail_that_is_being_committed_is_waited_for(self) -> None:
+        service = await self.at(timeout=0.3)
+        commits = self.box.inbox._commits
+        writing = threading.Event()
+        held = asyncio.ensure_future(commits.alone(lambda: writing.wait(10)))
+
+        (outcome,) = await service.send([to("one")])
+        assert isinstance(outcome, Unknown)
+        patient = await self.at(timeout=5.0)
+        asking = asyncio.ensure_future(patient.sent([to("one").message_id]))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(asking), 0.1)
+        writing.set()
+
+        assert list(await asking) == [True]
+        await held
+
+    @pytest.mark.parametrize(
+        "message_id", ["<a/b?c=d#e@x>", "<100%25@x>", "<=?utf-8?q?a?=@x>", f"<{'long' * 100}@x>", "<a b@x>", "a@x"]
+    )
+    async def test_any_message_id_is_known_again(self, message_id: str) -> None:
+        service = await self.open_service()
+
+        await service.send([replace(MAIL, message_id=message_id)])
+
+        assert list(await service.sent([message_id])) == [True]
+
+    async def test_a_mail_sent_twice_is_there_twice(self) -> None:
+        service = await self.open_service()
+        await service.send([MAIL])
+        await service.send([MAIL])
+
+        assert await self.kept() == [MAIL.to] * 2
+
+    async def test_where_nothing_listens_nothing_was_sent_and_nothing_is_known(self) -> None:
+        port = self.closed_port()
+        service = await self.at(inbox_port=port, inbox_url=f"http://127.0.0.1:{port}")
+
+        with pytest.raises(Unreachable, match=f"127.0.0.1:{port}"):
+            await service.send([to("one"), to("two")])
+        with pytest.raises(Unreachable, match=f"127.0.0.1:{port}.*see that it runs"):
+            await service.sent([MAIL.message_id])
+        assert await self.kept() == []
+
+    async def test_an_inbox_that_hangs_when_it_is_asked_leaves_the_doubt(self) -> None:
+        port = self.hung_door.getsockname()[1]
+        service = await self.at(inbox_url=f"http://127.0.0.1:{port}", timeout=0.2)
+
+        with pytest.raises(Unreachable):
+            await service.sent([MAIL.message_id])
+
+    async def test_something_else_at_the_address_needs_a_person(self) -> None:
+        service = await self.at(inbox_url=f"{self.url}/messages")
+
+        with pytest.raises(AccessRefused, match=r"email_service\.local_inbox\.inbox_url"):
+            await service.sent([MAIL.message_id])
+
+    async def test_a_disk_that_is_full_defers_and_nothing_is_kept(self) -> None:
+        service = await self.open_service()
+        await self.box.grow_to(1)
+
+        (outcome,) = await service.send([replace(MAIL, text="x" * 100_000)])
+
+        assert isinstance(outcome, Deferred)
+        assert "make room" in outcome.reason
+        assert list(await service.sent([MAIL.message_id])) == [False]
 
 
 def _arrived(mail: EmailMessage) -> Arrived:
