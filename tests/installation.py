@@ -27,7 +27,8 @@ def environment(**settings: str) -> dict[str, str]:
     """The test's environment, with free ports and no database but the embedded one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OBVERSE_")}
     kept.pop("DATABASE_URL", None)
-    ports = {f"OBVERSE_{role}__PORT": "0" for role in ("COLLECTOR", "API", "WORKER")}
+    ports = {f"OBVERSE_{role}__PORT": "0" for role in ("COLLECTOR", "API", "WORKER", "SANDBOX")}
+    ports["OBVERSE_SANDBOX__SMTP_PORT"] = "0"
     return {**kept, **ports, "NO_COLOR": "1", **settings}
 
 
@@ -63,7 +64,7 @@ def running(data: Path) -> dict[str, Any] | None:
         note: dict[str, Any] = msgspec.json.decode((data / "run.json").read_bytes())
     except (OSError, msgspec.DecodeError):
         return None
-    return note if {"collector", "api", "worker"} <= note["pids"].keys() else None
+    return note if {"collector", "api", "worker", "sandbox"} <= note["pids"].keys() else None
 
 
 def kill(pid: int) -> None:
@@ -94,7 +95,7 @@ class Installation:
         if note is None:
             assert self.process.returncode is None, (await self.process.communicate())[1].decode()
             return False
-        return all([await self._ok(f"{note[role]}/ready") for role in ("collector", "worker", "api")])
+        return all([await self._ok(f"{note[role]}/ready") for role in ("collector", "worker", "api", "sandbox")])
 
     async def _ok(self, url: str) -> bool:
         try:

@@ -29,6 +29,13 @@ class BadSettings(ValueError):
     """Settings that cannot be used; the message says which, and what to write."""
 
 
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,6 +51,8 @@ class Collector(_Table):
     batch_bytes: int = Field(default=500 * 1024, ge=1024)
     """After unpacking."""
     batch_items: int = Field(default=2500, ge=1)
+    public_url: str = Field(default="", pattern=r"^(https?://[^/?#]+)?$")
+    """Scheme and host by which others reach it, if a proxy stands before it: CRMs sign the address that they call."""
 
 
 class Api(_Table):
@@ -60,6 +69,24 @@ class Worker(_Table):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8050, ge=0, le=65535)
+
+
+class Sandbox(_Table):
+    """The `[sandbox]` table: what stands in for the outside on this machine."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8060, ge=0, le=65535)
+    """The local inbox is read beneath /inbox, the HubSpot sandbox is at /hubspot."""
+    smtp_port: int = Field(default=8025, ge=0, le=65535)
+    """Where the local inbox takes mail."""
+    hubspot: bool = False
+    """Whether there is a HubSpot account to play with. Its token and client secret are made in `secrets`."""
+
+    @model_validator(mode="after")
+    def _stays_here(self) -> Self:
+        if not _is_this_machine(self.host):
+            raise ValueError(f"sandbox.host is {self.host!r}: it asks nobody for a key, so keep the host 127.0.0.1")
+        return self
 
 
 class Settings(BaseSettings):
@@ -84,10 +111,12 @@ class Settings(BaseSettings):
     collector: Collector = Collector()
     api: Api = Api()
     worker: Worker = Worker()
+    sandbox: Sandbox = Sandbox()
     event_log: dict[str, Any] = {"adapter": "postgres"}
     profile_store: dict[str, Any] = {"adapter": "postgres"}
     profile_cache: dict[str, Any] = {"adapter": "local"}
     engine: dict[str, Any] = {"adapter": "embedded"}
+    sync_queue: dict[str, Any] = {"adapter": "postgres"}
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 - pydantic-settings' own hook
@@ -120,13 +149,6 @@ class Settings(BaseSettings):
         table: dict[str, Any] = getattr(self, port)
         adapter = str(table.get("adapter", type(self).model_fields[port].default["adapter"]))
         return adapter, dict(table.get(adapter, {}))
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

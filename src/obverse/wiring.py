@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -13,14 +15,20 @@ import msgspec
 
 from obverse.adapters.definition_files import DefinitionFiles
 from obverse.adapters.runtime.system import open_runtime
+from obverse.core.outgoing import Connection
 from obverse.core.traits.kind import TraitKind
 from obverse.core.wire import Limits
+from obverse.flows.absorb import Absorb
+from obverse.flows.activate import Activate, ActivateParts
 from obverse.flows.collect import Collect
+from obverse.flows.current_profiles import CurrentProfiles
+from obverse.ports.crm import Crm
 from obverse.ports.engine import Engine, EngineParts
 from obverse.ports.event_log import EventLog
 from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
 from obverse.ports.runtime import Runtime
+from obverse.ports.sync_queue import SyncQueue
 from obverse.settings import BadSettings, Settings
 
 GROUPS: Final = (
@@ -28,6 +36,7 @@ GROUPS: Final = (
     "profile_store",
     "profile_cache",
     "engine",
+    "sync_queue",
     "crm",
     "email_service",
     "trait_kind",
@@ -36,7 +45,7 @@ GROUPS: Final = (
 """Entry-point groups, each `obverse.NAME`."""
 
 
-def find(group: str, name: str) -> Any:
+def find(group: str, name: str, *, where: str = "") -> Any:
     """
     Load what an entry point of the group `obverse.GROUP` names.
 
@@ -46,7 +55,7 @@ def find(group: str, name: str) -> Any:
     found = entry_points(group=f"obverse.{group}", name=name)
     if not found:
         known = ", ".join(sorted(entry_points(group=f"obverse.{group}").names)) or "none"
-        raise BadSettings(f"{group}.adapter is {name!r}, but only these are installed: {known}")
+        raise BadSettings(f"{where or f'{group}.adapter'} is {name!r}, but only these are installed: {known}")
     return next(iter(found)).load()
 
 
@@ -108,6 +117,52 @@ class Wiring:
         )
         return engine
 
+    async def sync_queue(self) -> SyncQueue:
+        """The queues of syncs."""
+        queue: SyncQueue = await self._open("sync_queue", self.runtime)
+        return queue
+
+    async def open_crm(self, connection: Connection) -> Crm:
+        """
+        A connection to a CRM, as its definition says.
+
+        Raises:
+            BadSettings: its settings cannot be used; the message says which, and what to write.
+        """
+        place = f"connection {connection.name!r}, spec.settings"
+        options = {
+            name: resolved(value, self.settings.data, f"{place}.{name}") for name, value in connection.settings.items()
+        }
+        opener = find("crm", connection.crm, where=f"connection {connection.name!r}, spec.crm")
+        crm: Crm = await opener(_settings_of(opener, options, place), self.runtime)
+        return crm
+
+    def absorb(self, collect: Collect, queue: SyncQueue, definitions: DefinitionFiles) -> Absorb:
+        """The flow that takes a CRM's edits in."""
+        return Absorb(
+            collect=collect,
+            queue=queue,
+            definitions=definitions.current,
+            open_crm=self.open_crm,
+            runtime=self.runtime,
+        )
+
+    def activate(
+        self, log: EventLog, store: ProfileStore, cache: ProfileCache, queue: SyncQueue, definitions: DefinitionFiles
+    ) -> Activate:
+        """The flow that keeps CRMs in step."""
+        return Activate(
+            ActivateParts(
+                log=log,
+                queue=queue,
+                store=store,
+                profiles=CurrentProfiles(store, cache, definitions.current),
+                definitions=definitions.current,
+                open_crm=self.open_crm,
+                runtime=self.runtime,
+            )
+        )
+
     def definitions(self) -> DefinitionFiles:
         """
         The workspace's definitions.
@@ -135,25 +190,59 @@ class Wiring:
         """Open the adapter that the settings name, with its table; what it does not set comes from us."""
         name, table = self.settings.port_options(port)
         opener = find(port, name)
-        shape = next(iter(get_type_hints(opener).values()))
-        known = set(shape.__dataclass_fields__)
+        sandbox = self.settings.sandbox
+        known = set(_shape_of(opener).__dataclass_fields__)
         given = {
             "dsn": self.dsn,
             "workspace": self.settings.workspace,
             "partitions": self.settings.partitions,
             "socket": str(self.runtime_dir / "profiles.sock"),
+            "inbox_host": sandbox.host,
+            "inbox_port": sandbox.smtp_port,
+            "inbox_url": f"http://{sandbox.host}:{sandbox.port}/inbox",
         }
         options = {key: value for key, value in given.items() if key in known} | table
-        unknown = sorted(set(options) - known)
-        if unknown:
-            raise BadSettings(
-                f"[{port}.{name}] has no setting {unknown[0]!r}; it knows {', '.join(sorted(known)) or 'none'}"
-            )
+        return await opener(_settings_of(opener, options, f"[{port}.{name}]"), parts)
+
+
+def _shape_of(opener: Any) -> Any:
+    """The dataclass that an adapter's opener takes its settings in."""
+    return next(iter(get_type_hints(opener).values()))
+
+
+def _settings_of(opener: Any, options: Mapping[str, Any], place: str) -> Any:
+    shape = _shape_of(opener)
+    known = shape.__dataclass_fields__
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise BadSettings(f"{place} has no setting {unknown[0]!r}; it knows {', '.join(sorted(known)) or 'none'}")
+    try:
+        return msgspec.convert(dict(options), shape, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadSettings(f"{place}: {error}") from error
+
+
+_SECRET: Final = re.compile(r"\$\{(env|file):([^}]*)\}")
+
+
+def resolved(value: Any, folder: Path, place: str) -> Any:
+    """
+    A setting with its secrets put in: `${env:NAME}` and `${file:PATH}`; a relative path is beneath `folder`.
+
+    Raises:
+        BadSettings: there is no such variable or file.
+    """
+
+    def put_in(found: re.Match[str]) -> str:
+        kind, name = found[1], found[2]
         try:
-            settings = msgspec.convert(options, shape, strict=False)
-        except msgspec.ValidationError as error:
-            raise BadSettings(f"[{port}.{name}]: {error}") from error
-        return await opener(settings, parts)
+            return os.environ[name] if kind == "env" else (folder / name).read_text(encoding="utf-8").strip()
+        except KeyError:
+            raise BadSettings(f"{place}: the environment has no variable {name}; set it") from None
+        except (OSError, ValueError) as error:
+            raise BadSettings(f"{place}: {folder / name} cannot be read ({error}); put the secret there") from error
+
+    return _SECRET.sub(put_in, value) if isinstance(value, str) else value
 
 
 def wire(settings: Settings, *, dsn: str = "", runtime_dir: Path | None = None) -> Wiring:

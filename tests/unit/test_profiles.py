@@ -80,7 +80,7 @@ def test_an_audience_of_those_of_whom_nothing_is_known_is_entered_at_the_first_e
     known = new()
     folded = known.fold(event("m1", type_="identify", user_id="ada", properties={"plan": "pro"}), (0, 0))
     assert members(only(known)) == set()
-    assert [change.kind for change in folded.changes] == [changes.ATTRIBUTE]
+    assert [change.kind for change in folded.changes] == [changes.IDENTIFIER, changes.ATTRIBUTE]
 
 
 def test_a_trait_that_begins_at_its_empty_value_has_begun() -> None:

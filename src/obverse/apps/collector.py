@@ -14,7 +14,9 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from obverse.apps.metrics import CONTENT_TYPE, exposition
+from obverse.core.records import Callback
 from obverse.core.wire import Unreadable
+from obverse.flows.absorb import Absorb
 from obverse.flows.collect import Answer, Collect, Request
 from obverse.ports.runtime import Runtime
 
@@ -28,6 +30,9 @@ PATHS: Final[Mapping[str, str | None]] = {
     **{f"/v1/{call}": call for call in ("track", "identify", "page", "screen", "group", "alias")},
 }
 """Path -> the type of the call that it names; None for a batch."""
+
+CALLBACKS: Final = "/webhooks/crm/"
+"""What follows names a connection."""
 
 REPORT: Final = b"x-obverse-report"
 """A sender that sets this header to `rejected` is told what was rejected, and why."""
@@ -55,13 +60,18 @@ class CollectorApp:
     def __init__(
         self,
         collect: Collect,
+        absorb: Absorb,
         *,
         runtime: Runtime,
         registry: CollectorRegistry,
         hash_key: Callable[[str], str],
         most_bytes: int,
+        public_url: str = "",
     ) -> None:
+        """`public_url` is where others reach us, if that is not where they seem to: scheme and host, without a path."""
         self._collect = collect
+        self._absorb = absorb
+        self._public_url = public_url.rstrip("/")
         self._runtime = runtime
         self._registry = registry
         self._hash_key = hash_key
@@ -97,6 +107,13 @@ class CollectorApp:
             else:
                 message = f"{method} {path}: use POST"
                 await _refuse(send, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, _ALLOWED)
+            return
+        if path.startswith(CALLBACKS):
+            if method == "POST":
+                await self._hear(path.removeprefix(CALLBACKS), scope, receive, send)
+            else:
+                message = f"{method} {path}: use POST"
+                await _refuse(send, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, _ONLY_POST)
             return
         await self._look(path, send)
 
@@ -142,6 +159,39 @@ class CollectorApp:
             self._received.labels(answer.source, "rejected").inc(len(answer.rejected))
         await _send_answer(send, answer, report=headers.get(REPORT) == b"rejected")
 
+    async def _hear(self, connection: str, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await self._body(receive)
+        except _TooMuch:
+            message = f"a callback has at most {self._most} bytes: have the CRM send fewer edits at once"
+            await _refuse(send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", message)
+            return
+        except _Gone:
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        query = scope["query_string"].decode("latin-1")
+        place = self._public_url or f"{scope['scheme']}://{headers.get('host', '')}"
+        sent: bytes = scope.get("raw_path") or scope["path"].encode()
+        callback = Callback(
+            method="POST",
+            url=f"{place}{sent.decode('latin-1')}{'?' if query else ''}{query}",
+            headers=headers,
+            body=body,
+            received_at=self._runtime.now(),
+        )
+        absorbed = await self._absorb.take(connection, callback)
+        answer = absorbed.answer
+        self._requests.labels(int(answer.status)).inc()
+        for outcome, count in (
+            ("accepted", len(answer.events)),
+            ("rejected", len(answer.rejected)),
+            ("echo", absorbed.echoes),
+            ("unmapped", absorbed.ignored),
+        ):
+            if count:
+                self._received.labels(answer.source, outcome).inc(count)
+        await _send_answer(send, answer, report=False)
+
     async def _body(self, receive: Receive) -> bytes:
         parts: list[bytes] = []
         size = 0
@@ -171,6 +221,7 @@ class CollectorApp:
 
 
 _ALLOWED: Final = ((b"allow", b"POST, OPTIONS"),)
+_ONLY_POST: Final = ((b"allow", b"POST"),)
 _PREFLIGHT: Final = (
     (b"access-control-allow-methods", b"POST, OPTIONS"),
     (b"access-control-allow-headers", b"authorization,content-type,x-retry-count,x-obverse-report"),

@@ -8,9 +8,13 @@ import obverse.adapters.embedded
 import obverse.adapters.local
 import obverse.adapters.postgres.event_log
 import obverse.adapters.postgres.profile_store
+import obverse.adapters.postgres.sync_queue
 import obverse.apps.api.app
 import obverse.apps.collector
+import obverse.apps.sandbox
 import obverse.apps.worker
+import obverse.flows.absorb
+import obverse.flows.activate
 import obverse.flows.keep_rejected
 import obverse.flows.retain
 import obverse.flows.serve

@@ -53,7 +53,7 @@ def run(main: Coroutine[Any, Any, int]) -> int:
         return runner.run(main)
 
 
-def listen(host: str, port: int, setting: str) -> socket.socket:
+def listen(host: str, port: int, table: str, setting: str = "port") -> socket.socket:
     """
     Open the door of a role; port 0 takes any free one.
 
@@ -61,7 +61,8 @@ def listen(host: str, port: int, setting: str) -> socket.socket:
         PortTaken: with what to do about it.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    door = socket.socket(family, socket.SOCK_STREAM)
+    # Named, since asyncio sends without delay only where it sees that this is TCP.
+    door = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         door.bind((host, port))
@@ -69,8 +70,8 @@ def listen(host: str, port: int, setting: str) -> socket.socket:
     except OSError as error:
         door.close()
         raise PortTaken(
-            f"cannot listen on {host}:{port} ({error.strerror}): stop what runs there, or set {setting}.port "
-            f"(OBVERSE_{setting.upper()}__PORT) to a free one"
+            f"cannot listen on {host}:{port} ({error.strerror}): stop what runs there, or set {table}.{setting} "
+            f"(OBVERSE_{table.upper()}__{setting.upper()}) to a free one"
         ) from error
     return door
 

@@ -1,13 +1,13 @@
-"""The roles of an installation: collector, worker, api. Each runs in a process of its own."""
+"""The roles of an installation: collector, worker, api, sandbox. Each runs in a process of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
@@ -23,15 +23,20 @@ from obverse.ports.profile_store import ProfileStore
 from obverse.settings import Settings
 from obverse.wiring import Wiring, hash_key, routes, wire
 
-ROLES: Final = ("collector", "worker", "api")
+ROLES: Final = ("collector", "worker", "api", "sandbox")
+SMTP: Final = "smtp"
+"""The second door of the sandbox."""
+
+
+Doors = Mapping[str, socket.socket]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a role runs: what its supervisor has prepared for it, or nothing."""
 
-    door: socket.socket | None = None
-    """Listening already, and held open by the supervisor too, so that a restart refuses nobody."""
+    doors: Mapping[str, socket.socket] = field(default_factory=dict)
+    """Listening already, and held open by the supervisor too, so that a restart refuses nobody; by role, and `SMTP`."""
     lifeline: int | None = None
     """See `processes.stop_on_signals`."""
     runtime_dir: Path | None = None
@@ -45,24 +50,42 @@ def wiring_of(role: str, settings: Settings, place: Place) -> Wiring:
     Raises:
         ServerFailed: there is no embedded database in the data folder; `obverse up` makes it.
     """
-    dsn = (
-        settings.database_url.get_secret_value()
-        if settings.database_url
-        else EmbeddedServer(settings.data).dsn(f"obverse_{role}")
-    )
+    if role == "sandbox":
+        dsn = ""  # it stands for the outside, and has no business with our database
+    elif settings.database_url:
+        dsn = settings.database_url.get_secret_value()
+    else:
+        dsn = EmbeddedServer(settings.data).dsn(f"obverse_{role}")
     return wire(settings, dsn=dsn, runtime_dir=place.runtime_dir or settings.data)
 
 
 async def run_role(role: str, settings: Settings, place: Place | None = None) -> int:
     """Run one role until a signal, or the end of its supervisor, stops it."""
     place = place or Place()
-    address = getattr(settings, role)
-    door = place.door or processes.listen(address.host, address.port, role)
+    doors = {**open_doors(role, settings, but=place.doors), **place.doors}
     stop = processes.stop_on_signals(place.lifeline)
-    return await _MAINS[role](wiring_of(role, settings, place), door, stop)
+    return await _MAINS[role](wiring_of(role, settings, place), doors, stop)
 
 
-async def _collector(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -> int:
+def open_doors(role: str, settings: Settings, *, but: Collection[str] = ()) -> dict[str, socket.socket]:
+    """
+    Open the doors of a role, but those that are open already.
+
+    Raises:
+        PortTaken: with what to do about it.
+    """
+    place = getattr(settings, role)
+    wanted = {role: (place.port, "port")}
+    if role == "sandbox":
+        wanted[SMTP] = (place.smtp_port, "smtp_port")
+    return {
+        name: processes.listen(place.host, port, role, setting)
+        for name, (port, setting) in wanted.items()
+        if name not in but
+    }
+
+
+async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.collector import CollectorApp
     from obverse.apps.metrics import new_registry
 
@@ -72,19 +95,25 @@ async def _collector(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -
         definitions = wiring.definitions()
         collect = wiring.collect(log, definitions)
         stack.push_async_callback(collect.close)
+        queue = await wiring.sync_queue()
+        stack.push_async_callback(queue.close)
+        absorb = wiring.absorb(collect, queue, definitions)
+        stack.push_async_callback(absorb.close)
         _start(stack, wiring, stop, {"open log": collect.open(), "definitions": definitions.watch()})
         app = CollectorApp(
             collect,
+            absorb,
             runtime=wiring.runtime,
             registry=new_registry("collector"),
             hash_key=hash_key,
             most_bytes=max(wiring.settings.collector.batch_bytes, wiring.settings.collector.event_bytes),
+            public_url=wiring.settings.collector.public_url,
         )
-        await processes.serve(app, door, stop)
+        await processes.serve(app, doors["collector"], stop)
     return 0
 
 
-async def _worker(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -> int:
+async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.metrics import new_registry
     from obverse.apps.worker import EngineMetrics, worker_app
     from obverse.flows.keep_rejected import KeepRejected
@@ -96,9 +125,13 @@ async def _worker(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -> i
         definitions = wiring.definitions()
         engine = await wiring.engine(log, store, cache, definitions)
         unify = Unify(engine, wiring.runtime)
+        queue = await wiring.sync_queue()
+        stack.push_async_callback(queue.close)
+        activate = wiring.activate(log, store, cache, queue, definitions)
         flows = {
             "unify": unify.run(),
             "keep rejected": KeepRejected(log, store, wiring.runtime).run(),
+            "activate": activate.run(),
             "definitions": definitions.watch(),
         }
         if wiring.settings.log_days is not None:
@@ -106,11 +139,12 @@ async def _worker(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -> i
         _start(stack, wiring, stop, flows)
         registry = new_registry("worker")
         registry.register(EngineMetrics(engine, wiring.runtime))
-        await processes.serve(worker_app(unify, engine, registry), door, stop)
+        others = {"activate": lambda: activate.failure}
+        await processes.serve(worker_app(unify, engine, registry, others), doors["worker"], stop)
     return 0
 
 
-async def _api(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -> int:
+async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.api.app import ApiParts, build
     from obverse.apps.metrics import new_registry
     from obverse.flows.serve import Serve
@@ -127,7 +161,14 @@ async def _api(wiring: Wiring, door: socket.socket, stop: asyncio.Event) -> int:
             api_key=settings.api.key.get_secret_value() if settings.api.key else None,
             routes=routes(),
         )
-        await processes.serve(build(parts), door, stop)
+        await processes.serve(build(parts), doors["api"], stop)
+    return 0
+
+
+async def _sandbox(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
+    from obverse.apps.sandbox import sandbox
+
+    await sandbox(wiring.settings, wiring.runtime, doors["sandbox"], doors[SMTP], stop)
     return 0
 
 
@@ -158,18 +199,19 @@ async def or_stop(name: str, work: Coroutine[Any, Any, None], stop: asyncio.Even
         stop.set()
 
 
-_MAINS: Final[Mapping[str, Callable[[Wiring, socket.socket, asyncio.Event], Coroutine[Any, Any, int]]]] = {
+_MAINS: Final[Mapping[str, Callable[[Wiring, Doors, asyncio.Event], Coroutine[Any, Any, int]]]] = {
     "collector": _collector,
     "worker": _worker,
     "api": _api,
+    "sandbox": _sandbox,
 }
 
 
-def role_main(role: str, settings: Settings, door: socket.socket, lifeline: Connection, runtime_dir: Path) -> None:
+def role_main(role: str, settings: Settings, doors: Doors, lifeline: Connection, runtime_dir: Path) -> None:
     """A role in a process of its own, forked from one that has imported everything."""
     processes.name_process(f"obverse-{role}")
     processes.set_up_logging(settings.log_level)
-    place = Place(door, lifeline.fileno(), runtime_dir)
+    place = Place(doors, lifeline.fileno(), runtime_dir)
     try:
         sys.exit(processes.run(run_role(role, settings, place)))
     except BadDefinition as error:

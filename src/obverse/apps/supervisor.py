@@ -1,4 +1,4 @@
-"""The supervisor of `obverse up`: PostgreSQL and the three roles, each started again when it dies."""
+"""The supervisor of `obverse up`: PostgreSQL and the roles, each started again when it dies."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import socket
 import tempfile
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -20,8 +21,8 @@ import structlog
 
 from obverse.adapters.postgres import schema
 from obverse.adapters.postgres.server import EmbeddedServer
-from obverse.apps import data_folder, processes
-from obverse.apps.roles import ROLES, role_main
+from obverse.apps import data_folder
+from obverse.apps.roles import ROLES, SMTP, open_doors, role_main
 from obverse.ports.outcomes import Unreachable
 from obverse.settings import Settings
 
@@ -44,6 +45,7 @@ class Running:
     collector: str
     api: str
     worker: str
+    sandbox: str
     pids: dict[str, int] = field(default_factory=dict)
 
 
@@ -58,18 +60,17 @@ class Supervisor:
             BadDataFolder, InUse: of the data folder.
             PortTaken: somebody else listens where we should.
         """
-        self._settings = settings
         self._stop = stop
         self._claim = data_folder.claim(settings.data)
-        self._doors = {}
-        for role in ROLES:
-            place = getattr(settings, role)
-            self._doors[role] = processes.listen(place.host, place.port, role)
-        urls = {role: _url(door) for role, door in self._doors.items()}
+        self._doors = {role: open_doors(role, settings) for role in ROLES}
+        urls = {role: _url(doors[role]) for role, doors in self._doors.items()}
+        self._settings = _as_opened(settings, self._doors)
         self._lifeline, self._held = multiprocessing.Pipe(duplex=False)
         self._forks = multiprocessing.get_context("forkserver")
         self._forks.set_forkserver_preload(["obverse.apps.preload"])
-        self.running = Running(collector=urls["collector"], api=urls["api"], worker=urls["worker"])
+        self.running = Running(
+            collector=urls["collector"], api=urls["api"], worker=urls["worker"], sandbox=urls["sandbox"]
+        )
         self.ready = asyncio.Event()
         """Set when every role has answered that it is ready for the first time."""
 
@@ -161,10 +162,23 @@ class Supervisor:
 
     async def _announce(self) -> None:
         for role in ROLES:
-            host, port = self._doors[role].getsockname()[:2]
+            host, port = self._doors[role][role].getsockname()[:2]
             while not await _ready(host, port):  # noqa: ASYNC110 - it is another process
                 await asyncio.sleep(0.02)
         self.ready.set()
+
+
+def _as_opened(settings: Settings, doors: Mapping[str, Mapping[str, socket.socket]]) -> Settings:
+    """The settings with the ports that were taken where any free one was asked for: roles find each other by them."""
+    tables = {role: {"port": _port(opened[role])} for role, opened in doors.items()}
+    tables["sandbox"]["smtp_port"] = _port(doors["sandbox"][SMTP])
+    return settings.model_copy(
+        update={role: getattr(settings, role).model_copy(update=ports) for role, ports in tables.items()}
+    )
+
+
+def _port(door: socket.socket) -> int:
+    return int(door.getsockname()[1])
 
 
 async def _migrate(dsn: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 import msgspec
@@ -49,15 +50,22 @@ class EngineMetrics(Collector):
         return [*families, age, offsets]
 
 
-def worker_app(unify: Unify, engine: Engine, registry: CollectorRegistry) -> Starlette:
-    """The ASGI application."""
+def worker_app(
+    unify: Unify, engine: Engine, registry: CollectorRegistry, others: Mapping[str, Callable[[], str | None]]
+) -> Starlette:
+    """The ASGI application. `others` tell, by name, why another flow stands still; None while it goes on."""
 
     async def health(_: Request) -> Response:
         return Response(b'{"status":"ok"}', media_type="application/json")
 
     async def ready(_: Request) -> Response:
         body = msgspec.json.encode(
-            {"unify": unify.failure or "ok", "folded": engine.progress.folded, "kept": engine.progress.kept}
+            {
+                "unify": unify.failure or "ok",
+                **{name: failure() or "ok" for name, failure in others.items()},
+                "folded": engine.progress.folded,
+                "kept": engine.progress.kept,
+            }
         )
         status = HTTPStatus.SERVICE_UNAVAILABLE if unify.failure else HTTPStatus.OK
         return Response(body, status_code=status, media_type="application/json")

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from obverse.core.definitions import Definitions
-from obverse.core.identity import profile_id
+from obverse.core.identity import id_name, profile_id
 from obverse.core.profiles import Profile, Sighting, pack, unpack
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_cache import ProfileCache
@@ -106,6 +106,21 @@ class ProfileCacheContract:
         for identifier in ada.identifiers:
             assert await shows(cache, identifier, ada)
         assert await cache.get("user_id:carol") is None
+
+    async def test_it_is_there_under_its_own_id_until_it_is_merged_away(self, cache: ProfileCache) -> None:
+        writer = await cache.open_writer(packed)
+        ada, guest = person("user_id:ada"), person("anonymous_id:a-1")
+        await writer.publish([ada, guest])
+        assert await shows(cache, id_name(ada.id), ada)
+        assert await shows(cache, id_name(guest.id), guest)
+
+        ada.identifiers.update(guest.identifiers)
+        ada.events += guest.events
+        await writer.publish([ada])
+
+        assert await shows(cache, id_name(ada.id), ada)
+        assert await cache.get(id_name(guest.id)) is None
+        assert await cache.get("id:nobody") is None
 
     async def test_another_process_reads_it(self, cache: ProfileCache, opened: Opener) -> None:
         writer = await cache.open_writer(packed)

@@ -47,6 +47,17 @@ class MergePromises(StoreQuestions):
         assert keeper is not None
         assert keeper.merged_into is None
 
+    async def test_everybody_can_be_visited_but_those_merged_away(self, store: ProfileStore) -> None:
+        names = [f"p{number}" for number in range(7)]
+        await write(store, profiles=[a_profile(name) for name in names])
+        await write(store, profiles=[a_profile("p0")], absorbed={an_id("p3"): an_id("p0")})
+
+        visited: list[bytes] = []
+        while page := await store.people(limit=4, after=visited[-1] if visited else None):
+            visited += page
+
+        assert visited == sorted(an_id(name) for name in names if name != "p3")
+
     async def test_figures_count_people_and_merges(self, store: ProfileStore) -> None:
         await write(store, profiles=[a_profile(name, vip=1) for name in ("ada", "bea", "cleo")])
         await write(store, absorbed={BEA: ADA})

@@ -11,6 +11,7 @@ TRAIT: Final = "trait"
 ENTERED: Final = "entered"
 LEFT: Final = "left"
 MERGED: Final = "merged"
+IDENTIFIER: Final = "identifier"
 
 
 class Change(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -24,7 +25,7 @@ class Change(msgspec.Struct, array_like=True, frozen=True, gc=False):
     profile: bytes
     kind: str
     name: str
-    """The attribute, trait or audience; of a merge, the absorbed profile's id."""
+    """The attribute, trait or audience; of a merge, the absorbed profile's id; of a new identifier, its kind."""
     event: str
     """Message id of the event that did it."""
     number: int = 0

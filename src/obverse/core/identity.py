@@ -18,6 +18,8 @@ LONGEST: Final = 400
 
 KINDS: Final = ("user_id", "email", "anonymous_id")
 """Kinds of identifier, the strongest first."""
+ID: Final = "id"
+"""Stands before a profile's own id where an identifier may stand. No event shows one."""
 
 _BLOCKED_ANY_CASE: Final = frozenset(
     [
@@ -164,6 +166,33 @@ def id_text(profile: bytes) -> str:
     """A profile's id as a UUID is written."""
     digits = profile.hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def id_name(profile: bytes) -> str:
+    """
+    The name by which a profile is asked for by its own id.
+
+    >>> id_name(bytes(16))
+    'id:00000000-0000-0000-0000-000000000000'
+    """
+    return f"{ID}:{id_text(profile)}"
+
+
+def id_named(name: str) -> bytes | None:
+    """
+    The profile's id that `id_name` made a name of; None if it is no such name.
+
+    >>> id_named("user_id:42"), id_named("id:42"), id_named(id_name(bytes(16))) == bytes(16)
+    (None, None, True)
+    """
+    kind, _, text = name.partition(":")
+    if kind != ID:
+        return None
+    try:
+        found = bytes.fromhex(text.replace("-", ""))
+    except ValueError:
+        return None
+    return found if len(found) == 16 and id_text(found) == text.lower() else None  # noqa: PLR2004 - a UUID's bytes
 
 
 def edge_key(one: str, other: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from obverse.core import json_values, profiles
 from obverse.core.definitions import Definitions
 from obverse.core.outgoing import Connection, MappedField
 from obverse.core.profiles import Profile
-from obverse.core.records import Edit
+from obverse.core.records import Edit, FieldState
 
 LONGEST: Final = 65_536
 """Characters of the longest value that is written into a field: HubSpot's limit, and more than others have."""
@@ -39,14 +39,25 @@ def said(profile: Profile, connection: Connection, definitions: Definitions) -> 
     return {one.field: as_text(_value(profile, one, definitions)) for one in connection.fields if one.direction != "in"}
 
 
-def told_by(profile: Profile, connection: Connection) -> dict[str, str]:
-    """The fields whose value stands because this connection itself told it: the CRM has it already."""
+def message_id(edit: Edit) -> str:
+    """The message id of an edit's event: the same each time that the CRM tells of it."""
+    return f"{edit.record_id}:{edit.field}:{edit.id}"
+
+
+def told_by(profile: Profile, connection: Connection, record_id: str | None) -> dict[str, FieldState]:
+    """
+    The fields whose value stands because this very record told it, and when.
+
+    The CRM has it already, unless something is known to have been written there later.
+    """
     told = {}
     for one in connection.fields:
         if one.subject == "attribute" and one.direction != "out":
             written = profile.attributes.get(one.name)
-            if written is not None and written[0].stamp.source == connection.name:
-                told[one.field] = as_text(json_values.lenient(written[0].value))
+            if written is None or written[0].stamp.source != connection.name:
+                continue
+            if record_id is None or written[0].stamp.message_id.startswith(f"{record_id}:{one.field}:"):
+                told[one.field] = FieldState(as_text(json_values.lenient(written[0].value)), written[0].stamp.time)
     return told
 
 
@@ -76,7 +87,8 @@ def as_text(value: Any) -> str:
     if isinstance(value, Decimal):
         return f"{value:f}"
     text = value if isinstance(value, str) else json_values.encode(value).decode()
-    return text.replace("\0", "")[:LONGEST]
+    # Half a character, which JSON may spell, is none that anybody could be sent.
+    return text.replace("\0", "").encode("utf-8", "replace").decode()[:LONGEST]
 
 
 def _value(profile: Profile, one: MappedField, definitions: Definitions) -> Any:

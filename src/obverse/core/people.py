@@ -147,6 +147,9 @@ class People:
             moved.extend(self._judge(keeper, decision.stamp))
         at = decision.stamp.time
         for identifier in decision.identifiers:
+            if identifier not in keeper.identifiers:
+                kind = identifier.partition(":")[0]
+                moved.append(Change(keeper.id, changes.IDENTIFIER, kind, decision.event))
             self.owners[identifier] = keeper.id
             profiles.sight(keeper, identifier, Sighting(at, decision.event, at))
         for edge in decision.edges:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,55 @@ class Edit:
     """Empty if the field was cleared."""
     at: int
     """The CRM's own time of the change, in microseconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldState:
+    """What a field of a record holds, and since when, as far as we know."""
+
+    value: str
+    at: int
+    """Microseconds since 1970: the CRM's time of an edit, our time of the answer to what we wrote."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRecord:
+    """What we know of one profile's record in a CRM."""
+
+    profile: bytes
+    email: str
+    """Whose it is in the CRM."""
+    record_id: str | None = None
+    """None until the CRM has answered for the first time."""
+    known: Mapping[str, FieldState] = field(default_factory=dict)
+    sending: Mapping[str, str] = field(default_factory=dict)
+    """What was given to the CRM, and not answered."""
+    synced_at: int = 0
+
+
+def later(one: Mapping[str, FieldState], other: Mapping[str, FieldState]) -> dict[str, FieldState]:
+    """
+    Of each field the state that is known last; of two at the same time, the first one's.
+
+    >>> later({"city": FieldState("Rome", 2)}, {"city": FieldState("Oslo", 1), "plan": FieldState("pro", 1)})
+    {'city': FieldState(value='Rome', at=2), 'plan': FieldState(value='pro', at=1)}
+    """
+    return {
+        name: state if name not in one or state.at > one[name].at else one[name]
+        for name, state in {**one, **other}.items()
+    }
+
+
+ECHO_SECONDS: Final = 5
+"""How much later than our own note of it, by the CRM's clock, what we wrote may be told to us."""
+
+
+def is_echo(edit: Edit, record: SyncRecord) -> bool:
+    """Whether an edit only tells what we wrote there ourselves, or what it told before."""
+    if record.sending.get(edit.field) == edit.value:
+        return True
+    known = record.known.get(edit.field)
+    return known is not None and known.value == edit.value and edit.at <= known.at + ECHO_SECONDS * 1_000_000
 
 
 class BadCallback(Exception):

@@ -129,7 +129,7 @@ class Collect:
             new_id=self._new_id,
             limits=self._limits,
         )
-        refusal = await self._append(reading.events, reading.rejected, len(request.body))
+        refusal = await self.append(reading.events, reading.rejected, len(request.body))
         return refusal or Answer(
             source=found.name,
             events=reading.events,
@@ -164,7 +164,7 @@ class Collect:
             kept = [
                 wire.rejected_whole(request.body, unreadable, source=found.name, received_at=received_at),
             ]
-            refusal = await self._append((), kept, wire.SAMPLE)
+            refusal = await self.append((), kept, wire.SAMPLE)
             if refusal is not None:
                 return refusal
         return Answer(
@@ -175,8 +175,8 @@ class Collect:
             rejected=kept,
         )
 
-    async def _append(self, events: Sequence[Event], rejected: Sequence[RejectedEvent], size: int) -> Answer | None:
-        """Make all of it durable; the answer to give instead, if that cannot be done now."""
+    async def append(self, events: Sequence[Event], rejected: Sequence[RejectedEvent], size: int) -> Answer | None:
+        """Make all of it durable, `size` bytes as it came; the answer to give instead, if that cannot be done now."""
         if self._events is None or self._rejected is None:
             return _UNWRITABLE
         if self.waiting_bytes + size > self._queue_bytes:

@@ -64,6 +64,8 @@ class ProfileCache(Protocol):
         """
         Return the packed profile that owns this identifier (`kind:value`), None if the cache does not hold it.
 
+        `id:` and the profile's UUID asks for it by its own id; one that was merged away is not found.
+
         Raises:
             Unreachable: nobody answers; ask the store.
         """

@@ -180,6 +180,15 @@ class ProfileStore(Protocol):
         """
         ...
 
+    async def people(self, *, limit: int, after: bytes | None = None) -> Sequence[bytes]:
+        """
+        Return ids of people in their order, those after `after`: to visit everybody.
+
+        Raises:
+            Unreachable: the store cannot be read now.
+        """
+        ...
+
     async def events_of(self, profile: bytes, *, limit: int, before: int | None = None) -> Sequence[tuple[int, Event]]:
         """
         Return a profile's events with their event ids, the latest first, those of profiles merged into it included.

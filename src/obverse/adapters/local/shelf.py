@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from obverse.core.identity import id_named
 from obverse.core.profiles import Profile
 
 
@@ -23,8 +24,12 @@ class Shelf:
         return len(self._unsettled) + len(self._settled)
 
     def find(self, identifier: str) -> Profile | None:
-        """Who owns this identifier."""
-        return self._owners.get(identifier)
+        """Who owns this identifier, or has this id (`id_name`)."""
+        one = id_named(identifier)
+        if one is None:
+            return self._owners.get(identifier)
+        entry = self._unsettled.get(one)
+        return self._settled.get(one) if entry is None else entry[1]
 
     def put(self, profile: Profile) -> None:
         """Keep the profile under all its identifiers, whoever had them before, until it is settled."""

@@ -31,6 +31,8 @@ class MemoryAccount:
     trouble: Exception | None = None
     """Raised by every call, for as long as it is set."""
     calls: int = 0
+    written: list[tuple[str, str, str, int]] = field(default_factory=list)
+    """What its connections wrote, field by field: record id, field, value, time. A CRM tells of that too."""
     _ids: count[int] = field(default_factory=lambda: count(1))
 
     def find(self, email: str) -> str | None:
@@ -50,6 +52,12 @@ class MemoryAccount:
         """Change a record as a person does, and return the callback that tells of it."""
         self.put(record_id, fields)
         edits = [[f"{record_id}:{name}:{at}", record_id, name, value, at] for name, value in fields.items()]
+        return self.call(msgspec.json.encode(edits), at)
+
+    def echo(self, at: int) -> Callback:
+        """The callback that tells of all that was written since the last one."""
+        told, self.written = self.written, []
+        edits = [[f"{record_id}:{name}:{when}", record_id, name, value, when] for record_id, name, value, when in told]
         return self.call(msgspec.json.encode(edits), at)
 
     def call(self, body: bytes, at: int) -> Callback:
@@ -111,7 +119,10 @@ class MemoryCrm:
             return Refused(f"there is no record {patch.record_id}")
         if patch.record_id is not None and owner not in {None, patch.record_id}:
             return Refused(f"record {owner} has the address {patch.email} already")
-        return Done(account.put(patch.record_id or owner, {**patch.fields, "email": patch.email}))
+        record_id = account.put(patch.record_id or owner, {**patch.fields, "email": patch.email})
+        now = self._runtime.now()
+        account.written += [(record_id, name, value, now) for name, value in patch.fields.items()]
+        return Done(record_id)
 
     async def read(self, record_ids: Sequence[str], fields: Collection[str]) -> Sequence[Contact | None]:
         """See `Crm.read`."""

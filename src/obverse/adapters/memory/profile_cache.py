@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from obverse.core.identity import id_name
 from obverse.core.profiles import Profile
 from obverse.ports.profile_cache import CacheWriter, Packer, ProfileCache
 from obverse.ports.runtime import Runtime
@@ -52,11 +53,16 @@ class MemoryCacheWriter:
     def __init__(self, shelf: Shelf, pack: Packer) -> None:
         self._shelf = shelf
         self._pack = pack
+        self._owners: dict[str, bytes] = {}
 
     async def publish(self, profiles: Iterable[Profile]) -> None:
         """See `CacheWriter.publish`."""
         for profile in profiles:
-            self._shelf.update(dict.fromkeys(profile.identifiers, self._pack(profile)))
+            robbed = {self._owners.get(identifier, profile.id) for identifier in profile.identifiers} - {profile.id}
+            self._owners.update(dict.fromkeys(profile.identifiers, profile.id))
+            self._shelf.update(dict.fromkeys((id_name(profile.id), *profile.identifiers), self._pack(profile)))
+            for lost in robbed - set(self._owners.values()):
+                self._shelf.pop(id_name(lost), None)  # merged away: nobody can ask for it any more
 
     def hold(self) -> None:
         """See `CacheWriter.hold`."""

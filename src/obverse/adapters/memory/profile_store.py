@@ -102,6 +102,10 @@ class MemoryProfileStore:
         found = dict.fromkeys(tables.keeper(profile) for profile in (*named, *ids))
         return [tables.rows[profile].state for profile in found if profile in tables.rows]
 
+    async def people(self, *, limit: int, after: bytes | None = None) -> Sequence[bytes]:
+        """See `ProfileStore.people`."""
+        return sorted(one for one in self._tables.rows if after is None or one > after)[:limit]
+
     async def events_of(self, profile: bytes, *, limit: int, before: int | None = None) -> Sequence[tuple[int, Event]]:
         """See `ProfileStore.events_of`."""
         tables = self._tables

@@ -86,7 +86,8 @@ class Link:
         if self._connection is None or self._connection.is_closed():
             self._connection = await connect(self._dsn, self._purpose)
             try:
-                await self._connection.execute(self._setup)
+                if self._setup:
+                    await self._connection.execute(self._setup)
             except BaseException:
                 self._connection.terminate()
                 raise

@@ -186,6 +186,12 @@ where workspace_id = $1 and state is not null and id in (
 """
 """State of the profiles that own one of the identifiers or have one of the ids, each once."""
 
+PEOPLE = """
+select id from public.customer_profiles
+where workspace_id = $1 and merged_into is null and id > $2 order by id limit $3
+"""
+"""Everybody, a page at a time."""
+
 EVENTS_OF = """
 with person as (
     select coalesce(merged_into, id) as id from public.customer_profiles where workspace_id = $1 and id = $2

@@ -94,6 +94,11 @@ class PostgresProfileStore:
         rows = await self._read(queries.LOAD, [tidy(one) for one in identifiers], [UUID(bytes=one) for one in ids])
         return [row["state"] for row in rows]
 
+    async def people(self, *, limit: int, after: bytes | None = None) -> Sequence[bytes]:
+        """See `ProfileStore.people`."""
+        rows = await self._read(queries.PEOPLE, UUID(bytes=after or bytes(16)), limit)
+        return [row["id"].bytes for row in rows]
+
     async def events_of(self, profile: bytes, *, limit: int, before: int | None = None) -> Sequence[tuple[int, Event]]:
         """See `ProfileStore.events_of`."""
         last = _LAST_ID if before is None else before

@@ -1,0 +1,176 @@
+"""Activate: bring what changed on profiles into CRMs, a queue a connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from obverse.core import changes, codec
+from obverse.core.changes import Change
+from obverse.core.definitions import Definitions
+from obverse.core.outgoing import Connection
+from obverse.flows.current_profiles import CurrentProfiles
+from obverse.flows.sender import OpenCrm, Sender, SenderParts
+from obverse.ports.event_log import EventLog, LogGap, Stream, UnknownMark
+from obverse.ports.outcomes import AccessRefused, Unreachable
+from obverse.ports.profile_store import ProfileStore
+from obverse.ports.runtime import Runtime, Work
+from obverse.ports.sync_queue import SyncQueue, SyncWorker
+
+LOOK: Final = 0.5
+"""Seconds between two looks at what others queued, and at the definitions."""
+
+_changes = codec.Decoder(Change)
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivateParts:
+    """What it works with."""
+
+    log: EventLog
+    queue: SyncQueue
+    store: ProfileStore
+    profiles: CurrentProfiles
+    definitions: Callable[[], Definitions]
+    open_crm: OpenCrm
+    runtime: Runtime
+
+
+class Activate:
+    """
+    Follows the changes, and has a sender for each connection that is defined.
+
+    A connection that is dead keeps its own queue waiting, and nothing else.
+    """
+
+    def __init__(self, parts: ActivateParts) -> None:
+        self._parts = parts
+        self._runtime = parts.runtime
+        self._senders: dict[str, tuple[Connection, Sender, Work]] = {}
+        self._ended: asyncio.Queue[BaseException] = asyncio.Queue()
+        self.failure: str | None = None
+        """Why nothing goes out at all; None while it does. How each connection is, its queue knows."""
+
+    async def run(self) -> None:
+        """Go on until cancelled, whatever fails beneath."""
+        while True:
+            try:
+                await self._run()
+            except (Unreachable, AccessRefused) as error:
+                self.failure = str(error)
+                _log.warning("syncing interrupted", reason=self.failure)
+            except (LogGap, UnknownMark) as error:
+                self.failure = str(error)
+                _log.error("the log is not whole, syncing stands still", reason=self.failure)
+            except Exception as error:  # noqa: BLE001 - a fault of ours must be seen, and must not end the flow in silence
+                self.failure = f"syncing failed ({type(error).__name__}: {error}); please report it"
+                _log.exception("syncing failed", reason=repr(error))
+            await self._runtime.sleep(0.25 + self._runtime.random.random() / 2)
+
+    async def _run(self) -> None:
+        worker = await self._parts.queue.open_worker()
+        self._ended = asyncio.Queue()
+        works = [
+            self._runtime.spawn("follow changes", self._telling(self._follow(worker))),
+            self._runtime.spawn("keep senders", self._telling(self._keep_senders(worker))),
+        ]
+        self.failure = None
+        try:
+            raise await self._ended.get()
+        finally:
+            for work in works:
+                await work.stop()
+            for _, _, work in self._senders.values():
+                await work.stop()
+            self._senders.clear()
+            await worker.close()
+
+    async def _telling(self, work: Awaitable[None]) -> None:
+        """All of them end together, so that one that has failed is not missed."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - raised where it is heard
+            self._ended.put_nowait(error)
+
+    async def _follow(self, worker: SyncWorker) -> None:
+        reader = await self._parts.log.open_reader(Stream.CHANGES, {0: worker.mark})
+        try:
+            while True:
+                batches = await reader.next()
+                moved = [change for batch in batches for change in _read(batch.count, batch.body, batch.damage)]
+                touched = touched_by(moved, self._parts.definitions().connections)
+                await worker.put(touched, mark=batches[-1].end, now=self._runtime.now())
+                for name in touched:
+                    self._wake(name)
+        finally:
+            await reader.close()
+
+    async def _keep_senders(self, worker: SyncWorker) -> None:
+        while True:
+            defined = {one.name: one for one in self._parts.definitions().connections}
+            for name in [name for name, (one, _, _) in self._senders.items() if defined.get(name) != one]:
+                await self._senders.pop(name)[2].stop()
+            for name, one in defined.items():
+                if name not in self._senders:
+                    self._senders[name] = (one, *self._start(one, worker))
+                self._wake(name)
+            await self._runtime.sleep(LOOK)
+
+    def _start(self, connection: Connection, worker: SyncWorker) -> tuple[Sender, Work]:
+        parts = self._parts
+        sender = Sender(
+            connection,
+            SenderParts(
+                worker=worker,
+                queue=parts.queue,
+                store=parts.store,
+                profiles=parts.profiles,
+                definitions=parts.definitions,
+                open_crm=parts.open_crm,
+                runtime=parts.runtime,
+            ),
+        )
+        return sender, self._runtime.spawn(f"send to {connection.name}", self._telling(sender.run()))
+
+    def _wake(self, name: str) -> None:
+        if name in self._senders:
+            self._senders[name][1].wake.set()
+
+
+def _read(count: int, body: bytes, damage: str) -> list[Change]:
+    try:
+        if not damage:
+            return _changes.decode(count, body)
+    except codec.UnreadableRecord as error:
+        damage = str(error)
+    _log.error("damaged batch of changes", damage=damage)
+    return []
+
+
+def touched_by(moved: list[Change], connections: tuple[Connection, ...]) -> Mapping[str, set[bytes]]:
+    """The profiles, by connection, of which something moved that its records hold."""
+    touched: dict[str, set[bytes]] = {}
+    for connection in connections:
+        watched = _watched(connection)
+        found = {one.profile for one in moved if one.kind == changes.MERGED or (one.kind, one.name) in watched}
+        if found:
+            touched[connection.name] = found
+    return touched
+
+
+_ADDRESS: Final = {(changes.ATTRIBUTE, "email"), (changes.IDENTIFIER, "email")}
+
+
+def _watched(connection: Connection) -> set[tuple[str, str]]:
+    watched = set(_ADDRESS)
+    for one in connection.fields:
+        if one.subject == "audience":
+            watched |= {(changes.ENTERED, one.name), (changes.LEFT, one.name)}
+        elif one.direction != "in":
+            watched.add((one.subject, one.name))
+    return watched

@@ -1,0 +1,349 @@
+"""Profiles and a CRM's contacts are kept in step both ways, whoever dies in between."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from obverse.adapters.memory.crm import MemoryAccount
+from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
+from obverse.core.records import Callback
+from obverse.ports.outcomes import AccessRefused, Unreachable
+from sync_steps import CRM, FIELDS, World, defined, mapped
+
+Story = Callable[[World], Awaitable[Any]]
+
+
+def run(story: Story, *, seed: int = 1, world: Callable[[SimulatedRuntime], World] = World) -> Any:
+    """Run a story in a world of its own."""
+
+    async def whole(runtime: SimulatedRuntime) -> Any:
+        here = world(runtime)
+        await here.start()
+        try:
+            return await story(here)
+        finally:
+            await here.stop()
+
+    return simulate(seed, whole)[0]
+
+
+def test_a_profile_becomes_a_contact_and_follows_what_changes() -> None:
+    async def story(world: World) -> None:
+        await world.tell("ada", email="Ada@example.com", first_name="Ada", plan="pro")
+        await world.tell("nobody", first_name="Nobody")
+        await world.quiet()
+        assert world.contact("ada@example.com") == {"firstname": "Ada", "plan": "pro", "buyer": "false"}
+
+        await world.tell("ada", "track", "Bought")
+        await world.tell("ada", plan=None)
+        await world.quiet()
+
+        assert world.contact("ada@example.com") == {"firstname": "Ada", "orders": "1", "buyer": "true"}
+        assert len(world.account.contacts) == 1
+        standing, figures = (await world.queue.standings())["crm"]
+        assert (standing.state, figures.waiting, figures.dead, figures.records) == ("ok", 0, 0, 1)
+
+    run(story)
+
+
+def test_it_is_there_within_two_seconds() -> None:
+    async def story(world: World) -> None:
+        await world.quiet()
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.runtime.sleep(2)
+        assert world.contact("ada@example.com")["firstname"] == "Ada"
+        await world.call(await world.edit("ada@example.com", firstname="Augusta"))
+        await world.runtime.sleep(2)
+        assert await world.attribute("user_id:ada", "first_name") == ("Augusta", "crm")
+
+    run(story)
+
+
+def test_an_edit_in_the_crm_is_told_to_the_profile_and_not_sent_back() -> None:
+    async def story(world: World) -> None:
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.quiet()
+        world.account.written.clear()
+
+        told = await world.edit("ada@example.com", firstname="Augusta", lastname="King", plan="free")
+        assert (await world.call(told)).status == 200
+        assert (await world.call(told)).status == 200
+        await world.quiet()
+
+        assert await world.attribute("user_id:ada", "first_name") == ("Augusta", "crm")
+        assert await world.attribute("user_id:ada", "last_name") == ("King", "crm")
+        profile = await world.profile("user_id:ada")
+        assert [write.stamp.source for write in profile.attributes["first_name"]] == ["crm", "web"]
+        # `plan` is ours alone (`direction: out`): what somebody else writes there is written over, and told to nobody.
+        assert "plan" not in profile.attributes
+        assert [(name, value) for _, name, value, _ in world.account.written] == [("plan", "")]
+        assert set(profile.identifiers) == {"user_id:ada", "email:ada@example.com"}
+
+    run(story)
+
+
+def test_what_we_wrote_ourselves_is_no_edit() -> None:
+    async def story(world: World) -> None:
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.quiet()
+        await world.runtime.sleep(1)
+
+        assert (await world.call(world.account.echo(world.runtime.now()))).status == 200
+        await world.quiet()
+
+        assert await world.attribute("user_id:ada", "first_name") == ("Ada", "web")
+
+    run(story)
+
+
+def test_a_value_that_somebody_sets_back_is_an_edit() -> None:
+    async def story(world: World) -> None:
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.quiet()
+        for name in ("Augusta", "Ada"):
+            await world.call(await world.edit("ada@example.com", firstname=name))
+            await world.quiet()
+
+        assert await world.attribute("user_id:ada", "first_name") == ("Ada", "crm")
+
+    run(story)
+
+
+def test_an_edit_that_is_older_than_what_we_know_is_written_over() -> None:
+    async def story(world: World) -> None:
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.quiet()
+        told = await world.edit("ada@example.com", firstname="Augusta")
+        await world.runtime.sleep(1)
+        await world.tell("ada", first_name="Countess")
+        await world.quiet()
+        world.account.put(world.account.find("ada@example.com"), {"firstname": "Augusta"})
+
+        await world.call(told)
+        await world.quiet()
+
+        assert await world.attribute("user_id:ada", "first_name") == ("Countess", "web")
+        # The record was known to say `Countess` later than this edit was made, so there is nothing to write.
+        late = await world.edit("ada@example.com", firstname="Augusta")
+        await world.tell("ada", first_name="Lovelace")
+        await world.runtime.sleep(0.001)
+        await world.call(late)
+        await world.quiet()
+        assert world.contact("ada@example.com")["firstname"] == "Lovelace"
+
+    run(story)
+
+
+def test_an_address_that_is_changed_in_the_crm_belongs_to_the_same_person() -> None:
+    async def story(world: World) -> None:
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.quiet()
+
+        await world.call(await world.edit("ada@example.com", email="countess@example.com"))
+        await world.quiet()
+
+        profile = await world.profile("user_id:ada")
+        assert {"email:ada@example.com", "email:countess@example.com"} < set(profile.identifiers)
+        assert await world.attribute("user_id:ada", "email") == ("countess@example.com", "crm")
+        assert len(world.account.contacts) == 1
+        assert world.contact("countess@example.com")["firstname"] == "Ada"
+
+    run(story)
+
+
+def test_an_edit_of_a_contact_that_we_never_made_finds_its_person_by_address() -> None:
+    async def story(world: World) -> None:
+        record_id = world.account.put(None, {"email": "Eve@example.com", "lastname": "Moneypenny"})
+        told = world.account.edit(record_id, {"firstname": "Eve"}, world.runtime.now())
+        assert (await world.call(told)).status == 200
+        await world.quiet()
+
+        assert await world.attribute("email:eve@example.com", "first_name") == ("Eve", "crm")
+        assert not [one for one in world.account.written if one[1] == "firstname"]
+
+    run(story)
+
+
+def test_a_contact_that_nobody_can_be_found_for_is_a_rejected_event() -> None:
+    async def story(world: World) -> None:
+        record_id = world.account.put(None, {"lastname": "Moneypenny"})
+        told = world.account.edit(record_id, {"firstname": "Eve"}, world.runtime.now())
+
+        answer = await world.call(told)
+
+        assert answer.status == 200
+        assert [(one.code, one.field, one.source) for one in answer.rejected] == [
+            ("unknown_contact", "$.firstname", "crm")
+        ]
+
+    run(story)
+
+
+def test_two_profiles_that_become_one_keep_one_living_contact() -> None:
+    async def story(world: World) -> None:
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.tell("bea", email="bea@example.com", first_name="Bea")
+        await world.quiet()
+
+        await world.tell("ada", email="bea@example.com", first_name="Both")
+        await world.quiet()
+
+        assert world.contact("bea@example.com")["firstname"] == "Both"
+        assert not await world.queue.page_dead("crm", limit=5)
+        await world.call(await world.edit("ada@example.com", firstname="Anna"))
+        await world.quiet()
+        assert await world.attribute("user_id:ada", "first_name") == ("Anna", "crm")
+        assert world.contact("bea@example.com")["firstname"] == "Anna"
+
+    run(story)
+
+
+def test_what_is_refused_becomes_a_dead_letter_and_hides_nobody_else() -> None:
+    async def story(world: World) -> None:
+        await world.tell("bad", email="not an@address", first_name="Bad")
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.quiet()
+
+        assert world.contact("ada@example.com")["firstname"] == "Ada"
+        (dead,) = await world.queue.page_dead("crm", limit=5)
+        assert "not an@address" in dead.attempts[-1].error
+        assert dead.fields["firstname"] == "Bad"
+
+    run(story)
+
+
+@pytest.mark.parametrize("error", [Unreachable("gone"), AccessRefused("who are you?")])
+def test_a_dead_connection_harms_no_other_and_gets_everything_later(error: Exception) -> None:
+    def two(runtime: SimulatedRuntime) -> World:
+        return World(runtime, defined(CRM, replace(CRM, name="other")))
+
+    async def story(world: World) -> None:
+        world.account.trouble = error
+        for number in range(25):
+            await world.tell(f"u{number}", email=f"u{number}@example.com", first_name=str(number))
+        await world.runtime.sleep(2)
+        assert len(world.accounts["other"].contacts) == 25
+        standing, figures = (await world.queue.standings())["crm"]
+        assert standing.state == ("unreachable" if isinstance(error, Unreachable) else "refused")
+        assert str(error) in (standing.reason or "")
+        assert standing.remedy
+        assert figures.waiting == 25
+
+        await world.runtime.sleep(600)
+        await world.tell("u3", first_name="three")
+        await world.runtime.sleep(1)
+        world.account.trouble = None
+        await world.runtime.sleep(40)
+
+        assert len(world.account.contacts) == 25
+        assert world.contact("u3@example.com")["firstname"] == "three"
+        assert (await world.queue.standings())["crm"][0].state == "ok"
+
+    run(story, world=two)
+
+
+def test_a_field_that_the_crm_does_not_have_is_told_by_its_place() -> None:
+    async def story(world: World) -> None:
+        wrong = replace(CRM, fields=(*CRM.fields, mapped("first_nam", "attribute.first_name", "out")))
+        world.definitions = defined(wrong)
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.quiet()
+        (standing, _) = (await world.queue.standings())["crm"]
+        assert standing.state == "refused"
+        assert "spec.fields.first_nam" in (standing.reason or "")
+        assert "firstname" in (standing.remedy or "")
+
+        world.definitions = defined(CRM)
+        await world.quiet()
+        assert world.contact("ada@example.com")["firstname"] == "Ada"
+
+    run(story)
+
+
+def test_a_connection_that_is_new_gets_everybody_who_is_known() -> None:
+    async def story(world: World) -> None:
+        world.definitions = defined()
+        for number in range(12):
+            await world.tell(f"u{number}", email=f"u{number}@example.com", plan="pro")
+        await world.quiet()
+        assert not world.account.contacts
+
+        world.definitions = defined(CRM)
+        await world.quiet()
+        assert len(world.account.contacts) == 12
+        calls = world.account.calls
+        await world.kill_worker()
+        await world.quiet()
+        assert world.account.calls - calls <= 2, "a restart compares nobody anew"
+
+    run(story)
+
+
+async def something_happens(world: World, turn: int, late: list[Callback]) -> None:
+    """Somebody writes here or there, or the worker is killed."""
+    dice = world.runtime.random
+    user = f"u{dice.randrange(4)}"
+    address = f"{user}@example.com"
+    what = dice.random()
+    if what < 0.4 or world.account.find(address) is None:
+        await world.tell(user, email=address, first_name=f"w{turn}")
+    elif what < 0.55:
+        await world.tell(user, "track", "Bought")
+    elif what < 0.85:
+        late.append(await world.edit(address, firstname=f"c{turn}"))
+    else:
+        await world.kill_worker()
+    if world.account.written and dice.random() < 0.5:
+        late.append(world.account.echo(world.runtime.now()))
+
+
+async def some_is_told(world: World, late: list[Callback]) -> None:
+    """Callbacks come late, some twice, and in any order."""
+    dice = world.runtime.random
+    dice.shuffle(late)
+    while late and dice.random() < 0.5:
+        told = late.pop()
+        assert (await world.call(told)).status == 200
+        if dice.random() < 0.3:
+            late.append(told)
+
+
+async def settled(world: World, late: list[Callback]) -> None:
+    """Until everything is told."""
+    for told in late:
+        assert (await world.call(told)).status == 200
+    for _ in range(4):
+        await world.quiet()
+        if world.account.written:
+            assert (await world.call(world.account.echo(world.runtime.now()))).status == 200
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whoever_dies_and_however_it_is_told_both_sides_end_the_same(seed: int) -> None:
+    async def story(world: World) -> None:
+        late: list[Callback] = []
+        for turn in range(60):
+            await something_happens(world, turn, late)
+            await some_is_told(world, late)
+            await world.runtime.sleep(world.runtime.random.random() * world.runtime.random.choice([0.01, 0.3, 3]))
+        await settled(world, late)
+
+        for number in range(4):
+            address = f"u{number}@example.com"
+            if contact := world.contact(address):
+                assert (await world.attribute(f"email:{address}", "first_name"))[0] == contact["firstname"]
+        assert len(world.account.contacts) == len({one["email"] for one in world.account.contacts.values()}) <= 4
+
+    run(story, seed=seed)
+
+
+def test_nothing_is_said_to_an_account_without_people() -> None:
+    async def story(world: World) -> None:
+        await world.quiet()
+        assert world.account.calls == 1, "its fields were asked for, once"
+
+    run(story, world=lambda runtime: World(runtime, accounts={"crm": MemoryAccount(fields=set(FIELDS))}))
