@@ -7,10 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from asgi import Answer, App
+from obverse.adapters.memory.sync_queue import MemorySyncQueue
 from obverse.adapters.runtime.system import open_runtime
-from obverse.apps.api import profiles, workspace
 from obverse.apps.api.app import ApiParts, build
 from obverse.apps.metrics import new_registry
+from obverse.core.definitions import Definitions
+from obverse.flows.syncs import Syncs
+from obverse.wiring import routes
 from reading import Shop, identify, open_shop, track
 
 
@@ -30,11 +33,13 @@ async def open_api_shop() -> AsyncIterator[Shop]:
 
 def build_api(shop: Shop, **options: Any) -> App:
     """The API that reads this shop, as it is wired but for these options."""
+    runtime = open_runtime()
     known: dict[str, Any] = {
         "serve": shop.serve,
-        "runtime": open_runtime(),
+        "syncs": Syncs(MemorySyncQueue(runtime), Definitions, runtime),
+        "runtime": runtime,
         "registry": new_registry("api"),
-        "routes": (profiles.routes, workspace.routes),
+        "routes": routes(),
     }
     return build(ApiParts(**known | options))
 

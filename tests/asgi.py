@@ -29,8 +29,10 @@ class Answer:
         return msgspec.json.decode(self.body, type=shape)
 
 
-async def ask(app: App, target: str, *, method: str = "GET", headers: Mapping[str, str] | None = None) -> Answer:
-    """Send a request without a body. `target` is the path and the query as they stand in the request line."""
+async def ask(
+    app: App, target: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes = b""
+) -> Answer:
+    """Send a request. `target` is the path and the query as they stand in the request line."""
     path, _, query = target.partition("?")
     scope = {
         "type": "http",
@@ -49,7 +51,7 @@ async def ask(app: App, target: str, *, method: str = "GET", headers: Mapping[st
     sent: list[MutableMapping[str, Any]] = []
 
     async def receive() -> Mapping[str, Any]:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)

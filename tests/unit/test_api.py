@@ -249,6 +249,10 @@ async def test_the_document_tells_every_answer(api: App) -> None:
         *(f"/v1/profiles/{{identifier}}/{part}" for part in (
             "traits", "audiences", "identifiers", "attributes", "events", "version"
         )),
+        "/v1/connections",
+        *(f"/v1/connections/{{name}}/{part}" for part in (
+            "records", "queue", "dead-letters", "dead-letters/retry"
+        )),
         "/v1/overview",
         "/v1/rejected-events",
         "/health",

@@ -105,8 +105,8 @@ def test_an_unknown_variable_is_told_with_what_was_meant(
 
 
 def test_a_variable_that_nothing_is_like_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert refused(monkeypatch, {"OBVERSE_0": "1"}) == (
-        "the environment variable OBVERSE_0 is no setting"
+    assert refused(monkeypatch, {"OBVERSE_9999_7777": "1"}) == (
+        "the environment variable OBVERSE_9999_7777 is no setting"
     )
 
 

@@ -148,13 +148,17 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.api.app import ApiParts, build
     from obverse.apps.metrics import new_registry
     from obverse.flows.serve import Serve
+    from obverse.flows.syncs import Syncs
 
     settings = wiring.settings
     async with AsyncExitStack() as stack:
         log, store, cache = await _open(stack, wiring)
         definitions = wiring.definitions()
         _start(stack, wiring, stop, {"definitions": definitions.watch()})
+        queue = await wiring.sync_queue()
+        stack.push_async_callback(queue.close)
         parts = ApiParts(
+            syncs=Syncs(queue, definitions.current, wiring.runtime, log=log),
             serve=Serve(store=store, cache=cache, definitions=definitions.current, log=log),
             runtime=wiring.runtime,
             registry=new_registry("api"),

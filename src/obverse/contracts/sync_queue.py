@@ -68,7 +68,7 @@ class SyncQueueContract:
 
     async def test_what_was_put_is_due_once_a_profile(self, queue: SyncQueue) -> None:
         worker = await queue.open_worker()
-        assert worker.mark == 0
+        assert worker.mark == await queue.mark() == 0
         await worker.put({CRM: [ADA, BOB]}, mark=7, now=T0)
         await worker.put({CRM: [ADA]}, mark=8, now=T0 + 1)
 
@@ -76,7 +76,7 @@ class SyncQueueContract:
 
         assert [task.profile for task in tasks] == [BOB, ADA]
         assert [task.tries for task in tasks] == [0, 0]
-        assert worker.mark == 8
+        assert worker.mark == await queue.mark() == 8
         assert not await worker.due(CRM, limit=10, now=T0 - 1)
         assert len(await worker.due(CRM, limit=1, now=T0 + 1)) == 1
         assert not await worker.due("other", limit=10, now=T0 + 1)

@@ -189,6 +189,10 @@ class SyncQueue(Protocol):
         """Note what the CRM told of known records, where it is newer than what we know, and queue their profiles."""
         ...
 
+    async def mark(self) -> int:
+        """Return the offset in the stream of changes that comes next."""
+        ...
+
     async def standings(self) -> Mapping[str, tuple[Standing, Figures]]:
         """Return how each connection is that has ever been used."""
         ...

@@ -145,6 +145,10 @@ class MemorySyncQueue:
         for one in heard:
             self._disk.of(connection).hear(one, now)
 
+    async def mark(self) -> int:
+        """See `SyncQueue.mark`."""
+        return self._disk.mark
+
     async def standings(self) -> Mapping[str, tuple[Standing, Figures]]:
         """See `SyncQueue.standings`."""
         return {

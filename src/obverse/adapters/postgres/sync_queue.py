@@ -93,6 +93,11 @@ class PostgresSyncQueue:
             states = [_known(one) for one in told.values()]
             await self._fetch(queries.HEAR, connection, profiles, states, from_micros(now))
 
+    async def mark(self) -> int:
+        """See `SyncQueue.mark`."""
+        rows = await self._link.fetch(queries.MARK, self._settings.workspace)
+        return int(rows[0]["next_offset"]) if rows else 0
+
     async def standings(self) -> Mapping[str, tuple[Standing, Figures]]:
         """See `SyncQueue.standings`."""
         rows = await self._link.fetch(queries.STANDINGS, self._settings.workspace)

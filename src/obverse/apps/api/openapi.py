@@ -11,11 +11,13 @@ from prometheus_client import CollectorRegistry
 
 from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
 from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_profile_store
+from obverse.adapters.memory.sync_queue import MemorySyncQueue
 from obverse.adapters.runtime.system import open_runtime
-from obverse.apps.api import profiles, workspace
 from obverse.apps.api.app import ApiParts, build
 from obverse.core.definitions import Definitions
 from obverse.flows.serve import Serve
+from obverse.flows.syncs import Syncs
+from obverse.wiring import routes
 
 PATH: Final = Path(__file__).with_name("openapi.json")
 
@@ -33,8 +35,14 @@ async def generate() -> dict[str, Any]:
         cache=await open_profile_cache(MemoryCacheSettings(), runtime),
         definitions=Definitions,
     )
-    routes = (profiles.routes, workspace.routes)
-    return build(ApiParts(serve=serve, runtime=runtime, registry=CollectorRegistry(), routes=routes)).openapi()
+    parts = ApiParts(
+        serve=serve,
+        syncs=Syncs(MemorySyncQueue(runtime), Definitions, runtime),
+        runtime=runtime,
+        registry=CollectorRegistry(),
+        routes=routes(),
+    )
+    return build(parts).openapi()
 
 
 def main() -> None:

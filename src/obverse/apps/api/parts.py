@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
 from obverse.flows.serve import Serve
+from obverse.flows.syncs import Syncs
 from obverse.ports.runtime import Runtime
 
 RouteFactory = Callable[["ApiParts"], APIRouter]
@@ -20,6 +21,7 @@ class ApiParts:
     """What routes work with."""
 
     serve: Serve
+    syncs: Syncs
     runtime: Runtime
     registry: CollectorRegistry
     routes: Sequence[RouteFactory]
