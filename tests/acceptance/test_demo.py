@@ -57,6 +57,7 @@ def assert_figures(summary: dict[str, Any], figures: Figures, *, merges: bool = 
     assert summary["events_accepted"] == figures.events_accepted
     assert summary["profiles"] == figures.profiles
     assert summary["audiences"] == dict(figures.audiences)
+    assert summary["crm_contacts"] == figures.crm_contacts
     assert not merges or summary["merges"] == figures.merges
     assert summary["events_per_second"] == pytest.approx(figures.events_accepted / summary["seconds"], rel=0.01)
 

@@ -151,6 +151,7 @@ class Serve:
             events=figures.events,
             rejected=figures.rejected,
             audiences={one.name: figures.audiences.get(one.name, 0) for one in self._definitions().audiences},
+            received=None if ends is None else sum(ends.values()),
             lag=None if ends is None else {str(one): _lag(end, kept.get(one, 0)) for one, end in ends.items()},
         )
 

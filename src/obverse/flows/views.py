@@ -13,6 +13,7 @@ from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import id_text
 from obverse.core.profiles import Profile
+from obverse.flows.syncs import ConnectionBrief
 
 MessageId = Annotated[str, Meta(description="Message id of the event.")]
 Time = Annotated[str, Meta(description="ISO 8601, UTC.", examples=["2026-01-31T12:00:00Z"])]
@@ -134,6 +135,11 @@ class OverviewView(msgspec.Struct, frozen=True):
     lag: Annotated[
         dict[str, PartitionLag] | None, Meta(description="By partition of the log; null when the log cannot be asked.")
     ] = None
+    received: Annotated[
+        int | None, Meta(description="Events appended to the log, ever; null when it cannot be asked.")
+    ] = None
+    connections: Annotated[list[ConnectionBrief], Meta(description="CRMs, and how they are.")] = []
+    behind: Annotated[dict[str, int | None], Meta(description="By flow: changes that it has not looked at yet.")] = {}
 
 
 class RejectedEventView(msgspec.Struct, frozen=True):

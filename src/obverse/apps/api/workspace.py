@@ -53,13 +53,15 @@ class Release(msgspec.Struct, frozen=True):
 def routes(parts: ApiParts) -> APIRouter:
     """Entry point `obverse.route:workspace`."""
     router = APIRouter()
-    _add_figures(router, parts.serve)
+    _add_figures(router, parts)
     _add_readiness(router, parts.serve)
     _add_process(router, parts)
     return router
 
 
-def _add_figures(router: APIRouter, serve: Serve) -> None:
+def _add_figures(router: APIRouter, parts: ApiParts) -> None:
+    serve, syncs = parts.serve, parts.syncs
+
     @router.get(
         "/v1/overview",
         tags=["workspace"],
@@ -68,7 +70,11 @@ def _add_figures(router: APIRouter, serve: Serve) -> None:
         **describe(OverviewView, "The figures.", HTTPStatus.SERVICE_UNAVAILABLE),
     )
     async def overview() -> Response:
-        return _answer(await serve.overview())
+        # In the order of the road: all at zero then means that what was in the log when we were asked is done.
+        figures = await serve.overview()
+        behind = {"activate": await syncs.behind()}
+        connections = await syncs.briefs()
+        return _answer(msgspec.structs.replace(figures, behind=behind, connections=connections))
 
     @router.get(
         "/v1/rejected-events",

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -21,8 +21,11 @@ from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps import data_folder, processes
 from obverse.apps.cli.installation import until_ready, where
+from obverse.apps.demo.account import connect, set_up_account
 from obverse.apps.demo.player import play
 from obverse.apps.demo.shop import open_shop
+from obverse.apps.own_secrets import own_secret
+from obverse.apps.sandbox import HUBSPOT_TOKEN
 from obverse.apps.sources import add_source, new_key
 from obverse.apps.supervisor import Running, Supervisor
 from obverse.settings import Settings
@@ -41,6 +44,7 @@ async def demo(settings: Settings, *, leave: bool, as_json: bool) -> int:
     if settings.database_url is not None:
         raise NotOurs("the demo empties its database first, so it uses the embedded one: unset DATABASE_URL")
     check_ours(settings.data)
+    settings = settings.model_copy(update={"sandbox": settings.sandbox.model_copy(update={"hubspot": True})})
     stop = processes.stop_on_signals()
     # First of all, for it claims the folder and the ports: what runs already is not emptied under its feet.
     supervisor = Supervisor(settings, stop)
@@ -53,7 +57,7 @@ async def demo(settings: Settings, *, leave: bool, as_json: bool) -> int:
     try:
         await until_ready(supervisor.ready, running)
         if supervisor.ready.is_set():
-            playing = asyncio.create_task(_play(supervisor.running, key, console))
+            playing = asyncio.create_task(_play(supervisor.running, settings, key, console))
             await asyncio.wait([playing, running], return_when=asyncio.FIRST_COMPLETED)
             if playing.done():
                 _summarise(console, playing.result(), supervisor.running, key, as_json=as_json)
@@ -90,9 +94,14 @@ async def empty(data: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-async def _play(running: Running, key: str, console: Console) -> dict[str, Any]:
+async def _play(running: Running, settings: Settings, key: str, console: Console) -> dict[str, Any]:
     runtime = open_runtime()
     shop = open_shop()
+    hubspot = f"{running.sandbox}/hubspot"
+    async with _session() as http:
+        token = own_secret(settings.data, HUBSPOT_TOKEN)
+        await set_up_account(http, hubspot, token, f"{running.collector}/webhooks/crm/hubspot")
+    connect(settings.definitions_folder, hubspot)
     began = runtime.elapsed()
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
@@ -106,30 +115,75 @@ async def _play(running: Running, key: str, console: Console) -> dict[str, Any]:
             running.collector, key, shop.events(), total=shop.event_count, runtime=runtime, progress=progress
         )
         overview = await _settled(running.api)
-    seconds = runtime.elapsed() - began
+        seconds = runtime.elapsed() - began
+        bars.update(bar, description="contacts and mails")
+        await _delivered(running.api)
+        contacts = await _figure(f"{hubspot}/sandbox/figures", "contacts")
+        emails = await _figure(f"{running.sandbox}/inbox/figures", "distinct")
     return {
         "events_accepted": played.events_accepted,
         "profiles": overview["profiles"],
         "merges": overview["merges"],
         "audiences": overview["audiences"],
+        "crm_contacts": contacts,
+        "emails_sent": emails,
         "seconds": round(seconds, 2),
         "events_per_second": round(played.events_accepted / seconds),
     }
 
 
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
+
+
 async def _settled(api: str) -> Mapping[str, Any]:
-    """The overview, once everything that was accepted is folded and kept; asks again while something is away."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+    """The overview, once everything that was accepted is folded and kept."""
+    return await _overview_once(api, lambda figures: figures["lag"] and not any(map(_lag, figures["lag"].values())))
+
+
+async def _delivered(api: str) -> Mapping[str, Any]:
+    """The overview, once nothing waits to go out any more."""
+    return await _overview_once(
+        api,
+        lambda figures: (
+            all(behind == 0 for behind in figures["behind"].values())
+            and figures["connections"]
+            and all(one["state"] == "ok" and one["waiting"] == 0 for one in figures["connections"])
+        ),
+    )
+
+
+def _lag(part: Mapping[str, Any]) -> int:
+    lag: int = part["lag"]
+    return lag
+
+
+async def _overview_once(api: str, done: Callable[[Mapping[str, Any]], object]) -> Mapping[str, Any]:
+    async with _session() as http:
         while True:
-            try:
-                async with session.get(f"{api}/v1/overview") as answer:
-                    if answer.ok:
-                        overview: dict[str, Any] = msgspec.json.decode(await answer.read())
-                        if overview["lag"] and all(part["lag"] == 0 for part in overview["lag"].values()):
-                            return overview
-            except (aiohttp.ClientError, TimeoutError):
-                pass  # it is being started again
+            overview = await _asked(http, f"{api}/v1/overview")
+            if overview is not None and done(overview):
+                return overview
             await asyncio.sleep(0.05)
+
+
+async def _figure(url: str, name: str) -> int:
+    async with _session() as http:
+        while (figures := await _asked(http, url)) is None:  # noqa: ASYNC110 - it is another process
+            await asyncio.sleep(0.05)
+        return int(figures[name])
+
+
+async def _asked(http: aiohttp.ClientSession, url: str) -> Mapping[str, Any] | None:
+    """What is answered; None while what we ask is being started again."""
+    try:
+        async with http.get(url) as answer:
+            if answer.ok:
+                asked: dict[str, Any] = msgspec.json.decode(await answer.read())
+                return asked
+    except (aiohttp.ClientError, TimeoutError):
+        pass
+    return None
 
 
 def _summarise(console: Console, figures: dict[str, Any], running: Running, key: str, *, as_json: bool) -> None:
@@ -139,6 +193,7 @@ def _summarise(console: Console, figures: dict[str, Any], running: Running, key:
         f"({figures['events_per_second']:,} a second)\n"
         f"{figures['profiles']:,} profiles after {figures['merges']:,} merges\n"
         f"Audiences: {audiences}\n"
+        f"{figures['crm_contacts']:,} contacts in the HubSpot sandbox, {figures['emails_sent']:,} mails in the inbox\n"
     )
     console.print(where(running), soft_wrap=True)
     console.print(f"A customer: {running.api}/v1/profiles/user_id:17850", soft_wrap=True)
