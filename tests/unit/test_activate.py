@@ -341,6 +341,23 @@ def test_whoever_dies_and_however_it_is_told_both_sides_end_the_same(seed: int) 
     run(story, seed=seed)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_connection_that_is_defined_while_events_come_misses_nobody(seed: int) -> None:
+    async def story(world: World) -> None:
+        world.definitions = defined()
+        for number in range(30):
+            await world.tell(f"u{number}", email=f"u{number}@example.com", plan="pro")
+            await world.runtime.sleep(world.runtime.random.random() / 5)
+            if number == 15:
+                world.definitions = defined(CRM)
+        await world.quiet()
+
+        assert len(world.account.contacts) == 30
+        assert (await world.queue.standings())["crm"][0].state == "ok"
+
+    run(story, seed=seed)
+
+
 def test_nothing_is_said_to_an_account_without_people() -> None:
     async def story(world: World) -> None:
         await world.quiet()

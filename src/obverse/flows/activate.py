@@ -126,6 +126,7 @@ class Activate:
         sender = Sender(
             connection,
             SenderParts(
+                log=parts.log,
                 worker=worker,
                 queue=parts.queue,
                 store=parts.store,

@@ -19,6 +19,8 @@ from obverse.core.profiles import Profile
 from obverse.core.records import ContactPatch, FieldState, SyncRecord, later
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.ports.crm import Crm, Outcome
+from obverse.ports.engine import WRITER
+from obverse.ports.event_log import EventLog, Stream
 from obverse.ports.outcomes import AccessRefused, Deferred, Done, Refused, Unreachable
 from obverse.ports.profile_store import ProfileStore
 from obverse.ports.runtime import Runtime
@@ -56,6 +58,7 @@ _log = structlog.get_logger(__name__)
 class SenderParts:
     """What a sender works with."""
 
+    log: EventLog
     worker: SyncWorker
     queue: SyncQueue
     store: ProfileStore
@@ -94,6 +97,9 @@ class Sender:
         self._standing = Standing()
         self._noted = Standing()
         """The standing that the queue knows."""
+        self._mapping = ""
+        self._unseen: Mapping[int, int] | None = None
+        """While the mapping is new: where the log ended when it was taken up, by partition."""
         self._silences = 0
         self._next_call = 0.0
         self.wake = asyncio.Event()
@@ -134,11 +140,11 @@ class Sender:
                 self._check(await crm.fields())
             except (Unreachable, AccessRefused) as error:
                 raise self._trouble(error) from error
-            await self._compare_all_if_new()
+            await self._begin_if_new()
         except BaseException:
             await crm.close()
             raise
-        await self._stand(Standing(state="ok"))
+        await self._stand(self._well())
         return crm
 
     def _check(self, there: Mapping[str, bool]) -> None:
@@ -157,22 +163,44 @@ class Sender:
                     after=MENDING,
                 )
 
-    async def _compare_all_if_new(self) -> None:
+    async def _begin_if_new(self) -> None:
         """A mapping that is new says something of everybody, whether or not they change."""
-        name = self._connection.name
         said = [self._connection.crm, self._connection.settings, self._connection.fields]
-        digest = blake2b(msgspec.json.encode(said), digest_size=16).hexdigest()
-        if self._standing.mapping == digest:
+        self._mapping = blake2b(msgspec.json.encode(said), digest_size=16).hexdigest()
+        if self._standing.mapping == self._mapping:
             return
+        # Whoever was folded and is not in the store yet has changed before we looked, and is not found there.
+        ends = await self._parts.log.bounds(Stream.EVENTS)
+        self._unseen = {partition: end for partition, (_, end) in ends.items()}
+        await self._queue_everybody()
+
+    async def _finish_if_new(self) -> None:
+        """Once the store holds all that was in the log, queue everybody again: then nobody was missed."""
+        if self._unseen is None:
+            return
+        kept = (await self._parts.store.overview()).marks.get(WRITER, {}).get(Stream.EVENTS, {})
+        if all(kept.get(partition, 0) >= end for partition, end in self._unseen.items()):
+            await self._queue_everybody()
+            self._unseen = None
+            self._standing = replace(self._standing, mapping=self._mapping)
+            await self._stand(self._well())
+
+    async def _queue_everybody(self) -> None:
         after: bytes | None = None
         while people := await self._parts.store.people(limit=PAGE, after=after):
-            await self._parts.worker.put({name: people}, mark=None, now=self._runtime.now())
+            await self._parts.worker.put({self._connection.name: people}, mark=None, now=self._runtime.now())
             after = people[-1]
-        self._standing = replace(self._standing, mapping=digest)
+
+    def _well(self, at: int | None = None) -> Standing:
+        if self._unseen is None:
+            return Standing(state="ok", last_success_at=at)
+        reason = "the mapping is new, so everybody is compared with their records"
+        return Standing(state="waiting", reason=reason, remedy="nothing: it takes a moment", last_success_at=at)
 
     async def _turn(self, crm: Crm) -> None:
         name, worker = self._connection.name, self._parts.worker
         self.wake.clear()
+        await self._finish_if_new()
         tasks = await worker.due(name, limit=crm.limits.batch_size, now=self._runtime.now())
         if not tasks:
             await self.wake.wait()
@@ -183,7 +211,7 @@ class Sender:
         await worker.settle(name, results)
         if plans:
             self._silences = 0
-            await self._stand(Standing(state="ok", last_success_at=self._runtime.now()))
+            await self._stand(self._well(self._runtime.now()))
 
     async def _plan(self, tasks: Sequence[Task]) -> tuple[list[_Plan], list[Result]]:
         parts = self._parts
