@@ -117,6 +117,8 @@ class Settings(BaseSettings):
     profile_cache: dict[str, Any] = {"adapter": "local"}
     engine: dict[str, Any] = {"adapter": "embedded"}
     sync_queue: dict[str, Any] = {"adapter": "postgres"}
+    outbox: dict[str, Any] = {"adapter": "postgres"}
+    email_service: dict[str, Any] = {"adapter": "local_inbox"}
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 - pydantic-settings' own hook

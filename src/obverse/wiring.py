@@ -22,9 +22,12 @@ from obverse.flows.absorb import Absorb
 from obverse.flows.activate import Activate, ActivateParts
 from obverse.flows.collect import Collect
 from obverse.flows.current_profiles import CurrentProfiles
+from obverse.flows.deliver import Deliver, DeliverParts
 from obverse.ports.crm import Crm
+from obverse.ports.email_service import EmailService
 from obverse.ports.engine import Engine, EngineParts
 from obverse.ports.event_log import EventLog
+from obverse.ports.outbox import Outbox
 from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
 from obverse.ports.runtime import Runtime
@@ -37,6 +40,7 @@ GROUPS: Final = (
     "profile_cache",
     "engine",
     "sync_queue",
+    "outbox",
     "crm",
     "email_service",
     "trait_kind",
@@ -122,6 +126,36 @@ class Wiring:
         queue: SyncQueue = await self._open("sync_queue", self.runtime)
         return queue
 
+    async def outbox(self) -> Outbox:
+        """Messages, and what became of them."""
+        outbox: Outbox = await self._open("outbox", self.runtime)
+        return outbox
+
+    async def email_service(self) -> EmailService:
+        """Who carries our mail."""
+        service: EmailService = await self._open("email_service", self.runtime)
+        return service
+
+    def deliver(
+        self,
+        log: EventLog,
+        profiles: CurrentProfiles,
+        outbox: Outbox,
+        service: EmailService,
+        definitions: DefinitionFiles,
+    ) -> Deliver:
+        """The flow that sends messages."""
+        return Deliver(
+            DeliverParts(
+                log=log,
+                outbox=outbox,
+                profiles=profiles,
+                service=service,
+                definitions=definitions.current,
+                runtime=self.runtime,
+            )
+        )
+
     async def open_crm(self, connection: Connection) -> Crm:
         """
         A connection to a CRM, as its definition says.
@@ -148,7 +182,12 @@ class Wiring:
         )
 
     def activate(
-        self, log: EventLog, store: ProfileStore, cache: ProfileCache, queue: SyncQueue, definitions: DefinitionFiles
+        self,
+        log: EventLog,
+        store: ProfileStore,
+        profiles: CurrentProfiles,
+        queue: SyncQueue,
+        definitions: DefinitionFiles,
     ) -> Activate:
         """The flow that keeps CRMs in step."""
         return Activate(
@@ -156,7 +195,7 @@ class Wiring:
                 log=log,
                 queue=queue,
                 store=store,
-                profiles=CurrentProfiles(store, cache, definitions.current),
+                profiles=profiles,
                 definitions=definitions.current,
                 open_crm=self.open_crm,
                 runtime=self.runtime,

@@ -7,14 +7,17 @@ import obverse.apps.light_structlog  # isort: skip - before all that imports str
 import obverse.adapters.embedded
 import obverse.adapters.local
 import obverse.adapters.postgres.event_log
+import obverse.adapters.postgres.outbox
 import obverse.adapters.postgres.profile_store
 import obverse.adapters.postgres.sync_queue
+import obverse.adapters.smtp.local_inbox
 import obverse.apps.api.app
 import obverse.apps.collector
 import obverse.apps.sandbox
 import obverse.apps.worker
 import obverse.flows.absorb
 import obverse.flows.activate
+import obverse.flows.deliver
 import obverse.flows.keep_rejected
 import obverse.flows.retain
 import obverse.flows.serve

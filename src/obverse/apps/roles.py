@@ -116,6 +116,7 @@ async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.metrics import new_registry
     from obverse.apps.worker import EngineMetrics, worker_app
+    from obverse.flows.current_profiles import CurrentProfiles
     from obverse.flows.keep_rejected import KeepRejected
     from obverse.flows.retain import Retain
     from obverse.flows.unify import Unify
@@ -127,11 +128,18 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         unify = Unify(engine, wiring.runtime)
         queue = await wiring.sync_queue()
         stack.push_async_callback(queue.close)
-        activate = wiring.activate(log, store, cache, queue, definitions)
+        outbox = await wiring.outbox()
+        stack.push_async_callback(outbox.close)
+        service = await wiring.email_service()
+        stack.push_async_callback(service.close)
+        profiles = CurrentProfiles(store, cache, definitions.current)
+        activate = wiring.activate(log, store, profiles, queue, definitions)
+        deliver = wiring.deliver(log, profiles, outbox, service, definitions)
         flows = {
             "unify": unify.run(),
             "keep rejected": KeepRejected(log, store, wiring.runtime).run(),
             "activate": activate.run(),
+            "deliver": deliver.run(),
             "definitions": definitions.watch(),
         }
         if wiring.settings.log_days is not None:
@@ -139,7 +147,7 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         _start(stack, wiring, stop, flows)
         registry = new_registry("worker")
         registry.register(EngineMetrics(engine, wiring.runtime))
-        others = {"activate": lambda: activate.failure}
+        others = {"activate": lambda: activate.failure, "deliver": lambda: deliver.failure}
         await processes.serve(worker_app(unify, engine, registry, others), doors["worker"], stop)
     return 0
 

@@ -1,0 +1,308 @@
+"""Deliver: a message to everybody who enters a campaign's audience, and to whom a caller names; each once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from obverse.core import changes, codec
+from obverse.core.changes import Change
+from obverse.core.definitions import Definitions
+from obverse.core.messages import Attempt, Message, campaign_message
+from obverse.core.outgoing import Campaign
+from obverse.flows.current_profiles import CurrentProfiles
+from obverse.flows.writing import NotYet, Unwritable, Writer, Written
+from obverse.ports.email_service import EmailService, Outcome
+from obverse.ports.event_log import EventLog, LogGap, Stream, UnknownMark
+from obverse.ports.outbox import MOST_CLAIMED, Outbox, OutboxWorker, Settled
+from obverse.ports.outcomes import AccessRefused, Deferred, Done, Refused, Unreachable
+from obverse.ports.runtime import Runtime
+
+LOOK: Final = 0.25
+"""Seconds between two looks at what the api has accepted."""
+LONGEST: Final = 300.0
+"""Seconds at most between two deliveries of one message."""
+PATIENCE: Final = 72 * 3600 * 1_000_000
+"""Microseconds after which a message that was only ever deferred is given up."""
+MEMORY: Final = 24 * 3600 * 1_000_000
+"""Microseconds that an answer to an idempotency key is remembered."""
+LONGEST_SILENCE: Final = 15.0
+"""Seconds at most between two tries of a mail service that does not answer, unless it asks for more."""
+
+_changes = codec.Decoder(Change)
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverParts:
+    """What it works with."""
+
+    log: EventLog
+    outbox: Outbox
+    profiles: CurrentProfiles
+    service: EmailService
+    definitions: Callable[[], Definitions]
+    runtime: Runtime
+
+
+class Deliver:
+    """
+    Follows the changes into the outbox, and empties the outbox into the mail service.
+
+    A message is noted as `sending` before the service is given it. Whoever dies in between leaves a doubt: a service
+    that can be asked is asked, and where it cannot, the message is `unknown` until a person says what became of it.
+    """
+
+    def __init__(self, parts: DeliverParts) -> None:
+        self._parts = parts
+        self._runtime = parts.runtime
+        self._writer = Writer(parts.profiles, parts.definitions)
+        self._wake = asyncio.Event()
+        self._ended: asyncio.Queue[BaseException] = asyncio.Queue()
+        self._silences = 0
+        self.failure: str | None = None
+        """Why nothing goes out; None while it does."""
+        self.outcomes: dict[str, int] = {}
+        """Messages by what became of them, since this flow began."""
+
+    async def run(self) -> None:
+        """Go on until cancelled, whatever fails beneath."""
+        while True:
+            try:
+                await self._run()
+            except (Unreachable, AccessRefused) as error:
+                self.failure = str(error)
+                _log.warning("delivering interrupted", reason=self.failure)
+            except (LogGap, UnknownMark) as error:
+                self.failure = str(error)
+                _log.error("the log is not whole, delivering stands still", reason=self.failure)
+            except Exception as error:  # noqa: BLE001 - a fault of ours must be seen, and must not end the flow in silence
+                self.failure = f"delivering failed ({type(error).__name__}: {error}); please report it"
+                _log.exception("delivering failed", reason=repr(error))
+            await self._runtime.sleep(0.25 + self._runtime.random.random() / 2)
+
+    async def _run(self) -> None:
+        worker = await self._parts.outbox.open_worker()
+        self._ended = asyncio.Queue()
+        works = [
+            self._runtime.spawn(name, self._telling(work))
+            for name, work in (
+                ("follow changes into the outbox", self._follow(worker)),
+                ("send messages", self._send_all(worker)),
+                ("look into the outbox", self._look(worker)),
+            )
+        ]
+        self.failure = None
+        try:
+            raise await self._ended.get()
+        finally:
+            for work in works:
+                await work.stop()
+            await worker.close()
+
+    async def _telling(self, work: Awaitable[None]) -> None:
+        """All of them end together, so that one that has failed is not missed."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - raised where it is heard
+            self._ended.put_nowait(error)
+
+    async def _look(self, worker: OutboxWorker) -> None:
+        since = 0.0
+        while True:
+            if self._runtime.elapsed() >= since:
+                since = self._runtime.elapsed() + 3600
+                await worker.forget(self._runtime.now() - MEMORY)
+            self._wake.set()
+            await self._runtime.sleep(LOOK)
+
+    async def _follow(self, worker: OutboxWorker) -> None:
+        reader = await self._parts.log.open_reader(Stream.CHANGES, {0: worker.mark})
+        try:
+            while True:
+                batches = await reader.next()
+                moved = [change for batch in batches for change in _read(batch.count, batch.body, batch.damage)]
+                now = self._runtime.now()
+                messages = wanted_by(moved, self._parts.definitions(), now)
+                woken = {one.profile for one in moved if (one.kind, one.name) in _ADDRESSED or one.kind in _ANYBODY}
+                await worker.put(messages, mark=batches[-1].end, now=now, woken=woken)
+                if messages or woken:
+                    self._wake.set()
+        finally:
+            await reader.close()
+
+    async def _send_all(self, worker: OutboxWorker) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                doubts = await self._resolve_doubts(worker)
+                claimed = await worker.claim(limit=MOST_CLAIMED, now=self._runtime.now())
+                await self._send(worker, claimed)
+            except _Silent as silent:
+                await self._runtime.sleep(silent.after * (0.5 + self._runtime.random.random() / 2))
+            else:
+                if not claimed and not doubts:
+                    await self._wake.wait()
+
+    async def _resolve_doubts(self, worker: OutboxWorker) -> int:
+        """Ask what became of messages that nobody can tell of; how many there were."""
+        now = self._runtime.now()
+        service = self._parts.service
+        doubts = await worker.doubts(limit=service.limits.batch_size, now=now)
+        if not doubts:
+            return 0
+        if not service.limits.can_be_asked:
+            reason = "it was given to the mail service, which never said what became of it; look there, then resolve it"
+            await self._settle(worker, [Settled(id=one.id, status="unknown", reason=reason) for one in doubts])
+            return len(doubts)
+        try:
+            there = await service.sent([one.message_id for one in doubts])
+        except (Unreachable, AccessRefused) as error:
+            raise self._silence(error) from error
+        self._silences = 0
+        await self._settle(worker, [self._asked(one, sent, now) for one, sent in zip(doubts, there, strict=True)])
+        return len(doubts)
+
+    @staticmethod
+    def _asked(message: Message, sent: bool, now: int) -> Settled:  # noqa: FBT001 - an answer
+        attempt = Attempt(now, "asked", "it has it" if sent else "it does not have it")
+        if sent:
+            return Settled(id=message.id, status="sent", sent_at=now, attempt=attempt)
+        return Settled(id=message.id, status="queued", due_at=now, attempt=attempt)
+
+    async def _send(self, worker: OutboxWorker, claimed: Sequence[Message]) -> None:
+        written: list[Written] = []
+        settled: list[Settled] = []
+        for message in claimed:
+            try:
+                written.append(await self._writer.write(message))
+            except NotYet as early:
+                # No delivery was tried, so none is noted.
+                due_at = self._runtime.now() + round(early.after * 1_000_000)
+                settled.append(Settled(id=message.id, status="queued", due_at=due_at, reason=str(early)))
+            except Unwritable as error:
+                settled.append(Settled(id=message.id, status="refused", reason=str(error)))
+            except (Unreachable, AccessRefused):
+                left = {one.id for one in claimed} - {one.id for one in settled}
+                settled += [Settled(id=one, status="queued") for one in left]
+                await self._settle(worker, settled)
+                raise
+        await self._settle(worker, settled)
+        size = self._parts.service.limits.batch_size
+        for at in range(0, len(written), size):
+            await self._send_batch(worker, written[at : at + size], written[at:])
+
+    async def _send_batch(self, worker: OutboxWorker, batch: Sequence[Written], rest: Sequence[Written]) -> None:
+        try:
+            outcomes = await self._parts.service.send([one.mail for one in batch])
+        except (Unreachable, AccessRefused) as error:
+            # The port promises that none of these was sent.
+            await self._settle(worker, [Settled(id=one.message.id, status="queued", reason=str(error)) for one in rest])
+            raise self._silence(error) from error
+        self._silences = 0
+        self.failure = None
+        now = self._runtime.now()
+        await self._settle(worker, [self._became(one, said, now) for one, said in zip(batch, outcomes, strict=True)])
+
+    def _became(self, written: Written, outcome: Outcome, now: int) -> Settled:
+        message, mail = written.message, written.mail
+        if isinstance(outcome, Done):
+            said = Attempt(now, "sent", outcome.reference)
+            return Settled(
+                id=message.id, status="sent", to=mail.to, subject=mail.subject, sent_at=now, attempt=said
+            )  # fmt: skip
+        reason = outcome.reason
+        if isinstance(outcome, Refused):
+            return Settled(
+                id=message.id,
+                status="refused",
+                to=mail.to,
+                subject=mail.subject,
+                reason=reason,
+                attempt=Attempt(now, "refused", reason),
+            )
+        if isinstance(outcome, Deferred):
+            return self._deferred(written, reason, now)
+        # It may be there or not: `sending`, and nobody's, is asked about at once, where there is somebody to ask.
+        can_be_asked = self._parts.service.limits.can_be_asked
+        return Settled(
+            id=message.id,
+            status="sending" if can_be_asked else "unknown",
+            to=mail.to,
+            subject=mail.subject,
+            due_at=now,
+            reason=reason,
+            attempt=Attempt(now, "unknown", reason),
+        )
+
+    def _deferred(self, written: Written, reason: str, now: int) -> Settled:
+        message, mail = written.message, written.mail
+        given_up = now - message.created_at > PATIENCE
+        tries = sum(1 for one in message.attempts if one.outcome == "deferred")
+        wait = min(LONGEST, 2.0 ** min(tries, 20)) * (0.5 + self._runtime.random.random() / 2)
+        return Settled(
+            id=message.id,
+            status="refused" if given_up else "queued",
+            to=mail.to,
+            subject=mail.subject,
+            due_at=now + round(wait * 1_000_000),
+            reason=f"given up after three days: {reason}" if given_up else reason,
+            attempt=Attempt(now, "deferred", reason),
+        )
+
+    async def _settle(self, worker: OutboxWorker, settled: Sequence[Settled]) -> None:
+        await worker.settle(settled)
+        for one in settled:
+            if one.status in {"sent", "refused", "unknown"}:
+                self.outcomes[one.status] = self.outcomes.get(one.status, 0) + 1
+
+    def _silence(self, error: Unreachable | AccessRefused) -> _Silent:
+        self.failure = str(error)
+        least = error.after if isinstance(error, Unreachable) else LONGEST_SILENCE
+        silence = min(LONGEST_SILENCE, 0.25 * 2.0 ** min(self._silences, 10))
+        self._silences += 1
+        if self._silences == 1:
+            _log.warning("the mail service cannot be used", reason=str(error))
+        return _Silent(max(silence, least))
+
+
+class _Silent(Exception):
+    """The mail service cannot be used now."""
+
+    def __init__(self, after: float) -> None:
+        super().__init__()
+        self.after = after
+
+
+_ADDRESSED: Final = {(changes.ATTRIBUTE, "email"), (changes.IDENTIFIER, "email")}
+_ANYBODY: Final = {changes.MERGED}
+
+
+def _read(count: int, body: bytes, damage: str) -> list[Change]:
+    try:
+        if not damage:
+            return _changes.decode(count, body)
+    except codec.UnreadableRecord as error:
+        damage = str(error)
+    _log.error("damaged batch of changes", damage=damage)
+    return []
+
+
+def wanted_by(moved: Sequence[Change], definitions: Definitions, now: int) -> list[Message]:
+    """The messages that campaigns want, now that this has moved."""
+    templates = {one.name: one for one in definitions.templates}
+    by_audience: dict[str, list[Campaign]] = {}
+    for campaign in definitions.campaigns:
+        by_audience.setdefault(campaign.audience, []).append(campaign)
+    wanted = {
+        message.id: message
+        for change in moved
+        if change.kind == changes.ENTERED
+        for one in by_audience.get(change.name, ())
+        for message in (campaign_message(one.name, templates[one.template], change.profile, change.number, now=now),)
+    }
+    return list(wanted.values())
