@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from asgi import Answer, App
+from obverse.adapters.memory.outbox import MemoryOutbox
 from obverse.adapters.memory.sync_queue import MemorySyncQueue
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.api.app import ApiParts, build
 from obverse.apps.metrics import new_registry
 from obverse.core.definitions import Definitions
+from obverse.flows.messages import Messages
 from obverse.flows.syncs import Syncs
 from obverse.wiring import routes
 from reading import Shop, identify, open_shop, track
@@ -37,6 +39,7 @@ def build_api(shop: Shop, **options: Any) -> App:
     known: dict[str, Any] = {
         "serve": shop.serve,
         "syncs": Syncs(MemorySyncQueue(runtime), Definitions, runtime),
+        "messages": Messages(MemoryOutbox(runtime), shop.serve, Definitions, runtime),
         "runtime": runtime,
         "registry": new_registry("api"),
         "routes": routes(),

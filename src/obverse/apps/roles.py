@@ -155,6 +155,7 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.api.app import ApiParts, build
     from obverse.apps.metrics import new_registry
+    from obverse.flows.messages import Messages
     from obverse.flows.serve import Serve
     from obverse.flows.syncs import Syncs
 
@@ -165,9 +166,13 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         _start(stack, wiring, stop, {"definitions": definitions.watch()})
         queue = await wiring.sync_queue()
         stack.push_async_callback(queue.close)
+        outbox = await wiring.outbox()
+        stack.push_async_callback(outbox.close)
+        serve = Serve(store=store, cache=cache, definitions=definitions.current, log=log)
         parts = ApiParts(
+            messages=Messages(outbox, serve, definitions.current, wiring.runtime, log=log),
             syncs=Syncs(queue, definitions.current, wiring.runtime, log=log),
-            serve=Serve(store=store, cache=cache, definitions=definitions.current, log=log),
+            serve=serve,
             runtime=wiring.runtime,
             registry=new_registry("api"),
             api_key=settings.api.key.get_secret_value() if settings.api.key else None,

@@ -51,8 +51,13 @@ class Mail:
         for name in self.headers:
             if not _HEADER_NAME.fullmatch(name):
                 raise BadMail(f"headers: {name!r} is no name of a header: use letters, digits and dashes")
-        for place, value in (("sender", self.sender), ("to", self.to)):
-            if not _ADDRESS.fullmatch(value):
-                raise BadMail(f"{place}: {value!r} is no address: write it as name@example.com")
+        check_address(self.sender, "sender")
+        check_address(self.to, "to")
         if not (self.html or self.text):
             raise BadMail("html and text are both empty: write one of them")
+
+
+def check_address(text: str, place: str) -> None:
+    """Raise `BadMail`, naming the place, if a text is no address."""
+    if not _ADDRESS.fullmatch(text):
+        raise BadMail(f"{place}: {text!r} is no address: write it as name@example.com")

@@ -117,6 +117,17 @@ class Serve:
         profile, read_from = found
         return Found(view_profile(profile, self._definitions()), read_from)
 
+    async def current(self, identifier: str) -> Profile | None:
+        """
+        Return the profile itself, None if nobody owns the identifier.
+
+        Raises:
+            BadIdentifier: it is none.
+            Unreachable, AccessRefused, UnreadableProfile: as `find`.
+        """
+        found = await self._read(parse_identifier(identifier))
+        return None if found is None else found[0]
+
     async def events(self, identifier: str, *, limit: int, before: int | None = None) -> EventsView | None:
         """
         Return a profile's events, the latest first, None if nobody owns the identifier.

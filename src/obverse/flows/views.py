@@ -140,6 +140,7 @@ class OverviewView(msgspec.Struct, frozen=True):
     ] = None
     connections: Annotated[list[ConnectionBrief], Meta(description="CRMs, and how they are.")] = []
     behind: Annotated[dict[str, int | None], Meta(description="By flow: changes that it has not looked at yet.")] = {}
+    messages: Annotated[dict[str, int], Meta(description="Messages by status.")] = {}
 
 
 class RejectedEventView(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ __all__ = ["ApiParts", "RouteFactory", "build"]
 _TAGS: Final = (
     {"name": "profiles", "description": "People, by any of their identifiers."},
     {"name": "connections", "description": "CRMs that are kept in step: their records, queues and dead letters."},
+    {"name": "messages", "description": "Mails to one person, and campaigns."},
     {"name": "workspace", "description": "Figures, and what was rejected."},
     {"name": "operations", "description": "For those who run it. None of it needs the key."},
 )

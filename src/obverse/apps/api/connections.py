@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from obverse.apps.api.bodies import describe_body, read_body
 from obverse.apps.api.errors import Refusal, refuse
 from obverse.apps.api.parts import ApiParts
 from obverse.apps.api.schema import describe
@@ -27,8 +28,6 @@ from obverse.flows.syncs import (
 
 MOST: Final = 500
 """Of a page."""
-MOST_BYTES: Final = 256 * 1024
-"""Of a body: some six thousand ids."""
 
 Name = Annotated[str, Path(description="The connection's name.")]
 Limit = Annotated[int, Query(ge=1, le=MOST, description="How many.")]
@@ -98,19 +97,11 @@ def _add_pages(router: APIRouter, syncs: Syncs) -> None:
 
 
 def _add_retry(router: APIRouter, syncs: Syncs) -> None:
-    described = describe(Retried, "How many wait again.", *_ERRORS)
-    (schema,), components = msgspec.json.schema_components([Retry], ref_template="#/components/schemas/{name}")
-    described["openapi_extra"] = {
-        **described["openapi_extra"],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-    }
-    described["openapi_extra"]["x-components"] = {**described["openapi_extra"]["x-components"], **components}
-
     @router.post(
         "/{name}/dead-letters/retry",
         summary="Have dead letters tried again",
         operation_id="retry_dead_letters",
-        **described,
+        **describe_body(describe(Retried, "How many wait again.", *_ERRORS), Retry),
     )
     async def retry(name: Name, request: Request) -> Response:
         wanted = await _read(request)
@@ -123,15 +114,7 @@ async def _retried(syncs: Syncs, name: str, ids: list[str] | None) -> Retried:
 
 async def _read(request: Request) -> Retry:
     how = 'send {"ids": [...]} with ids of dead letters, or {"all": true}'
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_BYTES:
-            raise refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", f"more than {MOST_BYTES} bytes", how)
-    try:
-        wanted = msgspec.json.decode(bytes(body), type=Retry)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise refuse(HTTPStatus.BAD_REQUEST, "invalid-body", f"the body cannot be read: {error}", how) from error
+    wanted = await read_body(request, Retry, how)
     if bool(wanted.ids) == wanted.all:
         raise refuse(HTTPStatus.BAD_REQUEST, "invalid-body", "the body names no dead letter, or all and some", how)
     return wanted

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
+from obverse.flows.messages import Messages
 from obverse.flows.serve import Serve
 from obverse.flows.syncs import Syncs
 from obverse.ports.runtime import Runtime
@@ -22,6 +23,7 @@ class ApiParts:
 
     serve: Serve
     syncs: Syncs
+    messages: Messages
     runtime: Runtime
     registry: CollectorRegistry
     routes: Sequence[RouteFactory]

@@ -25,24 +25,31 @@ _ERRORS: Final = {
     HTTPStatus.NOT_FOUND: "Nobody has this identifier.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "An error of ours.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The store cannot be read now.",
+    HTTPStatus.CONFLICT: "It cannot be done as things are; try again where Retry-After says when.",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The idempotency key came with another body before.",
 }
 
 
 def describe(
-    shape: Any, description: str, *errors: HTTPStatus, headers: dict[str, Any] | None = None
+    shape: Any,
+    description: str,
+    *errors: HTTPStatus,
+    headers: dict[str, Any] | None = None,
+    status: HTTPStatus = HTTPStatus.OK,
 ) -> dict[str, Any]:
     """
     What a route says of its answers: arguments for `APIRouter.get`.
 
-    `shape` is the type of the JSON that it answers with 200; the handler writes it with msgspec.
+    `shape` is the type of the JSON that it answers with `status`; the handler writes it with msgspec.
     """
     (schema,), components = msgspec.json.schema_components([shape], ref_template=_PLACE)
     told: dict[int | str, dict[str, Any]] = {
-        200: {"description": description, "content": {"application/json": {"schema": schema}}},
-        **{int(status): _problem(_ERRORS[status]) for status in errors},
+        int(status): {"description": description, "content": {"application/json": {"schema": schema}}},
+        **{int(error): _problem(_ERRORS[error]) for error in errors},
     }
     if headers:
-        told[200]["headers"] = headers
+        told[int(status)]["headers"] = headers
     return {
         "response_class": Response,
         "response_model": None,
@@ -87,7 +94,8 @@ def document(app: FastAPI, tags: Sequence[dict[str, str]]) -> dict[str, Any]:
 
 def _finish(operation: dict[str, Any], *, private: bool) -> None:
     responses = operation["responses"]
-    responses.pop("422", None)
+    if responses.get("422", {}).get("description") == "Validation Error":  # told as a problem, with 400
+        responses.pop("422")
     if private:
         operation["security"] = [{"key": []}, {}]  # a key may be set, or not
         responses.setdefault("401", _problem(_ERRORS[HTTPStatus.UNAUTHORIZED]))

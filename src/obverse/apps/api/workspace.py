@@ -60,7 +60,7 @@ def routes(parts: ApiParts) -> APIRouter:
 
 
 def _add_figures(router: APIRouter, parts: ApiParts) -> None:
-    serve, syncs = parts.serve, parts.syncs
+    serve, syncs, messages = parts.serve, parts.syncs, parts.messages
 
     @router.get(
         "/v1/overview",
@@ -72,9 +72,11 @@ def _add_figures(router: APIRouter, parts: ApiParts) -> None:
     async def overview() -> Response:
         # In the order of the road: all at zero then means that what was in the log when we were asked is done.
         figures = await serve.overview()
-        behind = {"activate": await syncs.behind()}
+        behind = {"activate": await syncs.behind(), "deliver": await messages.behind()}
         connections = await syncs.briefs()
-        return _answer(msgspec.structs.replace(figures, behind=behind, connections=connections))
+        counts = {str(status): count for status, count in (await messages.counts()).items()}
+        whole = msgspec.structs.replace(figures, behind=behind, connections=connections, messages=counts)
+        return _answer(whole)
 
     @router.get(
         "/v1/rejected-events",

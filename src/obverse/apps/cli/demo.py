@@ -149,6 +149,7 @@ async def _delivered(api: str) -> Mapping[str, Any]:
             all(behind == 0 for behind in figures["behind"].values())
             and figures["connections"]
             and all(one["state"] == "ok" and one["waiting"] == 0 for one in figures["connections"])
+            and figures["messages"]["queued"] == figures["messages"]["sending"] == 0
         ),
     )
 

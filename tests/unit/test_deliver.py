@@ -1,0 +1,330 @@
+"""Every message goes out once, whoever dies, and what nobody knows of is not sent again in silence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pytest
+
+from obverse.adapters.memory.email_service import MemoryPost, MemoryServiceSettings, open_email_service
+from obverse.adapters.memory.outbox import MemoryOutbox
+from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
+from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
+from obverse.core.audiences import Audience, parse
+from obverse.core.definitions import Definitions, Trait, define
+from obverse.core.mails import Mail
+from obverse.core.messages import Message
+from obverse.core.outgoing import Campaign, Template
+from obverse.core.traits.numbers import Count
+from obverse.flows.current_profiles import CurrentProfiles
+from obverse.flows.deliver import Deliver, DeliverParts
+from obverse.ports.outcomes import AccessRefused, Deferred, Refused, Unknown, Unreachable
+from obverse.ports.runtime import Work
+from sync_steps import World
+
+WELCOME = Template(
+    name="welcome",
+    subject="Hello {{ customer.first_name }}",
+    sender="shop@example.com",
+    text="{{ customer.orders }} {{ trigger.audience }}{{ trigger.code }} {{ customer.email }}",
+)
+CAMPAIGN = Campaign(name="welcome_buyers", audience="buyers", template="welcome")
+
+
+def defined(*campaigns: Campaign, template: Template = WELCOME) -> Definitions:
+    return define(
+        traits=[Trait("orders", Count(), "k:orders:1", "track", "Bought", None, None)],
+        audiences=[Audience("buyers", parse({"op": "gte", "trait": "orders", "value": 1}))],
+        templates=[template],
+        campaigns=campaigns,
+    )
+
+
+@dataclass
+class Post(World):
+    """The small installation, with mail."""
+
+    definitions: Definitions = field(default_factory=lambda: defined(CAMPAIGN))
+    post: MemoryPost = field(default_factory=MemoryPost)
+    can_be_asked: bool = True
+    mailing: Work | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.outbox = MemoryOutbox(self.runtime)
+
+    async def start_worker(self) -> None:
+        await super().start_worker()
+        service = await open_email_service(
+            MemoryServiceSettings(can_be_asked=self.can_be_asked, post=self.post), self.runtime
+        )
+        cache = await open_profile_cache(MemoryCacheSettings(shelves=self.shelves), self.runtime)
+        self.deliver = Deliver(
+            DeliverParts(
+                log=self.log,
+                outbox=self.outbox,
+                profiles=CurrentProfiles(self.store, cache, lambda: self.definitions),
+                service=service,
+                definitions=lambda: self.definitions,
+                runtime=self.runtime,
+            )
+        )
+        self.works.append(self.runtime.spawn("deliver", self.deliver.run()))
+
+    async def kill_worker(self) -> None:
+        self.outbox = self.outbox.crash()
+        await super().kill_worker()
+
+    async def buys(self, user: str) -> None:
+        await self.tell(user, "track", "Bought")
+
+    def arrived(self) -> Counter[str]:
+        return Counter(mail.to for mail in self.post.mails)
+
+    async def statuses(self) -> Counter[str]:
+        return Counter(one.status for one in await self.outbox.page(limit=1000))
+
+
+Story = Callable[[Post], Awaitable[Any]]
+
+
+def run(story: Story, *, seed: int = 1, **options: Any) -> Any:
+    async def whole(runtime: SimulatedRuntime) -> Any:
+        here = Post(runtime, **options)
+        await here.start()
+        try:
+            return await story(here)
+        finally:
+            await here.stop()
+
+    return simulate(seed, whole)[0]
+
+
+async def accept(world: Post, to: str, *, days_ago: int = 0, **data: Any) -> Message:
+    now = world.runtime.now() - days_ago * 86_400_000_000
+    id_ = world.runtime.random.getrandbits(128).to_bytes(16, "big")
+    message = Message(
+        id=id_,
+        message_id=f"<{id_.hex()}@example.com>",
+        template="welcome",
+        to=to,
+        data=msgspec.json.encode(data),
+        created_at=now,
+        due_at=now,
+    )
+    assert await world.outbox.accept(message, None) is None
+    return message
+
+
+def test_who_enters_the_audience_is_written_to_once() -> None:
+    async def story(world: Post) -> None:
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.tell("bob", email="bob@example.com", first_name="Bob")
+        await world.buys("ada")
+        await world.quiet()
+        await world.buys("ada")
+        await world.quiet()
+
+        (mail,) = world.post.mails
+        assert (mail.to, mail.subject, mail.text) == ("ada@example.com", "Hello Ada", "1 buyers ada@example.com")
+        (message,) = await world.outbox.page(limit=5)
+        assert (message.status, message.subject, message.number) == ("sent", "Hello Ada", 1)
+        assert message.message_id == mail.message_id
+        assert world.deliver.outcomes == {"sent": 1}
+
+    run(story)
+
+
+def test_a_message_that_is_asked_for_goes_out_at_once() -> None:
+    async def story(world: Post) -> None:
+        await accept(world, "eve@example.com", code="x1")
+        await world.runtime.sleep(1)
+
+        (mail,) = world.post.mails
+        assert (mail.to, mail.text.split()) == ("eve@example.com", ["x1", "eve@example.com"])
+
+    run(story)
+
+
+def test_one_without_an_address_waits_until_there_is_one() -> None:
+    async def story(world: Post) -> None:
+        await world.buys("ada")
+        await world.quiet()
+        (waiting,) = await world.outbox.page(limit=5)
+        assert (waiting.status, waiting.reason, waiting.attempts) == ("queued", "the profile has no address yet", ())
+
+        await world.tell("ada", email="ada@example.com")
+        await world.quiet()
+        assert world.arrived() == {"ada@example.com": 1}
+
+    run(story)
+
+
+def test_two_profiles_that_become_one_are_welcomed_once() -> None:
+    async def story(world: Post) -> None:
+        await world.tell("ada", email="ada@example.com")
+        await world.buys("ada")
+        await world.tell("bea", email="bea@example.com")
+        await world.quiet()
+        await world.tell("bea", email="ada@example.com")
+        await world.buys("bea")
+        await world.quiet()
+
+        assert world.arrived().total() == 1
+
+    run(story)
+
+
+def test_what_is_refused_is_told_and_not_tried_again() -> None:
+    async def story(world: Post) -> None:
+        world.post.fate = lambda mail: Refused("550 no such person") if mail.to.startswith("ada") else None
+        for name in ("ada", "bob"):
+            await accept(world, f"{name}@example.com")
+        await world.quiet()
+
+        assert world.arrived() == {"bob@example.com": 1}
+        (refused,) = await world.outbox.page(limit=5, status="refused")
+        assert (refused.reason, [one.outcome for one in refused.attempts]) == ("550 no such person", ["refused"])
+
+    run(story)
+
+
+def test_what_is_deferred_is_tried_again_and_given_up_after_three_days() -> None:
+    async def story(world: Post) -> None:
+        later = Deferred("451 later")
+        world.post.fate = lambda mail: later if world.runtime.elapsed() < 60 or "bob" in mail.to else None
+        for name in ("ada", "bob"):
+            await accept(world, f"{name}@example.com")
+        await world.runtime.sleep(150)
+        assert world.arrived() == {"ada@example.com": 1}
+        assert await world.statuses() == {"sent": 1, "queued": 1}
+
+        await accept(world, "bob@old.example.com", days_ago=4)
+        await world.runtime.sleep(1)
+        (refused,) = await world.outbox.page(limit=5, status="refused")
+        assert "given up after three days: 451 later" in (refused.reason or "")
+
+    run(story)
+
+
+@pytest.mark.parametrize("error", [Unreachable("gone"), AccessRefused("who are you?")])
+def test_a_service_that_is_away_costs_no_message_an_attempt(error: Exception) -> None:
+    async def story(world: Post) -> None:
+        world.post.trouble = error
+        for number in range(70):
+            await accept(world, f"u{number}@example.com")
+        await world.runtime.sleep(100)
+        assert await world.statuses() == {"queued": 70}
+        assert world.deliver.failure == str(error)
+        assert not any(one.attempts for one in await world.outbox.page(limit=100))
+
+        world.post.trouble = None
+        await world.runtime.sleep(20)
+        assert world.arrived().total() == len(world.arrived()) == 70
+        assert world.deliver.failure is None
+
+    run(story)
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_doubt_is_asked_about_where_there_is_somebody_to_ask(*, lost: bool) -> None:
+    async def story(world: Post) -> None:
+        tries: Counter[str] = Counter()
+
+        def fate(mail: Mail) -> Unknown | None:
+            tries[mail.to] += 1
+            return Unknown("no answer after the last dot") if tries[mail.to] == 1 else None
+
+        world.post.fate = fate
+        world.post.loses = lambda mail: lost and tries[mail.to] == 1
+        await accept(world, "ada@example.com")
+        await world.runtime.sleep(30)
+
+        assert tries == {"ada@example.com": 2 if lost else 1}
+        assert world.arrived() == {"ada@example.com": 1}
+        (message,) = await world.outbox.page(limit=5)
+        assert message.status == "sent"
+        assert "asked" in {one.outcome for one in message.attempts}
+
+    run(story)
+
+
+def test_a_doubt_stays_one_where_nobody_can_be_asked_and_is_never_sent_again() -> None:
+    async def story(world: Post) -> None:
+        world.post.fate = lambda _: Unknown("no answer after the last dot")
+        message = await accept(world, "ada@example.com")
+        await world.runtime.sleep(5)
+        for _ in range(3):
+            await world.kill_worker()
+            await world.runtime.sleep(20)
+
+        (unknown,) = await world.outbox.page(limit=5, status="unknown")
+        assert unknown.reason == "no answer after the last dot"
+        assert world.arrived().total() <= 1
+
+        world.post.fate = lambda _: None
+        await world.outbox.resolve(message.id, "resend", now=world.runtime.now())
+        await world.runtime.sleep(5)
+        assert await world.statuses() == {"sent": 1}
+
+    run(story, can_be_asked=False)
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        (Template(name="welcome", subject="{{ trigger.code }}", sender="shop@example.com", text="x"), "line break"),
+        (Template(name="other", subject="x", sender="shop@example.com", text="x"), "not defined any more"),
+        (Template(name="welcome", subject="x", sender="shop@example.com", text="{% if %}"), "spec.text, line 1"),
+        (
+            Template(
+                name="welcome",
+                subject="x",
+                sender="shop@example.com",
+                text="{% for a in (1..9999) %}{% for b in (1..9999) %}{{ b }}{% endfor %}{% endfor %}",
+            ),
+            "too long",
+        ),
+    ],
+)
+def test_what_can_never_be_written_is_refused_with_its_place(template: Template, told: str) -> None:
+    async def story(world: Post) -> None:
+        await accept(world, "ada@example.com", code="Hello\r\nBcc: eve@example.com")
+        await world.runtime.sleep(5)
+
+        (refused,) = await world.outbox.page(limit=5, status="refused")
+        assert told in (refused.reason or "")
+        assert not world.post.mails
+
+    run(story, definitions=defined(template=template))
+
+
+@pytest.mark.parametrize("can_be_asked", [True, False])
+@pytest.mark.parametrize("seed", range(12))
+def test_whoever_is_killed_every_mail_goes_out_once(seed: int, *, can_be_asked: bool) -> None:
+    async def story(world: Post) -> None:
+        dice = world.runtime.random
+        people = [f"u{number}" for number in range(25)]
+        for user in people:
+            await world.tell(user, email=f"{user}@example.com", first_name=user)
+            await world.buys(user)
+            await accept(world, f"{user}@else.example.com")
+            for _ in range(dice.choice([0, 0, 1, 3])):
+                await world.runtime.sleep(0.0001 + dice.random() * dice.choice([0, 0.001, 0.1]))
+                await world.kill_worker()
+        await world.quiet(60)
+
+        arrived = world.arrived()
+        assert set(arrived.values()) <= {1}
+        statuses = await world.statuses()
+        assert statuses["sent"] + statuses["unknown"] == 2 * len(people)
+        if can_be_asked:
+            assert arrived.total() == statuses["sent"] == 2 * len(people)
+        else:
+            assert arrived.total() >= statuses["sent"]
+
+    run(story, seed=seed, can_be_asked=can_be_asked)
