@@ -7,7 +7,8 @@ import random
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,14 @@ import pytest
 
 from acceptance.shop_figures import Figures, Person, shop_figures
 from installation import PATIENCE, Installation, installation, kill, running, start, until
+from obverse.sandboxes.inbox import open_inbox
+from serving import serving
 
 pytestmark = pytest.mark.service
 
 KILLS = 30
 VICTIMS = ("worker", "collector", "postgres")
+OUTWARD = ("worker", "api", "sandbox")
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +62,7 @@ def assert_figures(summary: dict[str, Any], figures: Figures, *, merges: bool = 
     assert summary["profiles"] == figures.profiles
     assert summary["audiences"] == dict(figures.audiences)
     assert summary["crm_contacts"] == figures.crm_contacts
+    assert summary["emails_sent"] == figures.emails_sent
     assert not merges or summary["merges"] == figures.merges
     assert summary["events_per_second"] == pytest.approx(figures.events_accepted / summary["seconds"], rel=0.01)
 
@@ -113,27 +118,47 @@ async def test_with_four_partitions_all_but_the_merges_are_the_same(folder: Path
     assert_figures(summary, figures, merges=False)
 
 
-async def test_thirty_kills_change_nothing(folder: Path, figures: Figures) -> None:
-    data = folder / "killed"
+@pytest.mark.parametrize("victims", [VICTIMS, OUTWARD], ids="-".join)
+async def test_thirty_kills_change_nothing(folder: Path, figures: Figures, victims: Sequence[str]) -> None:
+    data = folder / "-".join(("killed", *victims))
     seed = random.randrange(10**6)
     sys.stderr.write(f"seed {seed}\n")
     dice = random.Random(seed)
     process = await start(data, "demo", "--exit", "--json")
     communicating = asyncio.create_task(process.communicate())
-    killed = await until_killed(data, process, dice, figures.events_accepted)
+    killed = await until_killed(data, process, dice, figures.events_accepted, victims)
     out, errors = await asyncio.wait_for(communicating, 6 * PATIENCE)
 
     assert process.returncode == 0, errors.decode()[-4000:]
     assert killed == KILLS, f"the demo ended after {killed} kills (seed {seed})"
     assert_figures(summary_of(out), figures)
+    mails = await every_mail(data)
+    assert Counter(mail["to"][0] for mail in mails) == Counter({mail["to"][0] for mail in mails}), "once each"
+    assert len(mails) == figures.emails_sent
 
 
-async def until_killed(data: Path, process: asyncio.subprocess.Process, dice: random.Random, events: int) -> int:
+async def every_mail(data: Path) -> list[dict[str, Any]]:
+    """All mails of the inbox that a demo has left, with those that came twice twice."""
+    inbox = await open_inbox(data / "sandbox" / "inbox")
+    try:
+        async with serving(inbox.app) as url, aiohttp.ClientSession() as http:
+            async with http.get(f"{url}/messages?limit=500") as answer:
+                page = await answer.json()
+            assert page["next"] is None
+            mails: list[dict[str, Any]] = page["messages"]
+            return mails
+    finally:
+        await inbox.close()
+
+
+async def until_killed(
+    data: Path, process: asyncio.subprocess.Process, dice: random.Random, events: int, victims: Sequence[str]
+) -> int:
     """Kill thirty processes, each as the log passes a random length while the demo plays; returns how many."""
     killed: set[int] = set()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http:
         for length in sorted(dice.randrange(events * 9 // 10) for _ in range(KILLS)):
-            victim = dice.choice(VICTIMS)
+            victim = dice.choice(victims)
 
             async def victim_at(length: int = length, victim: str = victim) -> int | None:
                 """The victim's process, once the log is so long and that process is not one that we killed."""

@@ -1,0 +1,210 @@
+"""The road outward in a whole installation: an edit there is here, and a change here is there, in two seconds."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+import pytest_asyncio
+import yaml
+
+from installation import Installation, installation, kill, running, until
+from obverse.apps.demo.account import connect, set_up_account
+from obverse.apps.own_secrets import own_secret
+from obverse.apps.sandbox import HUBSPOT_TOKEN
+
+pytestmark = pytest.mark.service
+
+DEFINITIONS = """
+version: obverse/v1
+kind: trait
+metadata: {name: orders}
+spec: {aggregate: count, event: Order Completed}
+---
+version: obverse/v1
+kind: trait
+metadata: {name: lifetime_value}
+spec: {aggregate: sum, event: Order Completed, property: revenue}
+---
+version: obverse/v1
+kind: audience
+metadata: {name: big_spenders}
+spec: {where: {op: gte, trait: lifetime_value, value: 1000}}
+---
+version: obverse/v1
+kind: template
+metadata: {name: welcome}
+spec: {subject: "Hello {{ customer.firstName }}", from: "shop@example.com", text: "Hello {{ trigger.code }}"}
+---
+version: obverse/v1
+kind: campaign
+metadata: {name: thanks}
+spec: {trigger: entered big_spenders, template: welcome}
+"""
+
+
+class Outward:
+    """An installation with a HubSpot account, and steps in it."""
+
+    def __init__(self, here: Installation) -> None:
+        self.here = here
+        self.sent = 0
+
+    @property
+    def sandbox(self) -> str:
+        return str(self.here.note["sandbox"])
+
+    async def tell(self, user: str, type_: str = "identify", **fields: Any) -> None:
+        self.sent += 1
+        body = {"userId": user, "messageId": f"m-{self.sent}", **fields}
+        key = b64encode(f"{self.here.key}:".encode()).decode()
+        status, _ = await self.here.post(f"/v1/{type_}", body, Authorization=f"Basic {key}")
+        assert status == 200
+
+    async def ask(self, url: str, method: str = "GET", body: Any = None, **headers: str) -> Any:
+        async with self.here.http.request(method, url, json=body, headers=headers) as answer:
+            assert answer.ok, await answer.text()
+            return msgspec.json.decode(await answer.read())
+
+    async def contacts(self) -> dict[str, dict[str, Any]]:
+        """By address: id and properties."""
+        token = own_secret(self.here.data, HUBSPOT_TOKEN)
+        properties = "email,firstname,orders_completed,big_spender"
+        found = await self.ask(
+            f"{self.sandbox}/hubspot/crm/v3/objects/contacts?limit=100&properties={properties}",
+            Authorization=f"Bearer {token}",
+        )
+        return {one["properties"]["email"]: {"id": one["id"], **one["properties"]} for one in found["results"]}
+
+    async def attribute(self, user: str, name: str) -> tuple[Any, Any]:
+        status, profile = await self.here.get(f"/v1/profiles/user_id:{user}")
+        told = profile["attributes"].get(name, {}) if status == 200 else {}
+        return told.get("value"), told.get("source")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def outward(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Outward]:
+    data = tmp_path_factory.mktemp("out")
+    folder = data / "definitions"
+    folder.mkdir()
+    for number, document in enumerate(yaml.safe_load_all(DEFINITIONS)):
+        (folder / f"{number}.yml").write_text(yaml.safe_dump(document))
+    async with installation(data, OBVERSE_SANDBOX__HUBSPOT="true") as here:
+        async with aiohttp.ClientSession() as http:
+            hubspot = f"{here.note['sandbox']}/hubspot"
+            callbacks = f"{here.note['collector']}/webhooks/crm/hubspot"
+            await set_up_account(http, hubspot, own_secret(data, HUBSPOT_TOKEN), callbacks)
+        connect(folder, hubspot)
+        steps = Outward(here)
+        await steps.tell("first", traits={"email": "first@example.com", "firstName": "First"})
+
+        async def there() -> bool:
+            return "first@example.com" in await steps.contacts()
+
+        await until(there)
+        yield steps
+
+
+@pytest.mark.asyncio(loop_scope="module")
+class TestRoundTrip:
+    """One installation for all of them."""
+
+    async def test_a_change_is_in_the_crm_and_an_edit_on_the_profile_within_two_seconds(self, outward: Outward) -> None:
+        async def contact_says(name: str) -> Any:
+            contact = (await outward.contacts()).get("ada@example.com")
+            return contact if contact and contact["firstname"] == name else None
+
+        began = time.monotonic()
+        await outward.tell("ada", traits={"email": "ada@example.com", "firstName": "Ada"})
+        contact = await until(lambda: contact_says("Ada"))
+        out = time.monotonic() - began
+
+        began = time.monotonic()
+        edited = f"{outward.sandbox}/hubspot/sandbox/contacts/{contact['id']}"
+        await outward.ask(edited, "PUT", {"properties": {"firstname": "Augusta"}})
+
+        async def profile_says() -> bool:
+            return await outward.attribute("ada", "firstName") == ("Augusta", "hubspot")
+
+        await until(profile_says)
+        back = time.monotonic() - began
+        assert (out < 2, back < 2) == (True, True), (out, back)
+
+        began = time.monotonic()
+        await outward.tell("ada", traits={"firstName": "Countess"})
+        await until(lambda: contact_says("Countess"))
+        assert time.monotonic() - began < 2
+
+        history = await outward.ask(
+            f"{outward.sandbox}/hubspot/crm/v3/objects/contacts/{contact['id']}?propertiesWithHistory=firstname",
+            Authorization=f"Bearer {own_secret(outward.here.data, HUBSPOT_TOKEN)}",
+        )
+        told = [one["value"] for one in history["propertiesWithHistory"]["firstname"]]
+        assert told == ["Countess", "Augusta", "Ada"], "nobody wrote back what was edited"
+        status, profile = await outward.here.get("/v1/profiles/user_id:ada")
+        assert status == 200
+        assert [one["source"] for one in profile["attributes"]["firstName"]["previous"]] == ["hubspot", "test"]
+
+    async def test_a_dead_sandbox_harms_nobody_and_gets_everything_later(self, outward: Outward) -> None:
+        note = running(outward.here.data)
+        assert note is not None
+        for number in range(20):
+            if number % 4 == 0:
+                kill((running(outward.here.data) or note)["pids"]["sandbox"])
+            began = time.monotonic()
+            address = f"dead{number}@example.com"
+            await outward.tell(f"dead{number}", traits={"email": address, "firstName": str(number)})
+            await outward.tell(f"dead{number}", "track", event="Order Completed", properties={"revenue": 2000})
+
+            async def visible(number: int = number) -> bool:
+                value, _ = await outward.attribute(f"dead{number}", "firstName")
+                return bool(value == str(number))
+
+            await until(visible)
+            assert time.monotonic() - began < 2
+
+        async def all_there() -> bool:
+            try:
+                contacts = await outward.contacts()
+                mails = await outward.ask(f"{outward.sandbox}/inbox/figures")
+            except (aiohttp.ClientError, TimeoutError):
+                return False
+            there = [contacts.get(f"dead{number}@example.com", {}).get("big_spender") for number in range(20)]
+            return bool(there == ["true"] * 20 and mails["distinct"] >= 20)
+
+        await until(all_there)
+        mails = await outward.ask(f"{outward.sandbox}/inbox/figures")
+        assert mails["messages"] == mails["distinct"] == 20
+
+    async def test_a_message_goes_to_the_inbox_once_a_key(self, outward: Outward) -> None:
+        before = (await outward.ask(f"{outward.sandbox}/inbox/figures"))["messages"]
+        api = outward.here.note["api"]
+        body = {"template": "welcome", "to": "eve@example.com", "data": {"code": "x-17"}}
+        first = await outward.ask(f"{api}/v1/messages", "POST", body, **{"Idempotency-Key": "k1"})
+        again = await outward.ask(f"{api}/v1/messages", "POST", body, **{"Idempotency-Key": "k1"})
+        assert first == again
+
+        async def sent() -> bool:
+            message = await outward.ask(f"{api}/v1/messages/{first['id']}")
+            return bool(message["status"] == "sent")
+
+        await until(sent)
+        assert (await outward.ask(f"{outward.sandbox}/inbox/figures"))["messages"] == before + 1
+        found = await outward.ask(f"{outward.sandbox}/inbox/messages?q=x-17")
+        assert [one["to"] for one in found["messages"]] == [["eve@example.com"]]
+
+    async def test_a_forged_callback_is_refused(self, outward: Outward) -> None:
+        url = f"{outward.here.note['collector']}/webhooks/crm/hubspot"
+        kind = {"subscriptionType": "contact.propertyChange", "propertyName": "firstname"}
+        edit = [{**kind, "objectId": 1, "occurredAt": 1}]
+        old = str(int((time.time() - 600) * 1000))
+        for stamp in (old, str(int(time.time() * 1000)), ""):
+            headers = {"X-HubSpot-Signature-v3": "bm9wZQ==", "X-HubSpot-Request-Timestamp": stamp}
+            async with outward.here.http.post(url, json=edit, headers=headers) as answer:
+                assert answer.status == 401
+                assert (await answer.json())["message"]
