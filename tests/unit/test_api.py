@@ -84,7 +84,7 @@ async def test_the_overview(shop: Shop) -> None:
         "received": 3,
         "connections": [],
         "behind": {"activate": None, "deliver": None},
-        "messages": dict.fromkeys(("queued", "sending", "sent", "refused", "unknown"), 0),
+        "messages": dict.fromkeys(("queued", "waiting", "sending", "sent", "refused", "unknown"), 0),
     }
 
 

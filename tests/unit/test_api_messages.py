@@ -219,6 +219,7 @@ async def test_campaigns_tell_what_became_of_their_messages(desk: Desk) -> None:
                 "trigger": "entered vip",
                 "template": "hello",
                 "queued": 0,
+                "waiting": 0,
                 "sending": 0,
                 "sent": 0,
                 "refused": 0,

@@ -155,7 +155,7 @@ def test_one_without_an_address_waits_until_there_is_one() -> None:
         await world.buys("ada")
         await world.quiet()
         (waiting,) = await world.outbox.page(limit=5)
-        assert (waiting.status, waiting.reason, waiting.attempts) == ("queued", "the profile has no address yet", ())
+        assert (waiting.status, waiting.reason, waiting.attempts) == ("waiting", "the profile has no address yet", ())
 
         await world.tell("ada", email="ada@example.com")
         await world.quiet()

@@ -155,7 +155,7 @@ class OutboxContract:
         worker = await outbox.open_worker()
         await worker.put([entry(), entry(BOB)], mark=None, now=T0)
         for one in await worker.claim(limit=10, now=T0):
-            await worker.settle([Settled(id=one.id, status="queued", due_at=T0 + 1000)])
+            await worker.settle([Settled(id=one.id, status="waiting", reason="no address")])
 
         await worker.put([], mark=4, now=T0 + 5, woken=[ADA])
 

@@ -9,9 +9,10 @@ from typing import Final, Literal
 from obverse.core.identity import id_text
 from obverse.core.outgoing import Template
 
-Status = Literal["queued", "sending", "sent", "refused", "unknown"]
+Status = Literal["queued", "waiting", "sending", "sent", "refused", "unknown"]
 """
-`sending`: given to the mail service, which has not answered; `unknown`: it never did, and cannot be asked.
+`waiting`: its person has no address yet; `sending`: given to the mail service, which has not answered; `unknown`: it
+never did, and cannot be asked.
 """
 
 MOST_ATTEMPTS: Final = 20

@@ -15,7 +15,7 @@ from obverse.core.definitions import Definitions
 from obverse.core.messages import Attempt, Message, campaign_message
 from obverse.core.outgoing import Campaign
 from obverse.flows.current_profiles import CurrentProfiles
-from obverse.flows.writing import NotYet, Unwritable, Writer, Written
+from obverse.flows.writing import SOON, NoAddress, NotYet, Unwritable, Writer, Written
 from obverse.ports.email_service import EmailService, Outcome
 from obverse.ports.event_log import EventLog, LogGap, Stream, UnknownMark
 from obverse.ports.outbox import MOST_CLAIMED, Outbox, OutboxWorker, Settled
@@ -182,8 +182,10 @@ class Deliver:
                 written.append(await self._writer.write(message))
             except NotYet as early:
                 # No delivery was tried, so none is noted.
-                due_at = self._runtime.now() + round(early.after * 1_000_000)
+                due_at = self._runtime.now() + round(SOON * 1_000_000)
                 settled.append(Settled(id=message.id, status="queued", due_at=due_at, reason=str(early)))
+            except NoAddress as error:
+                settled.append(Settled(id=message.id, status="waiting", reason=str(error)))
             except Unwritable as error:
                 settled.append(Settled(id=message.id, status="refused", reason=str(error)))
             except (Unreachable, AccessRefused):

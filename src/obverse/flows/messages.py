@@ -23,7 +23,7 @@ from obverse.ports.runtime import Runtime
 ROUTE: Final = "messages"
 """Of idempotency keys."""
 LONGEST_KEY: Final = 255
-STATUSES: Final[tuple[Status, ...]] = ("queued", "sending", "sent", "refused", "unknown")
+STATUSES: Final[tuple[Status, ...]] = ("queued", "waiting", "sending", "sent", "refused", "unknown")
 
 Time = Annotated[str, Meta(description="ISO 8601, UTC.", examples=["2026-01-31T12:00:00Z"])]
 
@@ -58,7 +58,8 @@ class MessageView(msgspec.Struct, frozen=True):
         Status,
         Meta(
             description=(
-                "`sending`: the mail service has it and has not answered; `unknown`: it never did and cannot be asked, "
+                "`waiting`: the person has no address yet; `sending`: the mail service has it and has not answered; "
+                "`unknown`: it never did and cannot be asked, "
                 "so a person must say what became of it."
             )
         ),
@@ -89,6 +90,7 @@ class CampaignView(msgspec.Struct, frozen=True):
     trigger: Annotated[str, Meta(examples=["entered big_spenders"])]
     template: str
     queued: int
+    waiting: Annotated[int, Meta(description="Of people without an address.")]
     sending: int
     sent: int
     refused: int

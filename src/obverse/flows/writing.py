@@ -18,17 +18,14 @@ from obverse.flows.current_profiles import CurrentProfiles
 
 SOON: Final = 0.3
 """Seconds until a profile that is still being folded is looked at again."""
-WAITING: Final = 365 * 86_400.0
-"""Seconds until a message without an address is looked at again, if nothing is heard of its person before."""
 
 
 class NotYet(Exception):
-    """It cannot be written now; the message says what it waits for."""
+    """It cannot be written now, but in `SOON`; the message says what it waits for."""
 
-    def __init__(self, reason: str, *, after: float) -> None:
-        super().__init__(reason)
-        self.after = after
-        """Seconds."""
+
+class NoAddress(Exception):
+    """Its person has no address yet."""
 
 
 class Unwritable(Exception):
@@ -56,7 +53,7 @@ class Writer:
         Write the mail of a message.
 
         Raises:
-            NotYet, Unwritable: as they say.
+            NotYet, NoAddress, Unwritable: as they say.
             Unreachable, AccessRefused: the profile cannot be read.
         """
         definitions = self._definitions()
@@ -64,7 +61,7 @@ class Writer:
         profile = await self._profile(message, definitions)
         to = message.to or (None if profile is None else mapping.address(profile))
         if to is None:
-            raise NotYet("the profile has no address yet", after=WAITING)
+            raise NoAddress("the profile has no address yet")
         customer = {} if profile is None else _customer(profile, definitions)
         try:
             filled = compiled.fill_in({**customer, "email": to}, self._trigger(message, definitions))
@@ -91,7 +88,7 @@ class Writer:
         standing = None if profile is None else profile.audiences.get(campaign.audience)
         if standing is None or standing.number < message.number:
             # After a crash the profile is as old as the last checkpoint, until it is folded anew.
-            raise NotYet("the profile is being folded anew", after=SOON)
+            raise NotYet("the profile is being folded anew")
         return profile
 
     @staticmethod

@@ -64,7 +64,7 @@ class OutboxWorker(Protocol):
         """
         Queue messages and move the mark with them, or do nothing at all.
 
-        A message whose id is known is passed over. What is queued for the profiles of `woken` is due now.
+        A message whose id is known is passed over. What is `waiting` for the profiles of `woken` is queued, due now.
 
         Raises:
             Unreachable: nothing is known; open the worker again and ask its mark.

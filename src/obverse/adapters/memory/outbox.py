@@ -171,8 +171,8 @@ class _MemoryOutboxWorker:
         for message in messages:
             self._disk.put(message)
         for id_, message in self._disk.messages.items():
-            if message.profile in woken and message.status == "queued":
-                self._disk.messages[id_] = replace(message, due_at=min(message.due_at, now))
+            if message.profile in woken and message.status == "waiting":
+                self._disk.messages[id_] = replace(message, status="queued", due_at=now)
         if mark is not None:
             self._disk.mark = mark
 

@@ -29,8 +29,8 @@ on conflict (workspace_id, id) do nothing
 """
 
 WAKE: Final = """
-update public.messages set due_at = $3
-where workspace_id = $1 and profile_id = any ($2::uuid[]) and status = 'queued' and due_at > $3
+update public.messages set status = 'queued', due_at = $3
+where workspace_id = $1 and profile_id = any ($2::uuid[]) and status = 'waiting'
 """
 
 _COLUMNS: Final = (

@@ -11,7 +11,7 @@ create table public.messages (
     number integer not null default 0,
     data bytea not null default '{}',
     status text collate "C" not null default 'queued'
-        check (status in ('queued', 'sending', 'sent', 'refused', 'unknown')),
+        check (status in ('queued', 'waiting', 'sending', 'sent', 'refused', 'unknown')),
     subject text,
     reason text,
     created_at timestamptz not null,
@@ -29,6 +29,7 @@ create index messages_by_status on public.messages (workspace_id, status, create
 create index messages_of_profile on public.messages (profile_id) where profile_id is not null;
 
 comment on table public.messages is 'The outbox. A row is `sending`, durably, before the mail service is given the message.';
+comment on column public.messages.status is '`waiting`: its person has no address yet.';
 comment on column public.messages.id is 'Of a campaign''s: made of the campaign, the profile and the number of its entry.';
 comment on column public.messages.message_id is 'Of RFC 5322: the same for each attempt, so that a mail service can be asked for it.';
 comment on column public.messages.attempts is 'The latest ones: [microseconds since 1970, outcome, detail] each.';
