@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from asgi import Answer, App
 from obverse.adapters.memory.outbox import MemoryOutbox
+from obverse.adapters.memory.sessions import MemorySessions
 from obverse.adapters.memory.sync_queue import MemorySyncQueue
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.api.app import ApiParts, build
 from obverse.apps.metrics import new_registry
 from obverse.core.definitions import Definitions
 from obverse.flows.messages import Messages
+from obverse.flows.sign_in import SignIn
 from obverse.flows.syncs import Syncs
 from obverse.wiring import routes
 from reading import Shop, identify, open_shop, track
@@ -40,6 +43,7 @@ def build_api(shop: Shop, **options: Any) -> App:
         "serve": shop.serve,
         "syncs": Syncs(MemorySyncQueue(runtime), Definitions, runtime),
         "messages": Messages(MemoryOutbox(runtime), shop.serve, Definitions, runtime),
+        "sign_in": SignIn(MemorySessions(), runtime, lambda: secrets.token_urlsafe(32)),
         "runtime": runtime,
         "registry": new_registry("api"),
         "routes": routes(),

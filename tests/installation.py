@@ -17,6 +17,7 @@ import asyncpg
 import msgspec
 
 from obverse.adapters.postgres.server import EmbeddedServer
+from obverse.apps.own_secrets import API_KEY, own_secret
 from obverse.apps.sources import add_source, new_key
 
 PATIENCE = 60.0
@@ -143,7 +144,8 @@ async def installation(data: Path, **settings: str) -> AsyncIterator[Installatio
     process = await start(data, "up", **settings)
     try:
         timeout = aiohttp.ClientTimeout(total=10)
-        async with aiohttp.ClientSession(timeout=timeout) as http:
+        headers = {"Authorization": f"Bearer {own_secret(data, API_KEY)}"}
+        async with aiohttp.ClientSession(timeout=timeout, headers=headers) as http:
             here = Installation(data, process, http, key)
             await until(here.ready)
             yield here

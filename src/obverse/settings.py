@@ -118,6 +118,7 @@ class Settings(BaseSettings):
     engine: dict[str, Any] = {"adapter": "embedded"}
     sync_queue: dict[str, Any] = {"adapter": "postgres"}
     outbox: dict[str, Any] = {"adapter": "postgres"}
+    sessions: dict[str, Any] = {"adapter": "postgres"}
     email_service: dict[str, Any] = {"adapter": "local_inbox"}
 
     @classmethod

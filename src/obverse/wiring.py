@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -23,6 +24,7 @@ from obverse.flows.activate import Activate, ActivateParts
 from obverse.flows.collect import Collect
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.deliver import Deliver, DeliverParts
+from obverse.flows.sign_in import SignIn
 from obverse.ports.crm import Crm
 from obverse.ports.email_service import EmailService
 from obverse.ports.engine import Engine, EngineParts
@@ -31,6 +33,7 @@ from obverse.ports.outbox import Outbox
 from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
 from obverse.ports.runtime import Runtime
+from obverse.ports.sessions import Sessions
 from obverse.ports.sync_queue import SyncQueue
 from obverse.settings import BadSettings, Settings
 
@@ -41,6 +44,7 @@ GROUPS: Final = (
     "engine",
     "sync_queue",
     "outbox",
+    "sessions",
     "crm",
     "email_service",
     "trait_kind",
@@ -130,6 +134,15 @@ class Wiring:
         """Messages, and what became of them."""
         outbox: Outbox = await self._open("outbox", self.runtime)
         return outbox
+
+    async def sessions(self) -> Sessions:
+        """Who is signed in."""
+        sessions: Sessions = await self._open("sessions", self.runtime)
+        return sessions
+
+    def sign_in(self, sessions: Sessions) -> SignIn:
+        """The flow that lets people in."""
+        return SignIn(sessions, self.runtime, lambda: secrets.token_urlsafe(32))
 
     async def email_service(self) -> EmailService:
         """Who carries our mail."""

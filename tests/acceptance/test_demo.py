@@ -20,6 +20,7 @@ import pytest
 
 from acceptance.shop_figures import Figures, Person, shop_figures
 from installation import PATIENCE, Installation, installation, kill, running, start, until
+from obverse.apps.own_secrets import API_KEY, own_secret
 from obverse.sandboxes.inbox import open_inbox
 from serving import serving
 
@@ -156,7 +157,9 @@ async def until_killed(
 ) -> int:
     """Kill thirty processes, each as the log passes a random length while the demo plays; returns how many."""
     killed: set[int] = set()
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http:
+    await until(lambda: secret_is_there(data))
+    headers = {"Authorization": f"Bearer {own_secret(data, API_KEY)}"}
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2), headers=headers) as http:
         for length in sorted(dice.randrange(events * 9 // 10) for _ in range(KILLS)):
             victim = dice.choice(victims)
 
@@ -174,6 +177,11 @@ async def until_killed(
             kill(pid)
             killed.add(pid)
     return len(killed)
+
+
+async def secret_is_there(data: Path) -> bool:
+    """Whether the api has made its key; what was there before, the demo has emptied."""
+    return running(data) is not None and (data / "secrets" / API_KEY).exists()
 
 
 async def appended(http: aiohttp.ClientSession, api: str) -> int:

@@ -47,7 +47,7 @@ async def test_an_error_of_ours_tells_nothing_of_it(api: App, shop: Shop) -> Non
     assert b'obverse_api_requests_total{route="/v1/overview",status="500"} 1.0' in metrics.body
 
 
-@pytest.mark.parametrize("target", ["/", "/v1", "/v1/profiles", "/v2/overview", "/health/", "/docs/other.js"])
+@pytest.mark.parametrize("target", ["/v1", "/v1/profiles", "/v2/overview", "/health/", "/docs/other.js"])
 async def test_addresses_without_anything(api: App, target: str) -> None:
     answer = await ask(api, target)
 
@@ -168,7 +168,7 @@ async def test_metrics(api: App) -> None:
     assert "ada" not in text
 
 
-KEYED = ["/v1/profiles/user_id:ada", "/v1/overview", "/v1/rejected-events", "/%76%31/overview", "/nothing"]
+KEYED = ["/v1/profiles/user_id:ada", "/v1/overview", "/v1/rejected-events", "/%76%31/overview", "/v1/nothing"]
 
 
 @pytest.mark.parametrize("given", [None, "", "secret", "Basic secret", "Bearer", "Bearer secre", "Bearer secret2"])
@@ -261,6 +261,7 @@ async def test_the_document_tells_every_answer(api: App) -> None:
         "/v1/messages/{id}",
         "/v1/messages/{id}/resolve",
         "/v1/campaigns",
+        "/v1/session",
         "/v1/overview",
         "/v1/rejected-events",
         "/health",
@@ -271,11 +272,14 @@ async def test_the_document_tells_every_answer(api: App) -> None:
     for path, operations in tree["paths"].items():
         for operation in operations.values():
             told = operation["responses"]
-            done = "202" if operation["operationId"] == "send_message" else "200"
+            done = min(told)
+            assert "200" <= done <= "204"
             expected = {done, "500"} | ({"401"} if path.startswith("/v1/") else set())
             assert expected <= set(told)
             assert told.get("422", {}).get("description") != "Validation Error"
             for status, response in told.items():
+                if status == "204":
+                    continue
                 (media,) = response["content"]
                 assert media == ("application/problem+json" if status >= "400" else media)
                 assert response["content"][media]["schema"]

@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+API_KEY: Final = "api-key"
+"""Of the api, unless another one is set."""
 FOLDER: Final = "secrets"
 """In the data folder; a definition names what is in it as `${file:secrets/NAME}`."""
 

@@ -9,6 +9,7 @@ import obverse.adapters.local
 import obverse.adapters.postgres.event_log
 import obverse.adapters.postgres.outbox
 import obverse.adapters.postgres.profile_store
+import obverse.adapters.postgres.sessions
 import obverse.adapters.postgres.sync_queue
 import obverse.adapters.smtp.local_inbox
 import obverse.apps.api.app

@@ -16,6 +16,7 @@ import structlog
 
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps import processes
+from obverse.apps.own_secrets import API_KEY, own_secret
 from obverse.core.definitions import BadDefinition
 from obverse.ports.event_log import EventLog
 from obverse.ports.profile_cache import ProfileCache
@@ -169,13 +170,16 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         outbox = await wiring.outbox()
         stack.push_async_callback(outbox.close)
         serve = Serve(store=store, cache=cache, definitions=definitions.current, log=log)
+        sessions = await wiring.sessions()
+        stack.push_async_callback(sessions.close)
         parts = ApiParts(
             messages=Messages(outbox, serve, definitions.current, wiring.runtime, log=log),
             syncs=Syncs(queue, definitions.current, wiring.runtime, log=log),
             serve=serve,
             runtime=wiring.runtime,
             registry=new_registry("api"),
-            api_key=settings.api.key.get_secret_value() if settings.api.key else None,
+            sign_in=wiring.sign_in(sessions),
+            api_key=api_key(settings),
             routes=routes(),
         )
         await processes.serve(build(parts), doors["api"], stop)
@@ -187,6 +191,11 @@ async def _sandbox(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 
     await sandbox(wiring.settings, wiring.runtime, doors["sandbox"], doors[SMTP], stop)
     return 0
+
+
+def api_key(settings: Settings) -> str:
+    """The key that programs read the API with: the one that is set, else one that the installation makes for itself."""
+    return settings.api.key.get_secret_value() if settings.api.key else own_secret(settings.data, API_KEY)
 
 
 async def _open(stack: AsyncExitStack, wiring: Wiring) -> tuple[EventLog, ProfileStore, ProfileCache]:

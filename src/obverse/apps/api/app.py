@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from obverse.apps import console
 from obverse.apps.api import docs, errors
 from obverse.apps.api.door import Door
 from obverse.apps.api.parts import ApiParts, RouteFactory
@@ -21,6 +22,7 @@ _TAGS: Final = (
     {"name": "profiles", "description": "People, by any of their identifiers."},
     {"name": "connections", "description": "CRMs that are kept in step: their records, queues and dead letters."},
     {"name": "messages", "description": "Mails to one person, and campaigns."},
+    {"name": "session", "description": "Signing in to the console."},
     {"name": "workspace", "description": "Figures, and what was rejected."},
     {"name": "operations", "description": "For those who run it. None of it needs the key."},
 )
@@ -28,7 +30,9 @@ _TAGS: Final = (
 
 def build(parts: ApiParts) -> FastAPI:
     """The application, with every route that the parts name."""
-    door = Middleware(Door, runtime=parts.runtime, registry=parts.registry, api_key=parts.api_key)
+    door = Middleware(
+        Door, runtime=parts.runtime, registry=parts.registry, api_key=parts.api_key, sign_in=parts.sign_in
+    )
     app = FastAPI(
         openapi_url=None,
         docs_url=None,
@@ -40,6 +44,7 @@ def build(parts: ApiParts) -> FastAPI:
     for factory in parts.routes:
         app.include_router(factory(parts))
     _publish(app)
+    console.mount(app)
     return app
 
 

@@ -10,9 +10,13 @@ from typing import Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.requests import cookie_parser
 
+from obverse.apps import console
 from obverse.apps.api.addresses import routed
-from obverse.apps.api.errors import refuse, respond, unexpected
+from obverse.apps.api.errors import Refusal, explain, refuse, respond, unexpected
+from obverse.flows.sign_in import SignIn
+from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.runtime import Runtime
 
 Scope = MutableMapping[str, Any]
@@ -27,7 +31,12 @@ OPEN: Final = frozenset(
         "/openapi.json", "/docs", "/docs/start.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css",
     }
 )  # fmt: skip
-"""What needs no key: nothing of it tells of a person. Whatever else is mounted needs one."""
+"""What needs no key: nothing of it tells of a person. Whatever else is mounted needs one, but the console's pages."""
+
+COOKIE: Final = "obverse_session"
+_SESSION: Final = "/v1/session"
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_SAME_SITE: Final = frozenset({b"same-origin", b"none"})
 
 _REQUEST_ID: Final = re.compile(rb"[!-~]{1,128}")
 _UNMATCHED: Final = "unmatched"
@@ -40,10 +49,13 @@ _log = structlog.get_logger(__name__)
 class Door:
     """ASGI middleware around the whole app."""
 
-    def __init__(self, app: Asgi, *, runtime: Runtime, registry: CollectorRegistry, api_key: str | None) -> None:
+    def __init__(
+        self, app: Asgi, *, runtime: Runtime, registry: CollectorRegistry, api_key: str | None, sign_in: SignIn
+    ) -> None:
         self._app = app
         self._runtime = runtime
         self._key = None if api_key is None else api_key.encode()
+        self._sign_in = sign_in
         self._requests = Counter("obverse_api_requests", "Requests answered", ["route", "status"], registry=registry)
         self._seconds = Histogram(
             "obverse_api_request_duration_seconds",
@@ -68,10 +80,13 @@ class Door:
             inner["method"] = "GET"  # the server leaves out the body
         answer = _Answer(send, scope, self._request_id(headers))
         try:
-            if self._may_enter(scope, headers):
+            page = _is_page(inner)
+            answer.private = answer.private and not page
+            refusal = None if page else await self._refusal(scope, headers)
+            if refusal is None:
                 await self._app(inner, receive, answer.send)
             else:
-                await respond(_LOCKED)(inner, receive, answer.send)
+                await respond(refusal)(inner, receive, answer.send)
         except Exception:
             _log.exception("request failed", route=_route(inner), request_id=answer.request_id.decode())
             if answer.status is not None:
@@ -82,11 +97,27 @@ class Door:
             self._requests.labels(route, answer.status or _HUNG_UP).inc()
             self._seconds.labels(route).observe(self._runtime.elapsed() - began)
 
-    def _may_enter(self, scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
-        if self._key is None or scope["path"].removeprefix(scope.get("root_path", "")) in OPEN:
-            return True
+    async def _refusal(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Refusal | None:
+        """Why this request may not enter; None if it may."""
+        path, method = scope["path"].removeprefix(scope.get("root_path", "")), scope["method"]
+        if self._key is None or path in OPEN:
+            return None
+        if path == _SESSION and method == "POST":
+            # By its token; and nobody else's page may sign our visitors in.
+            return None if _is_ours(headers) or b"sec-fetch-site" not in headers else _CROSS_SITE
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._key)
+        if scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._key):
+            return None
+        secret = cookie_parser(headers.get(b"cookie", b"").decode("latin-1")).get(COOKIE)
+        if not secret:
+            return _LOCKED
+        try:
+            signed_in = await self._sign_in.who(secret)
+        except (Unreachable, AccessRefused) as error:
+            return explain(error)
+        if signed_in is None:
+            return _LOCKED
+        return None if method in _READING or _is_ours(headers) else _CROSS_SITE
 
     def _request_id(self, headers: Mapping[bytes, bytes]) -> bytes:
         given = headers.get(b"x-request-id", b"")
@@ -98,10 +129,34 @@ class Door:
 _LOCKED: Final = refuse(
     HTTPStatus.UNAUTHORIZED,
     "unauthorized",
-    "this address needs the api's key, and the request has none or another",
-    "send the header `Authorization: Bearer KEY` with the key that is set as api.key (OBVERSE_API__KEY)",
+    "this address needs the api's key, or somebody who is signed in, and the request has neither",
+    "send the header `Authorization: Bearer KEY` with the key that is set as api.key (OBVERSE_API__KEY), or stands in "
+    "secrets/api-key of the data folder; people sign in with a link that `obverse sign-in` prints",
     headers={"WWW-Authenticate": "Bearer"},
 )
+
+
+_CROSS_SITE: Final = refuse(
+    HTTPStatus.FORBIDDEN,
+    "cross-site",
+    "a page of another site asked for this in the name of somebody who is signed in here",
+    "ask from the console's own pages, or with the api's key",
+)
+
+
+def _is_page(scope: Scope) -> bool:
+    """Whether one of the console's pages is asked for: the same for everybody, so it needs neither key nor session."""
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    return scope["method"] == "GET" and console.is_page(path) and console.serves(scope["app"], scope)
+
+
+def _is_ours(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser says that one of our own pages asks, or the person themselves."""
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        return site in _SAME_SITE
+    origin = headers.get(b"origin", b"")
+    return bool(origin) and origin.partition(b"://")[2] == headers.get(b"host")
 
 
 class _Answer:
@@ -109,7 +164,8 @@ class _Answer:
 
     def __init__(self, send: Send, scope: Scope, request_id: bytes) -> None:
         self._send = send
-        self._private = scope["path"].removeprefix(scope.get("root_path", "")) not in OPEN
+        self.private = scope["path"].removeprefix(scope.get("root_path", "")) not in OPEN
+        """Whether what is answered tells of somebody, so that nobody on the way may keep it."""
         self.request_id = request_id
         self.status: int | None = None
 
@@ -127,7 +183,7 @@ class _Answer:
             (b"referrer-policy", b"no-referrer"),
             (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
             (b"x-request-id", self.request_id),
-            *([(b"cache-control", b"no-store")] if self._private else []),
+            *([(b"cache-control", b"no-store")] if self.private else []),
         ]
 
 

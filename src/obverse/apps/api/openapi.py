@@ -12,12 +12,14 @@ from prometheus_client import CollectorRegistry
 from obverse.adapters.memory.outbox import MemoryOutbox
 from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
 from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_profile_store
+from obverse.adapters.memory.sessions import MemorySessions
 from obverse.adapters.memory.sync_queue import MemorySyncQueue
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.api.app import ApiParts, build
 from obverse.core.definitions import Definitions
 from obverse.flows.messages import Messages
 from obverse.flows.serve import Serve
+from obverse.flows.sign_in import SignIn
 from obverse.flows.syncs import Syncs
 from obverse.wiring import routes
 
@@ -41,6 +43,7 @@ async def generate() -> dict[str, Any]:
         serve=serve,
         syncs=Syncs(MemorySyncQueue(runtime), Definitions, runtime),
         messages=Messages(MemoryOutbox(runtime), serve, Definitions, runtime),
+        sign_in=SignIn(MemorySessions(), runtime, str),
         runtime=runtime,
         registry=CollectorRegistry(),
         routes=routes(),

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from obverse.flows.messages import Messages
 from obverse.flows.serve import Serve
+from obverse.flows.sign_in import SignIn
 from obverse.flows.syncs import Syncs
 from obverse.ports.runtime import Runtime
 
@@ -24,8 +25,9 @@ class ApiParts:
     serve: Serve
     syncs: Syncs
     messages: Messages
+    sign_in: SignIn
     runtime: Runtime
     registry: CollectorRegistry
     routes: Sequence[RouteFactory]
     api_key: str | None = field(default=None, repr=False)
-    """Bearer token that every read needs; None lets everybody read."""
+    """Bearer token for programs; None lets everybody in. An installation always has one."""

@@ -44,8 +44,9 @@ def describe(
     `shape` is the type of the JSON that it answers with `status`; the handler writes it with msgspec.
     """
     (schema,), components = msgspec.json.schema_components([shape], ref_template=_PLACE)
+    content = {} if shape is None else {"content": {"application/json": {"schema": schema}}}
     told: dict[int | str, dict[str, Any]] = {
-        int(status): {"description": description, "content": {"application/json": {"schema": schema}}},
+        int(status): {"description": description, **content},
         **{int(error): _problem(_ERRORS[error]) for error in errors},
     }
     if headers:

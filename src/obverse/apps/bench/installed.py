@@ -60,7 +60,8 @@ async def installed(
         shutil.copytree(definitions, folder / "definitions", dirs_exist_ok=True)
     (folder / "definitions/sources/bench.yml").unlink(missing_ok=True)
     add_source(folder / "definitions", "bench", key)
-    ports = {f"OBVERSE_{role}__PORT": "0" for role in ("COLLECTOR", "API", "WORKER")}
+    ports = {f"OBVERSE_{role}__PORT": "0" for role in ("COLLECTOR", "API", "WORKER", "SANDBOX")}
+    ports["OBVERSE_SANDBOX__SMTP_PORT"] = "0"
     began = asyncio.get_running_loop().time()
     process = await asyncio.create_subprocess_exec(
         sys.executable,

@@ -22,6 +22,7 @@ import asyncpg
 from obverse.apps.bench.installed import Installed, installed
 from obverse.apps.bench.machine import BenchFailed, Watch, database_settings, histogram, machine, percentile
 from obverse.apps.bench.sender import Sender
+from obverse.apps.own_secrets import API_KEY, own_secret
 
 MARKS: Final = 20
 """Marked events a second, each looked for until it is visible."""
@@ -155,6 +156,8 @@ class _Doors:
     collector: Sender
     api: Sender
     headers: bytes
+    authorization: bytes
+    """Of whoever looks."""
 
     def send(self, body: bytes) -> asyncio.Future[int]:
         return self.collector.post("/v1/batch", self.headers, body)
@@ -168,7 +171,8 @@ async def _doors(here: Installed, load: Load) -> AsyncIterator[_Doors]:
     try:
         await collector.open()
         await api.open()
-        yield _Doors(collector, api, headers)
+        authorization = f"authorization: Bearer {own_secret(here.data, API_KEY)}\r\n".encode()
+        yield _Doors(collector, api, headers, authorization)
     finally:
         collector.close()
         api.close()
@@ -252,7 +256,7 @@ class _Run:
             return
         self.sent.accepted += 1
         wait = LOOK
-        while await self.doors.api.get(f"/v1/profiles/user_id:{user}") != _OK:
+        while await self.doors.api.get(f"/v1/profiles/user_id:{user}", self.doors.authorization) != _OK:
             await asyncio.sleep(wait)
             # What is late is late: looking often for it would only make all else late too.
             wait = min(wait * 1.2, 0.1)
@@ -270,7 +274,8 @@ async def _drained(http: aiohttp.ClientSession, here: Installed) -> float:
     """Wait until everything accepted is in the store; returns how many seconds that took."""
     began = asyncio.get_running_loop().time()
     while True:
-        async with http.get(f"{here.api}/v1/overview") as answer:
+        headers = {"Authorization": f"Bearer {own_secret(here.data, API_KEY)}"}
+        async with http.get(f"{here.api}/v1/overview", headers=headers) as answer:
             lag = (await answer.json())["lag"] if answer.ok else {}
         if lag and all(part["lag"] == 0 for part in lag.values()):
             return asyncio.get_running_loop().time() - began

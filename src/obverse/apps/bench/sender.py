@@ -50,9 +50,9 @@ class Sender:
         head = f"POST {path} HTTP/1.1\r\nhost: {self._host}\r\ncontent-length: {len(body)}\r\n".encode()
         return self._send(b"".join((head, headers, b"\r\n", body)))
 
-    def get(self, path: str) -> asyncio.Future[int]:
+    def get(self, path: str, headers: bytes = b"") -> asyncio.Future[int]:
         """As `post`."""
-        return self._send(f"GET {path} HTTP/1.1\r\nhost: {self._host}\r\n\r\n".encode())
+        return self._send(b"".join((f"GET {path} HTTP/1.1\r\nhost: {self._host}\r\n".encode(), headers, b"\r\n")))
 
     def close(self) -> None:
         """Close the connections that wait for nothing; the others close as they are answered."""

@@ -31,7 +31,7 @@ Partitions = Annotated[int | None, typer.Option(min=1, max=1024, help="Partition
 
 @app.command()
 def up(data: Data = None, partitions: Partitions = None) -> None:
-    """Run everything on this machine: PostgreSQL, collector, worker and api."""
+    """Run everything on this machine: PostgreSQL, collector, worker, api and sandbox."""
     _set(data, partitions)
     _import_for_roles()
     from obverse.apps.cli.installation import up as run_up
@@ -56,7 +56,7 @@ def demo(
 
 @app.command()
 def run(
-    role: Annotated[str, typer.Argument(help="collector, worker or api.")],
+    role: Annotated[str, typer.Argument(help="collector, worker, api or sandbox.")],
     data: Data = None,
     partitions: Partitions = None,
 ) -> None:
@@ -79,6 +79,15 @@ def migrate(
     from obverse.apps.cli.installation import migrate as run_migrate
 
     _run(lambda settings: run_migrate(settings, sql=sql))
+
+
+@app.command("sign-in")
+def sign_in(data: Data = None) -> None:
+    """Print a link to the console that signs in once."""
+    _set(data, None)
+    from obverse.apps.cli.installation import sign_in as run_sign_in
+
+    _run(run_sign_in)
 
 
 @source.command("add")
@@ -202,6 +211,7 @@ _MENDABLE = frozenset(
         "BenchFailed",
         "InUse",
         "NotOurs",
+        "NotRunning",
         "PlayError",
         "PortTaken",
         "SchemaRefused",

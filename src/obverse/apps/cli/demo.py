@@ -20,11 +20,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps import data_folder, processes
-from obverse.apps.cli.installation import until_ready, where
+from obverse.apps.cli.installation import first_link, until_ready, where
 from obverse.apps.demo.account import connect, set_up_account
 from obverse.apps.demo.player import play
 from obverse.apps.demo.shop import open_shop
 from obverse.apps.own_secrets import own_secret
+from obverse.apps.roles import api_key
 from obverse.apps.sandbox import HUBSPOT_TOKEN
 from obverse.apps.sources import add_source, new_key
 from obverse.apps.supervisor import Running, Supervisor
@@ -60,7 +61,8 @@ async def demo(settings: Settings, *, leave: bool, as_json: bool) -> int:
             playing = asyncio.create_task(_play(supervisor.running, settings, key, console))
             await asyncio.wait([playing, running], return_when=asyncio.FIRST_COMPLETED)
             if playing.done():
-                _summarise(console, playing.result(), supervisor.running, key, as_json=as_json)
+                link = await first_link(settings, supervisor.running)
+                _summarise(console, playing.result(), where(settings, supervisor.running), key, link, as_json=as_json)
             playing.cancel()
             if leave:
                 stop.set()
@@ -98,6 +100,7 @@ async def _play(running: Running, settings: Settings, key: str, console: Console
     runtime = open_runtime()
     shop = open_shop()
     hubspot = f"{running.sandbox}/hubspot"
+    key_of_api = api_key(settings)
     async with _session() as http:
         token = own_secret(settings.data, HUBSPOT_TOKEN)
         await set_up_account(http, hubspot, token, f"{running.collector}/webhooks/crm/hubspot")
@@ -114,10 +117,10 @@ async def _play(running: Running, settings: Settings, key: str, console: Console
         played = await play(
             running.collector, key, shop.events(), total=shop.event_count, runtime=runtime, progress=progress
         )
-        overview = await _settled(running.api)
+        overview = await _settled(running.api, key_of_api)
         seconds = runtime.elapsed() - began
         bars.update(bar, description="contacts and mails")
-        await _delivered(running.api)
+        await _delivered(running.api, key_of_api)
         contacts = await _figure(f"{hubspot}/sandbox/figures", "contacts")
         emails = await _figure(f"{running.sandbox}/inbox/figures", "distinct")
     return {
@@ -132,19 +135,23 @@ async def _play(running: Running, settings: Settings, key: str, console: Console
     }
 
 
-def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
+def _session(key: str = "") -> aiohttp.ClientSession:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5), headers=headers)
 
 
-async def _settled(api: str) -> Mapping[str, Any]:
+async def _settled(api: str, key: str) -> Mapping[str, Any]:
     """The overview, once everything that was accepted is folded and kept."""
-    return await _overview_once(api, lambda figures: figures["lag"] and not any(map(_lag, figures["lag"].values())))
+    return await _overview_once(
+        api, key, lambda figures: figures["lag"] and not any(map(_lag, figures["lag"].values()))
+    )
 
 
-async def _delivered(api: str) -> Mapping[str, Any]:
+async def _delivered(api: str, key: str) -> Mapping[str, Any]:
     """The overview, once nothing waits to go out any more."""
     return await _overview_once(
         api,
+        key,
         lambda figures: (
             all(behind == 0 for behind in figures["behind"].values())
             and figures["connections"]
@@ -159,8 +166,8 @@ def _lag(part: Mapping[str, Any]) -> int:
     return lag
 
 
-async def _overview_once(api: str, done: Callable[[Mapping[str, Any]], object]) -> Mapping[str, Any]:
-    async with _session() as http:
+async def _overview_once(api: str, key: str, done: Callable[[Mapping[str, Any]], object]) -> Mapping[str, Any]:
+    async with _session(key) as http:
         while True:
             overview = await _asked(http, f"{api}/v1/overview")
             if overview is not None and done(overview):
@@ -187,7 +194,9 @@ async def _asked(http: aiohttp.ClientSession, url: str) -> Mapping[str, Any] | N
     return None
 
 
-def _summarise(console: Console, figures: dict[str, Any], running: Running, key: str, *, as_json: bool) -> None:
+def _summarise(
+    console: Console, figures: dict[str, Any], places: str, key: str, link: str | None, *, as_json: bool
+) -> None:
     audiences = ", ".join(f"{name} {size:,}" for name, size in sorted(figures["audiences"].items()))
     console.print(
         f"\n{figures['events_accepted']:,} events in {figures['seconds']:.1f} s "
@@ -196,9 +205,9 @@ def _summarise(console: Console, figures: dict[str, Any], running: Running, key:
         f"Audiences: {audiences}\n"
         f"{figures['crm_contacts']:,} contacts in the HubSpot sandbox, {figures['emails_sent']:,} mails in the inbox\n"
     )
-    console.print(where(running), soft_wrap=True)
-    console.print(f"A customer: {running.api}/v1/profiles/user_id:17850", soft_wrap=True)
+    console.print(places, soft_wrap=True, markup=False)
     console.print(f"Write key of source shop (shown once): {key}", soft_wrap=True)
+    console.print(f"\nThe console (this link signs in once): {link}", soft_wrap=True)
     if as_json:
         sys.stdout.write(msgspec.json.encode(figures).decode() + os.linesep)
         sys.stdout.flush()

@@ -1,15 +1,21 @@
-"""The commands that run and prepare an installation: up, migrate."""
+"""The commands that run and prepare an installation: up, migrate, sign-in."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
 
 from obverse.adapters.postgres import schema
 from obverse.adapters.postgres.server import EmbeddedServer
-from obverse.apps import processes
+from obverse.apps import own_secrets, processes
+from obverse.apps.roles import Place, wiring_of
 from obverse.apps.sources import add_source, new_key
 from obverse.apps.supervisor import Running, Supervisor
+from obverse.flows.sign_in import SignIn
 from obverse.settings import Settings
 from obverse.wiring import trait_kinds
 
@@ -27,7 +33,10 @@ async def up(settings: Settings) -> int:
     running = asyncio.create_task(supervisor.run())
     await until_ready(supervisor.ready, running)
     if supervisor.ready.is_set():
-        say(where(supervisor.running))
+        say(where(settings, supervisor.running))
+        link = await first_link(settings, supervisor.running)
+        if link is not None:
+            say(f"Sign in (works once): {link}")
         if key is not None:
             say(f"Write key of source default (shown once): {key}")
     await running
@@ -50,12 +59,56 @@ def say(line: str) -> None:
     sys.stderr.flush()
 
 
-def where(running: Running) -> str:
+def where(settings: Settings, running: Running) -> str:
     """Where to send and where to read."""
+    key = "api.key" if settings.api.key else f"$(cat {settings.data / own_secrets.FOLDER / own_secrets.API_KEY})"
     return (
         f"Send events to   {running.collector}  (any Segment SDK: set this as its host)\n"
-        f"Read profiles at {running.api}/v1/profiles/user_id:…, documentation at {running.api}/docs"
+        f'Read profiles at {running.api}/v1/profiles/user_id:…  with the header "Authorization: Bearer {key}"\n'
+        f"Documentation:   {running.api}/docs"
     )
+
+
+async def first_link(settings: Settings, running: Running) -> str | None:
+    """A link that signs in once, if nobody has ever signed in."""
+    async with _sign_in(settings) as flow:
+        token = await flow.first_link()
+        return None if token is None else _link(running.api, token)
+
+
+async def sign_in(settings: Settings) -> int:
+    """
+    Print a link that signs in once.
+
+    Raises:
+        NotRunning: nobody answers where the link would lead.
+    """
+    try:
+        running = msgspec.json.decode((settings.data / "run.json").read_bytes(), type=Running)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise NotRunning(f"nothing runs in {settings.data}: start `obverse up`, or say --data FOLDER") from error
+    async with _sign_in(settings) as flow:
+        sys.stdout.write(_link(running.api, await flow.link()) + "\n")
+    return 0
+
+
+class NotRunning(RuntimeError):
+    """The installation does not run."""
+
+
+def _link(api: str, token: str) -> str:
+    # Behind the #, since what stands there is sent to nobody and is in no log.
+    return f"{api}/sign-in#token={token}"
+
+
+@asynccontextmanager
+async def _sign_in(settings: Settings) -> AsyncIterator[SignIn]:
+    wiring = wiring_of("api", settings, Place())
+    sessions = await wiring.sessions()
+    try:
+        yield wiring.sign_in(sessions)
+    finally:
+        await sessions.close()
 
 
 async def until_ready(event: asyncio.Event, running: asyncio.Task[None]) -> None:

@@ -64,6 +64,14 @@ def is_page(path: str) -> bool:
     return _NOT_OURS.match(path) is None
 
 
+def serves(app: Starlette, scope: Scope) -> bool:
+    """Whether a request to this app gets one of the console's pages, and not something that another route has."""
+    for route in app.router.routes:
+        if route.matches(scope)[0] is Match.FULL:
+            return isinstance(route, _Console)
+    return False
+
+
 def mount(app: Starlette, pages: Path = PAGES) -> None:
     """
     Serve the console at every address that no route of the app takes and that is none of the API's.
