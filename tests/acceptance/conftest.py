@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from installation import Installation, installation
+from obverse.apps.own_secrets import API_KEY, own_secret
 
 
 @pytest.fixture(scope="session")
@@ -31,5 +32,6 @@ def shared_installation() -> Iterator[Installation]:
 async def here(shared_installation: Installation) -> AsyncIterator[Installation]:
     """The shared installation, spoken to from the test's own loop."""
     shared = shared_installation
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as http:
+    headers = {"Authorization": f"Bearer {own_secret(shared.data, API_KEY)}"}
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20), headers=headers) as http:
         yield Installation(shared.data, shared.process, http, shared.key)
