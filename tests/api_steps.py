@@ -15,11 +15,13 @@ from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.api.app import ApiParts, build
 from obverse.apps.metrics import new_registry
 from obverse.core.definitions import Definitions
+from obverse.flows.browse import Browse
+from obverse.flows.live import Live
 from obverse.flows.messages import Messages
 from obverse.flows.sign_in import SignIn
 from obverse.flows.syncs import Syncs
 from obverse.wiring import routes
-from reading import Shop, identify, open_shop, track
+from reading import DEFINITIONS, Shop, identify, open_shop, track
 
 
 @asynccontextmanager
@@ -43,6 +45,8 @@ def build_api(shop: Shop, **options: Any) -> App:
         "serve": shop.serve,
         "syncs": Syncs(MemorySyncQueue(runtime), Definitions, runtime),
         "messages": Messages(MemoryOutbox(runtime), shop.serve, Definitions, runtime),
+        "browse": Browse(shop.faulty_store, lambda: DEFINITIONS),
+        "live": Live(shop.faulty_log, runtime),
         "sign_in": SignIn(MemorySessions(), runtime, lambda: secrets.token_urlsafe(32)),
         "runtime": runtime,
         "registry": new_registry("api"),

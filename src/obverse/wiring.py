@@ -149,6 +149,13 @@ class Wiring:
         service: EmailService = await self._open("email_service", self.runtime)
         return service
 
+    def inbox_url(self) -> str | None:
+        """Where the local inbox is asked; None if mail goes elsewhere."""
+        name, table = self.settings.port_options("email_service")
+        sandbox = self.settings.sandbox
+        own = f"http://{sandbox.host}:{sandbox.port}/inbox"
+        return str(table.get("inbox_url", own)).rstrip("/") if name == "local_inbox" else None
+
     def deliver(
         self,
         log: EventLog,

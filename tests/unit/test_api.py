@@ -47,7 +47,7 @@ async def test_an_error_of_ours_tells_nothing_of_it(api: App, shop: Shop) -> Non
     assert b'obverse_api_requests_total{route="/v1/overview",status="500"} 1.0' in metrics.body
 
 
-@pytest.mark.parametrize("target", ["/v1", "/v1/profiles", "/v2/overview", "/health/", "/docs/other.js"])
+@pytest.mark.parametrize("target", ["/v1", "/v1/nothing", "/v2/overview", "/health/", "/docs/other.js"])
 async def test_addresses_without_anything(api: App, target: str) -> None:
     answer = await ask(api, target)
 
@@ -253,6 +253,13 @@ async def test_the_document_tells_every_answer(api: App) -> None:
         *(f"/v1/profiles/{{identifier}}/{part}" for part in (
             "traits", "audiences", "identifiers", "attributes", "events", "version"
         )),
+        "/v1/profiles",
+        "/v1/audiences",
+        "/v1/audiences/{name}/members",
+        "/v1/events",
+        "/v1/events/live",
+        "/v1/inbox",
+        "/v1/inbox/{id}",
         "/v1/connections",
         *(f"/v1/connections/{{name}}/{part}" for part in (
             "records", "queue", "dead-letters", "dead-letters/retry"

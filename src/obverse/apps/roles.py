@@ -156,6 +156,8 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.api.app import ApiParts, build
     from obverse.apps.metrics import new_registry
+    from obverse.flows.browse import Browse
+    from obverse.flows.live import Live
     from obverse.flows.messages import Messages
     from obverse.flows.serve import Serve
     from obverse.flows.syncs import Syncs
@@ -172,12 +174,17 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         serve = Serve(store=store, cache=cache, definitions=definitions.current, log=log)
         sessions = await wiring.sessions()
         stack.push_async_callback(sessions.close)
+        live = Live(log, wiring.runtime)
+        _start(stack, wiring, stop, {"live": live.end_at(stop)})
         parts = ApiParts(
             messages=Messages(outbox, serve, definitions.current, wiring.runtime, log=log),
             syncs=Syncs(queue, definitions.current, wiring.runtime, log=log),
             serve=serve,
             runtime=wiring.runtime,
             registry=new_registry("api"),
+            browse=Browse(store, definitions.current),
+            live=live,
+            inbox_url=wiring.inbox_url(),
             sign_in=wiring.sign_in(sessions),
             api_key=api_key(settings),
             routes=routes(),

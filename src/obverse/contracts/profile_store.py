@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from obverse.contracts.profile_store_merges import MergePromises
+from obverse.contracts.profile_store_pages import PagePromises
 from obverse.contracts.profile_store_steps import (
     NOON,
     a_profile,
@@ -57,7 +58,7 @@ UNKEEPABLE: Final = (
 """JSON that is valid, and that a database may not be able to hold."""
 
 
-class ProfileStoreContract(WriterPromises, MergePromises):
+class ProfileStoreContract(WriterPromises, MergePromises, PagePromises):
     """
     Subclass, answer the questions of `StoreQuestions`, and every promise is tested.
 

@@ -59,6 +59,7 @@ class Audience:
 
     name: str
     where: Condition
+    description: str = ""
     holds: Callable[[Lookup], bool] = field(init=False, compare=False, repr=False)
     """Whether a profile belongs in it, by what is looked up."""
 
@@ -125,6 +126,19 @@ def _test(op: str, tree: dict[str, Any], where: str) -> Test:
     if op in _ORDERED and not isinstance(value, (Decimal, str)):
         raise BadCondition(f"{where}.value: `{op}` compares numbers or texts, not {value!r}")
     return Test(op, subject, tree[subject], value)
+
+
+def as_tree(condition: Condition) -> dict[str, Any]:
+    """What `parse` reads as this condition."""
+    match condition:
+        case Every(parts):
+            return {"op": "and", "of": [as_tree(part) for part in parts]}
+        case Some(parts):
+            return {"op": "or", "of": [as_tree(part) for part in parts]}
+        case Not(part):
+            return {"op": "not", "of": as_tree(part)}
+        case Test(op, subject, name, value):
+            return {"op": op, subject: name} | ({} if op == "exists" else {"value": value})
 
 
 def _is_json(value: Any, depth: int = 0) -> bool:

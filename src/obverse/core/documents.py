@@ -108,17 +108,17 @@ class _Found:
 
     def add(self, place: str, document: _Document) -> None:
         """Read one document by its kind."""
-        name, spec = document.metadata.name, document.spec
+        name, about, spec = document.metadata.name, document.metadata.description, document.spec
         other = self.places.setdefault((document.kind, name), place)
         if other != place:
             raise BadDefinition(f"{document.kind} {name!r} is defined in {other} too; rename or remove one")
         match document.kind:
             case "trait":
                 said = _read_as(_TraitSpec, spec, "spec")
-                self.traits.append(_trait(name, document.metadata.description, said, self.kinds))
+                self.traits.append(_trait(name, about, said, self.kinds))
             case "audience":
                 where = _read_as(_AudienceSpec, spec, "spec").where
-                self.audiences.append(Audience(name, audiences.parse(where, "spec.where")))
+                self.audiences.append(Audience(name, audiences.parse(where, "spec.where"), about))
             case "source":
                 source = _read_as(_SourceSpec, spec, "spec")
                 self.sources.append(Source(name, source.enabled, frozenset(source.write_key_hashes)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from obverse.core.definitions import Definitions
-from obverse.core.identity import KINDS, is_blocked
+from obverse.core.identity import ID, KINDS, id_name, id_named, is_blocked
 from obverse.core.profiles import Profile, unpack
 from obverse.flows.views import (
     ComponentView,
@@ -44,7 +44,7 @@ class UnreadableProfile(Exception):
 
 def parse_identifier(text: str) -> str:
     """
-    The identifier as events show it: `kind:value`, addresses in lower case.
+    The identifier as events show it: `kind:value`, addresses in lower case; or `id:UUID`, a profile's own.
 
     >>> parse_identifier("email:Ada@Example.com")
     'email:ada@example.com'
@@ -53,9 +53,11 @@ def parse_identifier(text: str) -> str:
         BadIdentifier: there is no kind, an unknown one, or no value.
     """
     kind, colon, value = text.partition(":")
-    kinds = ", ".join(KINDS)
+    kinds = ", ".join((*KINDS, ID))
     if not colon:
         raise BadIdentifier(f"{text!r} is no identifier: write kind:value, with one of these kinds: {kinds}")
+    if kind == ID:
+        return _own_id(value)
     if kind not in KINDS:
         raise BadIdentifier(f"{kind!r} is no kind of identifier: use one of {kinds}")
     if kind == "email":
@@ -65,6 +67,13 @@ def parse_identifier(text: str) -> str:
     if "\0" in value:
         raise BadIdentifier("an identifier has no NUL character: leave it out")
     return f"{kind}:{value}"
+
+
+def _own_id(value: str) -> str:
+    one = id_named(f"{ID}:{value.lower()}")
+    if one is None:
+        raise BadIdentifier(f"{value!r} is no profile's id: write the UUID that a profile's `id` says")
+    return id_name(one)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,18 +226,26 @@ class Serve:
 
     async def _read(self, identifier: str) -> tuple[Profile, Literal["cache", "store"]] | None:
         definitions = self._definitions()
-        try:
-            packed = await self._cache.get(identifier)
-            if packed is not None:
-                return unpack(packed, definitions), "cache"
-        except (Unreachable, AccessRefused, ValueError):
-            pass  # the worker is away, or of another release: the store knows
-        for state in await self._store.load((identifier,)):
+        cached = await self._cached(identifier, definitions)
+        if cached is not None:
+            return cached, "cache"
+        one = id_named(identifier)
+        for state in await self._store.load((identifier,) if one is None else (), () if one is None else (one,)):
             try:
-                return unpack(state, definitions), "store"
+                stored = unpack(state, definitions)
             except ValueError as error:
                 raise UnreadableProfile(str(error)) from error
+            # One that was merged away led to its keeper, of which the cache may know more.
+            newer = await self._cached(id_name(stored.id), definitions) if one not in {None, stored.id} else None
+            return (stored, "store") if newer is None else (newer, "cache")
         return None
+
+    async def _cached(self, identifier: str, definitions: Definitions) -> Profile | None:
+        try:
+            packed = await self._cache.get(identifier)
+            return None if packed is None else unpack(packed, definitions)
+        except (Unreachable, AccessRefused, ValueError):
+            return None  # the worker is away, or of another release: the store knows
 
 
 def _lag(end: int, kept: int) -> PartitionLag:

@@ -13,6 +13,7 @@ from obverse.core.definitions import Definitions
 from obverse.core.identity import id_text
 from obverse.core.outgoing import Connection
 from obverse.core.records import SyncRecord
+from obverse.flows.cursors import read_cursor, read_id
 from obverse.ports.event_log import EventLog, Stream
 from obverse.ports.runtime import Runtime
 from obverse.ports.sync_queue import Figures, Standing, State, SyncQueue, Task
@@ -141,10 +142,6 @@ class NoSuchConnection(LookupError):
     """A name that no connection has; the message says which there are."""
 
 
-class BadCursor(ValueError):
-    """A text that is no cursor of ours, or no id."""
-
-
 class Syncs:
     """What people see and do of a workspace's connections."""
 
@@ -189,26 +186,26 @@ class Syncs:
         """
         self._check(name)
         found = await self._queue.page_records(
-            name, limit=limit + 1, after=_cursor(after), prefix=prefix.strip().lower()
+            name, limit=limit + 1, after=read_cursor(after), prefix=prefix.strip().lower()
         )
         return RecordsView([_record(one) for one in found[:limit]], _next(found, limit))
 
     async def waiting(self, name: str, *, limit: int, after: str | None) -> QueueView:
         """Return what waits."""
         self._check(name)
-        found = await self._queue.page_waiting(name, limit=limit + 1, after=_cursor(after))
+        found = await self._queue.page_waiting(name, limit=limit + 1, after=read_cursor(after))
         return QueueView([_waiting(one) for one in found[:limit]], _next(found, limit))
 
     async def dead_letters(self, name: str, *, limit: int, after: str | None) -> DeadLettersView:
         """Return dead letters."""
         self._check(name)
-        found = await self._queue.page_dead(name, limit=limit + 1, after=_cursor(after))
+        found = await self._queue.page_dead(name, limit=limit + 1, after=read_cursor(after))
         return DeadLettersView([_dead(one) for one in found[:limit]], _next(found, limit))
 
     async def retry(self, name: str, ids: Sequence[str] | None) -> int:
         """Have these dead letters tried again, or all of them; return how many."""
         self._check(name)
-        profiles = None if ids is None else [_id(one) for one in ids]
+        profiles = None if ids is None else [read_id(one) for one in ids]
         return await self._queue.retry(name, profiles, now=self._runtime.now())
 
     def _check(self, name: str) -> None:
@@ -257,17 +254,3 @@ def _dead(one: Task) -> DeadLetterView:
 
 def _next(found: Sequence[Any], limit: int) -> str | None:
     return id_text(found[limit - 1].profile) if len(found) > limit else None
-
-
-def _cursor(text: str | None) -> bytes | None:
-    return None if text is None else _id(text)
-
-
-def _id(text: str) -> bytes:
-    try:
-        one = bytes.fromhex(text.replace("-", ""))
-    except ValueError:
-        one = b""
-    if len(one) != 16:  # noqa: PLR2004 - a UUID's bytes
-        raise BadCursor(f"{text!r} is none: give one that an answer before has given")
-    return one

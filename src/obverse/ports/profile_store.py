@@ -114,6 +114,18 @@ class Overview:
     """By writer."""
 
 
+class Member(msgspec.Struct, frozen=True, gc=False):
+    """A profile in an audience."""
+
+    profile: bytes
+    number: int
+    """Of this entry, from 1."""
+    since: int
+    """Microseconds since 1970."""
+    state: bytes
+    """As in `ProfileRow`."""
+
+
 class Fenced(Exception):
     """Another writer of the same name has taken over; nothing of this checkpoint was written."""
 
@@ -183,6 +195,28 @@ class ProfileStore(Protocol):
     async def people(self, *, limit: int, after: bytes | None = None) -> Sequence[bytes]:
         """
         Return ids of people in their order, those after `after`: to visit everybody.
+
+        Raises:
+            Unreachable: the store cannot be read now.
+        """
+        ...
+
+    async def search(
+        self, prefixes: Collection[str], *, limit: int, after: str | None = None
+    ) -> Sequence[tuple[str, bytes]]:
+        """
+        Return identifiers that begin with one of the prefixes, each with the state of the profile whose it is.
+
+        They come in the order of their code points, those after `after`. None of the prefixes is empty.
+
+        Raises:
+            Unreachable: the store cannot be read now.
+        """
+        ...
+
+    async def members(self, audience: str, *, limit: int, after: bytes | None = None) -> Sequence[Member]:
+        """
+        Return who is in an audience, in the order of their ids, those after `after`.
 
         Raises:
             Unreachable: the store cannot be read now.

@@ -11,7 +11,16 @@ from functools import partial
 from obverse.core.events import Event, RejectedEvent
 from obverse.ports.event_log import Stream
 from obverse.ports.outcomes import Unreachable
-from obverse.ports.profile_store import Checkpoint, Fenced, Marks, Overview, ProfileRow, ProfileStore, StoreWriter
+from obverse.ports.profile_store import (
+    Checkpoint,
+    Fenced,
+    Marks,
+    Member,
+    Overview,
+    ProfileRow,
+    ProfileStore,
+    StoreWriter,
+)
 from obverse.ports.runtime import Runtime
 
 _SLICE = 500
@@ -105,6 +114,22 @@ class MemoryProfileStore:
     async def people(self, *, limit: int, after: bytes | None = None) -> Sequence[bytes]:
         """See `ProfileStore.people`."""
         return sorted(one for one in self._tables.rows if after is None or one > after)[:limit]
+
+    async def search(
+        self, prefixes: Collection[str], *, limit: int, after: str | None = None
+    ) -> Sequence[tuple[str, bytes]]:
+        """See `ProfileStore.search`."""
+        tables = self._tables
+        found = sorted(
+            one for one in tables.owners if one.startswith(tuple(prefixes)) and (after is None or one > after)
+        )
+        return [(one, tables.rows[tables.keeper(tables.owners[one])].state) for one in found[:limit]]
+
+    async def members(self, audience: str, *, limit: int, after: bytes | None = None) -> Sequence[Member]:
+        """See `ProfileStore.members`."""
+        rows = self._tables.rows
+        found = sorted(one for one, row in rows.items() if audience in row.audiences and (after is None or one > after))
+        return [Member(one, *rows[one].audiences[audience], rows[one].state) for one in found[:limit]]
 
     async def events_of(self, profile: bytes, *, limit: int, before: int | None = None) -> Sequence[tuple[int, Event]]:
         """See `ProfileStore.events_of`."""

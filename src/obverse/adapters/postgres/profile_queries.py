@@ -192,6 +192,38 @@ where workspace_id = $1 and merged_into is null and id > $2 order by id limit $3
 """
 """Everybody, a page at a time."""
 
+SEARCH = """
+with matched as (
+    select found.* from unnest($2::text[], $3::text[]) as wanted (low, high)
+    cross join lateral (
+        select identifier, profile_id from public.profile_identifiers
+        where workspace_id = $1 and identifier >= wanted.low and identifier < wanted.high and identifier > $4
+        order by identifier limit $5
+    ) as found
+    order by identifier limit $5
+)
+select matched.identifier, owner.state
+from matched
+cross join lateral (
+    select coalesce(merged_into, id) as id from public.customer_profiles where id = matched.profile_id limit 1
+) as holder
+cross join lateral (select state from public.customer_profiles where id = holder.id limit 1) as owner
+where owner.state is not null
+order by matched.identifier
+"""
+"""Identifiers within ranges, with the state of whose they are."""
+
+MEMBERS = """
+select member.profile_id, member.number, member.since, profile.state
+from (
+    select profile_id, number, (extract(epoch from since) * 1000000)::bigint as since from public.audience_members
+    where workspace_id = $1 and audience = $2 and profile_id > $3 order by profile_id limit $4
+) as member
+cross join lateral (select state from public.customer_profiles where id = member.profile_id limit 1) as profile
+order by member.profile_id
+"""
+"""Who is in an audience, a page at a time."""
+
 EVENTS_OF = """
 with person as (
     select coalesce(merged_into, id) as id from public.customer_profiles where workspace_id = $1 and id = $2

@@ -17,13 +17,15 @@ from obverse.adapters.postgres.profile_rows import unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
 from obverse.core.events import Event, RejectedEvent
 from obverse.ports.event_log import Stream
-from obverse.ports.profile_store import Overview, ProfileStore, StoreWriter
+from obverse.ports.profile_store import Member, Overview, ProfileStore, StoreWriter
 from obverse.ports.runtime import Runtime
 
 READ_LIMIT = 30.0
 """Seconds after which an answer is not waited for any longer."""
 
 _LAST_ID = 2**63 - 1
+_HIGHEST = chr(0x10FFFF)
+_FIRST_SURROGATE, _AFTER_SURROGATES = 0xD800, 0xE000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,19 @@ class PostgresProfileStore:
         rows = await self._read(queries.PEOPLE, UUID(bytes=after or bytes(16)), limit)
         return [row["id"].bytes for row in rows]
 
+    async def search(
+        self, prefixes: Collection[str], *, limit: int, after: str | None = None
+    ) -> Sequence[tuple[str, bytes]]:
+        """See `ProfileStore.search`."""
+        lows = [tidy(one) for one in prefixes]
+        rows = await self._read(queries.SEARCH, lows, [_beyond(one) for one in lows], tidy(after or ""), limit)
+        return [(row["identifier"], row["state"]) for row in rows]
+
+    async def members(self, audience: str, *, limit: int, after: bytes | None = None) -> Sequence[Member]:
+        """See `ProfileStore.members`."""
+        rows = await self._read(queries.MEMBERS, tidy(audience), UUID(bytes=after or bytes(16)), limit)
+        return [Member(row["profile_id"].bytes, row["number"], row["since"], row["state"]) for row in rows]
+
     async def events_of(self, profile: bytes, *, limit: int, before: int | None = None) -> Sequence[tuple[int, Event]]:
         """See `ProfileStore.events_of`."""
         last = _LAST_ID if before is None else before
@@ -143,3 +158,10 @@ class PostgresProfileStore:
         except LOST as error:
             raise trouble(error, "read profiles") from error
         return rows
+
+
+def _beyond(prefix: str) -> str:
+    """The first text, in the order of code points, after all that begin with a prefix."""
+    kept = prefix.rstrip(_HIGHEST)
+    following = ord(kept[-1]) + 1
+    return kept[:-1] + chr(_AFTER_SURROGATES if following == _FIRST_SURROGATE else following)

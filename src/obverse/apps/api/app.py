@@ -20,8 +20,11 @@ __all__ = ["ApiParts", "RouteFactory", "build"]
 
 _TAGS: Final = (
     {"name": "profiles", "description": "People, by any of their identifiers."},
+    {"name": "audiences", "description": "Who belongs together, by a definition."},
+    {"name": "events", "description": "What comes in, as it comes in."},
     {"name": "connections", "description": "CRMs that are kept in step: their records, queues and dead letters."},
     {"name": "messages", "description": "Mails to one person, and campaigns."},
+    {"name": "inbox", "description": "Mails in the local inbox."},
     {"name": "session", "description": "Signing in to the console."},
     {"name": "workspace", "description": "Figures, and what was rejected."},
     {"name": "operations", "description": "For those who run it. None of it needs the key."},

@@ -15,8 +15,8 @@ from obverse.apps.api.errors import Refusal, refuse
 from obverse.apps.api.parts import ApiParts
 from obverse.apps.api.schema import describe
 from obverse.core import json_values
+from obverse.flows.cursors import BadCursor
 from obverse.flows.syncs import (
-    BadCursor,
     ConnectionsView,
     DeadLettersView,
     NoSuchConnection,

@@ -33,6 +33,8 @@ OPEN: Final = frozenset(
 )  # fmt: skip
 """What needs no key: nothing of it tells of a person. Whatever else is mounted needs one, but the console's pages."""
 
+HEAD: Final = "obverse.head"
+"""In a request's scope: that nobody will read the body."""
 COOKIE: Final = "obverse_session"
 _SESSION: Final = "/v1/session"
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -77,6 +79,7 @@ class Door:
         headers = dict(scope["headers"])
         inner: Scope = {**scope, "path": routed(scope)}
         if scope["method"] == "HEAD":
+            inner[HEAD] = True
             inner["method"] = "GET"  # the server leaves out the body
         answer = _Answer(send, scope, self._request_id(headers))
         try:

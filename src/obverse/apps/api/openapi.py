@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 
+from obverse.adapters.memory.event_log import MemoryLogSettings, open_event_log
 from obverse.adapters.memory.outbox import MemoryOutbox
 from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
 from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_profile_store
@@ -17,6 +18,8 @@ from obverse.adapters.memory.sync_queue import MemorySyncQueue
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.api.app import ApiParts, build
 from obverse.core.definitions import Definitions
+from obverse.flows.browse import Browse
+from obverse.flows.live import Live
 from obverse.flows.messages import Messages
 from obverse.flows.serve import Serve
 from obverse.flows.sign_in import SignIn
@@ -34,8 +37,9 @@ def pretty(tree: dict[str, Any]) -> str:
 async def generate() -> dict[str, Any]:
     """The document of an API that has the routes of this package, and nothing to read."""
     runtime = open_runtime()
+    store = await open_profile_store(MemoryStoreSettings(), runtime)
     serve = Serve(
-        store=await open_profile_store(MemoryStoreSettings(), runtime),
+        store=store,
         cache=await open_profile_cache(MemoryCacheSettings(), runtime),
         definitions=Definitions,
     )
@@ -43,6 +47,8 @@ async def generate() -> dict[str, Any]:
         serve=serve,
         syncs=Syncs(MemorySyncQueue(runtime), Definitions, runtime),
         messages=Messages(MemoryOutbox(runtime), serve, Definitions, runtime),
+        browse=Browse(store, Definitions),
+        live=Live(await open_event_log(MemoryLogSettings(), runtime), runtime),
         sign_in=SignIn(MemorySessions(), runtime, str),
         runtime=runtime,
         registry=CollectorRegistry(),

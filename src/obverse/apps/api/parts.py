@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
+from obverse.flows.browse import Browse
+from obverse.flows.live import Live
 from obverse.flows.messages import Messages
 from obverse.flows.serve import Serve
 from obverse.flows.sign_in import SignIn
@@ -25,9 +27,13 @@ class ApiParts:
     serve: Serve
     syncs: Syncs
     messages: Messages
+    browse: Browse
+    live: Live
     sign_in: SignIn
     runtime: Runtime
     registry: CollectorRegistry
     routes: Sequence[RouteFactory]
+    inbox_url: str | None = None
+    """Where the local inbox is asked; None if mail goes elsewhere."""
     api_key: str | None = field(default=None, repr=False)
     """Bearer token for programs; None lets everybody in. An installation always has one."""

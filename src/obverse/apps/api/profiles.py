@@ -15,6 +15,8 @@ from obverse.apps.api.parts import ApiParts
 from obverse.apps.api.schema import describe
 from obverse.core import json_values
 from obverse.core.identity import KINDS
+from obverse.flows.browse import Browse, PeopleView
+from obverse.flows.cursors import BadCursor
 from obverse.flows.serve import Found, Serve
 from obverse.flows.views import (
     AttributeView,
@@ -28,15 +30,17 @@ from obverse.flows.views import (
 
 READ_FROM: Final = "Obverse-Read-From"
 MOST: Final = 100
-"""Events in one answer."""
+"""Events or profiles in one answer."""
+MOST_SOUGHT: Final = 500
+"""Characters."""
 _LARGEST: Final = 2**63 - 1
 
 Identifier = Annotated[
     str,
     Path(
         description=(
-            f"`kind:value`; kinds: {', '.join(KINDS)}. Percent-encode it as UTF-8: a `/` in the value is `%2F`, "
-            "without which a value that ends in `/traits` would name a part."
+            f"`kind:value`; kinds: {', '.join(KINDS)}, or `id` with the profile's own. Percent-encode it as UTF-8: a "
+            "`/` in the value is `%2F`, without which a value that ends in `/traits` would name a part."
         ),
         openapi_examples={
             "a customer number": {"value": "user_id:42"},
@@ -69,6 +73,7 @@ def routes(parts: ApiParts) -> APIRouter:
     """Entry point `obverse.route:profiles`."""
     router = APIRouter(prefix="/v1/profiles", tags=["profiles"])
     serve = parts.serve
+    _add_list(router, parts.browse)
     # Parts first: the profile's own route would take their names for values.
     for name, shape, summary in _PARTS:
         _add_part(router, serve, name, shape, summary)
@@ -85,6 +90,33 @@ def routes(parts: ApiParts) -> APIRouter:
         return _answer(found.view, found)
 
     return router
+
+
+def _add_list(router: APIRouter, browse: Browse) -> None:
+    @router.get(
+        "",
+        summary="Profiles, or those who are looked for",
+        operation_id="profiles",
+        **describe(PeopleView, "Profiles, as of the last checkpoint.", HTTPStatus.BAD_REQUEST, _ERRORS[-1]),
+    )
+    async def profiles(
+        q: Annotated[
+            str,
+            Query(
+                max_length=MOST_SOUGHT,
+                description="How an identifier begins; one of a kind, as in `email:ada@`; or a profile's `id`.",
+            ),
+        ] = "",
+        limit: Annotated[int, Query(ge=1, le=MOST, description="How many.")] = 25,
+        after: Annotated[str | None, Query(description="`next` of the answer before.")] = None,
+    ) -> Response:
+        try:
+            found = await browse.people(q, limit=limit, after=after)
+        except BadCursor as error:
+            raise refuse(
+                HTTPStatus.BAD_REQUEST, "invalid-parameter", f"after: {error}", "take it from the answer before"
+            ) from error
+        return Response(json_values.encode(found), media_type="application/json")
 
 
 def _add_part(router: APIRouter, serve: Serve, name: str, shape: Any, summary: str) -> None:

@@ -1,0 +1,218 @@
+"""Browse: look for people, and see who is in an audience. All as of the last checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from obverse.core import audiences, mapping, profiles, times
+from obverse.core.definitions import Definitions
+from obverse.core.identity import KINDS, id_named, id_text
+from obverse.core.profiles import Profile, unpack
+from obverse.flows.cursors import BadCursor, read_cursor
+from obverse.flows.serve import UnreadableProfile
+from obverse.ports.profile_store import ProfileStore
+
+SHOWN: Final = 10
+"""Identifiers that are told of one person in a list."""
+
+_NAMES: Final = (("name",), ("first_name", "last_name"), ("firstName", "lastName"))
+"""Attributes that together name somebody; the first that is known is taken."""
+_NOTHING: Final = Definitions()
+
+Cursor = Annotated[str | None, Meta(description="Give it as `after` for those that follow; null at the end.")]
+Name = Annotated[str | None, Meta(description="As systems told it; null while none has.")]
+Email = Annotated[str | None, Meta(description="Where mail goes; null while no address is known.")]
+
+
+class ShortIdentifier(msgspec.Struct, frozen=True):
+    """An identifier."""
+
+    kind: str
+    value: str
+
+
+class PersonView(msgspec.Struct, frozen=True):
+    """A profile in a list."""
+
+    id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+    name: Name
+    email: Email
+    identifiers: Annotated[list[ShortIdentifier], Meta(description="At most ten: what says most of a person first.")]
+    changed_at: Annotated[str, Meta(description="Arrival of the event that changed it last.")]
+
+
+class PeopleView(msgspec.Struct, frozen=True):
+    """Some profiles, in order of their ids; those that were looked for, in order of what was found."""
+
+    profiles: list[PersonView]
+    next: Cursor
+
+
+class AudienceDefinitionView(msgspec.Struct, frozen=True):
+    """An audience that is defined, and how many are in it."""
+
+    name: str
+    description: str
+    members: int
+    condition: Annotated[dict[str, Any], Meta(description="As the definition says it: `op`, and what it applies to.")]
+
+
+class AudiencesView(msgspec.Struct, frozen=True):
+    """Every audience that is defined."""
+
+    audiences: list[AudienceDefinitionView]
+
+
+class MemberView(msgspec.Struct, frozen=True):
+    """A profile in an audience."""
+
+    profile: Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+    name: Name
+    email: Email
+    since: Annotated[str, Meta(description="Time of the event that made it enter.")]
+    number: Annotated[int, Meta(description="How often it has entered, this time included.")]
+
+
+class MembersView(msgspec.Struct, frozen=True):
+    """Some members, in order of their ids."""
+
+    members: list[MemberView]
+    next: Cursor
+    total: int
+
+
+class NoSuchAudience(LookupError):
+    """A name that no audience has; the message says which there are."""
+
+
+class Browse:
+    """Lists people."""
+
+    def __init__(self, store: ProfileStore, definitions: Callable[[], Definitions]) -> None:
+        self._store = store
+        self._definitions = definitions
+
+    async def people(self, text: str, *, limit: int, after: str | None = None) -> PeopleView:
+        """
+        Return people one of whose identifiers begins with the text; everybody, if it is empty.
+
+        The text may name a kind, as in `email:ada@`, or be a profile's own id.
+
+        Raises:
+            BadCursor: `after` is none that an answer before has given.
+            Unreachable, AccessRefused: the store cannot be read. So do all below.
+            UnreadableProfile: another release wrote one of them. So do all below.
+        """
+        text = text.strip()
+        one = id_named(text.lower()) or id_named(f"id:{text.lower()}")
+        if one is not None:
+            return PeopleView([_person(profile) for profile in self._read(await self._store.load((), (one,)))], None)
+        if text:
+            return await self._found(_prefixes(text), limit, after)
+        ids = await self._store.people(limit=limit + 1, after=read_cursor(after))
+        shown = ids[:limit]
+        known = {profile.id: profile for profile in self._read(await self._store.load((), shown))}
+        return PeopleView(
+            [_person(known[one]) for one in shown if one in known], id_text(shown[-1]) if len(ids) > limit else None
+        )
+
+    async def _found(self, prefixes: Collection[str], limit: int, after: str | None) -> PeopleView:
+        if after is not None and not after.startswith(tuple(prefixes)):
+            raise BadCursor(f"{after!r} is none of this search: give one that an answer before has given")
+        found: list[PersonView] = []
+        while True:
+            page = await self._store.search(prefixes, limit=limit + 1, after=after)
+            for place, (identifier, state) in enumerate(page):
+                if len(found) == limit or place == limit:
+                    break
+                after = identifier
+                (profile,) = self._read([state])
+                # A person is told once, by the first identifier of theirs that is like this.
+                if identifier == min(one for one in profile.identifiers if one.startswith(tuple(prefixes))):
+                    found.append(_person(profile))
+            else:
+                return PeopleView(found, None)
+            if len(found) == limit:
+                return PeopleView(found, after)
+
+    async def audiences(self) -> AudiencesView:
+        """Return the audiences that are defined, and how many are in each."""
+        counts = (await self._store.overview()).audiences
+        return AudiencesView(
+            [
+                AudienceDefinitionView(one.name, one.description, counts.get(one.name, 0), audiences.as_tree(one.where))
+                for one in self._definitions().audiences
+            ]
+        )
+
+    async def members(self, name: str, *, limit: int, after: str | None = None) -> MembersView:
+        """
+        Return who is in an audience.
+
+        Raises:
+            NoSuchAudience: none has this name.
+            BadCursor: as `people`.
+        """
+        known = [one.name for one in self._definitions().audiences]
+        if name not in known:
+            raise NoSuchAudience(
+                f"there is no audience {name!r}; there {_listed(known)}" if known else "no audience is defined"
+            )
+        total = (await self._store.overview()).audiences.get(name, 0)
+        found = await self._store.members(name, limit=limit + 1, after=read_cursor(after))
+        shown = found[:limit]
+        return MembersView(
+            [
+                MemberView(
+                    profile=id_text(profile.id),
+                    name=_name(profile),
+                    email=mapping.address(profile),
+                    since=times.to_text(member.since),
+                    number=member.number,
+                )
+                for member, profile in zip(shown, self._read([one.state for one in shown]), strict=True)
+            ],
+            id_text(shown[-1].profile) if len(found) > limit else None,
+            total,
+        )
+
+    def _read(self, states: Sequence[bytes]) -> list[Profile]:
+        try:
+            return [unpack(state, self._definitions()) for state in states]
+        except ValueError as error:
+            raise UnreadableProfile(str(error)) from error
+
+
+def _prefixes(text: str) -> list[str]:
+    kind, colon, value = text.partition(":")
+    if colon and kind in KINDS:
+        return [f"{kind}:{value.lower() if kind == 'email' else value}"]
+    return [f"{kind}:{text.lower() if kind == 'email' else text}" for kind in KINDS]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ("is " if len(names) == 1 else "are ") + ", ".join(names)
+
+
+def _person(profile: Profile) -> PersonView:
+    shown = sorted(profile.identifiers, key=lambda one: (KINDS.index(one.partition(":")[0]), one))[:SHOWN]
+    return PersonView(
+        id=id_text(profile.id),
+        name=_name(profile),
+        email=mapping.address(profile),
+        identifiers=[ShortIdentifier(kind, value) for kind, _, value in (one.partition(":") for one in shown)],
+        changed_at=times.to_text(profile.changed_at),
+    )
+
+
+def _name(profile: Profile) -> str | None:
+    for parts in _NAMES:
+        told = [profiles.value_of(profile, "attribute", part, _NOTHING) for part in parts]
+        name = " ".join(part.strip() for part in told if isinstance(part, str) and part.strip())
+        if name:
+            return name
+    return None
