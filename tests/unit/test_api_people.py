@@ -164,6 +164,7 @@ async def test_members_are_listed(api: App) -> None:
         "profile": "",
         "name": "Cleo C.",
         "email": None,
+        "identifiers": [{"kind": "user_id", "value": "b-2"}, {"kind": "anonymous_id", "value": "b-3"}],
         "since": "2026-01-31T12:05:00Z",
         "number": 1,
     }

@@ -1,6 +1,5 @@
 // Ties generated types to openapi-fetch: one line an address, one small type for them all.
-import type { ProfileData, ProfileEventsData, ProfileEventsResponses, ProfileResponses } from "./generated";
-import type { Pending } from "./pending";
+import type * as made from "./generated";
 
 type Part<Data, Key extends string> = Key extends keyof Data ? NonNullable<Data[Key]> : never;
 type Parameter<Key extends string, Value> = [Value] extends [never]
@@ -16,27 +15,43 @@ type Operation<Data, Answers> = {
   ? { requestBody?: never }
   : { requestBody: { content: { "application/json": Part<Data, "body"> } } });
 
-type Missing<Name extends keyof Pending> = Operation<Pending[Name]["data"], Pending[Name]["answer"]>;
-
 export interface paths {
-  "/ready": { get: Missing<"ready"> };
-  "/v1/session": { get: Missing<"session">; post: Missing<"signIn">; delete: Missing<"signOut"> };
-  "/v1/overview": { get: Missing<"overview"> };
-  "/v1/events": { get: Missing<"events"> };
-  "/v1/profiles": { get: Missing<"profiles"> };
-  "/v1/profiles/{identifier}": { get: Operation<ProfileData, ProfileResponses> };
-  "/v1/profiles/{identifier}/events": { get: Operation<ProfileEventsData, ProfileEventsResponses> };
-  "/v1/audiences": { get: Missing<"audiences"> };
-  "/v1/audiences/{name}/members": { get: Missing<"members"> };
-  "/v1/connections": { get: Missing<"connections"> };
-  "/v1/connections/{name}/records": { get: Missing<"records"> };
-  "/v1/connections/{name}/queue": { get: Missing<"queue"> };
-  "/v1/connections/{name}/dead-letters": { get: Missing<"deadLetters"> };
-  "/v1/connections/{name}/dead-letters/retry": { post: Missing<"retry"> };
-  "/v1/messages": { get: Missing<"messages"> };
-  "/v1/messages/{id}": { get: Missing<"message"> };
-  "/v1/messages/{id}/resolve": { post: Missing<"resolve"> };
-  "/v1/campaigns": { get: Missing<"campaigns"> };
-  "/v1/inbox": { get: Missing<"inbox"> };
-  "/v1/inbox/{id}": { get: Missing<"mail"> };
+  "/ready": { get: Operation<made.ReadyData, made.ReadyResponses> };
+  "/v1/session": {
+    get: Operation<made.SessionData, made.SessionResponses>;
+    post: Operation<made.SignInData, made.SignInResponses>;
+    delete: Operation<made.SignOutData, made.SignOutResponses>;
+  };
+  "/v1/overview": { get: Operation<made.OverviewData, made.OverviewResponses> };
+  "/v1/events": { get: Operation<made.EventsData, made.EventsResponses> };
+  "/v1/profiles": { get: Operation<made.ProfilesData, made.ProfilesResponses> };
+  "/v1/profiles/{identifier}": { get: Operation<made.ProfileData, made.ProfileResponses> };
+  "/v1/profiles/{identifier}/events": {
+    get: Operation<made.ProfileEventsData, made.ProfileEventsResponses>;
+  };
+  "/v1/audiences": { get: Operation<made.AudiencesData, made.AudiencesResponses> };
+  "/v1/audiences/{name}/members": {
+    get: Operation<made.AudienceMembersData, made.AudienceMembersResponses>;
+  };
+  "/v1/connections": { get: Operation<made.ConnectionsData, made.ConnectionsResponses> };
+  "/v1/connections/{name}/records": {
+    get: Operation<made.ConnectionRecordsData, made.ConnectionRecordsResponses>;
+  };
+  "/v1/connections/{name}/queue": {
+    get: Operation<made.ConnectionQueueData, made.ConnectionQueueResponses>;
+  };
+  "/v1/connections/{name}/dead-letters": {
+    get: Operation<made.ConnectionDeadLettersData, made.ConnectionDeadLettersResponses>;
+  };
+  "/v1/connections/{name}/dead-letters/retry": {
+    post: Operation<made.RetryDeadLettersData, made.RetryDeadLettersResponses>;
+  };
+  "/v1/messages": { get: Operation<made.MessagesData, made.MessagesResponses> };
+  "/v1/messages/{id}": { get: Operation<made.MessageData, made.MessageResponses> };
+  "/v1/messages/{id}/resolve": {
+    post: Operation<made.ResolveMessageData, made.ResolveMessageResponses>;
+  };
+  "/v1/campaigns": { get: Operation<made.CampaignsData, made.CampaignsResponses> };
+  "/v1/inbox": { get: Operation<made.InboxData, made.InboxResponses> };
+  "/v1/inbox/{id}": { get: Operation<made.InboxMailData, made.InboxMailResponses> };
 }

@@ -1,7 +1,7 @@
 // What pages ask, with its place in the cache and how soon it is asked again.
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { ApiError, answer, api } from "./client";
-import type { Ready } from "./types";
+import type { Component, Message } from "./types";
 
 const SOON = 5_000;
 
@@ -36,7 +36,7 @@ export const overviewQuery = queryOptions({
 
 export const readyQuery = queryOptions({
   queryKey: ["ready"],
-  queryFn: async ({ signal }): Promise<Ready> => {
+  queryFn: async ({ signal }): Promise<{ status: string; components: Component[] }> => {
     try {
       return await answer(api.GET("/ready", { signal }));
     } catch (error) {
@@ -137,12 +137,12 @@ export const deadLettersQuery = (name: string) =>
     ),
   );
 
-export const messagesQuery = (status: string, q: string) =>
+export const messagesQuery = (status: Message["status"] | undefined, q: string) =>
   pages(["messages", "list", status, q], (after, signal) =>
     answer(
       api.GET("/v1/messages", {
         signal,
-        params: { query: { status: status || undefined, q: q || undefined, limit: 50, after } },
+        params: { query: { status, q: q || undefined, limit: 50, after } },
       }),
     ),
   );

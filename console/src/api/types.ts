@@ -18,9 +18,13 @@ export type Attribute = Profile["attributes"][string];
 export type Edge = Profile["edges"][number];
 export type Identifier = Profile["identifiers"][number];
 export type Audience = Answer<"/v1/audiences">["audiences"][number];
-export type Condition = Audience["condition"];
+/** As a definition writes it; the API's document leaves its depth open. */
+export type Condition =
+  | { op: "and" | "or"; of: Condition[] }
+  | { op: "not"; of: Condition }
+  | { op: string; trait?: string; attribute?: string; value?: unknown };
 export type Connection = Answer<"/v1/connections">["connections"][number];
 export type DeadLetter = Answer<"/v1/connections/{name}/dead-letters">["dead_letters"][number];
 export type Message = Answer<"/v1/messages/{id}">;
-export type Mail = Answer<"/v1/inbox/{id}">;
+export type Mail = Omit<Answer<"/v1/inbox/{id}">, "headers"> & { headers: string[][] };
 export type Problem = import("./generated").Problem;

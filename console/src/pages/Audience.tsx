@@ -4,6 +4,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { audiencesQuery, membersQuery } from "../api/queries";
+import type { Condition } from "../api/types";
 import { count, title } from "../format";
 import { When } from "../parts/Bits";
 import { ConditionTree } from "../parts/ConditionTree";
@@ -81,7 +82,7 @@ export function AudiencePage() {
           <Loaded query={audiences} lines={3}>
             {() =>
               audience ? (
-                <ConditionTree condition={audience.condition} />
+                <ConditionTree condition={audience.condition as Condition} />
               ) : (
                 <Text size="sm" c="dimmed">
                   {t("audience.undefined")}

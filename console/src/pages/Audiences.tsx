@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { audiencesQuery } from "../api/queries";
+import type { Condition } from "../api/types";
 import { count, title } from "../format";
 import { useConditionText } from "../parts/ConditionTree";
 import { Page, Panel } from "../parts/Page";
@@ -55,7 +56,7 @@ export function Audiences() {
                     wide: true,
                     cell: (audience) => (
                       <Text size="sm" c="dimmed" lineClamp={2}>
-                        {say(audience.condition)}
+                        {say(audience.condition as Condition)}
                       </Text>
                     ),
                   },

@@ -12,7 +12,7 @@ import { Page } from "../parts/Page";
 import { Rows } from "../parts/Rows";
 import { Empty, Loaded, More } from "../parts/States";
 
-const STATUSES: Message["status"][] = ["queued", "sending", "sent", "refused", "unknown"];
+const STATUSES: Message["status"][] = ["queued", "waiting", "sending", "sent", "refused", "unknown"];
 
 export function Messages() {
   const { t } = useTranslation();
@@ -48,7 +48,7 @@ function List() {
   const { t } = useTranslation();
   const { status, q = "" } = useSearch({ from: "/shell/messages" });
   const navigate = useNavigate({ from: "/messages" });
-  const query = useInfiniteQuery(messagesQuery(status ?? "", q));
+  const query = useInfiniteQuery(messagesQuery(status, q));
   const set = (change: { status?: Message["status"]; q?: string }) =>
     void navigate({ search: (before) => ({ ...before, ...change }), replace: true });
   const choices = [
@@ -187,7 +187,13 @@ function Campaigns() {
                 name: t("messages.status.queued"),
                 number: true,
                 wide: true,
-                cell: ({ queued }) => count(queued),
+                cell: ({ queued, sending }) => count(queued + sending),
+              },
+              {
+                name: t("messages.status.waiting"),
+                number: true,
+                wide: true,
+                cell: ({ waiting }) => count(waiting),
               },
               {
                 name: t("messages.status.refused"),

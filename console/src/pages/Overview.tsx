@@ -160,7 +160,7 @@ function Health() {
                 </Group>
                 {component.status !== "ok" && (
                   <Text size="xs" mt={4} component="div">
-                    <div>{component.reason ?? component.detail}</div>
+                    <div>{component.detail}</div>
                     {component.remedy && (
                       <Text size="xs" c="dimmed">
                         {component.remedy}

@@ -4,6 +4,7 @@ import { Status, type Tone } from "./Bits";
 
 const TONES: Record<Message["status"], Tone> = {
   queued: "idle",
+  waiting: "warn",
   sending: "idle",
   sent: "good",
   refused: "bad",

@@ -29,7 +29,7 @@ export function useOverview() {
   const [seen, setSeen] = useState<readonly Point[]>(points);
   const { data } = query;
   useEffect(() => {
-    if (data?.received === undefined) return;
+    if (data?.received == null) return;
     add(data.asked, data.received);
     setSeen([...points]);
   }, [data]);

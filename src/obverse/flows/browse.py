@@ -35,13 +35,16 @@ class ShortIdentifier(msgspec.Struct, frozen=True):
     value: str
 
 
+Identifiers = Annotated[list[ShortIdentifier], Meta(description="At most ten: what says most of a person first.")]
+
+
 class PersonView(msgspec.Struct, frozen=True):
     """A profile in a list."""
 
     id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
     name: Name
     email: Email
-    identifiers: Annotated[list[ShortIdentifier], Meta(description="At most ten: what says most of a person first.")]
+    identifiers: Identifiers
     changed_at: Annotated[str, Meta(description="Arrival of the event that changed it last.")]
 
 
@@ -73,6 +76,7 @@ class MemberView(msgspec.Struct, frozen=True):
     profile: Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
     name: Name
     email: Email
+    identifiers: Identifiers
     since: Annotated[str, Meta(description="Time of the event that made it enter.")]
     number: Annotated[int, Meta(description="How often it has entered, this time included.")]
 
@@ -171,6 +175,7 @@ class Browse:
                     profile=id_text(profile.id),
                     name=_name(profile),
                     email=mapping.address(profile),
+                    identifiers=_identifiers(profile),
                     since=times.to_text(member.since),
                     number=member.number,
                 )
@@ -199,14 +204,18 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _person(profile: Profile) -> PersonView:
-    shown = sorted(profile.identifiers, key=lambda one: (KINDS.index(one.partition(":")[0]), one))[:SHOWN]
     return PersonView(
         id=id_text(profile.id),
         name=_name(profile),
         email=mapping.address(profile),
-        identifiers=[ShortIdentifier(kind, value) for kind, _, value in (one.partition(":") for one in shown)],
+        identifiers=_identifiers(profile),
         changed_at=times.to_text(profile.changed_at),
     )
+
+
+def _identifiers(profile: Profile) -> list[ShortIdentifier]:
+    shown = sorted(profile.identifiers, key=lambda one: (KINDS.index(one.partition(":")[0]), one))[:SHOWN]
+    return [ShortIdentifier(kind, value) for kind, _, value in (one.partition(":") for one in shown)]
 
 
 def _name(profile: Profile) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -49,7 +49,9 @@ class FieldView(msgspec.Struct, frozen=True, rename={"source": "from"}):
 
     field: Annotated[str, Meta(description="The CRM's name of it.")]
     source: Annotated[str, Meta(examples=["attribute.first_name"])]
-    direction: Annotated[str, Meta(description="`both` ways, `out` to the CRM alone, `in` from it alone.")]
+    direction: Annotated[
+        Literal["both", "out", "in"], Meta(description="`both` ways, `out` to the CRM alone, `in` from it alone.")
+    ]
 
 
 class ConnectionView(msgspec.Struct, frozen=True):
@@ -106,7 +108,7 @@ class QueueView(msgspec.Struct, frozen=True):
     next: Cursor
 
 
-class AttemptView(msgspec.Struct, frozen=True):
+class FailedTryView(msgspec.Struct, frozen=True):
     """A try that failed."""
 
     at: Time
@@ -120,7 +122,7 @@ class DeadLetterView(msgspec.Struct, frozen=True):
     profile: ProfileId
     reason: str
     remedy: str
-    attempts: list[AttemptView]
+    attempts: list[FailedTryView]
     fields: Annotated[dict[str, str], Meta(description="What was to be written.")]
     died_at: Time
 
@@ -246,7 +248,7 @@ def _dead(one: Task) -> DeadLetterView:
         profile=id_text(one.profile),
         reason=one.attempts[-1].error if one.attempts else "",
         remedy=_MEND,
-        attempts=[AttemptView(times.to_text(attempt.at), attempt.error) for attempt in one.attempts],
+        attempts=[FailedTryView(times.to_text(attempt.at), attempt.error) for attempt in one.attempts],
         fields=dict(one.fields),
         died_at=times.to_text(one.died_at or 0),
     )

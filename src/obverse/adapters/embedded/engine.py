@@ -21,7 +21,7 @@ from obverse.ports.event_log import Stream
 class EmbeddedSettings:
     """The `[engine.embedded]` table of the settings file."""
 
-    checkpoint_seconds: float = 10.0
+    checkpoint_seconds: float = 2.0
     """Longest time between two checkpoints while events come."""
     checkpoint_events: int = 100_000
     """Events after which a checkpoint is due in any case."""

@@ -85,12 +85,25 @@ def document(app: FastAPI, tags: Sequence[dict[str, str]]) -> dict[str, Any]:
     tree["paths"] = dict(sorted(tree["paths"].items()))  # the whole before its parts
     for path, operations in tree["paths"].items():
         for operation in operations.values():
-            schemas.update(operation.pop(_COMPONENTS, {}))
+            _add(schemas, operation.pop(_COMPONENTS, {}))
             _finish(operation, private=path.startswith("/v1/"))
     for unused in ("HTTPValidationError", "ValidationError"):  # told as problems, like every other error
         schemas.pop(unused, None)
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "The api's key."}}
     return tree
+
+
+def _add(schemas: dict[str, Any], more: dict[str, Any]) -> None:
+    for name, schema in more.items():
+        if _sparse(schemas.setdefault(name, schema)) != _sparse(schema):
+            raise ValueError(f"two shapes are named {name}: rename one of the classes")
+
+
+def _sparse(schema: Any) -> Any:
+    """Without nulls, which FastAPI leaves out of what passes through it."""
+    if isinstance(schema, dict):
+        return {key: _sparse(value) for key, value in schema.items() if value is not None}
+    return [_sparse(item) for item in schema] if isinstance(schema, list) else schema
 
 
 def _finish(operation: dict[str, Any], *, private: bool) -> None:

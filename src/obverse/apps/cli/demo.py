@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps import data_folder, processes
-from obverse.apps.cli.installation import first_link, until_ready, where
+from obverse.apps.cli.installation import new_link, until_ready, where
 from obverse.apps.demo.account import connect, set_up_account
 from obverse.apps.demo.player import play
 from obverse.apps.demo.shop import open_shop
@@ -61,7 +61,7 @@ async def demo(settings: Settings, *, leave: bool, as_json: bool) -> int:
             playing = asyncio.create_task(_play(supervisor.running, settings, key, console))
             await asyncio.wait([playing, running], return_when=asyncio.FIRST_COMPLETED)
             if playing.done():
-                link = await first_link(settings, supervisor.running)
+                link = await new_link(settings, supervisor.running)
                 _summarise(console, playing.result(), where(settings, supervisor.running), key, link, as_json=as_json)
             playing.cancel()
             if leave:
@@ -194,9 +194,7 @@ async def _asked(http: aiohttp.ClientSession, url: str) -> Mapping[str, Any] | N
     return None
 
 
-def _summarise(
-    console: Console, figures: dict[str, Any], places: str, key: str, link: str | None, *, as_json: bool
-) -> None:
+def _summarise(console: Console, figures: dict[str, Any], places: str, key: str, link: str, *, as_json: bool) -> None:
     audiences = ", ".join(f"{name} {size:,}" for name, size in sorted(figures["audiences"].items()))
     console.print(
         f"\n{figures['events_accepted']:,} events in {figures['seconds']:.1f} s "

@@ -76,6 +76,12 @@ async def first_link(settings: Settings, running: Running) -> str | None:
         return None if token is None else _link(running.api, token)
 
 
+async def new_link(settings: Settings, running: Running) -> str:
+    """A link that signs in once."""
+    async with _sign_in(settings) as flow:
+        return _link(running.api, await flow.link())
+
+
 async def sign_in(settings: Settings) -> int:
     """
     Print a link that signs in once.
@@ -87,8 +93,7 @@ async def sign_in(settings: Settings) -> int:
         running = msgspec.json.decode((settings.data / "run.json").read_bytes(), type=Running)
     except (OSError, msgspec.MsgspecError) as error:
         raise NotRunning(f"nothing runs in {settings.data}: start `obverse up`, or say --data FOLDER") from error
-    async with _sign_in(settings) as flow:
-        sys.stdout.write(_link(running.api, await flow.link()) + "\n")
+    sys.stdout.write(await new_link(settings, running) + "\n")
     return 0
 
 
