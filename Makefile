@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo up console test check unit lint types imports bench clean lock format openapi
+.PHONY: demo up console pictures test check unit lint types imports bench clean lock format openapi
 
 demo: .venv/ready .venv/console  ## run everything with six weeks of a real shop's orders
 	$(BIN)/obverse demo $(ARGS)
@@ -31,6 +31,9 @@ imports: .venv/ready
 
 unit: .venv/ready
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "not service" tests/unit tests/contract $(ARGS)
+
+pictures: .venv/ready .venv/console  ## take the console's pictures in docs/ anew
+	OBVERSE_PICTURES=$(CURDIR)/docs/pictures $(BIN)/pytest -q tests/acceptance/test_console.py -k "deep_link"
 
 bench: .venv/ready  ## events a second, and how soon they are visible
 	$(BIN)/obverse bench road $(ARGS)

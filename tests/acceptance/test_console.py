@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
 from installation import environment, kill, running
@@ -59,9 +59,18 @@ class Demo:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened = _launched(playwright)
         yield opened
         opened.close()
+
+
+def _launched(playwright: Playwright) -> Browser:
+    try:
+        return playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    except PlaywrightError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"Chromium cannot be started, so the pages are not looked at: {error}")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +97,7 @@ def demo(browser: Browser) -> Iterator[Demo]:
 
 def _watched(browser: Browser, data: Path, out: Path, errors: Path) -> Demo:
     """Look at the overview while the demo plays."""
-    page = browser.new_page()
+    page = browser.new_page(viewport=DESK)
 
     def opened() -> bool:
         note = running(data)
@@ -109,6 +118,8 @@ def _watched(browser: Browser, data: Path, out: Path, errors: Path) -> Demo:
 
     def whole() -> bool:
         counts.append(int(re.sub(r"\D", "", shown.inner_text()) or 0))
+        if PICTURES is not None and EVENTS * 2 // 3 < counts[-1] < EVENTS:
+            page.screenshot(path=Path(PICTURES) / "while-the-demo-plays.png", animations="disabled")
         return counts[-1] == EVENTS
 
     _until(whole, errors)
@@ -205,11 +216,11 @@ def _pages(visitor: Visitor) -> dict[str, str]:
         "/profiles/user_id:17850": "5391.21",
         "/profiles/user_id:17850?tab=timeline": "Order Completed",
         "/profiles/user_id:17850?tab=graph": "visitor-536365",
-        "/profiles/user_id:nobody": "no profile has the user_id",
+        "/profiles/user_id:nobody": "Nobody has user_id:nobody",
         "/audiences": "834",
         "/audiences/big_spenders": "lifetime value",
         "/audiences/nobody": "there is no audience",
-        "/crm": "973",
+        "/crm": "In step",
         "/crm/hubspot": "973",
         "/crm/hubspot?tab=queue": "Queue",
         "/crm/hubspot?tab=dead-letters": "Dead letters",
@@ -248,7 +259,7 @@ def test_every_page_opens_by_deep_link(browser: Browser, demo: Demo, scheme: str
         )
         # What is not there is answered 404, and a browser tells of that.
         flaws += [one for one in visitor.wrong if "404" not in one]
-    assert flaws == []
+    assert not flaws, "\n".join(flaws)
 
 
 def _serious(page: Page) -> list[str]:
@@ -263,7 +274,9 @@ def _serious(page: Page) -> list[str]:
 
 
 def _picture(page: Page, path: str, scheme: str, viewport: dict[str, int]) -> None:
-    if PICTURES is None or "nobody" in path or "nothing" in path:
+    telling = path in {"/", "/events", "/profiles/user_id:17850"}
+    shown = (scheme == "light" and viewport is DESK) or (telling and (scheme == "dark") != (viewport is PHONE))
+    if PICTURES is None or "nobody" in path or "nothing" in path or not shown:
         return
     name = re.sub(r"[^a-z0-9]+", "-", re.sub(r"[0-9a-f-]{36}", "one", path)).strip("-") or "overview"
     device = "phone" if viewport is PHONE else "desk"

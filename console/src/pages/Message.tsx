@@ -22,7 +22,7 @@ export function MessagePage() {
   return (
     <Page
       title={message?.subject ?? t("message.title")}
-      about={message && t("message.to", { to: message.to })}
+      about={message && (message.to ? t("message.to", { to: message.to }) : t("messages.noAddress"))}
       back={{ to: "/messages", label: t("messages.title") }}
       actions={message && <MessageStatus status={message.status} />}
     >
@@ -62,7 +62,7 @@ export function MessagePage() {
             <Panel title={t("message.facts")}>
               <Facts
                 facts={[
-                  [t("messages.to"), message.to],
+                  [t("messages.to"), message.to || t("messages.noAddress")],
                   [
                     t("message.person"),
                     message.profile ? (

@@ -108,7 +108,7 @@ function List() {
                     cell: (message) => (
                       <>
                         <Link to="/messages/$id" params={{ id: message.id }} className="rowLink">
-                          {message.to}
+                          {message.to || t("messages.noAddress")}
                         </Link>
                         <Text size="xs" c="dimmed">
                           {message.subject ?? t("messages.noSubject")}
