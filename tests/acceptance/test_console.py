@@ -20,7 +20,16 @@ from typing import Any, Final
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 from playwright.sync_api import Error as PlaywrightError
 
 from installation import environment, kill, running
@@ -36,8 +45,8 @@ AXE: Final = Path(__file__).parents[2] / "console/node_modules/axe-core/axe.min.
 PICTURES: Final = os.environ.get("OBVERSE_PICTURES")
 """Where `make pictures` wants them."""
 CHROMIUM: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PHONE: Final = {"width": 390, "height": 844}
-DESK: Final = {"width": 1280, "height": 800}
+PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
+DESK: Final[ViewportSize] = {"width": 1280, "height": 800}
 
 
 @dataclass
@@ -237,7 +246,7 @@ def _pages(visitor: Visitor) -> dict[str, str]:
 
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_opens_by_deep_link(browser: Browser, demo: Demo, scheme: str, viewport: dict[str, int]) -> None:
+def test_every_page_opens_by_deep_link(browser: Browser, demo: Demo, scheme: str, viewport: ViewportSize) -> None:
     flaws: list[str] = []
     with visiting(browser, demo, viewport=viewport, color_scheme=scheme) as visitor:
         page = visitor.page
@@ -273,7 +282,7 @@ def _serious(page: Page) -> list[str]:
     ]
 
 
-def _picture(page: Page, path: str, scheme: str, viewport: dict[str, int]) -> None:
+def _picture(page: Page, path: str, scheme: str, viewport: ViewportSize) -> None:
     telling = path in {"/", "/events", "/profiles/user_id:17850"}
     shown = (scheme == "light" and viewport is DESK) or (telling and (scheme == "dark") != (viewport is PHONE))
     if PICTURES is None or "nobody" in path or "nothing" in path or not shown:

@@ -17,6 +17,8 @@ from installation import Installation, installation, kill, running, until
 from obverse.apps.demo.account import connect, set_up_account
 from obverse.apps.own_secrets import own_secret
 from obverse.apps.sandbox import HUBSPOT_TOKEN
+from relay import Relay
+from relay import running as relay_running
 
 pytestmark = pytest.mark.service
 
@@ -208,3 +210,50 @@ class TestRoundTrip:
             async with outward.here.http.post(url, json=edit, headers=headers) as answer:
                 assert answer.status == 401
                 assert (await answer.json())["message"]
+
+
+async def test_a_relay_that_hangs_after_the_last_dot_leaves_a_doubt_for_a_person(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    data = tmp_path_factory.mktemp("hung")
+    folder = data / "definitions"
+    folder.mkdir()
+    for number, document in enumerate(yaml.safe_load_all(DEFINITIONS)):
+        (folder / f"{number}.yml").write_text(yaml.safe_dump(document))
+    relay = Relay()
+    settings = {"ADAPTER": "smtp", "SMTP__HOST": "127.0.0.1", "SMTP__TLS": "none", "SMTP__TIMEOUT": "0.5"}
+    async with relay_running(relay):
+        settings["SMTP__PORT"] = str(relay.port)
+        own = {f"OBVERSE_EMAIL_SERVICE__{name}": one for name, one in settings.items()}
+        async with installation(data, **own) as here:
+            steps = Outward(here)
+
+            async def send(to: str, key: str) -> str:
+                body = {"template": "welcome", "to": to}
+                told = await steps.ask(f"{here.note['api']}/v1/messages", "POST", body, **{"Idempotency-Key": key})
+                return str(told["id"])
+
+            hung = await send("hung@example.com", "one")
+
+            async def has(id_: str, status: str) -> Any:
+                message = await steps.ask(f"{here.note['api']}/v1/messages/{id_}")
+                return message if message["status"] == status else None
+
+            message = await until(lambda: has(hung, "unknown"))
+            assert message["attempts"]
+            # A mail that went after it has long arrived, and so would another try of the first.
+            after = await send("after@example.com", "two")
+            await until(lambda: has(after, "sent"))
+            kill(here.note["pids"]["worker"])
+            later = await send("later@example.com", "three")
+            await until(lambda: has(later, "sent"))
+            listed = await steps.ask(f"{here.note['api']}/v1/messages?status=unknown")
+            assert [one["id"] for one in listed["messages"]] == [hung]
+            assert relay.recipients == ["hung@example.com", "after@example.com", "later@example.com"]
+
+            again = {"as": "resend"}
+            await steps.ask(f"{here.note['api']}/v1/messages/{hung}/resolve", "POST", again)
+            await until(lambda: has(hung, "unknown"))
+            assert relay.recipients.count("hung@example.com") == 2, "once more, since a person said so"
+            await steps.ask(f"{here.note['api']}/v1/messages/{hung}/resolve", "POST", {"as": "sent"})
+            assert await has(hung, "sent")

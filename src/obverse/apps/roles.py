@@ -116,7 +116,7 @@ async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 
 async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.metrics import new_registry
-    from obverse.apps.worker import EngineMetrics, worker_app
+    from obverse.apps.worker import EngineMetrics, OutwardMetrics, worker_app
     from obverse.flows.current_profiles import CurrentProfiles
     from obverse.flows.keep_rejected import KeepRejected
     from obverse.flows.retain import Retain
@@ -148,6 +148,7 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         _start(stack, wiring, stop, flows)
         registry = new_registry("worker")
         registry.register(EngineMetrics(engine, wiring.runtime))
+        registry.register(OutwardMetrics(activate, deliver))
         others = {"activate": lambda: activate.failure, "deliver": lambda: deliver.failure}
         await processes.serve(worker_app(unify, engine, registry, others), doors["worker"], stop)
     return 0

@@ -15,6 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from obverse.apps.metrics import CONTENT_TYPE, exposition
+from obverse.flows.activate import Activate
+from obverse.flows.deliver import Deliver
 from obverse.flows.unify import Unify
 from obverse.ports.engine import Engine
 from obverse.ports.runtime import Runtime
@@ -48,6 +50,26 @@ class EngineMetrics(Collector):
             for partition, offset in marks.items():
                 offsets.add_metric([str(partition), reached], offset)
         return [*families, age, offsets]
+
+
+class OutwardMetrics(Collector):
+    """What became of what went out, read when somebody asks."""
+
+    def __init__(self, activate: Activate, deliver: Deliver) -> None:
+        self._activate = activate
+        self._deliver = deliver
+
+    def collect(self) -> list[CounterMetricFamily]:
+        """See `prometheus_client.registry.Collector.collect`."""
+        writes = CounterMetricFamily(
+            "obverse_crm_writes", "Writes to CRMs, one a record and try", labels=["connection", "outcome"]
+        )
+        for labels, count in self._activate.outcomes.items():
+            writes.add_metric(labels, count)
+        messages = CounterMetricFamily("obverse_messages", "Messages that were settled", labels=["status"])
+        for status, count in self._deliver.outcomes.items():
+            messages.add_metric([status], count)
+        return [writes, messages]
 
 
 def worker_app(

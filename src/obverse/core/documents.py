@@ -127,7 +127,7 @@ class _Found:
             case "connection":
                 self.connections.append(outgoing.connection(name, _read_as(ConnectionSpec, spec, "spec")))
             case "template":
-                self.templates.append(outgoing.template(name, _read_as(TemplateSpec, spec, "spec")))
+                self.templates.append(_checked(outgoing.template(name, _read_as(TemplateSpec, spec, "spec"))))
             case "campaign":
                 self.campaigns.append(outgoing.campaign(name, _read_as(CampaignSpec, spec, "spec")))
 
@@ -171,6 +171,17 @@ def read(documents: Iterable[tuple[str, Any]], kinds: Mapping[str, TraitKind]) -
 
 
 _UNREADABLE: Final = re.compile(r'["\\\x00-\x1f]')
+
+
+def _checked(template: Template) -> Template:
+    # Imported where there is one: Liquid and MJML take a fifth of a second, and few commands need them.
+    from obverse.core.templates import BadTemplate, CompiledTemplate
+
+    try:
+        CompiledTemplate(template)
+    except BadTemplate as error:
+        raise BadDefinition(str(error)) from error
+    return template
 
 
 def _trait(name: str, description: str, spec: _TraitSpec, kinds: Mapping[str, TraitKind]) -> Trait:

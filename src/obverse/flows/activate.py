@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -55,6 +56,8 @@ class Activate:
         self._ended: asyncio.Queue[BaseException] = asyncio.Queue()
         self.failure: str | None = None
         """Why nothing goes out at all; None while it does. How each connection is, its queue knows."""
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        """Writes by connection and by what became of them, since this flow began."""
 
     async def run(self) -> None:
         """Go on until cancelled, whatever fails beneath."""
@@ -126,6 +129,7 @@ class Activate:
         sender = Sender(
             connection,
             SenderParts(
+                outcomes=self.outcomes,
                 log=parts.log,
                 worker=worker,
                 queue=parts.queue,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -58,6 +59,8 @@ _log = structlog.get_logger(__name__)
 class SenderParts:
     """What a sender works with."""
 
+    outcomes: Counter[tuple[str, str]]
+    """Counts writes by connection and by what became of them: `done`, `refused`, `deferred` or `unknown`."""
     log: EventLog
     worker: SyncWorker
     queue: SyncQueue
@@ -262,6 +265,7 @@ class Sender:
         except (Unreachable, AccessRefused) as error:
             raise self._trouble(error) from error
         now = self._runtime.now()
+        self._parts.outcomes.update((self._connection.name, type(one).__name__.lower()) for one in outcomes)
         return [self._result(plan, outcome, now) for plan, outcome in zip(plans, outcomes, strict=True)]
 
     def _result(self, plan: _Plan, outcome: Outcome, now: int) -> Result:
