@@ -1,13 +1,12 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
-import { mockApi } from "./dev/mock.ts";
 
-const api = process.env.OBVERSE_API;
+// For `npm run dev`: an installation of yours that runs, such as `make demo`.
+const api = process.env.OBVERSE_API ?? "http://127.0.0.1:8040";
 
 export default defineConfig({
-  // Without OBVERSE_API the development server answers for the API itself, with made-up data.
-  plugins: [react(), ...(api ? [] : [mockApi()])],
-  server: api ? { proxy: { "/v1": api, "/ready": api } } : {},
+  plugins: [react()],
+  server: { proxy: { "/v1": api, "/ready": api } },
   build: {
     outDir: "../src/obverse/apps/console/pages",
     emptyOutDir: true,

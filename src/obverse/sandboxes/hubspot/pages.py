@@ -46,6 +46,9 @@ class Page:
     status: int = 200
 
 
+_NAME: Final = "HubSpot sandbox"
+
+
 def list_page(contacts: Sequence[Contact], figures: Mapping[str, int], *, query: str, after: int | None) -> Page:
     """The contacts, each with a link to edit it."""
     told = "".join(
@@ -68,7 +71,7 @@ def list_page(contacts: Sequence[Contact], figures: Mapping[str, int], *, query:
         f'<input id="email" name="email" type="search" value="{escape(query)}" autocomplete="off"> '
         "<button>Find</button></form>"
     )
-    return Page(_whole("HubSpot sandbox", f"<dl>{told}</dl>{find}{table}{more}{back}"))
+    return Page(_whole(_NAME, f"<dl>{told}</dl>{find}{table}{more}{back}"))
 
 
 def contact_page(
@@ -131,8 +134,9 @@ def _field(definition: Definition, value: str) -> str:
 
 def _whole(title: str, body: str) -> str:
     head = escape(title)
+    named = head if title == _NAME else f"{head} · {_NAME}"
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{head} · HubSpot sandbox</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{named}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{_STYLE}</style></head><body><main><h1>{head}</h1>"
         "<p>A HubSpot account that lives on this machine. It is a double for tests and demonstrations, not HubSpot.</p>"
