@@ -119,14 +119,15 @@ def test_a_template_has_a_sender_with_or_without_a_name() -> None:
 
 
 TEMPLATE = "{version: obverse/v1, kind: template, metadata: {name: w}, spec: {subject: S, from: a@b.c, mjml_file: %s}}"
+MJML = "<mjml><mj-body><mj-section><mj-column><mj-text>%s</mj-text></mj-column></mj-section></mj-body></mjml>"
 
 
 def test_mjml_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "emails").mkdir()
     (tmp_path / "emails" / "w.yml").write_text(TEMPLATE % "w.mjml")
-    (tmp_path / "emails" / "w.mjml").write_text("<mjml>é</mjml>", encoding="utf-8")
+    (tmp_path / "emails" / "w.mjml").write_text(MJML % "é", encoding="utf-8")
 
-    assert read_folder(tmp_path, {}).templates[0].mjml == "<mjml>é</mjml>"
+    assert read_folder(tmp_path, {}).templates[0].mjml == MJML % "é"
 
 
 @pytest.mark.parametrize(
@@ -143,14 +144,14 @@ def test_mjml_elsewhere_or_nowhere_is_refused(tmp_path: Path, name: str, told: s
 
 def test_definitions_change_when_the_mjml_does(tmp_path: Path) -> None:
     (tmp_path / "w.yml").write_text(TEMPLATE % "w.mjml")
-    (tmp_path / "w.mjml").write_text("old")
+    (tmp_path / "w.mjml").write_text(MJML % "old")
 
     async def run(runtime: SimulatedRuntime) -> str:
         files = DefinitionFiles(tmp_path, {}, runtime)
         work = runtime.spawn("watch", files.watch())
-        (tmp_path / "w.mjml").write_text("a new one")
+        (tmp_path / "w.mjml").write_text(MJML % "a new one")
         await runtime.sleep(5)
         await work.stop()
         return files.current().templates[0].mjml
 
-    assert simulate(1, run)[0] == "a new one"
+    assert simulate(1, run)[0] == MJML % "a new one"

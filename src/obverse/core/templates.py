@@ -25,6 +25,7 @@ MOST_TURNS: Final = 10_000
 MOST_CHARACTERS: Final = 1_000_000
 """Of one message."""
 _LIQUID: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_POSITION: Final = re.compile(r"position (\d+):")
 _NOT_BLANK: Final = re.compile(r"[^\r\n]")
 
 
@@ -127,7 +128,14 @@ def _to_html(mjml: str) -> str:
     try:
         return mrml.to_html(mjml).content
     except OSError as error:  # what the library raises for anything that it cannot read
-        raise BadTemplate(f"spec.mjml{_first_flaw(mjml)}: it cannot be read as MJML ({error}); {_REMEDY}") from error
+        place = _first_flaw(mjml) or _place_in(mjml, str(error))
+        raise BadTemplate(f"spec.mjml{place}: it cannot be read as MJML ({error}); {_REMEDY}") from error
+
+
+def _place_in(mjml: str, told: str) -> str:
+    """Where the library says that it is, in bytes."""
+    found = _POSITION.search(told)
+    return _at(mjml, len(mjml.encode()[: int(found[1])].decode(errors="ignore"))) if found else ""
 
 
 _COMPONENT: Final = re.compile(r"</?mj-([a-z0-9-]*)")
