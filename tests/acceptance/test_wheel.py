@@ -16,18 +16,8 @@ PROJECT = Path(__file__).parents[2]
 
 def test_pages_migrations_and_the_demo_are_in_the_wheel(tmp_path: Path) -> None:
     uv = Path(sys.executable).with_name("uv")
-    command = [
-        uv,
-        "build",
-        "--wheel",
-        "-q",
-        "--no-build-isolation",
-        "--python",
-        sys.executable,
-        "-o",
-        tmp_path,
-        PROJECT,
-    ]
+    options = ["--wheel", "-q", "--no-build-isolation", "--python", sys.executable, "-o", str(tmp_path)]
+    command = [str(uv), "build", *options, str(PROJECT)]
     subprocess.run(command, check=True, capture_output=True)
 
     (wheel,) = tmp_path.glob("*.whl")

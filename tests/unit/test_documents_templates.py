@@ -27,7 +27,7 @@ def read(folder: Path, **spec: Any) -> None:
         ({"text": "{% if customer.name %}Hello"}, ["spec.text", "line 1"]),
         ({"subject": "{{ customer.name"}, ["spec.subject", "line 1"]),
         ({"mjml": "<mjml><mj-body>\n<mj-section></mj-body></mjml>"}, ["spec.mjml", "line 2"]),
-        ({"mjml": "<mjml>\n\u00fc</mjml>"}, ["spec.mjml", "line 2"]),
+        ({"mjml": "<mjml>\n\u00fc</mjml>"}, ["spec.mjml", "line 1, column 7"]),
         ({"mjml": "<mjml><mj-body>"}, ["spec.mjml", "line 1"]),
         ({"subject": "Hello\nBcc: everybody@example.com"}, ["spec.subject", "line break"]),
         ({"from": "shop@example.com\r\nBcc: x@example.com"}, ["spec.from", "line break"]),
