@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import msgspec
@@ -18,7 +18,7 @@ from obverse.adapters.runtime.system import open_runtime
 from obverse.core import codec
 from obverse.core.events import RejectedEvent
 from obverse.flows.live import KEPT, PORTION, BadPosition, Filter, Live, Portion
-from obverse.ports.event_log import Records, Stream
+from obverse.ports.event_log import Batch, EventLog, Reader, Records, Stream
 from obverse.ports.outcomes import Unreachable
 from reading import NOON, Shop, identify, track
 from serving import serving
@@ -152,7 +152,7 @@ async def test_what_comes_too_fast_is_counted(shop: Shop, live: Live) -> None:
                     break
     assert told == PORTION
     assert portion.events[-1].id == f"0:{2 + len(events)}"
-    assert skipped > 0
+    assert skipped == len(events) - PORTION
 
 
 async def test_while_nothing_comes_it_says_so(live: Live) -> None:
@@ -178,6 +178,56 @@ async def test_while_the_log_is_away_and_after(api: App, shop: Shop) -> None:
 
     shop.faulty_log.failure = None
     assert len((await ask(api, "/v1/events")).json["events"]) == 3
+
+
+class LogThatGoes:
+    """A log that can be away, also for those who read it already."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self.away = asyncio.Event()
+
+    async def bounds(self, stream: Stream) -> Mapping[int, tuple[int, int]]:
+        if self.away.is_set():
+            raise Unreachable("no log")
+        return await self._log.bounds(stream)
+
+    async def open_reader(self, stream: Stream, marks: Mapping[int, int]) -> Reader:
+        return ReaderThatGoes(await self._log.open_reader(stream, marks), self.away)
+
+
+class ReaderThatGoes:
+    def __init__(self, reader: Reader, away: asyncio.Event) -> None:
+        self._reader = reader
+        self._away = away
+
+    async def next(self) -> Sequence[Batch]:
+        reading, going = asyncio.ensure_future(self._reader.next()), asyncio.ensure_future(self._away.wait())
+        await asyncio.wait([reading, going], return_when=asyncio.FIRST_COMPLETED)
+        going.cancel()
+        if reading.done():
+            return reading.result()
+        reading.cancel()
+        raise Unreachable("no log")
+
+    async def close(self) -> None:
+        await self._reader.close()
+
+
+async def test_a_log_that_goes_away_ends_the_stream_and_the_next_look_begins_anew(shop: Shop) -> None:
+    log = LogThatGoes(shop.log)
+    live = Live(cast("EventLog", log), open_runtime())
+    async with aclosing(live.follow(ALL)) as portions:  # type: ignore[type-var]
+        await anext(portions)
+        log.away.set()
+        with pytest.raises(Unreachable):
+            await anext(portions)
+    with pytest.raises(Unreachable):
+        await live.latest(ALL, limit=5)
+
+    log.away.clear()
+    assert len((await live.latest(ALL, limit=5)).events) == 3
+    await live.close()
 
 
 async def test_the_end_ends_what_is_followed(live: Live) -> None:

@@ -188,12 +188,12 @@ class Live:
             yield Portion([], 0, tail.position())
             while not self._ended:
                 news, position, fresh = tail.news, tail.position(), []
-                first = tail.held[0].number if tail.held else tail.last + 1
-                if told and first > told + 1:
-                    missed += first - told - 1
-                for seen in tail.held:
+                unseen = [seen for seen in tail.held if seen.number > told]
+                if told:
+                    missed += tail.last - told - len(unseen)
+                for seen in unseen:
                     partition, offset = seen.place
-                    if seen.number > told and offset >= marks.get(partition, 0) and wanted.passes(seen.event):
+                    if offset >= marks.get(partition, 0) and wanted.passes(seen.event):
                         fresh.append(seen.event)
                 told = tail.last
                 if fresh or missed:
@@ -220,11 +220,13 @@ class Live:
             if self._tail is None or self._tail.failure is not None:
                 await self._drop()
                 self._tail = await self._open()
+            if self._tail.failure is not None:
+                raise self._tail.failure
             return self._tail
 
     async def _look_away(self) -> None:
         self._readers -= 1
-        if self._readers == 0 and self._resting is None:
+        if self._readers == 0 and self._resting is None and not self._ended:
             self._resting = self._runtime.spawn("rest from looking on", self._rest())
 
     async def _rest(self) -> None:
@@ -237,8 +239,7 @@ class Live:
     async def _open(self) -> _Tail:
         tail = _Tail()
         ends: dict[str, int] = {}
-        for stream in _decoders:
-            bounds = await self._log.bounds(stream)
+        for stream, bounds in {stream: await self._log.bounds(stream) for stream in _decoders}.items():
             kept = KEPT // len(bounds) if stream is Stream.EVENTS else KEPT // 10
             marks = {partition: max(first, end - kept) for partition, (first, end) in bounds.items()}
             ends |= {_name(stream, partition): end for partition, (_, end) in bounds.items()}
@@ -309,7 +310,9 @@ def _take(tail: _Tail, stream: Stream, batch: Batch, mark: int) -> None:
     except codec.UnreadableRecord as error:
         _log.warning("records of another release are not shown", stream=str(stream), reason=str(error))
         return
-    for offset, record in list(enumerate(records, batch.first))[-_READ:]:
+    shown = list(enumerate(records, batch.first))[-_READ:]
+    tail.last += len(records) - len(shown)  # counted as missed
+    for offset, record in shown:
         if offset >= mark:
             tail.add(name, offset, _view(f"{name}:{offset}", record))
 
