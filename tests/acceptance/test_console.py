@@ -391,3 +391,27 @@ def test_the_console_comes_back_after_its_api_was_killed(visitor: Visitor, demo:
     visitor.page.get_by_role("link", name="Big spenders").click()
     visitor.page.get_by_text("Members").first.wait_for(timeout=PATIENCE)
     assert own_secret(demo.data, API_KEY), "the session outlived the process"
+
+
+def test_a_dead_letter_is_told_and_tried_again(visitor: Visitor, demo: Demo) -> None:
+    page = visitor.page
+    _identify(visitor, demo, {"email": "no address", "firstName": "Dea"})
+    visitor.open("/crm/hubspot?tab=dead-letters")
+    letter = page.get_by_role("button", name=re.compile("no address", re.IGNORECASE))
+    letter.wait_for(timeout=PATIENCE)
+    letter.click()
+    page.get_by_text("What was to be written").wait_for()
+    assert _serious(page) == []
+
+    page.get_by_role("button", name="Retry all").click()
+    page.get_by_role("dialog").get_by_role("button", name="Retry all").click()
+    page.get_by_text("1 dead letter is queued again").wait_for(timeout=PATIENCE)
+    letter.filter(has_text="2 attempts").wait_for(timeout=PATIENCE)
+
+    _identify(visitor, demo, {"email": "dea@example.com"})
+    page.get_by_text("No dead letters").wait_for(timeout=PATIENCE)
+
+
+def _identify(visitor: Visitor, demo: Demo, traits: dict[str, str]) -> None:
+    body = {"writeKey": demo.key, "type": "identify", "userId": "dead-letter", "traits": traits}
+    assert visitor.context.request.post(f"{demo.collector}/v1/identify", data=body).status == 200

@@ -159,17 +159,23 @@ async def until_killed(
     killed: set[int] = set()
     await until(lambda: secret_is_there(data))
     headers = {"Authorization": f"Bearer {own_secret(data, API_KEY)}"}
+    reached = 0
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2), headers=headers) as http:
-        for length in sorted(dice.randrange(events * 9 // 10) for _ in range(KILLS)):
-            victim = dice.choice(victims)
+        # In the first half, and whoever is back already: all thirty must find the demo at work.
+        for length in sorted(dice.randrange(events // 2) for _ in range(KILLS)):
 
-            async def victim_at(length: int = length, victim: str = victim) -> int | None:
-                """The victim's process, once the log is so long and that process is not one that we killed."""
+            async def victim_at(length: int = length) -> int | None:
+                """A process that we have not killed yet, once the log is so long; negative when the demo has ended."""
+                nonlocal reached
                 note = running(data)
                 if process.returncode is not None:
                     return -1
-                pid: int = note["pids"].get(victim, 0) if note and await appended(http, note["api"]) >= length else 0
-                return None if pid in {0, *killed} else pid
+                if note is None:
+                    return None
+                if reached < length:
+                    reached = max(reached, await appended(http, note["api"]))
+                pids = {note["pids"].get(name, 0) for name in victims} - {0, *killed}
+                return dice.choice(sorted(pids)) if pids and reached >= length else None
 
             pid = await until(victim_at, seconds=6 * PATIENCE)
             if pid < 0:
