@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
@@ -48,6 +50,14 @@ kind: campaign
 metadata: {name: thanks}
 spec: {trigger: entered big_spenders, template: welcome}
 """
+
+
+@contextmanager
+def unused_port() -> Iterator[int]:
+    """A port that is taken, and where nobody answers: whoever calls there is refused."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 class Outward:
@@ -182,6 +192,41 @@ class TestRoundTrip:
         await until(all_there)
         mails = await outward.ask(f"{outward.sandbox}/inbox/figures")
         assert mails["messages"] == mails["distinct"] == 20
+
+    async def test_a_dead_crm_leaves_profiles_and_mail_as_fast_as_before(self, outward: Outward) -> None:
+        here = outward.here
+        api = here.note["api"]
+
+        async def states() -> str:
+            (connection,) = (await outward.ask(f"{api}/v1/connections"))["connections"]
+            return f"{connection['state']}, {connection['waiting']} wait"
+
+        with unused_port() as port:
+            connect(here.data / "definitions", f"http://127.0.0.1:{port}")
+            await outward.tell("lone", traits={"email": "lone@example.com", "firstName": "Lone"})
+
+            async def unreachable() -> bool:
+                return (await states()) == "unreachable, 1 wait"
+
+            await until(unreachable)
+            began = time.monotonic()
+            await outward.tell("lone", traits={"firstName": "Alone"})
+            await outward.tell("lone", "track", event="Order Completed", properties={"revenue": 2000})
+
+            async def written_to() -> bool:
+                found = await outward.ask(f"{outward.sandbox}/inbox/messages?q=lone@example.com")
+                return bool(found["total"] == 1)
+
+            await until(written_to)
+            assert await outward.attribute("lone", "firstName") == ("Alone", "test")
+            assert time.monotonic() - began < 2
+            assert await unreachable()
+        connect(here.data / "definitions", f"{outward.sandbox}/hubspot")
+
+        async def there() -> bool:
+            return (await outward.contacts()).get("lone@example.com", {}).get("firstname") == "Alone"
+
+        await until(there)
 
     async def test_a_message_goes_to_the_inbox_once_a_key(self, outward: Outward) -> None:
         before = (await outward.ask(f"{outward.sandbox}/inbox/figures"))["messages"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -101,3 +102,39 @@ async def test_a_second_one_on_the_same_ports_says_what_to_do(here: Installation
     assert process.returncode == 1
     assert "OBVERSE_COLLECTOR__PORT" in errors.decode()
     assert "Traceback" not in errors.decode()
+
+
+async def first_lines(data: Path) -> tuple[list[str], Installation]:
+    """What `obverse up` says until it has said everything, and the installation as it goes on."""
+    process = await start(data, "up")
+    assert process.stderr is not None
+    lines: list[str] = []
+    while not any(line.startswith("Documentation") for line in lines):
+        lines.append((await asyncio.wait_for(process.stderr.readline(), 60)).decode().strip())
+    return lines, Installation(data, process, aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)), "")
+
+
+async def test_up_prints_a_link_until_somebody_has_signed_in(data: Path) -> None:
+    entered = []
+    for _ in range(3):
+        _, here = await first_lines(data)
+        try:
+            process = here.process
+            assert process.stderr is not None
+            try:
+                said = (await asyncio.wait_for(process.stderr.readline(), 2)).decode()
+            except TimeoutError:
+                said = ""
+            link = re.search(r"#token=(\S+)", said)
+            entered.append(link is not None)
+            if link is not None and len(entered) == 2:
+                body = {"token": link[1]}
+                async with here.http.post(f"{here.note['api']}/v1/session", json=body) as answer:
+                    assert answer.status == 204
+                async with here.http.get(f"{here.note['api']}/v1/overview") as answer:
+                    assert answer.status == 200, "the cookie lets in"
+        finally:
+            await here.http.close()
+            here.process.terminate()
+            await here.process.communicate()
+    assert entered == [True, True, False]
