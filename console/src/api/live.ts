@@ -7,6 +7,8 @@ export type StreamState = "connecting" | "open" | "reconnecting";
 export type LiveFilter = { source?: string; type?: string; q?: string };
 type Listener = {
   onEvents: (events: LiveEvent[]) => void;
+  /** How many more came, too fast to be told. */
+  onSkipped: (count: number) => void;
   onState: (state: StreamState) => void;
   onRefused: (error: ApiError) => void;
 };
@@ -34,6 +36,7 @@ async function keepListening(filter: LiveFilter, listener: Listener, ended: Abor
         if (message === "open") listener.onState("open");
         else {
           lastId = message.id || lastId;
+          if (message.event === "skipped") listener.onSkipped(Number(message.data));
           if (message.event === "events") listener.onEvents(parseJson<LiveEvent[]>(message.data));
         }
       });

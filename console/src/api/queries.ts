@@ -1,6 +1,7 @@
 // What pages ask, with its place in the cache and how soon it is asked again.
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { ApiError, answer, api } from "./client";
+import type { LiveFilter } from "./live";
 import type { Component, Message } from "./types";
 
 const SOON = 5_000;
@@ -50,12 +51,14 @@ export const readyQuery = queryOptions({
   refetchInterval: SOON,
 });
 
-export const recentEventsQuery = queryOptions({
-  queryKey: ["events", "recent"],
-  queryFn: ({ signal }) => answer(api.GET("/v1/events", { signal, params: { query: { limit: 100 } } })),
-  gcTime: 0,
-  staleTime: Number.POSITIVE_INFINITY, // the stream brings what comes after
-});
+export const recentEventsQuery = ({ source, type, q }: LiveFilter) =>
+  queryOptions({
+    queryKey: ["events", "recent", source, type, q],
+    queryFn: ({ signal }) =>
+      answer(api.GET("/v1/events", { signal, params: { query: { source, type, q, limit: 100 } } })),
+    gcTime: 0,
+    staleTime: Number.POSITIVE_INFINITY, // the stream brings what comes after
+  });
 
 export const profilesQuery = (q: string) =>
   pages(["profiles", q], (after, signal) =>

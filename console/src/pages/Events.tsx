@@ -126,7 +126,8 @@ export function Events() {
                   py={10}
                   style={{ borderTop: "1px solid var(--line-soft)" }}
                 >
-                  {t("events.kept", { count: live.events.length, most: MOST })}
+                  {t("events.kept", { count: live.events.length, most: MOST })}{" "}
+                  {live.skipped > 0 && t("events.skipped", { count: live.skipped })}
                 </Text>
               </>
             )}
@@ -196,26 +197,19 @@ const EventRow = memo(function EventRow({ event, fresh }: { event: LiveEvent; fr
   );
 });
 
-const matches = (filter: LiveFilter) => {
-  const wanted = filter.q?.toLowerCase();
-  return (event: LiveEvent) =>
-    (!filter.source || event.source === filter.source) &&
-    (!filter.type || event.type === filter.type) &&
-    (!wanted || JSON.stringify(event).toLowerCase().includes(wanted));
-};
-
 /** The latest events and those that come, newest first. While paused what comes waits, and is counted. */
 function useLiveEvents({ source, type, q }: LiveFilter) {
   const [state, setState] = useState<StreamState>("connecting");
   const [listened, setListened] = useState(false);
   // Asked after the stream has opened, so that nothing falls between the two.
-  const recent = useQuery({ ...recentEventsQuery, enabled: listened });
+  const recent = useQuery({ ...recentEventsQuery({ source, type, q }), enabled: listened });
   const [refused, setRefused] = useState<ApiError | null>(null);
   const [attempt, setAttempt] = useState(0);
   const [come, setCome] = useState<LiveEvent[]>([]);
   const [fresh, setFresh] = useState<ReadonlySet<string>>(new Set());
   const [paused, setPaused] = useState(false);
   const [waiting, setWaiting] = useState(0);
+  const [skipped, setSkipped] = useState(0);
   const held = useRef<LiveEvent[]>([]);
   const holding = useRef(false);
 
@@ -229,6 +223,7 @@ function useLiveEvents({ source, type, q }: LiveFilter) {
     setCome([]);
     held.current = [];
     setWaiting(0);
+    setSkipped(0);
     setRefused(null);
     return listen(
       { source, type, q },
@@ -238,6 +233,7 @@ function useLiveEvents({ source, type, q }: LiveFilter) {
           held.current = [...held.current, ...events].slice(-MOST);
           setWaiting((before) => before + events.length);
         },
+        onSkipped: (count) => setSkipped((before) => before + count),
         onState: (next) => {
           setState(next);
           if (next !== "connecting") setListened(true);
@@ -261,10 +257,10 @@ function useLiveEvents({ source, type, q }: LiveFilter) {
   }, [show]);
 
   const events = useMemo(() => {
-    const all = [...come, ...(recent.data?.events ?? []).filter(matches({ source, type, q }))];
+    const all = [...come, ...(recent.data?.events ?? [])];
     const seen = new Set<string>();
     return all.filter(({ id }) => !seen.has(id) && seen.add(id)).slice(0, MOST);
-  }, [come, recent.data, source, type, q]);
+  }, [come, recent.data]);
 
   const sources = useMemo(() => {
     const known = new Set([...come, ...(recent.data?.events ?? [])].map((event) => event.source));
@@ -279,6 +275,7 @@ function useLiveEvents({ source, type, q }: LiveFilter) {
     fresh,
     paused,
     waiting,
+    skipped,
     toggle,
     loading: recent.isPending && come.length === 0,
     refused: refused ?? (come.length === 0 && recent.error instanceof ApiError ? recent.error : null),
