@@ -25,13 +25,13 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Page,
-    Playwright,
     ViewportSize,
     expect,
     sync_playwright,
 )
 from playwright.sync_api import Error as PlaywrightError
 
+from chromium import launch
 from installation import environment, kill, running
 from obverse.apps.own_secrets import API_KEY, own_secret
 from obverse.core import json_values
@@ -44,7 +44,6 @@ PATIENCE: Final = 60_000.0
 AXE: Final = Path(__file__).parents[2] / "console/node_modules/axe-core/axe.min.js"
 PICTURES: Final = os.environ.get("OBVERSE_PICTURES")
 """Where `make pictures` wants them."""
-CHROMIUM: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 DESK: Final[ViewportSize] = {"width": 1280, "height": 800}
 
@@ -68,18 +67,9 @@ class Demo:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        opened = _launched(playwright)
+        opened = launch(playwright)
         yield opened
         opened.close()
-
-
-def _launched(playwright: Playwright) -> Browser:
-    try:
-        return playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-    except PlaywrightError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(f"Chromium cannot be started, so the pages are not looked at: {error}")
 
 
 @pytest.fixture(scope="module")
