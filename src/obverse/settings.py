@@ -53,6 +53,8 @@ class Collector(_Table):
     batch_items: int = Field(default=2500, ge=1)
     public_url: str = Field(default="", pattern=r"^(https?://[^/?#]+)?$")
     """Scheme and host by which others reach it, if a proxy stands before it: CRMs sign the address that they call."""
+    behind_proxy: bool = False
+    """Whether a proxy of ours stands before it, whose `X-Forwarded-For` tells who asks."""
 
 
 class Api(_Table):

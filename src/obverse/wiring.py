@@ -231,7 +231,7 @@ class Wiring:
         """
         return DefinitionFiles(self.settings.definitions_folder, trait_kinds(), self.runtime)
 
-    def collect(self, log: EventLog, definitions: DefinitionFiles) -> Collect:
+    def collect(self, log: EventLog, definitions: DefinitionFiles, is_bot: Callable[[str], bool]) -> Collect:
         """The flow that takes events in."""
         limits = self.settings.collector
         return Collect(
@@ -243,6 +243,7 @@ class Wiring:
                 event_bytes=limits.event_bytes, batch_bytes=limits.batch_bytes, batch_items=limits.batch_items
             ),
             queue_bytes=limits.queue_bytes,
+            is_bot=is_bot,
         )
 
     async def _open(self, port: str, parts: object) -> Any:

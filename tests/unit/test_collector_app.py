@@ -6,42 +6,25 @@ import gzip
 import tracemalloc
 import zlib
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
 import pytest
 
-from obverse.adapters.memory.crm import SIGNATURE, MemoryAccount, MemoryCrmSettings, open_crm
-from obverse.adapters.memory.event_log import MemoryLogSettings, open_event_log
-from obverse.adapters.memory.sync_queue import MemoryQueueSettings, open_sync_queue
+from door_steps import KEY, Door, basic, hash_key, shut_door
+from obverse.adapters.memory.crm import SIGNATURE, MemoryAccount
 from obverse.adapters.runtime.system import open_runtime
-from obverse.apps.collector import PATHS, CollectorApp
-from obverse.apps.metrics import new_registry
-from obverse.core import codec
+from obverse.apps.collector import SENDING
 from obverse.core.definitions import Source, define
-from obverse.core.events import Event, RejectedEvent
 from obverse.core.outgoing import Connection, MappedField
-from obverse.flows.absorb import Absorb
 from obverse.flows.collect import Collect
-from obverse.ports.event_log import EventLog, Stream
 from obverse.ports.outcomes import Unreachable
 from wire_steps import GOOD, batch
 
-KEY = "wk_test"
 MOST = 600 * 1024
 BODY = batch(GOOD)
 SUCCESS = b'{"success":true}'
-
-
-def hash_key(key: str) -> str:
-    return sha256(key.encode()).hexdigest()
-
-
-def basic(text: str) -> str:
-    return "Basic " + b64encode(text.encode()).decode()
 
 
 DEFINITIONS = define(
@@ -60,106 +43,11 @@ DEFINITIONS = define(
 ACCOUNT = MemoryAccount()
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return msgspec.json.decode(self.body)
-
-
-class Door:
-    """The app, called as a server calls it."""
-
-    def __init__(self, app: CollectorApp, log: EventLog) -> None:
-        self._app = app
-        self._log = log
-
-    async def ask(self, method: str, path: str, body: Sequence[bytes] = (b"",), **headers: str) -> Reply | None:
-        """Ask with a body in these parts; None if nothing was answered."""
-        messages = [
-            {"type": "http.request", "body": part, "more_body": place < len(body) - 1}
-            for place, part in enumerate(body)
-        ]
-        return await self.exchange(method, path, messages, **headers)
-
-    async def exchange(
-        self, method: str, path: str, messages: Sequence[Mapping[str, Any]], **headers: str
-    ) -> Reply | None:
-        sent: list[Mapping[str, Any]] = []
-        coming = iter(messages)
-
-        async def receive() -> Mapping[str, Any]:
-            return next(coming)
-
-        async def send(message: Mapping[str, Any]) -> None:
-            sent.append(message)
-
-        raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-        place, _, query = path.partition("?")
-        scope = {
-            "type": "http",
-            "scheme": "http",
-            "path": place,
-            "query_string": query.encode(),
-            "method": method,
-            "headers": raw,
-        }
-        await self._app(scope, receive, send)
-        if not sent:
-            return None
-        start, end = sent
-        assert end.get("more_body", False) is False
-        reply = Reply(start["status"], {name.decode(): value.decode() for name, value in start["headers"]}, end["body"])
-        assert int(reply.headers["content-length"]) == len(reply.body)
-        return reply
-
-    async def post(self, body: bytes, path: str = "/v1/batch", **headers: str) -> Reply:
-        reply = await self.ask("POST", path, [body], **headers)
-        assert reply is not None
-        return reply
-
-    async def get(self, path: str, method: str = "GET") -> Reply:
-        reply = await self.ask(method, path)
-        assert reply is not None
-        return reply
-
-    async def kept(self) -> tuple[list[Event], list[RejectedEvent]]:
-        """Return the events and the rejected events that the log holds."""
-        return await self._read(Stream.EVENTS, Event), await self._read(Stream.REJECTED, RejectedEvent)
-
-    async def _read(self, stream: Stream, kind: Any) -> Any:
-        found: list[Any] = []
-        end = (await self._log.bounds(stream))[0][1]
-        reader = await self._log.open_reader(stream, {0: 0})
-        while len(found) < end:
-            for one in await reader.next():
-                found += codec.Decoder(kind).decode(one.count, one.body)
-        await reader.close()
-        return found
-
-
 @pytest.fixture
 async def shut() -> AsyncIterator[tuple[Collect, Door]]:
     """A collector that has not opened its log yet."""
-    runtime = open_runtime()
-    log = await open_event_log(MemoryLogSettings(), runtime)
-    collect = Collect(log=log, definitions=lambda: DEFINITIONS, runtime=runtime, hash_key=hash_key)
-    absorb = Absorb(
-        collect=collect,
-        queue=await open_sync_queue(MemoryQueueSettings(), runtime),
-        definitions=lambda: DEFINITIONS,
-        open_crm=lambda _: open_crm(MemoryCrmSettings(account=ACCOUNT), runtime),
-        runtime=runtime,
-    )
-    registry = new_registry("collector")
-    app = CollectorApp(collect, absorb, runtime=runtime, registry=registry, hash_key=hash_key, most_bytes=MOST)
-    yield collect, Door(app, log)
-    await absorb.close()
-    await log.close()
+    async with shut_door(DEFINITIONS, ACCOUNT) as both:
+        yield both
 
 
 @pytest.fixture
@@ -380,7 +268,7 @@ async def test_while_the_log_is_away_senders_are_told_when_to_come_again(shut: t
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD"])
-@pytest.mark.parametrize("path", sorted(PATHS))
+@pytest.mark.parametrize("path", sorted(SENDING))
 async def test_another_method_is_refused_with_those_that_are_not(door: Door, method: str, path: str) -> None:
     reply = await door.get(path, method)
     assert (reply.status, reply.json["code"]) == (405, "method_not_allowed")
@@ -392,10 +280,10 @@ async def test_another_method_is_refused_with_those_that_are_not(door: Door, met
 async def test_another_path_is_told_where_to_send(door: Door, path: str) -> None:
     for reply in (await door.get(path), await door.post(BODY, path)):
         assert (reply.status, reply.json["code"]) == (404, "not_found")
-        assert f"{path}: send events to one of /v1/alias, /v1/batch" in reply.json["message"]
+        assert f"{path}: send events to one of /v1/batch, /v1/track" in reply.json["message"]
 
 
-@pytest.mark.parametrize("path", sorted(PATHS))
+@pytest.mark.parametrize("path", sorted(SENDING))
 async def test_a_browser_may_ask_first(door: Door, path: str) -> None:
     reply = await door.get(path, "OPTIONS")
     assert (reply.status, reply.body) == (200, b"")

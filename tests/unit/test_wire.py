@@ -173,7 +173,7 @@ def test_a_path_names_the_type_of_a_single_call() -> None:
         (b"5", "not_an_object", "$"),
         (b"[]", "not_an_object", "$"),
         (b"null", "not_an_object", "$"),
-        (b'{"writeKey":"k"}', "missing_batch", "$.batch"),
+        (b'{"batches":[]}', "missing_batch", "$.batch"),
         (b'{"batch":{}}', "missing_batch", "$.batch"),
         (b'{"batch":null}', "missing_batch", "$.batch"),
         (b'{"batch":"[]"}', "missing_batch", "$.batch"),

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from obverse.core import times
+from obverse.core import codec, times, wire
 from obverse.core.events import to_json
-from wire_steps import GOOD, NOW, batch, event_of, read
+from wire_steps import GOOD, NOW, batch, event_of, read, refused
 
 SECOND = 1_000_000
 
@@ -144,3 +144,15 @@ def test_half_a_character_is_read_as_an_unknown_one(sent: bytes, read_as: str, c
     reading = read(item if call else batch(GOOD, item), call=call)
     assert reading.rejected == []
     assert msgspec.json.decode(reading.events[-1].properties) == {"t": read_as}
+
+
+@pytest.mark.parametrize("length", [10, 990, 2000])
+def test_a_write_key_is_kept_nowhere(length: int) -> None:
+    """Neither in an event nor in what was refused, wherever the sample is cut."""
+    item = {"type": "track", "filling": "x" * length, "writeKey": "wk_secret", "event": "Bought"}
+    assert b"wk_secret" not in refused(item).body
+    whole = wire.rejected_whole(
+        msgspec.json.encode(item) + b",", wire.Unreadable("invalid_json", "no"), source="web", received_at=NOW
+    )
+    assert b"wk_s" not in whole.body
+    assert b"wk_secret" not in codec.encode([event_of(writeKey="wk_secret")])

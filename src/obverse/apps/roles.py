@@ -88,13 +88,14 @@ def open_doors(role: str, settings: Settings, *, but: Collection[str] = ()) -> d
 
 async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.collector import CollectorApp
+    from obverse.apps.collector.bots import is_bot
     from obverse.apps.metrics import new_registry
 
     async with AsyncExitStack() as stack:
         log = await wiring.event_log()
         stack.push_async_callback(log.close)
         definitions = wiring.definitions()
-        collect = wiring.collect(log, definitions)
+        collect = wiring.collect(log, definitions, is_bot)
         stack.push_async_callback(collect.close)
         queue = await wiring.sync_queue()
         stack.push_async_callback(queue.close)
@@ -107,8 +108,8 @@ async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             runtime=wiring.runtime,
             registry=new_registry("collector"),
             hash_key=hash_key,
-            most_bytes=max(wiring.settings.collector.batch_bytes, wiring.settings.collector.event_bytes),
             public_url=wiring.settings.collector.public_url,
+            behind_proxy=wiring.settings.collector.behind_proxy,
         )
         await processes.serve(app, doors["collector"], stop)
     return 0

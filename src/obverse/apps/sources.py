@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -17,6 +19,10 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 class BadSourceName(ValueError):
     """A name that no source can have."""
+
+
+class NoSuchSource(LookupError):
+    """No file defines the source, or not in a form that can be written to; the message says what to do."""
 
 
 class SourceExists(ValueError):
@@ -53,3 +59,57 @@ def add_source(definitions: Path, name: str, key: str) -> Path:
     except FileExistsError as error:
         raise SourceExists(f"{path} exists; choose another name, or remove the file first") from error
     return path
+
+
+MOST_KEYS: Final = 2
+"""Keys that open one source: the one that is handed out, and the one that is being replaced."""
+
+
+def rotate_key(definitions: Path, name: str, key: str) -> Path:
+    """
+    Let this key open a source too, beside the latest of those that do; return the file.
+
+    Raises:
+        NoSuchSource: see there.
+    """
+    return _write_keys(definitions, name, lambda hashes: [*hashes[-(MOST_KEYS - 1) :], hash_key(key)])
+
+
+def retire_keys(definitions: Path, name: str) -> Path:
+    """
+    Let only the newest key open a source; return the file.
+
+    Raises:
+        NoSuchSource: see there.
+    """
+    return _write_keys(definitions, name, lambda hashes: hashes[-1:])
+
+
+def _write_keys(definitions: Path, name: str, change: Callable[[Sequence[str]], Sequence[str]]) -> Path:
+    """Put other hashes in the place of those that the file has; all else in it stays as it was written."""
+    path = definitions / "sources" / f"{name}.yml"
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise NoSuchSource(
+            f"source {name!r} is not in {path} ({error}); make it with `obverse source add {name}`, "
+            "or put its hash of the key (SHA-256) into its own file by hand"
+        ) from error
+    key, node = _pair(_pair(document, "spec")[1], "write_key_hashes")
+    if not isinstance(node, yaml.SequenceNode):
+        raise NoSuchSource(f"{path} has no list `spec.write_key_hashes`; write one, `write_key_hashes: []`")
+    hashes = change([str(one.value) for one in node.value])
+    written = ": [" + ", ".join(hashes) + "]"
+    # A list with dashes ends where the next thing begins, which may be after comments that are to stay.
+    end = (node if node.flow_style else node.value[-1]).end_mark.index
+    text = text[: key.end_mark.index] + written + text[end:]
+    beside = path.with_suffix(".new")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)  # noqa: PTH105 - at once: it is being watched
+    return path
+
+
+def _pair(node: Any, name: str) -> tuple[Any, Any]:
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    return next(((key, value) for key, value in pairs if key.value == name), (None, None))

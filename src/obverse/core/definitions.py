@@ -30,6 +30,13 @@ class Source:
     enabled: bool = True
     key_hashes: frozenset[str] = frozenset()
     """SHA-256 of each write key, in hexadecimal; the keys themselves are kept nowhere."""
+    origins: frozenset[str] = frozenset()
+    """Pages that may send, as `https://shop.example`; any, if none is named. Holds for browsers alone."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """What is not as for all sources, by the names in `wire.Limits`."""
+    requests_per_second: int | None = None
+    drops_bots: bool = False
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)

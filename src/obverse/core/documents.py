@@ -55,9 +55,25 @@ class _AudienceSpec(msgspec.Struct, forbid_unknown_fields=True):
     where: Any
 
 
+_KeyHash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+_Origin = Annotated[str, msgspec.Meta(pattern=r"^https?://[^/?#\s]+$")]
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _LimitsSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    event_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1 << 20)] | None = None
+    batch_bytes: Annotated[int, msgspec.Meta(ge=1024, le=16 << 20)] | None = None
+    batch_items: _Count | None = None
+    requests_per_second: _Count | None = None
+
+
 class _SourceSpec(msgspec.Struct, forbid_unknown_fields=True):
-    write_key_hashes: list[Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]] = []
+    # Two at most: the one that is handed out, and the one that is being replaced.
+    write_key_hashes: Annotated[list[_KeyHash], msgspec.Meta(max_length=2)] = []
     enabled: bool = True
+    allowed_origins: list[_Origin] = []
+    limits: _LimitsSpec = msgspec.field(default_factory=_LimitsSpec)
+    bots: Literal["keep", "drop"] = "keep"
 
 
 class _IdentitySpec(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,7 +90,9 @@ _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
     _AudienceSpec: "an audience has `where`, a condition",
     _SourceSpec: (
         "a source may have `enabled` and `write_key_hashes`, each a SHA-256 in 64 digits of lower-case "
-        "hexadecimal (`obverse source add NAME` writes it)"
+        "hexadecimal (`obverse source add NAME` writes it, `obverse source rotate NAME` a second one), "
+        "`allowed_origins` such as https://shop.example, `limits` (event_bytes, batch_bytes, batch_items, "
+        "requests_per_second) and `bots: drop`"
     ),
     _IdentitySpec: "identity rules have `blocked`, a list of texts",
     ConnectionSpec: "a connection has `crm`, `settings` and `fields`, each the CRM's name of a field and what it holds",
@@ -121,7 +139,7 @@ class _Found:
                 self.audiences.append(Audience(name, audiences.parse(where, "spec.where"), about))
             case "source":
                 source = _read_as(_SourceSpec, spec, "spec")
-                self.sources.append(Source(name, source.enabled, frozenset(source.write_key_hashes)))
+                self.sources.append(_source(name, about, source))
             case "identity":
                 self.blocked.extend(_read_as(_IdentitySpec, spec, "spec").blocked)
             case "connection":
@@ -182,6 +200,20 @@ def _checked(template: Template) -> Template:
     except BadTemplate as error:
         raise BadDefinition(str(error)) from error
     return template
+
+
+def _source(name: str, description: str, spec: _SourceSpec) -> Source:
+    limits = {part: value for part, value in asdict(spec.limits).items() if value is not None}
+    return Source(
+        name,
+        spec.enabled,
+        frozenset(spec.write_key_hashes),
+        origins=frozenset(spec.allowed_origins),
+        requests_per_second=limits.pop("requests_per_second", None),
+        limits=limits,
+        drops_bots=spec.bots == "drop",
+        description=description,
+    )
 
 
 def _trait(name: str, description: str, spec: _TraitSpec, kinds: Mapping[str, TraitKind]) -> Trait:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from http import HTTPStatus
+from math import ceil
 from typing import Any, Final
 from zlib import crc32
 
@@ -25,6 +27,34 @@ SOON: Final = 1
 """Seconds after which a sender whom we could not serve should try again."""
 
 
+_SHOWN: Final = 200
+"""Characters of a sender's name for itself that a reason shows."""
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A cap on how often: as many at once as may come in a second, and the next as time goes on."""
+
+    rate: int
+    """A second."""
+    at: float
+    """When it was looked at last, by a clock that never goes back, in seconds."""
+    tokens: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin full."""
+        self.tokens = float(self.rate)
+
+    def take(self, now: float) -> float:
+        """Take one; or the seconds until there is one."""
+        self.tokens = min(float(self.rate), self.tokens + (now - self.at) * self.rate)
+        self.at = now
+        if self.tokens >= 1:
+            self.tokens -= 1
+            return 0.0
+        return (1 - self.tokens) / self.rate
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One call as it came, unpacked."""
@@ -34,6 +64,12 @@ class Request:
     body: bytes
     key_hashes: Sequence[str] = ()
     """SHA-256 of the keys that the headers or the query carry, in hexadecimal, the best one first."""
+    origin: str = ""
+    """Scheme and host of the page whose browser sends it; empty for all that is no browser."""
+    agent: str = ""
+    """What sent it, as it calls itself."""
+    address: str = ""
+    """The IP address it came from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +106,19 @@ class Collect:
         hash_key: Callable[[str], str],
         limits: wire.Limits | None = None,
         queue_bytes: int = 64 << 20,
+        is_bot: Callable[[str], bool] = lambda _: False,
     ) -> None:
+        """`limits` are those of sources that set none; `is_bot` knows crawlers by what they call themselves."""
         self._log = log
         self._definitions = definitions
         self._runtime = runtime
         self._hash_key = hash_key
         self._limits = limits or wire.Limits()
         self._queue_bytes = queue_bytes
+        self._is_bot = is_bot
+        self._rates: dict[str, Bucket] = {}
+        self._measured: Definitions | None = None
+        self._most = 0
         self._events: Appender | None = None
         self._rejected: Appender | None = None
         self.waiting_bytes = 0
@@ -86,6 +128,16 @@ class Collect:
     def ready(self) -> bool:
         """Whether the log can be written."""
         return self._events is not None and self._rejected is not None
+
+    @property
+    def most_bytes(self) -> int:
+        """Bytes that no request may have more of, whatever its source."""
+        now = self._definitions()
+        if now is not self._measured:
+            every = [self._limits, *map(self._limits_of, now.sources)]
+            self._most = max(max(one.batch_bytes, one.event_bytes) for one in every)
+            self._measured = now
+        return self._most
 
     async def open(self) -> None:
         """Become the log's appender, waiting as long as it takes."""
@@ -107,42 +159,113 @@ class Collect:
 
     async def take(self, request: Request) -> Answer:
         """Answer one request, by the table "What ours answers" of the ingest contract."""
-        found = self._source(request.key_hashes)
-        if request.key_hashes and found is None:
+        # Keys in the body are looked for without reading it: whose it is decides how much of it is read.
+        hashes = request.key_hashes or self._glimpsed(request.body)
+        found = self._source(hashes)
+        if found is None and hashes:
             return _INVALID_KEY
+        refusal = self._admit(found)
+        if refusal is not None:
+            return refusal
         received_at = self._runtime.now()
+        limits = self._limits_of(found)
         try:
-            message = wire.open_body(request.body, batch=request.call is None, limits=self._limits)
+            message = wire.open_body(request.body, batch=request.call is None, limits=limits)
         except wire.Unreadable as unreadable:
             return await self._refuse(request, unreadable, found, received_at)
-        if found is None:
-            found = self._source([self._hash_key(message.write_key)]) if message.write_key else None
+        if not request.key_hashes:
+            meant = self._source([self._hash_key(message.write_key)]) if message.write_key else None
+            if meant is not found:  # another text in it looked like its key
+                return await self.take(replace(request, key_hashes=(self._hash_key(message.write_key or ""),)))
         if found is None:
             return _INVALID_KEY
-        if not found.enabled:
-            return _disabled(found)
+        message.address, message.browser = request.address, bool(request.origin)
         reading = wire.read_events(
             message,
             call=request.call,
             source=found.name,
             received_at=received_at,
             new_id=self._new_id,
-            limits=self._limits,
+            limits=limits,
         )
+        unwelcome = self._sort_out(request, found, reading)
         refusal = await self.append(reading.events, reading.rejected, len(request.body))
-        return refusal or Answer(
-            source=found.name,
-            events=reading.events,
-            rejected=reading.rejected,
-            report=tuple(wire.rejections(reading)) if reading.rejected else (),
+        return (
+            refusal
+            or unwelcome
+            or Answer(
+                source=found.name,
+                events=reading.events,
+                rejected=reading.rejected,
+                report=tuple(wire.rejections(reading)) if reading.rejected else (),
+            )
         )
+
+    def known(self, key_hash: str) -> Source | Answer:
+        """The source of a key; or what is answered to one that cannot send."""
+        found = self._source([key_hash])
+        if found is None:
+            return _INVALID_KEY
+        return found if found.enabled else _disabled(found)
+
+    def _glimpsed(self, body: bytes) -> list[str]:
+        return [self._hash_key(key) for key in wire.glimpsed_keys(body)]
+
+    def _admit(self, found: Source | None) -> Answer | None:
+        """What is answered before anything of the body is read; None if it is to be read."""
+        if found is None:
+            return None
+        if not found.enabled:
+            return _disabled(found)
+        if found.requests_per_second is not None:
+            bucket = self._rates.get(found.name)
+            if bucket is None or bucket.rate != found.requests_per_second:
+                bucket = self._rates[found.name] = Bucket(found.requests_per_second, self._runtime.elapsed())
+            wait = bucket.take(self._runtime.elapsed())
+            if wait > 0:
+                return _too_often(found, wait)
+        return None
+
+    def _limits_of(self, found: Source | None) -> wire.Limits:
+        return self._limits if found is None or not found.limits else replace(self._limits, **found.limits)
+
+    def _sort_out(self, request: Request, found: Source, reading: wire.Reading) -> Answer | None:
+        """
+        Reject what its source does not want, whole, so that it can be sent again.
+
+        Returns:
+            What is answered then, if it is not 200.
+        """
+        if found.origins and request.origin and request.origin not in found.origins:
+            reason = (
+                f"{request.origin!r} is none of the origins that source {found.name!r} allows "
+                f"({', '.join(sorted(found.origins))}); add it to its definition, or leave the list empty"
+            )
+            reading.reject(lambda _: ("origin_not_allowed", "$", reason))
+            return Answer(
+                status=HTTPStatus.FORBIDDEN,
+                code="origin_not_allowed",
+                message=reason,
+                source=found.name,
+                rejected=reading.rejected,
+            )
+        if found.drops_bots:
+            reading.reject(partial(self._bot, request.agent if request.origin else ""))
+        return None
+
+    def _bot(self, agent: str, event: Event) -> tuple[str, str, str] | None:
+        agent = wire.agent_of(event) or agent
+        if not self._is_bot(agent):
+            return None
+        shown = agent[:_SHOWN]
+        return "bot", "$.context.userAgent", f"{shown!r} is a crawler, and the source has `bots: drop`"
 
     async def refuse(self, request: Request, unreadable: wire.Unreadable) -> Answer:
         """Answer a request whose body could not even be unpacked: as one that is no JSON."""
         found = self._source(request.key_hashes)
         if request.key_hashes and found is None:
             return _INVALID_KEY
-        return await self._refuse(request, unreadable, found, self._runtime.now())
+        return self._admit(found) or await self._refuse(request, unreadable, found, self._runtime.now())
 
     def _source(self, key_hashes: Sequence[str]) -> Source | None:
         sources = self._definitions().source_of_key
@@ -153,12 +276,12 @@ class Collect:
     ) -> Answer:
         """Keep the beginning of an unreadable body, if we know whose it is, and say what is wrong with it."""
         if found is None:
-            keys = wire.glimpsed_keys(request.body)
-            found = self._source([self._hash_key(key) for key in keys])
-            if keys and found is None:
+            hashes = self._glimpsed(request.body)
+            found = self._source(hashes)
+            if hashes and found is None:
                 return _INVALID_KEY
-        if found is not None and not found.enabled:
-            return _disabled(found)
+            if found is not None and not found.enabled:
+                return _disabled(found)
         kept: list[RejectedEvent] = []
         if found is not None:
             kept = [
@@ -245,6 +368,19 @@ def _disabled(source: Source) -> Answer:
         code="source_disabled",
         message=f"source {source.name!r} is disabled; set `enabled: true` in its definition",
         source=source.name,
+    )
+
+
+def _too_often(source: Source, wait: float) -> Answer:
+    return Answer(
+        status=HTTPStatus.TOO_MANY_REQUESTS,
+        code="rate_limited",
+        message=(
+            f"source {source.name!r} takes {source.requests_per_second} requests a second; send it again after the "
+            "time in Retry-After, and more events in one request"
+        ),
+        source=source.name,
+        retry_after=ceil(wait),
     )
 
 

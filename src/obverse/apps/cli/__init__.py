@@ -101,6 +101,28 @@ def source_add(name: str, data: Data = None) -> None:
     print(f"Write key of source {name} (shown once, kept as a hash in {path}):\n{key}")
 
 
+@source.command("rotate")
+def source_rotate(name: str, data: Data = None) -> None:
+    """Make another write key for a source, and show it once; the one before stays good until it is retired."""
+    _set(data, None)
+    from obverse.apps.sources import new_key, rotate_key
+
+    key = new_key()
+    path = _told(lambda: rotate_key(_settings().definitions_folder, name, key))
+    print(f"New write key of source {name} (shown once, kept as a hash in {path}):\n{key}")
+    print(f"The key before it is good until `obverse source retire {name}`.", file=sys.stderr)
+
+
+@source.command("retire")
+def source_retire(name: str, data: Data = None) -> None:
+    """Let only a source's newest write key open it."""
+    _set(data, None)
+    from obverse.apps.sources import retire_keys
+
+    path = _told(lambda: retire_keys(_settings().definitions_folder, name))
+    print(f"Only the newest write key of source {name} is good now ({path}).")
+
+
 @bench.command("road")
 def bench_road(
     rate: Annotated[int, typer.Option(min=100, help="Events a second.")] = 20_000,
@@ -210,6 +232,7 @@ _MENDABLE = frozenset(
         "BadSourceName",
         "BenchFailed",
         "InUse",
+        "NoSuchSource",
         "NotOurs",
         "NotRunning",
         "PlayError",

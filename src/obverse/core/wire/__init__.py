@@ -1,7 +1,7 @@
 """Segment's wire format: the body of a call, read into events and refusals."""
 
 from obverse.core.wire.body import SAMPLE, Limits, Message, Unreadable, glimpsed_keys, open_body
-from obverse.core.wire.items import Reading, read_events, rejected_whole, rejections
+from obverse.core.wire.items import Reading, agent_of, read_events, rejected, rejected_whole, rejections
 
 __all__ = [
     "SAMPLE",
@@ -9,9 +9,11 @@ __all__ = [
     "Message",
     "Reading",
     "Unreadable",
+    "agent_of",
     "glimpsed_keys",
     "open_body",
     "read_events",
+    "rejected",
     "rejected_whole",
     "rejections",
 ]

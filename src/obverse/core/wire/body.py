@@ -106,6 +106,10 @@ class Message:
     flaw: Flaw | None = None
     """Set if it is JSON but holds no events at all."""
     body: bytes = b""
+    address: str = ""
+    """IP address that it came from, if that is to be known."""
+    browser: bool = False
+    """Whether a browser's page sent it, and not a server."""
 
 
 def open_body(body: bytes, *, batch: bool, limits: Limits) -> Message:
@@ -206,6 +210,18 @@ def _pruned(body: bytes, deepest: int) -> bytes:
                     done = token.end()
                 depth -= 1
     return b"".join([*kept, body[done:]])
+
+
+_SECRET: Final = re.compile(rb'("writeKey"\s*:\s*")[^"\\]*')
+
+
+def sample(body: bytes, most: int) -> bytes:
+    """The beginning of a body, to be kept: without the write keys, which are kept nowhere."""
+    return _SECRET.sub(rb"\1", body[: most + _LONGEST_KEY])[:most]
+
+
+_LONGEST_KEY: Final = 300
+"""Bytes of a key that the cut goes through, at most."""
 
 
 def glimpsed_keys(body: bytes) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from obverse.core import times
-from obverse.core.events import TYPES, Event, RejectedEvent, corrected
+from obverse.core.events import TYPES, Event, RejectedEvent, corrected, to_json
 from obverse.core.wire.body import (
     ABSENT,
     SAMPLE,
@@ -25,6 +25,7 @@ from obverse.core.wire.body import (
     levels,
     loose_text,
     object_decoder,
+    sample,
     scalar_decoder,
 )
 
@@ -40,6 +41,21 @@ class Reading:
     rejected: list[RejectedEvent] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     """Index in the batch of each rejected event."""
+    taken: list[int] = field(default_factory=list)
+    """Index in the batch of each event."""
+
+    def reject(self, judge: Callable[[Event], tuple[str, str, str] | None]) -> None:
+        """Make rejected events of those whom the judge gives (code, field, reason) for."""
+        events, taken = self.events, self.taken
+        self.events, self.taken = [], []
+        for event, place in zip(events, taken, strict=True):
+            verdict = judge(event)
+            if verdict is None:
+                self.events.append(event)
+                self.taken.append(place)
+            else:
+                self.rejected.append(rejected(event, *verdict))
+                self.places.append(place)
 
 
 def read_events(
@@ -61,16 +77,17 @@ def read_events(
     shared = _Shared(source, received_at, sent_at, message, new_id, call, *_bounds(message, limits))
     if message.flaw is not None:
         reading.places.append(0)
-        reading.rejected.append(_refused(message.flaw, message.flaw.field, shared, message.body[:SAMPLE]))
+        reading.rejected.append(_refused(message.flaw, message.flaw.field, shared, sample(message.body, SAMPLE)))
         return reading
     for place, sent in enumerate(message.items):
         try:
             reading.events.append(_event(*_read_item(sent, place, shared, limits), shared))
+            reading.taken.append(place)
         except Flaw as flaw:
             where = ("$" if call else f"$.batch[{place}]") + flaw.field.removeprefix("$")
             body = bytes(sent) if isinstance(sent, Raw) else _encode(sent)
-            kept = body if len(body) <= limits.event_bytes else body[:SAMPLE]
-            reading.rejected.append(_refused(flaw, where, shared, kept))
+            kept = len(body) if len(body) <= limits.event_bytes else SAMPLE
+            reading.rejected.append(_refused(flaw, where, shared, sample(body, kept)))
             reading.places.append(place)
     return reading
 
@@ -195,12 +212,15 @@ class _Shared:
 
 def _event(item: Item, extra: dict[str, Raw], shared: _Shared) -> Event:
     kind = shared.call or item.type
+    merging = kind == _MERGE
+    if merging:
+        kind, item = "alias", _merging(item, extra)
     if kind not in TYPES:
         shown = "missing" if kind is None else repr(kind[:40])
         raise Flaw("unknown_type", "$.type", f"{shown}; use one of {', '.join(sorted(TYPES))}")
     user, anonymous = _text(item.userId, "userId"), _text(item.anonymousId, "anonymousId")
     group, previous = _text(item.groupId, "groupId"), _text(item.previousId, "previousId")
-    _need_ids(kind, user, anonymous, group, previous)
+    _need_ids(_MERGE if merging else kind, user, anonymous, group, previous)
     name = _text(item.event if kind == "track" else item.name, "event" if kind == "track" else "name")
     if kind == "track" and not name:
         raise Flaw("missing_event", "$.event", "a track needs the name of its event")
@@ -222,7 +242,7 @@ def _event(item: Item, extra: dict[str, Raw], shared: _Shared) -> Event:
         anonymous_id=anonymous,
         name=name,
         properties=_object_text(getattr(item, main), main),
-        context=_joined(message.context, _object_text(item.context, "context")),
+        context=_placed(_joined(message.context, _object_text(item.context, "context")), message),
         integrations=_joined(message.integrations, _object_text(item.integrations, "integrations")),
         original_timestamp=original,
         sent_at=sent_at,
@@ -230,6 +250,31 @@ def _event(item: Item, extra: dict[str, Raw], shared: _Shared) -> Event:
         previous_id=previous,
         extra=_encode(kept) if kept else b"{}",
     )
+
+
+_MERGE: Final = "merge"
+_MERGED: Final = "mergeProperties"
+_PAIR: Final = 2
+_pair = msgspec.json.Decoder(list[dict[str, Any]])
+
+
+def _merging(item: Item, extra: dict[str, Raw]) -> Item:
+    """RudderStack's merge, two identifiers of one person, as the alias that shows both."""
+    try:
+        told = [(str(one["type"]), str(one["value"])) for one in _pair.decode(extra[_MERGED])]
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise Flaw("invalid_merge", f"$.{_MERGED}", "expected two objects, each {type, value}") from error
+    kinds = [kind for kind, _ in told]
+    if len(told) != _PAIR or len(set(kinds)) != _PAIR or not set(kinds) <= {"userId", "anonymousId", "email"}:
+        raise Flaw(
+            "invalid_merge",
+            f"$.{_MERGED}",
+            f"{kinds} cannot be merged; give two different ones of userId, anonymousId and email",
+        )
+    ids = dict(told)
+    properties = Raw(_encode({"email": ids["email"]})) if "email" in ids else item.properties
+    user, anonymous = ids.get("userId", item.userId), ids.get("anonymousId", item.anonymousId)
+    return msgspec.structs.replace(item, userId=user, anonymousId=anonymous, properties=properties)
 
 
 def _need_ids(kind: str, user: str | None, anonymous: str | None, group: str | None, previous: str | None) -> None:
@@ -292,6 +337,31 @@ def _joined(shared: bytes, own: bytes) -> bytes:
     return _encode({**object_decoder.decode(shared), **object_decoder.decode(own)})
 
 
+def _placed(context: bytes, message: Message) -> bytes:
+    """The context with the sender's IP address, if a person's own device sends, and it has none yet."""
+    if not message.address or not (message.browser or b'"direct"' in context):
+        return context
+    fields = object_decoder.decode(context)
+    if "ip" in fields or not (message.browser or bytes(fields.get("direct", ABSENT)) == b"true"):
+        return context
+    return b'{"ip":' + _encode(message.address) + (b"," + context[1:] if fields else b"}")
+
+
+class _Agent(msgspec.Struct, gc=False):
+    userAgent: str | None = None  # noqa: N815 - the wire's own name
+
+
+_agent = msgspec.json.Decoder(_Agent)
+
+
+def agent_of(event: Event) -> str:
+    """What the person's browser calls itself, as the event says; empty if it does not."""
+    try:
+        return _agent.decode(event.context).userAgent or ""
+    except msgspec.MsgspecError:
+        return ""
+
+
 def rejected_whole(body: bytes, unreadable: Unreadable, *, source: str, received_at: int) -> RejectedEvent:
     """The rejected event of a body that was refused as a whole: its first kilobyte and the reason."""
     return RejectedEvent(
@@ -300,7 +370,21 @@ def rejected_whole(body: bytes, unreadable: Unreadable, *, source: str, received
         code=unreadable.code,
         reason=str(unreadable),
         field="$",
-        body=body[:SAMPLE],
+        body=sample(body, SAMPLE),
+    )
+
+
+def rejected(event: Event, code: str, field: str, reason: str) -> RejectedEvent:
+    """The rejected event of one that could be read, with all of it, so that it can be sent again."""
+    return RejectedEvent(
+        source=event.source,
+        received_at=event.received_at,
+        code=code,
+        reason=f"{field}: {reason}",
+        field=field,
+        message_id=event.message_id,
+        type=event.type,
+        body=to_json(event),
     )
 
 

@@ -1,0 +1,363 @@
+"""The collector: the HTTP door that SDKs send to. Bare ASGI, since each request here costs."""
+
+from __future__ import annotations
+
+import binascii
+import zlib
+from base64 import b64decode
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from obverse.apps.collector import packing, settings_of_sdks
+from obverse.apps.collector.endpoints import PIXELS, SENDING, SOURCE_CONFIG, TOLD, WEBHOOK, settings_key
+from obverse.apps.collector.packing import TooMuch
+from obverse.apps.metrics import CONTENT_TYPE, exposition
+from obverse.core.records import Callback
+from obverse.core.wire import Unreadable
+from obverse.flows.absorb import Absorb
+from obverse.flows.collect import Answer, Collect, Request
+from obverse.ports.runtime import Runtime
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+CALLBACKS: Final = "/webhooks/crm/"
+"""What follows names a connection."""
+
+REPORT: Final = b"x-obverse-report"
+"""A sender that sets this header to `rejected` is told what was rejected, and why."""
+
+_JSON: Final[Header] = (b"content-type", b"application/json")
+_CORS: Final[Header] = (b"access-control-allow-origin", b"*")
+_SUCCESS: Final = b'{"success":true}'
+_PICTURE: Final = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+"""One transparent point, as a GIF."""
+
+
+class _Gone(Exception):
+    """The sender went away in the midst of its body: what came of it means nothing, and nobody waits for an answer."""
+
+
+class CollectorApp:
+    """The ASGI application."""
+
+    def __init__(
+        self,
+        collect: Collect,
+        absorb: Absorb,
+        *,
+        runtime: Runtime,
+        registry: CollectorRegistry,
+        hash_key: Callable[[str], str],
+        public_url: str = "",
+        behind_proxy: bool = False,
+    ) -> None:
+        """
+        Make it.
+
+        `public_url` is where others reach us, if that is not where they seem to: scheme and host, without a path.
+        `behind_proxy`: a proxy of ours stands before it, and tells in `X-Forwarded-For` who asks.
+        """
+        self._collect = collect
+        self._absorb = absorb
+        self._public_url = public_url.rstrip("/")
+        self._behind_proxy = behind_proxy
+        self._runtime = runtime
+        self._registry = registry
+        self._hash_key = hash_key
+        self._hashes: dict[bytes, tuple[str, ...]] = {}
+        self._received = Counter(
+            "obverse_events_received",
+            "Events that senders were answered for",
+            ["source", "outcome"],
+            registry=registry,
+        )
+        self._requests = Counter("obverse_collector_requests", "Answers given", ["status"], registry=registry)
+        self._seconds = Histogram(
+            "obverse_collector_answer_seconds",
+            "From the whole request to its answer",
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10),
+            registry=registry,
+        )
+        Gauge("obverse_log_queue_bytes", "On their way into the log", registry=registry).set_function(
+            lambda: collect.waiting_bytes
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        path, method = scope["path"], scope["method"]
+        if path in SENDING and method == "POST":  # nearly all are these
+            await self._take(SENDING[path], scope, receive, send)
+            return
+        methods, work = self._way(scope, receive, send)
+        if method in methods:
+            await work()
+        elif not methods:
+            await self._look(path, send)
+        elif method == "OPTIONS" and not path.startswith(CALLBACKS):
+            # A browser asks whether its page may.
+            allowed = (b"access-control-allow-methods", ", ".join(methods).encode())
+            await _send(send, HTTPStatus.OK, b"", (allowed, *_PREFLIGHT))
+        else:
+            message = f"{method} {path}: use {' or '.join(methods)}"
+            asked_first = () if path.startswith(CALLBACKS) else ("OPTIONS",)
+            allowed = (b"allow", ", ".join((*methods, *asked_first)).encode())
+            await _refuse(send, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, (allowed,))
+
+    def _way(self, scope: Scope, receive: Receive, send: Send) -> tuple[tuple[str, ...], Callable[[], Awaitable[None]]]:
+        """How a path may be asked, and what is done then; no way at all, if nobody sends there."""
+        path = scope["path"]
+        if path in SENDING:
+            return ("POST",), partial(self._take, SENDING[path], scope, receive, send)
+        if path in PIXELS:
+            return ("GET",), partial(self._show, PIXELS[path], scope, send)
+        if path == WEBHOOK:
+            return ("GET", "POST"), partial(self._hook, scope, receive, send)
+        if path.startswith(CALLBACKS):
+            return ("POST",), partial(self._hear, path.removeprefix(CALLBACKS), scope, receive, send)
+        if path in SOURCE_CONFIG or settings_key(path):
+            return ("GET", "HEAD"), partial(self._start, path, scope, send)
+        return (), partial(self._look, path, send)
+
+    async def _look(self, path: str, send: Send) -> None:
+        match path:
+            case "/health" | "/livez" | "/healthz":
+                await _send(send, HTTPStatus.OK, b'{"status":"ok"}')
+            case "/ready" | "/readyz":
+                status = HTTPStatus.OK if self._collect.ready else HTTPStatus.SERVICE_UNAVAILABLE
+                await _send(send, status, msgspec.json.encode({"log": "ok" if self._collect.ready else "unavailable"}))
+            case "/metrics":
+                await _send(send, HTTPStatus.OK, exposition(self._registry), (), CONTENT_TYPE.encode())
+            case _:
+                await _refuse(send, HTTPStatus.NOT_FOUND, "not_found", f"{path}: send events to one of {TOLD}")
+
+    async def _take(self, call: str | None, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        read = await self._read(headers, receive)
+        if read is not None:
+            asked = self._request(call, read.body, scope, headers)
+            answer = await self._answered(asked, read.flaw)
+            await _send_answer(send, answer, report=headers.get(REPORT) == b"rejected")
+
+    async def _hook(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take whatever some outside system tells, as it tells it."""
+        headers = dict(scope["headers"])
+        read = await self._read(headers, receive)
+        if read is not None:
+            body = read.body
+            if read.flaw is None:
+                body = packing.webhook_body(scope["query_string"], body, headers.get(b"content-type", b""))
+            asked = self._request("track", body, scope, headers)
+            answer = await self._answered(asked, read.flaw)
+            await _send_answer(send, answer, report=headers.get(REPORT) == b"rejected")
+
+    async def _show(self, call: str, scope: Scope, send: Send) -> None:
+        """Answer with a picture, whatever was asked: a page or a mail shows it, and nobody reads the answer's words."""
+        body = packing.pixel_body(scope["query_string"])
+        answer = await self._answered(self._request(call, body, scope, dict(scope["headers"])), None)
+        extra = (_UNKEPT, *_waiting(answer))
+        await _send(send, answer.status, _PICTURE, extra, b"image/gif")
+
+    async def _read(self, headers: Mapping[bytes, bytes], receive: Receive) -> _Read | None:
+        """The body, unpacked; None if its sender has gone away."""
+        sent = b""
+        try:
+            sent = await self._body(receive)
+            return _Read(packing.unpacked(sent, headers.get(b"content-encoding", b""), self._collect.most_bytes))
+        except TooMuch as error:
+            return _Read(error.start)  # refused by its size, and its beginning kept
+        except _Gone:
+            return None
+        except zlib.error as error:
+            return _Read(sent, _unpackable(error))
+
+    def _request(self, call: str | None, body: bytes, scope: Scope, headers: Mapping[bytes, bytes]) -> Request:
+        hashes = self._key_hashes(headers.get(b"authorization"))
+        if not hashes:
+            hashes = tuple(map(self._hash_key, packing.query_keys(scope["query_string"])))
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        return Request(
+            call=call,
+            body=body,
+            key_hashes=hashes,
+            origin=origin,
+            agent=headers.get(b"user-agent", b"").decode("latin-1"),
+            address=self._address(scope, headers),
+        )
+
+    def _address(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+        """Who asks; behind a proxy of ours, whom it says. What others said before it anyone could have written."""
+        told = headers.get(b"x-forwarded-for", b"") if self._behind_proxy else b""
+        if told:
+            return told.rpartition(b",")[2].strip().decode("latin-1")
+        client = scope.get("client")
+        return client[0] if client else ""
+
+    async def _answered(self, asked: Request, flaw: Unreadable | None) -> Answer:
+        began = self._runtime.elapsed()
+        answer = await (self._collect.take(asked) if flaw is None else self._collect.refuse(asked, flaw))
+        self._seconds.observe(self._runtime.elapsed() - began)
+        self._requests.labels(int(answer.status)).inc()
+        if answer.events:
+            self._received.labels(answer.source, "accepted").inc(len(answer.events))
+        if answer.rejected:
+            self._received.labels(answer.source, "rejected").inc(len(answer.rejected))
+        return answer
+
+    async def _start(self, path: str, scope: Scope, send: Send) -> None:
+        """Tell an SDK what it starts with."""
+        headers = dict(scope["headers"])
+        key = settings_key(path)
+        if key is None:
+            found = _basic_user(headers.get(b"authorization", b""))
+            key = found or next(iter(packing.query_keys(scope["query_string"])), "")
+        known = self._collect.known(self._hash_key(key))
+        if isinstance(known, Answer):
+            await _send_answer(send, known, report=False)
+            return
+        if path in SOURCE_CONFIG:
+            told = settings_of_sdks.for_rudderstack(key, known.name)
+        else:
+            scheme, _, host = self._place(scope, headers).partition("://")
+            told = settings_of_sdks.for_segment(key, scheme=scheme, host=host)
+        extra = ((b"cache-control", b"public, max-age=%d" % settings_of_sdks.MAX_AGE),)
+        body = b"" if scope["method"] == "HEAD" else msgspec.json.encode(told)
+        await _send(send, HTTPStatus.OK, body, extra)
+
+    def _place(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+        """Scheme and host by which we were reached."""
+        return self._public_url or f"{scope['scheme']}://{headers.get(b'host', b'').decode('latin-1')}"
+
+    async def _hear(self, connection: str, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await self._body(receive)
+        except TooMuch:
+            message = f"a callback has at most {self._collect.most_bytes} bytes: have the CRM send fewer edits at once"
+            await _refuse(send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", message)
+            return
+        except _Gone:
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        query = scope["query_string"].decode("latin-1")
+        place = self._place(scope, dict(scope["headers"]))
+        sent: bytes = scope.get("raw_path") or scope["path"].encode()
+        callback = Callback(
+            method="POST",
+            url=f"{place}{sent.decode('latin-1')}{'?' if query else ''}{query}",
+            headers=headers,
+            body=body,
+            received_at=self._runtime.now(),
+        )
+        absorbed = await self._absorb.take(connection, callback)
+        answer = absorbed.answer
+        self._requests.labels(int(answer.status)).inc()
+        for outcome, count in (
+            ("accepted", len(answer.events)),
+            ("rejected", len(answer.rejected)),
+            ("echo", absorbed.echoes),
+            ("unmapped", absorbed.ignored),
+        ):
+            if count:
+                self._received.labels(answer.source, outcome).inc(count)
+        await _send_answer(send, answer, report=False)
+
+    async def _body(self, receive: Receive) -> bytes:
+        parts: list[bytes] = []
+        size, most = 0, self._collect.most_bytes
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            part = message.get("body", b"")
+            size += len(part)
+            parts.append(part)
+            if size > most:
+                raise TooMuch(b"".join(parts))
+            if not message.get("more_body"):
+                break
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _key_hashes(self, authorization: bytes | None) -> tuple[str, ...]:
+        if authorization is None:
+            return ()
+        hashes = self._hashes.get(authorization)
+        if hashes is None:
+            key = _basic_user(authorization)
+            hashes = () if key is None else (self._hash_key(key),)
+            if len(self._hashes) < 1000:  # noqa: PLR2004 - keys in use are few; what is made up is not remembered
+                self._hashes[authorization] = hashes
+        return hashes
+
+
+_PREFLIGHT: Final = (
+    (b"access-control-allow-headers", b"authorization,content-type,x-retry-count,anonymousid,x-obverse-report"),
+    (b"access-control-max-age", b"900"),
+)
+_UNKEPT: Final = (b"cache-control", b"no-store")
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A body, unpacked; or as it was sent, with what is wrong with its packing."""
+
+    body: bytes
+    flaw: Unreadable | None = None
+
+
+def _basic_user(authorization: bytes) -> str | None:
+    """The user of HTTP Basic authentication; old senders leave out the colon. None for other schemes."""
+    scheme, _, value = authorization.partition(b" ")
+    if scheme.lower() != b"basic":
+        return None
+    try:
+        return b64decode(value.strip(), validate=True).decode().partition(":")[0]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _unpackable(error: zlib.error) -> Unreadable:
+    return Unreadable(
+        "invalid_json",
+        f"the body is not packed as Content-Encoding says ({error}); pack it with gzip, or send it plain",
+    )
+
+
+def _waiting(answer: Answer) -> tuple[Header, ...]:
+    """When to come again; a browser's page may read it only if it is told so."""
+    if answer.retry_after is None:
+        return ()
+    seconds = b"%d" % answer.retry_after
+    readable = (b"access-control-expose-headers", b"retry-after,x-ratelimit-reset")
+    return ((b"retry-after", seconds), (b"x-ratelimit-reset", seconds), readable)
+
+
+async def _send_answer(send: Send, answer: Answer, *, report: bool) -> None:
+    if answer.status is not HTTPStatus.OK:
+        await _refuse(send, answer.status, answer.code, answer.message, _waiting(answer))
+    elif report:
+        await _send(send, HTTPStatus.OK, msgspec.json.encode({"success": True, "rejected": answer.report}))
+    else:
+        await _send(send, HTTPStatus.OK, _SUCCESS)
+
+
+async def _refuse(send: Send, status: HTTPStatus, code: str, message: str, extra: tuple[Header, ...] = ()) -> None:
+    # Old Python SDKs fail without both `code` and `message`.
+    await _send(send, status, msgspec.json.encode({"success": False, "code": code, "message": message}), extra)
+
+
+async def _send(
+    send: Send, status: HTTPStatus, body: bytes, extra: tuple[Header, ...] = (), content_type: bytes = _JSON[1]
+) -> None:
+    headers = [(_JSON[0], content_type), (b"content-length", b"%d" % len(body)), _CORS, *extra]
+    await send({"type": "http.response.start", "status": int(status), "headers": headers})
+    await send({"type": "http.response.body", "body": body})
