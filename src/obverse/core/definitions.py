@@ -15,6 +15,7 @@ from obverse.core.audiences import Audience
 from obverse.core.events import Event
 from obverse.core.identity import IdentityRules
 from obverse.core.outgoing import Campaign, Connection, Known, Template
+from obverse.core.tracking_plans import BadPlan, Held, Mode, TrackingPlan, held_sources
 from obverse.core.traits.kind import TraitKind
 
 
@@ -36,6 +37,8 @@ class Source:
     """What is not as for all sources, by the names in `wire.Limits`."""
     requests_per_second: int | None = None
     drops_bots: bool = False
+    tracking_plan: tuple[str, tuple[int, int] | None, Mode] | None = None
+    """What its events are held to: the plan's name, a version or None for the latest, what becomes of others."""
     description: str = ""
 
 
@@ -90,6 +93,9 @@ class Definitions:
     connections: tuple[Connection, ...] = ()
     templates: tuple[Template, ...] = ()
     campaigns: tuple[Campaign, ...] = ()
+    tracking_plans: tuple[TrackingPlan, ...] = ()
+    held: Mapping[str, Held] = field(default_factory=dict)
+    """By source, the tracking plan that its events are held to."""
     identity: IdentityRules = field(default_factory=IdentityRules)
     source_of_key: Mapping[str, Source] = field(default_factory=dict)
     watchers: Mapping[tuple[str, str], tuple[Audience, ...]] = field(default_factory=dict)
@@ -117,6 +123,7 @@ def define(
     connections: Iterable[Connection] = (),
     templates: Iterable[Template] = (),
     campaigns: Iterable[Campaign] = (),
+    tracking_plans: Iterable[TrackingPlan] = (),
     identity: IdentityRules | None = None,
 ) -> Definitions:
     """
@@ -126,6 +133,7 @@ def define(
         BadDefinition: one looks at what is not defined, or two have one name.
     """
     all_traits, all_audiences, all_sources = tuple(traits), tuple(audiences), tuple(sources)
+    all_plans = tuple(tracking_plans)
     all_connections, all_templates, all_campaigns = tuple(connections), tuple(templates), tuple(campaigns)
     for what, named in (
         ("trait", all_traits),
@@ -144,8 +152,14 @@ def define(
         check_outgoing(connection, known)
     for campaign in all_campaigns:
         check_outgoing(campaign, known)
+    try:
+        held = held_sources({one.name: one.tracking_plan for one in all_sources if one.tracking_plan}, all_plans)
+    except BadPlan as error:
+        raise BadDefinition(str(error)) from error
     return Definitions(
         traits=all_traits,
+        tracking_plans=all_plans,
+        held=held,
         audiences=all_audiences,
         sources=all_sources,
         connections=all_connections,

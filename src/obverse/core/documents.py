@@ -25,6 +25,7 @@ from obverse.core.definitions import (
 from obverse.core.events import TYPES
 from obverse.core.identity import IdentityRules
 from obverse.core.outgoing import Campaign, CampaignSpec, Connection, ConnectionSpec, Known, Template, TemplateSpec
+from obverse.core.tracking_plans import BadPlan, Mode, PlannedCall, TrackingPlan, planned_call, version_of
 from obverse.core.traits.kind import TraitKind
 
 VERSION: Final = "obverse/v1"
@@ -38,7 +39,7 @@ class _Metadata(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
     version: Literal["obverse/v1"]
-    kind: Literal["trait", "audience", "source", "identity", "connection", "template", "campaign"]
+    kind: Literal["trait", "audience", "source", "identity", "connection", "template", "campaign", "tracking_plan"]
     metadata: _Metadata
     spec: dict[str, Any]
 
@@ -67,6 +68,28 @@ class _LimitsSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
     requests_per_second: _Count | None = None
 
 
+_Version = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}\.[0-9]{1,6}$")]
+
+
+class _HeldSpec(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    mode: Mode = "block"
+    version: _Version | None = None
+
+
+class _CallSpec(msgspec.Struct, forbid_unknown_fields=True):
+    type: str = "track"
+    event: str | None = None
+    name: str | None = None
+    description: str = ""
+    schema: dict[str, Any] = {}
+
+
+class _PlanSpec(msgspec.Struct, forbid_unknown_fields=True):
+    version: _Version
+    calls: Annotated[list[_CallSpec], msgspec.Meta(min_length=1)]
+
+
 class _SourceSpec(msgspec.Struct, forbid_unknown_fields=True):
     # Two at most: the one that is handed out, and the one that is being replaced.
     write_key_hashes: Annotated[list[_KeyHash], msgspec.Meta(max_length=2)] = []
@@ -74,6 +97,7 @@ class _SourceSpec(msgspec.Struct, forbid_unknown_fields=True):
     allowed_origins: list[_Origin] = []
     limits: _LimitsSpec = msgspec.field(default_factory=_LimitsSpec)
     bots: Literal["keep", "drop"] = "keep"
+    tracking_plan: _HeldSpec | None = None
 
 
 class _IdentitySpec(msgspec.Struct, forbid_unknown_fields=True):
@@ -83,8 +107,8 @@ class _IdentitySpec(msgspec.Struct, forbid_unknown_fields=True):
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
 _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
     _Document: (
-        f"a document has `version: {VERSION}`, `kind` (trait, audience, source, identity, connection, template or "
-        "campaign), `metadata` (name, description, labels) and `spec`"
+        f"a document has `version: {VERSION}`, `kind` (trait, audience, source, identity, connection, template, "
+        "campaign or tracking_plan), `metadata` (name, description, labels) and `spec`"
     ),
     _TraitSpec: "a trait has `aggregate`, and may have `type`, `event`, `property` or `field: timestamp`",
     _AudienceSpec: "an audience has `where`, a condition",
@@ -92,7 +116,11 @@ _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
         "a source may have `enabled` and `write_key_hashes`, each a SHA-256 in 64 digits of lower-case "
         "hexadecimal (`obverse source add NAME` writes it, `obverse source rotate NAME` a second one), "
         "`allowed_origins` such as https://shop.example, `limits` (event_bytes, batch_bytes, batch_items, "
-        "requests_per_second) and `bots: drop`"
+        "requests_per_second), `bots: drop` and `tracking_plan` (name, mode: block, omit or allow, version)"
+    ),
+    _PlanSpec: (
+        "a tracking plan has `version`, such as '1.0' in quotes, and `calls`, each with `event` (or `type`, and `name` "
+        "for a page or screen), `description` and `schema`, the JSON Schema of its properties or traits"
     ),
     _IdentitySpec: "identity rules have `blocked`, a list of texts",
     ConnectionSpec: "a connection has `crm`, `settings` and `fields`, each the CRM's name of a field and what it holds",
@@ -122,14 +150,19 @@ class _Found:
     connections: list[Connection] = field(default_factory=list)
     templates: list[Template] = field(default_factory=list)
     campaigns: list[Campaign] = field(default_factory=list)
+    plans: list[TrackingPlan] = field(default_factory=list)
     blocked: list[str] = field(default_factory=list)
 
     def add(self, place: str, document: _Document) -> None:
         """Read one document by its kind."""
         name, about, spec = document.metadata.name, document.metadata.description, document.spec
-        other = self.places.setdefault((document.kind, name), place)
+        one = name
+        if document.kind == "tracking_plan":
+            self.plans.append(_plan(name, about, _read_as(_PlanSpec, spec, "spec")))
+            one = self.plans[-1].title  # of which there may be many versions
+        other = self.places.setdefault((document.kind, one), place)
         if other != place:
-            raise BadDefinition(f"{document.kind} {name!r} is defined in {other} too; rename or remove one")
+            raise BadDefinition(f"{document.kind} {one!r} is defined in {other} too; rename or remove one")
         match document.kind:
             case "trait":
                 said = _read_as(_TraitSpec, spec, "spec")
@@ -184,6 +217,7 @@ def read(documents: Iterable[tuple[str, Any]], kinds: Mapping[str, TraitKind]) -
         connections=found.connections,
         templates=found.templates,
         campaigns=found.campaigns,
+        tracking_plans=found.plans,
         identity=IdentityRules(blocked=frozenset(found.blocked)),
     )
 
@@ -202,6 +236,27 @@ def _checked(template: Template) -> Template:
     return template
 
 
+def _held(spec: _HeldSpec | None) -> tuple[str, tuple[int, int] | None, Mode] | None:
+    if spec is None:
+        return None
+    return spec.name, version_of(spec.version) if spec.version else None, spec.mode
+
+
+def _plan(name: str, description: str, spec: _PlanSpec) -> TrackingPlan:
+    calls: dict[tuple[str, str | None], PlannedCall] = {}
+    for place, one in enumerate(spec.calls):
+        if one.event is not None and (one.type != "track" or one.name is not None):
+            raise BadDefinition(f"spec.calls[{place}]: `event` is a track's; use `name` for a {one.type}")
+        key = (one.type, one.event or one.name)
+        if key in calls:
+            raise BadDefinition(f"spec.calls[{place}]: {key[0]} {key[1]!r} is planned above already; remove one")
+        try:
+            calls[key] = planned_call(*key, one.schema, one.description)
+        except BadPlan as error:
+            raise BadDefinition(f"spec.calls[{place}].{error}") from error
+    return TrackingPlan(name, version_of(spec.version), calls, description)
+
+
 def _source(name: str, description: str, spec: _SourceSpec) -> Source:
     limits = {part: value for part, value in asdict(spec.limits).items() if value is not None}
     return Source(
@@ -212,6 +267,7 @@ def _source(name: str, description: str, spec: _SourceSpec) -> Source:
         requests_per_second=limits.pop("requests_per_second", None),
         limits=limits,
         drops_bots=spec.bots == "drop",
+        tracking_plan=_held(spec.tracking_plan),
         description=description,
     )
 

@@ -73,7 +73,7 @@ class RejectedEvent(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_o
 
 
 def to_json(event: Event) -> bytes:
-    """The call as an SDK would send it, as JSON text."""
+    """The call as an SDK would send it, as JSON text; read again as of its arrival, it is the same event."""
     main = "traits" if event.type in {"identify", "group"} else "properties"
     fields: dict[str, Any] = {
         "type": event.type,
@@ -84,6 +84,8 @@ def to_json(event: Event) -> bytes:
         "previousId": event.previous_id,
         "event" if event.type == "track" else "name": event.name,
         "timestamp": times.to_text(event.timestamp),
+        "originalTimestamp": None if event.original_timestamp is None else times.to_text(event.original_timestamp),
+        "sentAt": None if event.sent_at is None else times.to_text(event.sent_at),
         "receivedAt": times.to_text(event.received_at),
         main: msgspec.Raw(event.properties),
         "context": msgspec.Raw(event.context),

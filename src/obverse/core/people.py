@@ -46,6 +46,11 @@ class People:
         self.absorbed: dict[bytes, bytes] = {}
         """Absorbed profile -> the one it became part of; late events find their way."""
 
+    def admit(self, event: Event) -> Event | RejectedEvent:
+        """Hold an event against its source's tracking plan: how it goes on, or what it becomes instead."""
+        held = self.definitions.held.get(event.source)
+        return event if held is None else held.judge(event)
+
     def shown(self, event: Event) -> tuple[str, ...]:
         """The identifiers that an event shows, the strongest first."""
         return identifiers(event, self.definitions.identity)

@@ -15,6 +15,7 @@ import structlog
 from obverse.core import codec, wire
 from obverse.core.definitions import Definitions, Source
 from obverse.core.events import Event, RejectedEvent
+from obverse.core.rates import Bucket
 from obverse.ports.event_log import Appender, EventLog, Records, Stream
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.runtime import Runtime, Work
@@ -29,30 +30,6 @@ SOON: Final = 1
 
 _SHOWN: Final = 200
 """Characters of a sender's name for itself that a reason shows."""
-
-
-@dataclass(slots=True)
-class Bucket:
-    """A cap on how often: as many at once as may come in a second, and the next as time goes on."""
-
-    rate: int
-    """A second."""
-    at: float
-    """When it was looked at last, by a clock that never goes back, in seconds."""
-    tokens: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Begin full."""
-        self.tokens = float(self.rate)
-
-    def take(self, now: float) -> float:
-        """Take one; or the seconds until there is one."""
-        self.tokens = min(float(self.rate), self.tokens + (now - self.at) * self.rate)
-        self.at = now
-        if self.tokens >= 1:
-            self.tokens -= 1
-            return 0.0
-        return (1 - self.tokens) / self.rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,10 +120,13 @@ class Folding:
         """Fold some events; decisions are in the log before anything shows them."""
         people = self.people
         people.definitions = self.parts.definitions()
-        shown = [people.shown(event) for event in work.events]
+        if people.definitions.held:
+            self._admit(work)
+        shown = [() if event is None else people.shown(event) for event in work.events]
         async with self.checkpoints.turn:
             # With the turn held, so that no checkpoint lets go of a profile between its coming and its fold.
             await self._bring(identifier for one in shown for identifier in one)
+            self.checkpoints.rejected.extend(work.rejected)
             for at in range(0, len(shown), self.slice_events):
                 if at:
                     await self.parts.runtime.sleep(0)
@@ -141,9 +144,27 @@ class Folding:
         self.progress.decisions += len(work.decisions)
         await self.changes.make_room()
 
+    def _admit(self, work: _Turn) -> None:
+        """Hold the events against their sources' tracking plans."""
+        for place, event in enumerate(work.events):
+            if event is not None:
+                admitted: Event | RejectedEvent
+                try:
+                    admitted = self.people.admit(event)
+                except Exception as error:  # noqa: BLE001 - as in `_fold_slice`
+                    _log.error("event set aside", message_id=event.message_id, error=repr(error))
+                    admitted = _unfoldable(event, error)
+                if isinstance(admitted, RejectedEvent):
+                    work.rejected.append(admitted)
+                    work.events[place] = None
+                else:
+                    work.events[place] = admitted
+
     def _fold_slice(self, work: _Turn, at: int, shown: Sequence[tuple[str, ...]]) -> None:
         for place, identifiers in enumerate(shown, at):
             event, offset = work.events[place], work.first + place
+            if event is None:
+                continue
             self.checkpoints.before(identifiers)
             try:
                 self._fold_one(work, offset, event, identifiers)
@@ -187,7 +208,9 @@ class _Turn:
 
     partition: int
     first: int
-    events: list[Event]
+    events: list[Event | None]
+    """None for those that go no further."""
+    rejected: list[RejectedEvent] = field(default_factory=list)
     touched: dict[bytes, Profile] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)

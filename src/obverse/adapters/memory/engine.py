@@ -99,7 +99,11 @@ class MemoryEngine:
         decisions: list[Decision] = []
         moved: list[Change] = []
         events = self._readable(batch)
-        for offset, event in enumerate(events, batch.first):
+        for offset, event in enumerate(map(self._people.admit, events), batch.first):
+            if isinstance(event, RejectedEvent):
+                if offset >= known:
+                    owed.rejected.append(event)
+                continue
             folded = self._people.fold(event, (batch.partition, offset))
             if folded.profile is not None:
                 owed.touched[folded.profile.id] = None

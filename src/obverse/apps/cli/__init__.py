@@ -90,6 +90,21 @@ def sign_in(data: Data = None) -> None:
     _run(run_sign_in)
 
 
+@app.command()
+def typegen(
+    plan: Annotated[str, typer.Argument(help="Name of a tracking plan.")],
+    language: Annotated[str, typer.Option(help="python or typescript.")],
+    version: Annotated[str, typer.Option(help="Version of the plan; the latest, if none is named.")] = "",
+    out: Annotated[Path | None, typer.Option(help="File to write; to stdout, if none is named.")] = None,
+    data: Data = None,
+) -> None:
+    """Write a typed client from a tracking plan."""
+    _set(data, None)
+    from obverse.apps.cli.typegen import typegen as run_typegen
+
+    _told(lambda: run_typegen(_settings(), plan, version=version, language=language, out=out))
+
+
 @source.command("add")
 def source_add(name: str, data: Data = None) -> None:
     """Make a source, and show its write key once."""
@@ -229,6 +244,7 @@ _MENDABLE = frozenset(
         "BadDataFolder",
         "BadDefinition",
         "BadSettings",
+        "BadTypegen",
         "BadSourceName",
         "BenchFailed",
         "InUse",

@@ -1,7 +1,8 @@
 """Segment's wire format: the body of a call, read into events and refusals."""
 
 from obverse.core.wire.body import SAMPLE, Limits, Message, Unreadable, glimpsed_keys, open_body
-from obverse.core.wire.items import Reading, agent_of, read_events, rejected, rejected_whole, rejections
+from obverse.core.wire.items import Reading, agent_of, read_events, rejections
+from obverse.core.wire.refusals import rejected, rejected_whole
 
 __all__ = [
     "SAMPLE",

@@ -9,7 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from obverse.core import times
-from obverse.core.events import TYPES, Event, RejectedEvent, corrected, to_json
+from obverse.core.events import TYPES, Event, RejectedEvent, corrected
+from obverse.core.wire import refusals
 from obverse.core.wire.body import (
     ABSENT,
     SAMPLE,
@@ -18,7 +19,6 @@ from obverse.core.wire.body import (
     Limits,
     Message,
     Raw,
-    Unreadable,
     as_object,
     brackets,
     item_decoder,
@@ -28,6 +28,7 @@ from obverse.core.wire.body import (
     sample,
     scalar_decoder,
 )
+from obverse.core.wire.refusals import alone, joined
 
 _encode = msgspec.json.encode
 _EXTRAS: Final = ("category", "channel", "version", "receivedAt", "_metadata")
@@ -54,7 +55,7 @@ class Reading:
                 self.events.append(event)
                 self.taken.append(place)
             else:
-                self.rejected.append(rejected(event, *verdict))
+                self.rejected.append(refusals.rejected(event, *verdict))
                 self.places.append(place)
 
 
@@ -85,7 +86,7 @@ def read_events(
             reading.taken.append(place)
         except Flaw as flaw:
             where = ("$" if call else f"$.batch[{place}]") + flaw.field.removeprefix("$")
-            body = bytes(sent) if isinstance(sent, Raw) else _encode(sent)
+            body = alone(bytes(sent) if isinstance(sent, Raw) else _encode(sent), message)
             kept = len(body) if len(body) <= limits.event_bytes else SAMPLE
             reading.rejected.append(_refused(flaw, where, shared, sample(body, kept)))
             reading.places.append(place)
@@ -242,8 +243,8 @@ def _event(item: Item, extra: dict[str, Raw], shared: _Shared) -> Event:
         anonymous_id=anonymous,
         name=name,
         properties=_object_text(getattr(item, main), main),
-        context=_placed(_joined(message.context, _object_text(item.context, "context")), message),
-        integrations=_joined(message.integrations, _object_text(item.integrations, "integrations")),
+        context=_placed(joined(message.context, _object_text(item.context, "context")), message),
+        integrations=joined(message.integrations, _object_text(item.integrations, "integrations")),
         original_timestamp=original,
         sent_at=sent_at,
         group_id=group,
@@ -328,15 +329,6 @@ def _object_text(raw: Raw, name: str) -> bytes:
     raise Flaw("invalid_type", f"$.{name}", f"expected an object, not {_glimpse(raw)}")
 
 
-def _joined(shared: bytes, own: bytes) -> bytes:
-    """The envelope's object with the item's own fields on top."""
-    if shared in {b"null", b"{}"} or shared[:1] != b"{":
-        return own
-    if own == b"{}":
-        return shared
-    return _encode({**object_decoder.decode(shared), **object_decoder.decode(own)})
-
-
 def _placed(context: bytes, message: Message) -> bytes:
     """The context with the sender's IP address, if a person's own device sends, and it has none yet."""
     if not message.address or not (message.browser or b'"direct"' in context):
@@ -360,32 +352,6 @@ def agent_of(event: Event) -> str:
         return _agent.decode(event.context).userAgent or ""
     except msgspec.MsgspecError:
         return ""
-
-
-def rejected_whole(body: bytes, unreadable: Unreadable, *, source: str, received_at: int) -> RejectedEvent:
-    """The rejected event of a body that was refused as a whole: its first kilobyte and the reason."""
-    return RejectedEvent(
-        source=source,
-        received_at=received_at,
-        code=unreadable.code,
-        reason=str(unreadable),
-        field="$",
-        body=sample(body, SAMPLE),
-    )
-
-
-def rejected(event: Event, code: str, field: str, reason: str) -> RejectedEvent:
-    """The rejected event of one that could be read, with all of it, so that it can be sent again."""
-    return RejectedEvent(
-        source=event.source,
-        received_at=event.received_at,
-        code=code,
-        reason=f"{field}: {reason}",
-        field=field,
-        message_id=event.message_id,
-        type=event.type,
-        body=to_json(event),
-    )
 
 
 def rejections(reading: Reading) -> Iterator[Mapping[str, Any]]:

@@ -1,0 +1,66 @@
+"""What is kept of that which was refused: enough to see why, and to send it again."""
+
+from __future__ import annotations
+
+import msgspec
+
+from obverse.core.events import Event, RejectedEvent, to_json
+from obverse.core.wire.body import ABSENT, SAMPLE, Message, Raw, Unreadable, as_object, object_decoder, sample
+
+_encode = msgspec.json.encode
+
+
+def joined(shared: bytes, own: bytes) -> bytes:
+    """The envelope's object with the item's own fields on top."""
+    if shared in {b"null", b"{}"} or shared[:1] != b"{":
+        return own
+    if own == b"{}":
+        return shared
+    return _encode({**object_decoder.decode(shared), **object_decoder.decode(own)})
+
+
+def alone(body: bytes, message: Message) -> bytes:
+    """An item with what its envelope says of it, so that it can be sent again by itself."""
+    shared = {"context": message.context, "integrations": message.integrations}
+    told = {name: text for name, text in shared.items() if text[:1] == b"{"}
+    if not told and message.sent_at is None:
+        return body
+    try:
+        fields = as_object(body)
+        if not fields:
+            return body
+        for name, text in told.items():
+            own = bytes(fields.get(name, ABSENT))
+            if own == b"null" or own[:1] == b"{":
+                fields[name] = Raw(joined(text, b"{}" if own == b"null" else own))
+    except (msgspec.DecodeError, RecursionError):
+        return body  # as deep as can just be read
+    if message.sent_at is not None and bytes(fields.get("sentAt", ABSENT)) == b"null":
+        fields["sentAt"] = Raw(_encode(message.sent_at))
+    return _encode(fields)
+
+
+def rejected(event: Event, code: str, field: str, reason: str) -> RejectedEvent:
+    """The rejected event of one that could be read, with all of it, so that it can be sent again."""
+    return RejectedEvent(
+        source=event.source,
+        received_at=event.received_at,
+        code=code,
+        reason=f"{field}: {reason}",
+        field=field,
+        message_id=event.message_id,
+        type=event.type,
+        body=to_json(event),
+    )
+
+
+def rejected_whole(body: bytes, unreadable: Unreadable, *, source: str, received_at: int) -> RejectedEvent:
+    """The rejected event of a body that was refused as a whole: its first kilobyte and the reason."""
+    return RejectedEvent(
+        source=source,
+        received_at=received_at,
+        code=unreadable.code,
+        reason=str(unreadable),
+        field="$",
+        body=sample(body, SAMPLE),
+    )
