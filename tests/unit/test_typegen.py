@@ -117,7 +117,7 @@ def test_mypy_sees_what_is_not_as_planned(tmp_path: Path) -> None:
 
 SCRIPT_LINES = {
     'shop.orderCompleted({ order_id: "o", products: [{ sku: "s" }], class: 3 });': True,
-    'shop.homePage({}); shop.screen({}); shop.identify("ada", { email: "a@b.c" }); shop.group("g", { name: "x" });': True,
+    'shop.homePage({}); shop.screen({}); shop.identify("a", { email: "a@b.c" }); shop.group("g", { name: "x" });': True,
     'WebShopMessages.orderCompleted({ userId: "a", properties: { order_id: "o", products: [] } }).event;': True,
     "shop.orderCompleted({ order_id: 1, products: [] });": False,
     "shop.orderCompleted({ products: [] });": False,
