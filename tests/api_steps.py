@@ -18,6 +18,7 @@ from obverse.core.definitions import Definitions
 from obverse.flows.browse import Browse
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
+from obverse.flows.review import Review
 from obverse.flows.sign_in import SignIn
 from obverse.flows.syncs import Syncs
 from obverse.wiring import routes
@@ -46,6 +47,7 @@ def build_api(shop: Shop, **options: Any) -> App:
         "syncs": Syncs(MemorySyncQueue(runtime), Definitions, runtime),
         "messages": Messages(MemoryOutbox(runtime), shop.serve, Definitions, runtime),
         "browse": Browse(shop.faulty_store, lambda: DEFINITIONS),
+        "review": Review(shop.faulty_store),
         "live": Live(shop.faulty_log, runtime),
         "sign_in": SignIn(MemorySessions(), runtime, lambda: secrets.token_urlsafe(32)),
         "runtime": runtime,

@@ -26,6 +26,7 @@ def test_pages_migrations_and_the_demo_are_in_the_wheel(tmp_path: Path) -> None:
         "obverse/apps/console/pages/index.html",
         "obverse/apps/console/pages/assets/index-",
         "obverse/adapters/postgres/migrations/0005_sessions.sql",
+        "obverse/adapters/postgres/migrations/0006_replays.sql",
         "obverse/apps/api/openapi.json",
         "obverse/apps/demo/definitions/templates/welcome.mjml",
     ):

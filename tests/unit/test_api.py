@@ -16,9 +16,8 @@ from api_steps import build_api, is_problem, open_api_shop
 from asgi import App, ask
 from obverse.apps.api import openapi, profiles
 from obverse.apps.api.app import ApiParts
-from obverse.core.events import RejectedEvent
 from obverse.ports.outcomes import Unreachable
-from reading import NOON, Shop
+from reading import Shop
 
 
 @pytest.fixture
@@ -94,18 +93,6 @@ async def test_the_overview_while_the_log_cannot_be_asked(shop: Shop) -> None:
     answer = await ask(build_api(shop), "/v1/overview")
 
     assert (answer.status, answer.json["lag"], answer.json["profiles"]) == (200, None, 1)
-
-
-async def test_rejected_events(api: App, shop: Shop) -> None:
-    event = RejectedEvent(source="shop", received_at=NOON, code="invalid_json", reason="no JSON at 1", body=b"{")
-    await shop.checkpoint(rejected=[event] * 30)
-
-    shown = await ask(api, "/v1/rejected-events")
-
-    assert len(shown.json["rejected"]) == 20
-    assert shown.json["rejected"][0]["reason"] == "no JSON at 1"
-    assert len((await ask(api, "/v1/rejected-events?limit=25")).json["rejected"]) == 25
-    assert is_problem(await ask(api, "/v1/rejected-events?limit=1001"), 400, "invalid-parameter")
 
 
 @pytest.mark.parametrize("target", ["/health", "/livez", "/healthz"])
@@ -270,7 +257,7 @@ async def test_the_document_tells_every_answer(api: App) -> None:
         "/v1/campaigns",
         "/v1/session",
         "/v1/overview",
-        "/v1/rejected-events",
+        "/v1/rejected-events", "/v1/rejected-events/counts", "/v1/rejected-events/replay",
         "/health",
         "/ready",
         "/version",

@@ -40,7 +40,7 @@ async def kept_after(runtime: SimulatedRuntime, failure: Exception) -> list[str 
     for _ in range(100):
         await runtime.sleep(0.1)
     await work.stop()
-    return [one.message_id for one in await store.rejected(limit=10)]
+    return [one.event.message_id for one in await store.rejected(limit=10)]
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,11 @@ import msgspec
 import pytest
 
 from obverse.core import json_values
-from obverse.core.events import RejectedEvent
 from obverse.core.identity import id_text, profile_id
 from obverse.flows.serve import BadIdentifier, Serve, UnreadableProfile, parse_identifier
 from obverse.flows.views import PartitionLag
 from obverse.ports.outcomes import AccessRefused, Unreachable
-from reading import DEFINITIONS, NOON, Shop, identify, open_shop, pack, track
+from reading import DEFINITIONS, Shop, identify, open_shop, pack, track
 
 
 @pytest.fixture
@@ -297,18 +296,6 @@ async def test_the_overview_while_the_log_cannot_be_asked(shop: Shop) -> None:
     figures = await shop.serve.overview()
 
     assert (figures.profiles, figures.lag) == (1, None)
-
-
-async def test_rejected_events_are_shown_with_their_reason(shop: Shop) -> None:
-    event = RejectedEvent(source="shop", received_at=NOON, code="invalid_json", reason="no JSON at 1", body=b"\xff{")
-    await shop.checkpoint(rejected=[event, msgspec.structs.replace(event, code="missing_id", message_id="m-2")])
-
-    shown = await shop.serve.rejected(5)
-
-    assert [(one.code, one.message_id) for one in shown.rejected] == [("missing_id", "m-2"), ("invalid_json", None)]
-    assert shown.rejected[0].received_at == "2026-01-31T12:00:00Z"
-    assert shown.rejected[0].body == "\N{REPLACEMENT CHARACTER}{"
-    assert len((await shop.serve.rejected(1)).rejected) == 1
 
 
 async def test_components_tell_what_is_wrong_and_what_to_do(shop: Shop) -> None:

@@ -14,13 +14,16 @@ import obverse.adapters.postgres.sync_queue
 import obverse.adapters.smtp.local_inbox
 import obverse.apps.api.app
 import obverse.apps.collector
+import obverse.apps.collector.bots
 import obverse.apps.sandbox
 import obverse.apps.worker
 import obverse.flows.absorb
 import obverse.flows.activate
 import obverse.flows.deliver
 import obverse.flows.keep_rejected
+import obverse.flows.replay
 import obverse.flows.retain
+import obverse.flows.review
 import obverse.flows.serve
 import obverse.flows.unify
 import obverse.wiring

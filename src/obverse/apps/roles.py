@@ -90,6 +90,7 @@ async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.collector import CollectorApp
     from obverse.apps.collector.bots import is_bot
     from obverse.apps.metrics import new_registry
+    from obverse.flows.replay import Replay
 
     async with AsyncExitStack() as stack:
         log = await wiring.event_log()
@@ -101,7 +102,14 @@ async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         stack.push_async_callback(queue.close)
         absorb = wiring.absorb(collect, queue, definitions)
         stack.push_async_callback(absorb.close)
-        _start(stack, wiring, stop, {"open log": collect.open(), "definitions": definitions.watch()})
+        store = await wiring.profile_store()
+        stack.push_async_callback(store.close)
+        works = {
+            "open log": collect.open(),
+            "definitions": definitions.watch(),
+            "replay": Replay(collect, store, wiring.runtime).run(),
+        }
+        _start(stack, wiring, stop, works)
         app = CollectorApp(
             collect,
             absorb,
@@ -161,6 +169,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.flows.browse import Browse
     from obverse.flows.live import Live
     from obverse.flows.messages import Messages
+    from obverse.flows.review import Review
     from obverse.flows.serve import Serve
     from obverse.flows.syncs import Syncs
 
@@ -185,6 +194,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             runtime=wiring.runtime,
             registry=new_registry("api"),
             browse=Browse(store, definitions.current),
+            review=Review(store),
             live=live,
             inbox_url=wiring.inbox_url(),
             sign_in=wiring.sign_in(sessions),

@@ -113,8 +113,8 @@ class EngineContract:
         assert blocked
         assert await kept(parts, placed) == expected(admitted, definitions)
         rejected = await parts.store.rejected(limit=1000)
-        assert sorted(one.message_id or "" for one in rejected) == sorted(blocked)
-        assert {(one.code, one.field) for one in rejected} == {("violates_tracking_plan", "$.event")}
+        assert sorted(one.event.message_id or "" for one in rejected) == sorted(blocked)
+        assert {(one.event.code, one.event.field) for one in rejected} == {("violates_tracking_plan", "$.event")}
 
     async def test_killed_anywhere_it_ends_the_same(self) -> None:
         parts = await self.open_parts(2)
@@ -213,7 +213,7 @@ class EngineContract:
         await self.fold(parts)
 
         (rejected,) = await parts.store.rejected(limit=10)
-        assert (rejected.code, rejected.message_id) == ("no_usable_identifier", "m")
+        assert (rejected.event.code, rejected.event.message_id) == ("no_usable_identifier", "m")
 
     async def test_records_that_cannot_be_read_are_set_aside(self) -> None:
         parts = await self.open_parts(1)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from obverse.contracts.profile_store_merges import MergePromises
 from obverse.contracts.profile_store_pages import PagePromises
+from obverse.contracts.profile_store_replays import ReplayPromises
 from obverse.contracts.profile_store_steps import (
     NOON,
     a_profile,
@@ -58,7 +59,7 @@ UNKEEPABLE: Final = (
 """JSON that is valid, and that a database may not be able to hold."""
 
 
-class ProfileStoreContract(WriterPromises, MergePromises, PagePromises):
+class ProfileStoreContract(WriterPromises, MergePromises, PagePromises, ReplayPromises):
     """
     Subclass, answer the questions of `StoreQuestions`, and every promise is tested.
 
@@ -239,7 +240,9 @@ class ProfileStoreContract(WriterPromises, MergePromises, PagePromises):
         await write(store, rejected=[a_rejected(number) for number in range(5)])
         await write(store, rejected=[a_rejected(5)])
 
-        assert list(await store.rejected(limit=3)) == [a_rejected(5), a_rejected(4), a_rejected(3)]
+        latest = await store.rejected(limit=3)
+        assert [one.event for one in latest] == [a_rejected(5), a_rejected(4), a_rejected(3)]
+        assert [one.event for one in await store.rejected(limit=1, before=latest[-1].id)] == [a_rejected(2)]
         assert len(await store.rejected(limit=100)) == 6
         assert (await store.overview()).rejected == 6
 

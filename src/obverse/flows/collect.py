@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
+from itertools import count
 from math import ceil
 from typing import Any, Final
 from zlib import crc32
@@ -177,6 +178,33 @@ class Collect:
                 report=tuple(wire.rejections(reading)) if reading.rejected else (),
             )
         )
+
+    def read(self, source: str, body: bytes, *, received_at: int, name: str) -> wire.Reading | wire.Unreadable:
+        """
+        Hold what was rejected against today's rules, as of its arrival: those of a request, and the tracking plan.
+
+        A message id that is missing is made of `name`, so that it is the same however often it is read.
+        """
+        definitions = self._definitions()
+        limits = self._limits_of(next((one for one in definitions.sources if one.name == source), None))
+        ids = count()
+        try:
+            message = wire.open_body(body, batch=wire.is_batch(body), limits=limits)
+        except wire.Unreadable as unreadable:
+            return unreadable
+        reading = wire.read_events(
+            message,
+            call=None,
+            source=source,
+            received_at=received_at,
+            new_id=lambda: f"{name}-{next(ids)}",
+            limits=limits,
+        )
+        held = definitions.held.get(source)
+        if held is not None:
+            # Unify holds them against it too; said here, whoever asked is told at once.
+            reading.rejected += [one for one in map(held.judge, reading.events) if isinstance(one, RejectedEvent)]
+        return reading
 
     def known(self, key_hash: str) -> Source | Answer:
         """The source of a key; or what is answered to one that cannot send."""

@@ -16,10 +16,8 @@ from obverse.flows.views import (
     OverviewView,
     PartitionLag,
     ProfileView,
-    RejectedEventsView,
     view_event,
     view_profile,
-    view_rejected,
 )
 from obverse.ports.engine import WRITER
 from obverse.ports.event_log import EventLog, Stream
@@ -183,15 +181,6 @@ class Serve:
             return {partition: end for partition, (_, end) in (await self._log.bounds(Stream.EVENTS)).items()}
         except (Unreachable, AccessRefused):
             return None  # the figures are known all the same
-
-    async def rejected(self, limit: int) -> RejectedEventsView:
-        """
-        Return the latest rejected events.
-
-        Raises:
-            Unreachable, AccessRefused: the store cannot be read.
-        """
-        return RejectedEventsView([view_rejected(event) for event in await self._store.rejected(limit=limit)])
 
     async def components(self) -> list[ComponentView]:
         """Ask the store and the cache how they are."""

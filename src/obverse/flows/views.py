@@ -10,7 +10,7 @@ from msgspec import Meta, Raw
 from obverse.core import profiles, times
 from obverse.core.crdt.register import Write
 from obverse.core.definitions import Definitions
-from obverse.core.events import Event, RejectedEvent
+from obverse.core.events import Event
 from obverse.core.identity import id_text
 from obverse.core.profiles import Profile
 from obverse.flows.syncs import ConnectionBrief
@@ -143,25 +143,6 @@ class OverviewView(msgspec.Struct, frozen=True):
     messages: Annotated[dict[str, int], Meta(description="Messages by status.")] = {}
 
 
-class RejectedEventView(msgspec.Struct, frozen=True):
-    """An event that was refused on the way in."""
-
-    source: str
-    received_at: Time
-    code: Annotated[str, Meta(description="What was wrong, as a word.", examples=["missing_id"])]
-    reason: Annotated[str, Meta(description="What was wrong, where, and what to do.")]
-    field: Annotated[str | None, Meta(description="The offending field, as a JSON path.")]
-    message_id: str | None
-    type: str | None
-    body: Annotated[str, Meta(description="What was sent, or its beginning.")]
-
-
-class RejectedEventsView(msgspec.Struct, frozen=True):
-    """The latest rejected events, the latest first."""
-
-    rejected: list[RejectedEventView]
-
-
 class ComponentView(msgspec.Struct, frozen=True):
     """A part of the installation that reading needs, and how it is."""
 
@@ -227,18 +208,4 @@ def view_event(number: int, event: Event) -> EventView:
         previous_id=event.previous_id,
         properties=Raw(event.properties),
         context=Raw(event.context),
-    )
-
-
-def view_rejected(event: RejectedEvent) -> RejectedEventView:
-    """The rejected event as it is read."""
-    return RejectedEventView(
-        source=event.source,
-        received_at=times.to_text(event.received_at),
-        code=event.code,
-        reason=event.reason,
-        field=event.field,
-        message_id=event.message_id,
-        type=event.type,
-        body=event.body.decode("utf-8", "replace"),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 import msgspec
@@ -126,6 +127,49 @@ class Member(msgspec.Struct, frozen=True, gc=False):
     """As in `ProfileRow`."""
 
 
+class ReplayState(StrEnum):
+    """Where a rejected event stands."""
+
+    OPEN = "open"
+    """Nobody has asked for it to be sent again; or it was, and was rejected again."""
+    WAITING = "waiting"
+    """It is to be sent again."""
+    REPLAYED = "replayed"
+    """It was sent again, and accepted."""
+
+
+class KeptRejected(msgspec.Struct, frozen=True, gc=False):
+    """A rejected event as it is kept."""
+
+    id: int
+    """Grows in the order in which they were written."""
+    event: RejectedEvent
+    state: ReplayState = ReplayState.OPEN
+    settled_at: int | None = None
+    """When it was sent again last, in microseconds since 1970."""
+    correction: bytes | None = None
+    """What is sent instead of its body."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedFilter:
+    """Which rejected events; what is None is left open."""
+
+    source: str | None = None
+    code: str | None = None
+    state: ReplayState | None = None
+    ids: Collection[int] | None = None
+
+
+class RejectedCount(msgspec.Struct, frozen=True, gc=False):
+    """How many rejected events of one source have one code and one state."""
+
+    source: str
+    code: str
+    state: ReplayState
+    count: int
+
+
 class Fenced(Exception):
     """Another writer of the same name has taken over; nothing of this checkpoint was written."""
 
@@ -237,8 +281,31 @@ class ProfileStore(Protocol):
         """
         ...
 
-    async def rejected(self, *, limit: int) -> Sequence[RejectedEvent]:
-        """Return the latest rejected events, the latest first."""
+    async def rejected(
+        self, wanted: RejectedFilter | None = None, *, limit: int, before: int | None = None
+    ) -> Sequence[KeptRejected]:
+        """
+        Return rejected events, the latest first; of those with smaller ids than `before`, if it is given.
+
+        Raises:
+            Unreachable: the store cannot be read now. So do the four below.
+        """
+        ...
+
+    async def rejected_counts(self) -> Sequence[RejectedCount]:
+        """Return how many rejected events there are, by source, code and state."""
+        ...
+
+    async def ask_replay(self, wanted: RejectedFilter, *, correction: bytes | None = None) -> Sequence[int]:
+        """Have those that are open wait to be sent again, with this instead of their body; return their ids."""
+        ...
+
+    async def waiting_replays(self, *, limit: int) -> Sequence[KeptRejected]:
+        """Return those that wait to be sent again, the earliest first."""
+        ...
+
+    async def settle_replay(self, one: int, *, at: int, again: RejectedEvent | None = None) -> None:
+        """Note that one that waits was accepted at this time; or was rejected again, with this code and reason."""
         ...
 
     async def overview(self) -> Overview:

@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
+
+from msgspec import structs
 
 from obverse.core.events import Event, RejectedEvent
 from obverse.ports.event_log import Stream
@@ -14,11 +17,15 @@ from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_store import (
     Checkpoint,
     Fenced,
+    KeptRejected,
     Marks,
     Member,
     Overview,
     ProfileRow,
     ProfileStore,
+    RejectedCount,
+    RejectedFilter,
+    ReplayState,
     StoreWriter,
 )
 from obverse.ports.runtime import Runtime
@@ -48,7 +55,8 @@ class _Tables:
     owners: dict[str, bytes] = field(default_factory=dict)
     events: dict[bytes, list[tuple[int, Event]]] = field(default_factory=dict)
     last_id: int = 0
-    rejected: list[RejectedEvent] = field(default_factory=list)
+    rejected: list[KeptRejected] = field(default_factory=list)
+    """By their ids, which begin with 1."""
     marks: dict[str, Marks] = field(default_factory=dict)
 
     def write(self, writer: str, checkpoint: Checkpoint) -> None:
@@ -66,7 +74,7 @@ class _Tables:
         for stored in checkpoint.events:
             self.last_id += 1
             self.events.setdefault(stored.profile, []).append((self.last_id, stored.event))
-        self.rejected += checkpoint.rejected
+        self.rejected += map(KeptRejected, count(len(self.rejected) + 1), checkpoint.rejected)
         self.marks[writer] = _joined(self.marks.get(writer, {}), checkpoint.marks)
 
     def keeper(self, profile: bytes) -> bytes:
@@ -144,9 +152,50 @@ class MemoryProfileStore:
         ]
         return sorted(found, key=lambda pair: -pair[0])[:limit]
 
-    async def rejected(self, *, limit: int) -> Sequence[RejectedEvent]:
+    async def rejected(
+        self, wanted: RejectedFilter | None = None, *, limit: int, before: int | None = None
+    ) -> Sequence[KeptRejected]:
         """See `ProfileStore.rejected`."""
-        return self._tables.rejected[::-1][:limit]
+        found = self._wanted(wanted or RejectedFilter())
+        return [one for one in found[::-1] if before is None or one.id < before][:limit]
+
+    async def rejected_counts(self) -> Sequence[RejectedCount]:
+        """See `ProfileStore.rejected_counts`."""
+        kinds = Counter((one.event.source, one.event.code, one.state) for one in self._tables.rejected)
+        return [RejectedCount(*kind, number) for kind, number in sorted(kinds.items())]
+
+    async def ask_replay(self, wanted: RejectedFilter, *, correction: bytes | None = None) -> Sequence[int]:
+        """See `ProfileStore.ask_replay`."""
+        found = [one for one in self._wanted(wanted) if one.state is ReplayState.OPEN]
+        for one in found:
+            self._replace(structs.replace(one, state=ReplayState.WAITING, correction=correction))
+        return [one.id for one in found]
+
+    async def waiting_replays(self, *, limit: int) -> Sequence[KeptRejected]:
+        """See `ProfileStore.waiting_replays`."""
+        return self._wanted(RejectedFilter(state=ReplayState.WAITING))[:limit]
+
+    async def settle_replay(self, one: int, *, at: int, again: RejectedEvent | None = None) -> None:
+        """See `ProfileStore.settle_replay`."""
+        for kept in self._wanted(RejectedFilter(ids=[one], state=ReplayState.WAITING)):
+            if again is None:
+                self._replace(structs.replace(kept, state=ReplayState.REPLAYED, settled_at=at))
+            else:
+                event = structs.replace(kept.event, code=again.code, reason=again.reason, field=again.field)
+                self._replace(structs.replace(kept, event=event, state=ReplayState.OPEN, settled_at=at))
+
+    def _wanted(self, wanted: RejectedFilter) -> list[KeptRejected]:
+        return [
+            one
+            for one in self._tables.rejected
+            if wanted.source in {None, one.event.source}
+            and wanted.code in {None, one.event.code}
+            and wanted.state in {None, one.state}
+            and (wanted.ids is None or one.id in wanted.ids)
+        ]
+
+    def _replace(self, one: KeptRejected) -> None:
+        self._tables.rejected[one.id - 1] = one
 
     async def overview(self) -> Overview:
         """See `ProfileStore.overview`."""

@@ -246,10 +246,41 @@ order by event_id desc limit $3
 """The latest events of a profile and of those merged into it, each found by index."""
 
 REJECTED = """
-select source, received_at, code, reason, field, message_id, type, body from public.rejected_events
-where workspace_id = $1 order by rejected_id desc limit $2
+select rejected_id, source, received_at, code, reason, field, message_id, type, body, state, settled_at, correction
+from public.rejected_events
+where workspace_id = $1 and ($2::text is null or source = $2) and ($3::text is null or code = $3)
+    and ($4::text is null or state = $4) and ($5::bigint[] is null or rejected_id = any($5)) and rejected_id < $6
+order by rejected_id desc limit $7
 """
 """The latest rejected events."""
+
+REJECTED_COUNTS = """
+select source, code, state, count(*) as count from public.rejected_events where workspace_id = $1
+group by source, code, state order by source, code, state
+"""
+"""How many rejected events there are of each kind."""
+
+ASK_REPLAY = """
+update public.rejected_events set state = 'waiting', correction = $6
+where workspace_id = $1 and ($2::text is null or source = $2) and ($3::text is null or code = $3)
+    and ($4::text is null or state = $4) and ($5::bigint[] is null or rejected_id = any($5)) and state = 'open'
+returning rejected_id
+"""
+"""Have rejected events wait to be sent again."""
+
+WAITING_REPLAYS = """
+select rejected_id, source, received_at, code, reason, field, message_id, type, body, state, settled_at, correction
+from public.rejected_events where workspace_id = $1 and state = 'waiting' order by rejected_id limit $2
+"""
+"""What waits to be sent again, the earliest first."""
+
+SETTLE_REPLAY = """
+update public.rejected_events
+set state = case when $4::text is null then 'replayed' else 'open' end, settled_at = $3,
+    code = coalesce($4, code), reason = coalesce($5, reason), field = case when $4::text is null then field else $6 end
+where workspace_id = $1 and rejected_id = $2 and state = 'waiting'
+"""
+"""Note what became of a rejected event that was sent again."""
 
 OVERVIEW = """
 select coalesce(sum(profiles), 0)::bigint as profiles, coalesce(sum(merges), 0)::bigint as merges,

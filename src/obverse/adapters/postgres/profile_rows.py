@@ -10,7 +10,7 @@ from typing import Any, Final
 from obverse.adapters.postgres import jsonb_text
 from obverse.adapters.postgres.binary_rows import NULL, Known, blob, integer, jsonb, moment, row_head, since_2000, text
 from obverse.core.events import Event, RejectedEvent
-from obverse.ports.profile_store import ProfileRow, StoredEvent
+from obverse.ports.profile_store import KeptRejected, ProfileRow, ReplayState, StoredEvent
 
 EVENT_COLUMNS: Final = (
     *("workspace_id", "profile_id", "event_type", "type", "name", "source", "message_id", "user_id", "anonymous_id"),
@@ -200,10 +200,16 @@ def unpack_event(row: Mapping[str, Any]) -> Event:
     )
 
 
-def unpack_rejected(row: Mapping[str, Any]) -> RejectedEvent:
+def unpack_rejected(row: Mapping[str, Any]) -> KeptRejected:
     """Return the rejected event of a row of `rejected_events`."""
     fields = {name: row[name] for name in REJECTED_COLUMNS[1:]}
-    return RejectedEvent(**{**fields, "received_at": to_micros(row["received_at"])})
+    return KeptRejected(
+        row["rejected_id"],
+        RejectedEvent(**{**fields, "received_at": to_micros(row["received_at"])}),
+        ReplayState(row["state"]),
+        _to_micros_or_none(row["settled_at"]),
+        row["correction"],
+    )
 
 
 def to_micros(when: datetime) -> int:

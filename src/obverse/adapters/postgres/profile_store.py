@@ -13,11 +13,21 @@ import asyncpg
 from obverse.adapters.postgres import profile_queries as queries
 from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.connection import connect, trouble
+from obverse.adapters.postgres.event_log_rows import from_micros
 from obverse.adapters.postgres.profile_rows import unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
 from obverse.core.events import Event, RejectedEvent
 from obverse.ports.event_log import Stream
-from obverse.ports.profile_store import Member, Overview, ProfileStore, StoreWriter
+from obverse.ports.profile_store import (
+    KeptRejected,
+    Member,
+    Overview,
+    ProfileStore,
+    RejectedCount,
+    RejectedFilter,
+    ReplayState,
+    StoreWriter,
+)
 from obverse.ports.runtime import Runtime
 
 READ_LIMIT = 30.0
@@ -120,9 +130,30 @@ class PostgresProfileStore:
         rows = await self._read(queries.EVENTS_OF, UUID(bytes=profile), limit, last)
         return [(row["event_id"], unpack_event(row)) for row in rows]
 
-    async def rejected(self, *, limit: int) -> Sequence[RejectedEvent]:
+    async def rejected(
+        self, wanted: RejectedFilter | None = None, *, limit: int, before: int | None = None
+    ) -> Sequence[KeptRejected]:
         """See `ProfileStore.rejected`."""
-        return [unpack_rejected(row) for row in await self._read(queries.REJECTED, limit)]
+        last = _LAST_ID if before is None else before
+        return [unpack_rejected(row) for row in await self._read(queries.REJECTED, *_chosen(wanted), last, limit)]
+
+    async def rejected_counts(self) -> Sequence[RejectedCount]:
+        """See `ProfileStore.rejected_counts`."""
+        rows = await self._read(queries.REJECTED_COUNTS)
+        return [RejectedCount(row["source"], row["code"], ReplayState(row["state"]), row["count"]) for row in rows]
+
+    async def ask_replay(self, wanted: RejectedFilter, *, correction: bytes | None = None) -> Sequence[int]:
+        """See `ProfileStore.ask_replay`."""
+        return [row["rejected_id"] for row in await self._read(queries.ASK_REPLAY, *_chosen(wanted), correction)]
+
+    async def waiting_replays(self, *, limit: int) -> Sequence[KeptRejected]:
+        """See `ProfileStore.waiting_replays`."""
+        return [unpack_rejected(row) for row in await self._read(queries.WAITING_REPLAYS, limit)]
+
+    async def settle_replay(self, one: int, *, at: int, again: RejectedEvent | None = None) -> None:
+        """See `ProfileStore.settle_replay`."""
+        told = (None, None, None) if again is None else (tidy(again.code), tidy(again.reason), again.field)
+        await self._read(queries.SETTLE_REPLAY, one, from_micros(at), *told)
 
     async def overview(self) -> Overview:
         """See `ProfileStore.overview`."""
@@ -158,6 +189,14 @@ class PostgresProfileStore:
         except LOST as error:
             raise trouble(error, "read profiles") from error
         return rows
+
+
+def _chosen(wanted: RejectedFilter | None) -> tuple[Any, ...]:
+    if wanted is None:
+        return None, None, None, None
+    ids = None if wanted.ids is None else [one for one in wanted.ids if 0 < one < _LAST_ID]
+    names = [None if one is None else tidy(one) for one in (wanted.source, wanted.code)]
+    return *names, wanted.state, ids
 
 
 def _beyond(prefix: str) -> str:

@@ -22,11 +22,12 @@ _TAGS: Final = (
     {"name": "profiles", "description": "People, by any of their identifiers."},
     {"name": "audiences", "description": "Who belongs together, by a definition."},
     {"name": "events", "description": "What comes in, as it comes in."},
+    {"name": "rejected events", "description": "What was refused on the way in, and is sent again after a fix."},
     {"name": "connections", "description": "CRMs that are kept in step: their records, queues and dead letters."},
     {"name": "messages", "description": "Mails to one person, and campaigns."},
     {"name": "inbox", "description": "Mails in the local inbox."},
     {"name": "session", "description": "Signing in to the console."},
-    {"name": "workspace", "description": "Figures, and what was rejected."},
+    {"name": "workspace", "description": "Figures."},
     {"name": "operations", "description": "For those who run it. None of it needs the key."},
 )
 

@@ -21,6 +21,7 @@ from obverse.core.definitions import Definitions
 from obverse.flows.browse import Browse
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
+from obverse.flows.review import Review
 from obverse.flows.serve import Serve
 from obverse.flows.sign_in import SignIn
 from obverse.flows.syncs import Syncs
@@ -48,6 +49,7 @@ async def generate() -> dict[str, Any]:
         syncs=Syncs(MemorySyncQueue(runtime), Definitions, runtime),
         messages=Messages(MemoryOutbox(runtime), serve, Definitions, runtime),
         browse=Browse(store, Definitions),
+        review=Review(store),
         live=Live(await open_event_log(MemoryLogSettings(), runtime), runtime),
         sign_in=SignIn(MemorySessions(), runtime, str),
         runtime=runtime,

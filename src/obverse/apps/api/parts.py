@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from obverse.flows.browse import Browse
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
+from obverse.flows.review import Review
 from obverse.flows.serve import Serve
 from obverse.flows.sign_in import SignIn
 from obverse.flows.syncs import Syncs
@@ -28,6 +29,7 @@ class ApiParts:
     syncs: Syncs
     messages: Messages
     browse: Browse
+    review: Review
     live: Live
     sign_in: SignIn
     runtime: Runtime

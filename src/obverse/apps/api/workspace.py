@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from msgspec import Meta
 from starlette.responses import Response
 
@@ -19,10 +19,7 @@ from obverse.apps.api.schema import describe
 from obverse.apps.metrics import CONTENT_TYPE, exposition
 from obverse.core import json_values
 from obverse.flows.serve import Serve
-from obverse.flows.views import ComponentView, OverviewView, RejectedEventsView
-
-MOST: Final = 1000
-"""Rejected events in one answer."""
+from obverse.flows.views import ComponentView, OverviewView
 
 _ROBOTS: Final = b"User-agent: *\nDisallow: /\n"
 
@@ -77,16 +74,6 @@ def _add_figures(router: APIRouter, parts: ApiParts) -> None:
         counts = {str(status): count for status, count in (await messages.counts()).items()}
         whole = msgspec.structs.replace(figures, behind=behind, connections=connections, messages=counts)
         return _answer(whole)
-
-    @router.get(
-        "/v1/rejected-events",
-        tags=["workspace"],
-        summary="The latest rejected events",
-        operation_id="rejected_events",
-        **describe(RejectedEventsView, "The events.", HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE),
-    )
-    async def rejected(limit: Annotated[int, Query(ge=1, le=MOST, description="How many.")] = 20) -> Response:
-        return _answer(await serve.rejected(limit))
 
 
 def _add_readiness(router: APIRouter, serve: Serve) -> None:

@@ -91,6 +91,27 @@ def sign_in(data: Data = None) -> None:
 
 
 @app.command()
+def replay(
+    *,
+    rejected: Annotated[bool, typer.Option("--rejected", help="Rejected events that are open.")] = False,
+    source: Annotated[str | None, typer.Option(help="Of this source alone.")] = None,
+    code: Annotated[str | None, typer.Option(help="With this code alone.")] = None,
+    id_: Annotated[list[str] | None, typer.Option("--id", help="Only this one; may be given more than once.")] = None,
+    body: Annotated[Path | None, typer.Option(help="File with what is sent in the place of the one named.")] = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Send events again: those that were rejected, after a fix."""
+    if not rejected:
+        _fail("say what is sent again: --rejected")
+    _set(data, None)
+    from obverse.apps.cli.replay import Wanted, replay_rejected
+
+    wanted = Wanted(source=source, code=code, ids=id_ or (), body=body)
+    _run(lambda settings: replay_rejected(settings, wanted, as_json=as_json))
+
+
+@app.command()
 def typegen(
     plan: Annotated[str, typer.Argument(help="Name of a tracking plan.")],
     language: Annotated[str, typer.Option(help="python or typescript.")],
@@ -243,6 +264,7 @@ _MENDABLE = frozenset(
         "AccessRefused",
         "BadDataFolder",
         "BadDefinition",
+        "BadReplay",
         "BadSettings",
         "BadTypegen",
         "BadSourceName",

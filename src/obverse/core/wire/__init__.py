@@ -1,6 +1,6 @@
 """Segment's wire format: the body of a call, read into events and refusals."""
 
-from obverse.core.wire.body import SAMPLE, Limits, Message, Unreadable, glimpsed_keys, open_body
+from obverse.core.wire.body import SAMPLE, Limits, Message, Unreadable, glimpsed_keys, is_batch, open_body
 from obverse.core.wire.items import Reading, agent_of, read_events, rejections
 from obverse.core.wire.refusals import rejected, rejected_whole
 
@@ -12,6 +12,7 @@ __all__ = [
     "Unreadable",
     "agent_of",
     "glimpsed_keys",
+    "is_batch",
     "open_body",
     "read_events",
     "rejected",

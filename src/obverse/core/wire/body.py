@@ -108,6 +108,8 @@ class Message:
     body: bytes = b""
     address: str = ""
     """IP address that it came from, if that is to be known."""
+    single: bool = False
+    """Whether the body is one item, without an envelope."""
     browser: bool = False
     """Whether a browser's page sent it, and not a server."""
 
@@ -150,7 +152,7 @@ def _open(body: bytes, *, batch: bool, limits: Limits) -> Message:
             write_key = item_decoder.decode(body).writeKey
         except msgspec.ValidationError:
             write_key = loose_text(as_object(body).get("writeKey"))
-        return Message([Raw(body)], write_key, body=body)
+        return Message([Raw(body)], write_key, body=body, single=True)
     if (
         len(body) <= limits.event_bytes and brackets(body) <= limits.depth
     ):  # so no item can be too large or too deep, and all can be read at one go
@@ -182,6 +184,14 @@ def _open_patiently(body: bytes) -> Message:
         loose_text(fields.get("sentAt")),
         body=body,
     )
+
+
+def is_batch(body: bytes) -> bool:
+    """Whether a body is an envelope of events, and no event itself."""
+    try:
+        return "batch" in as_object(body)
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 _KEY: Final = re.compile(rb'"writeKey"\s*:\s*"([^"\\]{1,200})"')

@@ -85,8 +85,8 @@ def read_events(
             reading.events.append(_event(*_read_item(sent, place, shared, limits), shared))
             reading.taken.append(place)
         except Flaw as flaw:
-            where = ("$" if call else f"$.batch[{place}]") + flaw.field.removeprefix("$")
-            body = alone(bytes(sent) if isinstance(sent, Raw) else _encode(sent), message)
+            where = ("$" if message.single else f"$.batch[{place}]") + flaw.field.removeprefix("$")
+            body = alone(bytes(sent) if isinstance(sent, Raw) else _encode(sent), message, call)
             kept = len(body) if len(body) <= limits.event_bytes else SAMPLE
             reading.rejected.append(_refused(flaw, where, shared, sample(body, kept)))
             reading.places.append(place)

@@ -19,11 +19,11 @@ def joined(shared: bytes, own: bytes) -> bytes:
     return _encode({**object_decoder.decode(shared), **object_decoder.decode(own)})
 
 
-def alone(body: bytes, message: Message) -> bytes:
-    """An item with what its envelope says of it, so that it can be sent again by itself."""
+def alone(body: bytes, message: Message, call: str | None) -> bytes:
+    """An item with what its envelope and its path say of it, so that it can be sent again by itself."""
     shared = {"context": message.context, "integrations": message.integrations}
     told = {name: text for name, text in shared.items() if text[:1] == b"{"}
-    if not told and message.sent_at is None:
+    if not told and message.sent_at is None and call is None:
         return body
     try:
         fields = as_object(body)
@@ -35,6 +35,12 @@ def alone(body: bytes, message: Message) -> bytes:
                 fields[name] = Raw(joined(text, b"{}" if own == b"null" else own))
     except (msgspec.DecodeError, RecursionError):
         return body  # as deep as can just be read
+    if call is not None and bytes(fields.get("type", ABSENT)) == _encode(call):
+        call = None  # as it says itself
+    if not told and message.sent_at is None and call is None:
+        return body
+    if call is not None:
+        fields["type"] = Raw(_encode(call))
     if message.sent_at is not None and bytes(fields.get("sentAt", ABSENT)) == b"null":
         fields["sentAt"] = Raw(_encode(message.sent_at))
     return _encode(fields)

@@ -1,0 +1,83 @@
+"""Replay: send rejected events again, as of when they came first."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+import structlog
+
+from obverse.core import wire
+from obverse.core.events import RejectedEvent
+from obverse.flows.collect import Collect
+from obverse.ports.outcomes import AccessRefused, Unreachable
+from obverse.ports.profile_store import KeptRejected, ProfileStore
+from obverse.ports.runtime import Runtime
+
+LOOK: Final = 1.0
+"""Seconds between two looks at what waits."""
+AT_ONCE: Final = 100
+
+_log = structlog.get_logger(__name__)
+
+
+class Replay:
+    """
+    Reads what waits to be sent again with today's rules, and appends what is accepted now to the log.
+
+    A crash between the append and its note appends an event twice; it has the same message id, so it counts once.
+    """
+
+    def __init__(self, collect: Collect, store: ProfileStore, runtime: Runtime) -> None:
+        self._collect = collect
+        self._store = store
+        self._runtime = runtime
+
+    async def run(self) -> None:
+        """Go on until cancelled, whatever fails beneath."""
+        while True:
+            try:
+                while await self.turn() == AT_ONCE:
+                    pass
+            except (Unreachable, AccessRefused) as error:
+                _log.warning("replay interrupted", reason=str(error))
+            await self._runtime.sleep(LOOK)
+
+    async def turn(self) -> int:
+        """
+        Send some again, and return how many.
+
+        Raises:
+            Unreachable, AccessRefused: the store or the log is away; what was not settled waits still.
+        """
+        waiting = await self._store.waiting_replays(limit=AT_ONCE)
+        for one in waiting:
+            again = await self._send(one)
+            await self._store.settle_replay(one.id, at=self._runtime.now(), again=again)
+        return len(waiting)
+
+    async def _send(self, one: KeptRejected) -> RejectedEvent | None:
+        """Append what it holds; or why it is rejected again. All of it is accepted, or nothing."""
+        event, body = one.event, _plain(one.event.body if one.correction is None else one.correction)
+        reading = self._collect.read(event.source, body, received_at=event.received_at, name=f"rejected-{one.id}")
+        if isinstance(reading, wire.Unreadable):
+            return wire.rejected_whole(body, reading, source=event.source, received_at=event.received_at)
+        if reading.rejected:
+            return reading.rejected[0]
+        refusal = await self._collect.append(reading.events, (), len(body))
+        if refusal is not None:
+            raise Unreachable(refusal.message, after=refusal.retry_after or LOOK)
+        return None
+
+
+def _plain(body: bytes) -> bytes:
+    """An event without what we put beside what was sent."""
+    try:
+        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return body
+    if fields.pop("receivedAt", None) is None:
+        return body
+    if "originalTimestamp" in fields:
+        fields.pop("timestamp", None)  # ours is made of it
+    return msgspec.json.encode(fields)
