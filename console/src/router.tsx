@@ -43,6 +43,26 @@ const events = createRoute({
   component: lazyRouteComponent(() => import("./pages/Events"), "Events"),
 });
 
+const rejectedState = among("open", "waiting", "replayed");
+const rejected = createRoute({
+  getParentRoute: () => shell,
+  path: "/rejected",
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { source?: string; code?: string; state?: "open" | "waiting" | "replayed" } => ({
+    source: text(search.source),
+    code: text(search.code),
+    state: rejectedState(search.state),
+  }),
+  component: lazyRouteComponent(() => import("./pages/Rejected"), "Rejected"),
+});
+
+const sources = createRoute({
+  getParentRoute: () => shell,
+  path: "/sources",
+  component: lazyRouteComponent(() => import("./pages/Sources"), "Sources"),
+});
+
 const profiles = createRoute({
   getParentRoute: () => shell,
   path: "/profiles",
@@ -137,6 +157,8 @@ export const router = createRouter({
     shell.addChildren([
       overview,
       events,
+      rejected,
+      sources,
       profiles,
       profile,
       audiences,

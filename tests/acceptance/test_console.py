@@ -3,65 +3,31 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import groupby
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any
 
-import msgspec
 import pytest
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Page,
-    ViewportSize,
-    expect,
-    sync_playwright,
-)
-from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
 from chromium import launch
-from installation import environment, kill, running
+from console_steps import (
+    DESK,
+    EVENTS,
+    PATIENCE,
+    PHONE,
+    Demo,
+    Visitor,
+    played,
+    serious,
+    take_picture,
+    visiting,
+)
+from installation import kill, running
 from obverse.apps.own_secrets import API_KEY, own_secret
 from obverse.core import json_values
 
 pytestmark = pytest.mark.service
-
-EVENTS: Final = 52_228
-PATIENCE: Final = 60_000.0
-"""Milliseconds for anything that must happen."""
-AXE: Final = Path(__file__).parents[2] / "console/node_modules/axe-core/axe.min.js"
-PICTURES: Final = os.environ.get("OBVERSE_PICTURES")
-"""Where `make pictures` wants them."""
-PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
-DESK: Final[ViewportSize] = {"width": 1280, "height": 800}
-
-
-@dataclass
-class Demo:
-    """The demo, played to its end and still running."""
-
-    data: Path
-    api: str
-    collector: str
-    key: str
-    """Of the source shop."""
-    link: str
-    """That it printed."""
-    counts: list[int]
-    """Of events, as the overview showed them one after another, without a reload."""
-    navigations: int
 
 
 @pytest.fixture(scope="module")
@@ -74,112 +40,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def demo(browser: Browser) -> Iterator[Demo]:
-    folder = Path(tempfile.mkdtemp(prefix="obv-"))
-    folder.chmod(0o755)
-    data = folder / "data"
-    out, errors = folder / "out", folder / "errors"
-    command = [sys.executable, "-m", "obverse.apps.cli", "demo", "--json", "--data", str(data)]
-    with (
-        out.open("wb") as to_out,
-        errors.open("wb") as to_errors,
-        subprocess.Popen(
-            command, env=environment(), stdout=to_out, stderr=to_errors, start_new_session=True
-        ) as process,
-    ):
-        try:
-            yield _watched(browser, data, out, errors)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _watched(browser: Browser, data: Path, out: Path, errors: Path) -> Demo:
-    """Look at the overview while the demo plays."""
-    page = browser.new_page(viewport=DESK)
-
-    def opened() -> bool:
-        note = running(data)
-        try:
-            return note is not None and page.request.get(note["api"] + "/ready").ok
-        except PlaywrightError:
-            return False
-
-    _until(opened, errors)
-    note = running(data)
-    assert note is not None
-    page.goto(_new_link(data))
-    page.wait_for_url(note["api"] + "/")
-    navigations: list[str] = []
-    page.on("framenavigated", lambda frame: navigations.append(frame.url))
-    shown = page.locator(".figure", has_text="Events").first.locator(".figureValue")
-    counts: list[int] = []
-
-    def whole() -> bool:
-        counts.append(int(re.sub(r"\D", "", shown.inner_text()) or 0))
-        if PICTURES is not None and EVENTS * 2 // 3 < counts[-1] < EVENTS:
-            page.screenshot(path=Path(PICTURES) / "while-the-demo-plays.png", animations="disabled")
-        return counts[-1] == EVENTS
-
-    _until(whole, errors)
-    _until(lambda: out.read_text().endswith("\n"), errors)
-    page.close()
-    assert msgspec.json.decode(out.read_text())["events_accepted"] == EVENTS
-    told = errors.read_text()
-    key, link = (re.search(pattern, told) for pattern in (r"shown once\): (\S+)", r"signs in once\): (\S+)"))
-    assert key is not None, told
-    assert link is not None, told
-    counts = [count for count, _ in groupby(counts)]
-    return Demo(data, note["api"], note["collector"], key[1], link[1], counts, len(navigations))
-
-
-def _until(condition: Callable[[], bool], errors: Path) -> None:
-    end = time.monotonic() + 2 * PATIENCE / 1000
-    while not condition():
-        assert time.monotonic() < end, errors.read_text()
-        time.sleep(0.05)  # what is waited for is in other processes
-
-
-def _new_link(data: Path) -> str:
-    """By the command that people have for it."""
-    command = [sys.executable, "-m", "obverse.apps.cli", "sign-in", "--data", str(data)]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
-    found = re.search(r"http://\S+#token=\S+", done.stdout)
-    assert found is not None, done.stdout
-    return found[0]
-
-
-@dataclass
-class Visitor:
-    """A browser that is signed in, and what went wrong in it."""
-
-    context: BrowserContext
-    page: Page
-    api: str
-    wrong: list[str] = field(default_factory=list)
-
-    def open(self, path: str) -> None:
-        """Open a page by its address, as from a link in a mail."""
-        self.page.goto(self.api + path)
-        self.page.locator("h1").first.wait_for(timeout=PATIENCE)
-        expect(self.page.locator("[aria-busy=true]")).to_have_count(0, timeout=PATIENCE)
-
-    def note(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
-            self.wrong.append(message.text)
-
-
-@contextmanager
-def visiting(browser: Browser, demo: Demo, **options: Any) -> Iterator[Visitor]:
-    context = browser.new_context(viewport=options.pop("viewport", DESK), reduced_motion="reduce", **options)
-    page = context.new_page()
-    page.goto(_new_link(demo.data))
-    page.wait_for_url(f"{demo.api}/")
-    visitor = Visitor(context, page, demo.api)
-    page.on("console", visitor.note)
-    page.on("pageerror", lambda error: visitor.wrong.append(str(error)))
-    yield visitor
-    context.close()
+    with played(browser) as demo:
+        yield demo
 
 
 @pytest.fixture
@@ -209,6 +71,9 @@ def _pages(visitor: Visitor) -> dict[str, str]:
         "/events": "Order Completed",
         "/events?type=identify": "identify",
         "/events?q=nobody-at-all": "No event",
+        "/rejected": "Nothing was rejected",
+        "/rejected?code=none-at-all": "Nothing rejected is like this",
+        "/sources": "New key",
         "/profiles": "@example.com",
         "/profiles?q=17850": "17850",
         "/profiles?q=nobody-at-all": "nobody-at-all",
@@ -249,9 +114,9 @@ def test_every_page_opens_by_deep_link(browser: Browser, demo: Demo, scheme: str
                 flaws.append(f"{path}: {text!r} is not shown: {error}")
             wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             flaws += [f"{path}: {wide} px wider than the window"] if wide > 0 else []
-            flaws += [f"{path}: {found}" for found in _serious(page)]
+            flaws += [f"{path}: {found}" for found in serious(page)]
             assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
-            _picture(page, path, scheme, viewport)
+            take_picture(page, path, scheme, viewport)
         dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
         flaws += (
             [] if (sum(map(int, re.findall(r"\d+", dark)[:3])) < 380) == (scheme == "dark") else [f"body is {dark}"]
@@ -259,29 +124,6 @@ def test_every_page_opens_by_deep_link(browser: Browser, demo: Demo, scheme: str
         # What is not there is answered 404, and a browser tells of that.
         flaws += [one for one in visitor.wrong if "404" not in one]
     assert not flaws, "\n".join(flaws)
-
-
-def _serious(page: Page) -> list[str]:
-    """What axe finds."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        f"{one['id']} ({one['impact']}): {json.dumps([node['target'] for node in one['nodes']][:3])}"
-        for one in found["violations"]
-        if one["impact"] in {"serious", "critical"}
-    ]
-
-
-def _picture(page: Page, path: str, scheme: str, viewport: ViewportSize) -> None:
-    telling = path in {"/", "/events", "/profiles/user_id:17850"}
-    shown = (scheme == "light" and viewport is DESK) or (telling and (scheme == "dark") != (viewport is PHONE))
-    if PICTURES is None or "nobody" in path or "nothing" in path or not shown:
-        return
-    name = re.sub(r"[^a-z0-9]+", "-", re.sub(r"[0-9a-f-]{36}", "one", path)).strip("-") or "overview"
-    device = "phone" if viewport is PHONE else "desk"
-    folder = Path(PICTURES)
-    folder.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=folder / f"{name}-{scheme}-{device}.png", animations="disabled")
 
 
 def test_a_link_signs_in_once_and_leads_where_one_wanted_to_go(browser: Browser, demo: Demo) -> None:
@@ -391,7 +233,7 @@ def test_a_dead_letter_is_told_and_tried_again(visitor: Visitor, demo: Demo) -> 
     letter.wait_for(timeout=PATIENCE)
     letter.click()
     page.get_by_text("What was to be written").wait_for()
-    assert _serious(page) == []
+    assert serious(page) == []
 
     page.get_by_role("button", name="Retry all").click()
     page.get_by_role("dialog").get_by_role("button", name="Retry all").click()
@@ -405,3 +247,58 @@ def test_a_dead_letter_is_told_and_tried_again(visitor: Visitor, demo: Demo) -> 
 def _identify(visitor: Visitor, demo: Demo, traits: dict[str, str]) -> None:
     body = {"writeKey": demo.key, "type": "identify", "userId": "dead-letter", "traits": traits}
     assert visitor.context.request.post(f"{demo.collector}/v1/identify", data=body).status == 200
+
+
+def test_a_rejected_event_is_edited_and_sent_again(visitor: Visitor, demo: Demo) -> None:
+    page = visitor.page
+    bad = {"writeKey": demo.key, "userId": "rejected-test", "type": "track", "properties": {"size": 3}}
+    assert visitor.context.request.post(f"{demo.collector}/v1/track", data=bad).status == 200
+    visitor.open("/rejected")
+    page.get_by_text("a track needs the name of its event").first.wait_for(timeout=PATIENCE)
+    page.get_by_role("button", name=re.compile("a track needs the name of its event")).first.click()
+    editor = page.get_by_label("What is sent")
+    body = json.loads(editor.input_value())
+    assert body["writeKey"] == ""
+    take_picture(page, "/rejected-one", "light", DESK)
+
+    editor.fill("{")
+    page.get_by_role("button", name="Send this instead").click()
+    page.get_by_text("the body is not JSON").first.wait_for(timeout=PATIENCE)
+    editor.fill(json.dumps({**body, "event": "Named Now"}))
+    page.get_by_role("button", name="Send this instead").click()
+    page.get_by_text("Sent again", exact=True).first.wait_for(timeout=PATIENCE)
+
+    visitor.open("/profiles/user_id:rejected-test?tab=timeline")
+    page.get_by_text("Named Now").first.wait_for(timeout=PATIENCE)
+    visitor.open("/rejected?state=replayed&source=shop")
+    page.get_by_text("invalid_json").first.wait_for()
+    visitor.open("/rejected?state=open&source=shop")
+    page.get_by_text("Nothing rejected is like this").wait_for()
+    assert visitor.wrong == []
+
+
+def test_a_source_is_added_and_its_key_replaced(visitor: Visitor) -> None:
+    page = visitor.page
+
+    visitor.open("/sources")
+    page.get_by_role("button", name="Add a source").click()
+    page.get_by_label("Name").fill("Not A Name")
+    page.get_by_role("button", name="Make").click()
+    page.get_by_text("cannot name a source").wait_for()
+    page.get_by_label("Name").fill("tills")
+    page.get_by_role("button", name="Make").click()
+    first = page.locator(".secret").inner_text()
+    page.get_by_role("button", name="Close", exact=True).last.click()
+    page.get_by_text("tills", exact=True).wait_for(timeout=PATIENCE)
+    row = page.get_by_role("row", name=re.compile("tills"))
+    row.get_by_role("button", name="New key").click()
+    second = page.locator(".secret").inner_text()
+    assert first != second
+    page.get_by_role("button", name="Close", exact=True).last.click()
+    row.get_by_role("button", name="Retire old key").wait_for(timeout=PATIENCE)
+    assert first not in page.content()
+    assert second not in page.content()
+    row.get_by_role("button", name="Retire old key").click()
+    page.get_by_role("dialog").get_by_role("button", name="Retire old key").click()
+    page.get_by_text("Only the newest key of tills is good now").wait_for()
+    row.get_by_role("button", name="Retire old key").wait_for(state="detached", timeout=PATIENCE)

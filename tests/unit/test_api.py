@@ -256,6 +256,7 @@ async def test_the_document_tells_every_answer(api: App) -> None:
         "/v1/messages/{id}/resolve",
         "/v1/campaigns",
         "/v1/session",
+        "/v1/sources", "/v1/sources/{name}/rotate", "/v1/sources/{name}/retire",
         "/v1/overview",
         "/v1/rejected-events", "/v1/rejected-events/counts", "/v1/rejected-events/replay",
         "/health",

@@ -24,6 +24,19 @@ export interface paths {
   };
   "/v1/overview": { get: Operation<made.OverviewData, made.OverviewResponses> };
   "/v1/events": { get: Operation<made.EventsData, made.EventsResponses> };
+  "/v1/rejected-events": { get: Operation<made.RejectedEventsData, made.RejectedEventsResponses> };
+  "/v1/rejected-events/counts": {
+    get: Operation<made.RejectedCountsData, made.RejectedCountsResponses>;
+  };
+  "/v1/rejected-events/replay": {
+    post: Operation<made.ReplayRejectedData, made.ReplayRejectedResponses>;
+  };
+  "/v1/sources": {
+    get: Operation<made.SourcesData, made.SourcesResponses>;
+    post: Operation<made.AddSourceData, made.AddSourceResponses>;
+  };
+  "/v1/sources/{name}/rotate": { post: Operation<made.RotateKeyData, made.RotateKeyResponses> };
+  "/v1/sources/{name}/retire": { post: Operation<made.RetireKeysData, made.RetireKeysResponses> };
   "/v1/profiles": { get: Operation<made.ProfilesData, made.ProfilesResponses> };
   "/v1/profiles/{identifier}": { get: Operation<made.ProfileData, made.ProfileResponses> };
   "/v1/profiles/{identifier}/events": {

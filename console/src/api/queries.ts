@@ -2,7 +2,7 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { ApiError, answer, api } from "./client";
 import type { LiveFilter } from "./live";
-import type { Component, Message } from "./types";
+import type { Component, Message, RejectedEvent } from "./types";
 
 const SOON = 5_000;
 
@@ -59,6 +59,25 @@ export const recentEventsQuery = ({ source, type, q }: LiveFilter) =>
     gcTime: 0,
     staleTime: Number.POSITIVE_INFINITY, // the stream brings what comes after
   });
+
+export type RejectedFilter = { source?: string; code?: string; state?: RejectedEvent["state"] };
+
+export const rejectedQuery = (filter: RejectedFilter) =>
+  pages(["rejected", "list", filter.source, filter.code, filter.state], (after, signal) =>
+    answer(api.GET("/v1/rejected-events", { signal, params: { query: { ...filter, limit: 50, after } } })),
+  );
+
+export const rejectedCountsQuery = queryOptions({
+  queryKey: ["rejected", "counts"],
+  queryFn: ({ signal }) => answer(api.GET("/v1/rejected-events/counts", { signal })),
+  refetchInterval: SOON,
+});
+
+export const sourcesQuery = queryOptions({
+  queryKey: ["sources"],
+  queryFn: ({ signal }) => answer(api.GET("/v1/sources", { signal })),
+  refetchInterval: SOON,
+});
 
 export const profilesQuery = (q: string) =>
   pages(["profiles", q], (after, signal) =>

@@ -1,6 +1,8 @@
 import {
+  IconAccessPoint,
   IconActivity,
   IconAddressBook,
+  IconBan,
   IconInbox,
   IconLayoutDashboard,
   IconMail,
@@ -12,6 +14,8 @@ import {
 export const PAGES = [
   { to: "/", name: "overview", key: "o", icon: IconLayoutDashboard },
   { to: "/events", name: "events", key: "e", icon: IconActivity },
+  { to: "/rejected", name: "rejected", key: "r", icon: IconBan },
+  { to: "/sources", name: "sources", key: "s", icon: IconAccessPoint },
   { to: "/profiles", name: "profiles", key: "p", icon: IconAddressBook },
   { to: "/audiences", name: "audiences", key: "a", icon: IconUsersGroup },
   { to: "/crm", name: "crm", key: "c", icon: IconPlugConnected },

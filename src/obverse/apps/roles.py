@@ -196,6 +196,8 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             browse=Browse(store, definitions.current),
             review=Review(store),
             live=live,
+            definitions=definitions.current,
+            definitions_folder=settings.definitions_folder,
             inbox_url=wiring.inbox_url(),
             sign_in=wiring.sign_in(sessions),
             api_key=api_key(settings),

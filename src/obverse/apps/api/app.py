@@ -23,6 +23,7 @@ _TAGS: Final = (
     {"name": "audiences", "description": "Who belongs together, by a definition."},
     {"name": "events", "description": "What comes in, as it comes in."},
     {"name": "rejected events", "description": "What was refused on the way in, and is sent again after a fix."},
+    {"name": "sources", "description": "Who sends events, and with which keys."},
     {"name": "connections", "description": "CRMs that are kept in step: their records, queues and dead letters."},
     {"name": "messages", "description": "Mails to one person, and campaigns."},
     {"name": "inbox", "description": "Mails in the local inbox."},

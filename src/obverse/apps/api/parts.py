@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
+from obverse.core.definitions import Definitions
 from obverse.flows.browse import Browse
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
@@ -35,6 +37,10 @@ class ApiParts:
     runtime: Runtime
     registry: CollectorRegistry
     routes: Sequence[RouteFactory]
+    definitions: Callable[[], Definitions] = Definitions
+    """The definitions as they are now."""
+    definitions_folder: Path | None = None
+    """Where they can be written; None if that is elsewhere."""
     inbox_url: str | None = None
     """Where the local inbox is asked; None if mail goes elsewhere."""
     api_key: str | None = field(default=None, repr=False)

@@ -1,0 +1,130 @@
+"""Routes of sources: what they may, and their keys, each told once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api_steps import build_api, is_problem, open_api_shop
+from asgi import App, ask
+from obverse.adapters.definition_files import read_folder
+from obverse.wiring import hash_key, trait_kinds
+from reading import Shop
+
+PATH = "/v1/sources"
+
+
+@pytest.fixture
+async def shop() -> AsyncIterator[Shop]:
+    async with open_api_shop() as shop:
+        yield shop
+
+
+@pytest.fixture
+def api(shop: Shop, tmp_path: Path) -> App:
+    return build_api(shop, definitions=lambda: read_folder(tmp_path, trait_kinds()), definitions_folder=tmp_path)
+
+
+async def post(api: App, path: str, body: Any = None) -> Any:
+    return await ask(api, path, method="POST", body=b"" if body is None else json.dumps(body).encode())
+
+
+async def test_a_source_is_made_and_its_key_told_once(api: App, tmp_path: Path) -> None:
+    made = (await post(api, PATH, {"name": "web"})).json
+    assert made["source"] == "web"
+    assert made["write_key"].startswith("wk_")
+    (found,) = read_folder(tmp_path, trait_kinds()).sources
+    assert found.key_hashes == {hash_key(made["write_key"])}
+    listed = await ask(api, PATH)
+    assert made["write_key"] not in listed.body.decode()
+    assert listed.json == {
+        "sources": [
+            {
+                "name": "web",
+                "description": "",
+                "enabled": True,
+                "keys": 1,
+                "allowed_origins": [],
+                "drops_bots": False,
+                "limits": {},
+                "requests_per_second": None,
+                "tracking_plan": None,
+                "mode": None,
+            }
+        ]
+    }
+
+
+async def test_a_key_is_replaced(api: App, tmp_path: Path) -> None:
+    first = (await post(api, PATH, {"name": "web"})).json["write_key"]
+    second = (await post(api, f"{PATH}/web/rotate")).json["write_key"]
+    assert (await ask(api, PATH)).json["sources"][0]["keys"] == 2
+    (found,) = read_folder(tmp_path, trait_kinds()).sources
+    assert found.key_hashes == {hash_key(first), hash_key(second)}
+    assert (await post(api, f"{PATH}/web/retire")).json == {"source": "web"}
+    (found,) = read_folder(tmp_path, trait_kinds()).sources
+    assert found.key_hashes == {hash_key(second)}
+
+
+async def test_what_a_source_may_is_told(api: App, tmp_path: Path) -> None:
+    spec = {
+        "enabled": False,
+        "allowed_origins": ["https://shop.example"],
+        "limits": {"batch_items": 5, "requests_per_second": 9},
+        "bots": "drop",
+        "tracking_plan": {"name": "shop", "mode": "omit"},
+    }
+    head = {"version": "obverse/v1"}
+    plan = {"version": "2.1", "calls": [{"event": "A"}]}
+    (tmp_path / "a.yml").write_text(
+        json.dumps({**head, "kind": "source", "metadata": {"name": "app", "description": "Phones"}, "spec": spec})
+    )
+    (tmp_path / "b.yml").write_text(
+        json.dumps({**head, "kind": "tracking_plan", "metadata": {"name": "shop"}, "spec": plan})
+    )
+    (told,) = (await ask(api, PATH)).json["sources"]
+    assert told == {
+        "name": "app",
+        "description": "Phones",
+        "enabled": False,
+        "keys": 0,
+        "allowed_origins": ["https://shop.example"],
+        "drops_bots": True,
+        "limits": {"batch_items": 5},
+        "requests_per_second": 9,
+        "tracking_plan": "shop 2.1",
+        "mode": "omit",
+    }
+
+
+@pytest.mark.parametrize(
+    "body", [None, [], {}, {"name": 5}, {"name": "web", "key": "x"}, {"name": "../web"}, {"name": ""}]
+)
+async def test_a_source_that_cannot_be_made_is_refused(api: App, body: Any, tmp_path: Path) -> None:
+    assert is_problem(await post(api, PATH, body), 400, "invalid-body")
+    assert read_folder(tmp_path, trait_kinds()).sources == ()
+
+
+async def test_a_source_that_is_there_is_left_alone(api: App, tmp_path: Path) -> None:
+    await post(api, PATH, {"name": "web"})
+    before = (tmp_path / "sources/web.yml").read_bytes()
+    assert is_problem(await post(api, PATH, {"name": "web"}), 409, "source-exists")
+    assert (tmp_path / "sources/web.yml").read_bytes() == before
+
+
+@pytest.mark.parametrize("what", ["rotate", "retire"])
+async def test_a_key_of_nobody(api: App, what: str) -> None:
+    assert is_problem(await post(api, f"{PATH}/nobody/{what}"), 404, "source-not-found")
+    assert is_problem(await post(api, f"{PATH}/..%2f..%2fweb/{what}"), 400, "invalid-parameter")
+
+
+async def test_where_nothing_can_be_written(shop: Shop, tmp_path: Path) -> None:
+    nowhere = build_api(shop, definitions_folder=None)
+    assert is_problem(await post(nowhere, PATH, {"name": "web"}), 409, "definitions-elsewhere")
+    (tmp_path / "file").touch()
+    blocked = build_api(shop, definitions_folder=tmp_path / "file")
+    assert is_problem(await post(blocked, PATH, {"name": "web"}), 409, "definitions-unwritable")
