@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+EXAMPLES ?= 10000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo up console pictures test check unit lint types imports bench clean lock format openapi
+.PHONY: demo up console pictures test check fuzz unit lint types imports bench clean lock format openapi
 
 demo: .venv/ready .venv/console  ## run everything with six weeks of a real shop's orders
 	$(BIN)/obverse demo $(ARGS)
@@ -18,6 +19,9 @@ test: .venv/ready .venv/console tests/node_modules/ready  ## every test; starts 
 console: .venv/console  ## build the console's pages
 
 check: .venv/ready lint types imports unit  ## lint, types, imports, unit tests: under a minute
+
+fuzz: .venv/ready  ## send anything to the collector, for a quarter of an hour; EXAMPLES=1000 for less
+	OBVERSE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -n 2 tests/unit/test_wire_any.py tests/unit/test_collector_any.py $(ARGS)
 
 lint: .venv/ready
 	$(BIN)/ruff check

@@ -16,10 +16,13 @@ QUIET = ("--no-sandbox", "--disable-background-networking", "--disable-component
 
 def launch(playwright: Playwright) -> Browser:
     """Start it; a machine without one takes it from Debian, if we are root."""
+    return playwright.chromium.launch(executable_path=executable(), args=list(QUIET))
+
+
+def executable() -> str:
+    """Its path."""
     path, why = _find()
-    if path is None:
-        lacking("Chromium", why)
-    return playwright.chromium.launch(executable_path=path, args=list(QUIET))
+    return path or lacking("Chromium", why)
 
 
 @functools.cache

@@ -9,8 +9,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anything import BODIES, CALLS, ENVELOPES, ITEMS
 from obverse.contracts.lattice import LAWS
-from obverse.contracts.trait_kind import ANYTHING, TEXTS
+from obverse.contracts.trait_kind import ANYTHING
 from obverse.core import codec, json_values, profiles, wire
 from obverse.core.events import Event, RejectedEvent, to_json
 from obverse.core.people import People
@@ -18,43 +19,6 @@ from obverse.core.wire import Limits, Unreadable
 from obverse.ports.profile_store import ProfileRow
 from people_steps import new
 from wire_steps import GOOD, batch, read
-
-CALLS = st.sampled_from([None, "track", "identify", "group", "alias"])
-IDS = st.none() | st.text("ab0", max_size=2) | st.integers() | ANYTHING
-OBJECTS = st.dictionaries(TEXTS | st.sampled_from(["email", "price", "sku"]), ANYTHING, max_size=3) | ANYTHING
-TIMES = st.sampled_from(["2026-01-01T00:00:00Z", "2025-12-31", "soon", ""]) | ANYTHING
-ITEMS = st.fixed_dictionaries(
-    {},
-    optional={
-        "type": st.sampled_from(["track", "identify", "page", "screen", "group", "alias", "x"]) | ANYTHING,
-        "event": st.just("Bought") | ANYTHING,
-        "name": TEXTS | ANYTHING,
-        "userId": IDS,
-        "anonymousId": IDS,
-        "groupId": IDS,
-        "previousId": IDS,
-        "messageId": IDS,
-        "properties": OBJECTS,
-        "traits": OBJECTS,
-        "context": OBJECTS,
-        "integrations": OBJECTS,
-        "timestamp": TIMES,
-        "originalTimestamp": TIMES,
-        "sentAt": TIMES,
-        "custom": ANYTHING,
-        "_metadata": ANYTHING,
-        "writeKey": TEXTS | ANYTHING,
-    },
-)
-"""What is nearly an event."""
-ENVELOPES = st.fixed_dictionaries(
-    {}, optional={"context": OBJECTS, "integrations": OBJECTS, "sentAt": TIMES, "writeKey": TEXTS | ANYTHING}
-)
-BODIES = (
-    st.binary(max_size=60)
-    | st.text('{}[]",:batch\\u0dDeE+-.19 ntrue', max_size=60).map(str.encode)
-    | (ANYTHING | ITEMS | st.fixed_dictionaries({"batch": ANYTHING | st.lists(ITEMS)})).map(json_values.encode)
-)
 
 
 def sound(reading: wire.Reading) -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from obverse.core import documents
 from obverse.core.definitions import BadDefinition, Definitions
+from obverse.core.tracking_plans import BadPlan, check_edits
 from obverse.core.traits.kind import TraitKind
 from obverse.ports.runtime import Runtime
 
@@ -54,8 +55,10 @@ class DefinitionFiles:
                 continue
             self._seen = times
             try:
-                self._current = read_folder(self._folder, self._kinds)
-            except BadDefinition as error:
+                changed = read_folder(self._folder, self._kinds)
+                check_edits(self._current.tracking_plans, changed.tracking_plans)
+                self._current = changed
+            except (BadDefinition, BadPlan) as error:
                 _log.error("definitions not changed: a file cannot be used", reason=str(error))
             else:
                 _log.info("definitions changed", folder=str(self._folder))

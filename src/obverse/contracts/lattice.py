@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from copy import deepcopy
 from typing import Any, Final
@@ -12,7 +13,7 @@ from hypothesis.strategies import DataObject, SearchStrategy
 
 LAWS: Final = settings(
     deadline=None,  # a busy machine is no broken law
-    max_examples=15,
+    max_examples=int(os.environ.get("OBVERSE_EXAMPLES", "15")),  # `make fuzz` tries many more
     suppress_health_check=[HealthCheck.differing_executors],  # each subclass runs the same methods, on its own values
 )
 

@@ -305,6 +305,23 @@ def _narrower_parts(old: Mapping[str, Any], new: Mapping[str, Any], where: str) 
     yield from narrowed(old.get("items", {}), new.get("items", {}), f"{where}.items")
 
 
+def check_edits(before: Iterable[TrackingPlan], after: Iterable[TrackingPlan]) -> None:
+    """
+    Hold versions that were changed where they stand against what they said: what was good must stay good here too.
+
+    Raises:
+        BadPlan: as `check_successor`.
+    """
+    known = {(one.name, one.version): one for one in before}
+    for plan in after:
+        old = known.get((plan.name, plan.version))
+        if old is not None:
+            try:
+                check_successor(old, plan)
+            except BadPlan as error:
+                raise BadPlan(f"tracking plan {plan.title} was changed where it stands: {error}") from error
+
+
 def held_sources(
     wanted: Mapping[str, tuple[str, tuple[int, int] | None, Mode]], plans: Iterable[TrackingPlan]
 ) -> dict[str, Held]:
