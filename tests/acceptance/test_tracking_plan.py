@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,9 @@ pytestmark = pytest.mark.service
 ORDER = {"required": ["order_id", "total"], "properties": {"total": {"type": "number"}}}
 
 
-def planned(version: str, schema: dict[str, Any]) -> str:
+def planned(name: str, version: str, schema: dict[str, Any]) -> str:
     spec = {"version": version, "calls": [{"event": "Order Completed", "schema": schema}]}
-    return json.dumps({"version": "obverse/v1", "kind": "tracking_plan", "metadata": {"name": "strict"}, "spec": spec})
+    return json.dumps({"version": "obverse/v1", "kind": "tracking_plan", "metadata": {"name": name}, "spec": spec})
 
 
 async def replay(here: Installation, *arguments: str) -> tuple[int | None, dict[str, int]]:
@@ -30,38 +32,47 @@ async def replay(here: Installation, *arguments: str) -> tuple[int | None, dict[
     return process.returncode, json.loads(said.splitlines()[-1])
 
 
+@dataclass(frozen=True)
+class Held:
+    """A source that is held to a plan of the same name."""
+
+    name: str
+    key: str
+
+    def order(self, user: str, **properties: Any) -> dict[str, Any]:
+        return {
+            "writeKey": self.key,
+            "userId": user,
+            "event": "Order Completed",
+            "messageId": secrets.token_hex(8),
+            "properties": {"order_id": "o1", **properties},
+        }
+
+
 @pytest.fixture
-async def strict(here: Installation) -> str:
-    """A source that is held to a plan; its key, once it is good."""
-    key, definitions = new_key(), here.data / "definitions"
-    path = definitions / "sources" / "strict.yml"
-    path.unlink(missing_ok=True)
-    add_source(definitions, "strict", key)
-    path.write_text(path.read_text() + "  tracking_plan: {name: strict, mode: block}\n")
-    (definitions / "strict.json.yml").write_text(planned("1.0", ORDER))
+async def strict(here: Installation) -> AsyncIterator[Held]:
+    held, definitions = Held(f"strict-{secrets.token_hex(4)}", new_key()), here.data / "definitions"
+    path = add_source(definitions, held.name, held.key)
+    path.write_text(path.read_text() + f"  tracking_plan: {{name: {held.name}, mode: block}}\n")
+    plan = definitions / f"{held.name}.yml"
+    plan.write_text(planned(held.name, "1.0", ORDER))
 
-    async def good() -> bool:
-        return (await here.post("/v1/batch", {"batch": [], "writeKey": key}))[0] == 200
+    async def in_force() -> bool:
+        """Each role reads definitions once a second, for itself."""
+        await here.post("/v1/track", held.order("somebody"))
+        return bool((await here.get(f"/v1/rejected-events?source={held.name}"))[1]["rejected"])
 
-    await until(good)
-    return key
-
-
-def order(key: str, user: str, **properties: Any) -> dict[str, Any]:
-    return {
-        "writeKey": key,
-        "userId": user,
-        "event": "Order Completed",
-        "messageId": secrets.token_hex(8),
-        "properties": {"order_id": "o1", **properties},
-    }
+    await until(in_force)
+    yield held
+    path.unlink()
+    plan.unlink()
 
 
-async def kept(here: Installation, message_id: str) -> dict[str, Any]:
+async def kept(here: Installation, strict: Held, message_id: str) -> dict[str, Any]:
     """The rejected event, once it is in the table."""
 
     async def look() -> Any:
-        found = (await here.get("/v1/rejected-events?source=strict&limit=100"))[1]["rejected"]
+        found = (await here.get(f"/v1/rejected-events?source={strict.name}&limit=1000"))[1]["rejected"]
         return next((one for one in found if one["message_id"] == message_id), None)
 
     found: dict[str, Any] = await until(look)
@@ -78,15 +89,15 @@ async def totals(here: Installation, user: str) -> list[Any]:
     return [event["properties"]["total"] for event in await until(look)]
 
 
-async def test_a_bad_event_is_corrected_and_sent_again(here: Installation, strict: str, tmp_path: Path) -> None:
+async def test_a_bad_event_is_corrected_and_sent_again(here: Installation, strict: Held, tmp_path: Path) -> None:
     user = f"u-{secrets.token_hex(4)}"
-    event = order(strict, user, total="12")
+    event = strict.order(user, total="12")
     assert await here.post("/v1/track", event) == (200, {"success": True})
 
-    rejected = await kept(here, event["messageId"])
+    rejected = await kept(here, strict, event["messageId"])
     assert (rejected["code"], rejected["field"]) == ("violates_tracking_plan", "$.properties.total")
     assert '"12" is not of type "number"' in rejected["reason"]
-    assert strict not in rejected["body"]
+    assert strict.key not in rejected["body"]
     assert (await here.get(f"/v1/profiles/user_id:{user}"))[0] == 404
 
     chosen = ("--id", rejected["id"])
@@ -98,29 +109,31 @@ async def test_a_bad_event_is_corrected_and_sent_again(here: Installation, stric
     assert done == (0, {"asked": 1, "replayed": 1, "rejected_again": 0, "waiting": 0})
 
     assert await totals(here, user) == [12.5]
-    assert (await kept(here, event["messageId"]))["state"] == "replayed"
+    assert (await kept(here, strict, event["messageId"]))["state"] == "replayed"
     # Once for all: it is not sent a second time.
     assert await replay(here, *chosen) == (0, {"asked": 0, "replayed": 0, "rejected_again": 0, "waiting": 0})
 
 
-async def test_a_plan_is_mended_and_all_of_a_source_is_sent_again(here: Installation, strict: str) -> None:
+async def test_a_plan_is_mended_and_all_of_a_source_is_sent_again(here: Installation, strict: Held) -> None:
     users = [f"u-{secrets.token_hex(4)}" for _ in range(3)]
-    events = [order(strict, user, total="7") for user in users]
+    events = [strict.order(user, total="7") for user in users]
     for event in events:
         assert (await here.post("/v1/track", event))[0] == 200
-        await kept(here, event["messageId"])
+        await kept(here, strict, event["messageId"])
 
-    newer = planned("2.0", {"required": ["order_id", "total"]})
-    (here.data / "definitions" / "newer.yml").write_text(newer)
+    newer = here.data / "definitions" / f"{strict.name}-2.yml"
+    newer.write_text(planned(strict.name, "2.0", {"required": ["order_id"]}))
 
     async def mended() -> bool:
-        _, told = await replay(here, "--source", "strict", "--code", "violates_tracking_plan")
-        return told["rejected_again"] == 0
+        """Collector and worker each read the new plan once a second: what one still refuses is sent again."""
+        await replay(here, "--source", strict.name, "--code", "violates_tracking_plan")
+        found = [(await here.get(f"/v1/profiles/user_id:{user}"))[0] for user in users]
+        return found == [200] * len(users)
 
     await until(mended)
     for user in users:
         assert await totals(here, user) == ["7"]
-    (here.data / "definitions" / "newer.yml").unlink()
+    newer.unlink()
 
 
 @pytest.mark.parametrize(
