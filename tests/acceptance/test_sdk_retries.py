@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import secrets
 import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import psutil
 import pytest
-from aiohttp import web
-from playwright.async_api import async_playwright
 
-from chromium import QUIET, executable
+from analytics_js import NODE_MODULES, shop_page
 from installation import Installation, installation, kill, until
 from nodejs import node
 from obverse.apps.sources import add_source, new_key
 
 pytestmark = pytest.mark.service
 
-NODE_MODULES = Path(__file__).parents[1] / "node_modules"
 EVENTS = 60
 """That each SDK sends, in small requests."""
 RATE = 4
@@ -89,13 +84,7 @@ client.join()
 sys.exit(getattr(sys, "exitcode", 0))
 """
 
-# As Segment's snippet does it, but for the addresses.
-PAGE = """<!doctype html><title>Shop</title><script>
-window.analytics = []; analytics._writeKey = KEY; analytics._cdn = HOST;
-</script><script data-global-segment-analytics-key="analytics" src="/standalone.js"></script>"""
-
-START = """async ([userId, count]) => {
-  while (!analytics.initialized) await new Promise((done) => setTimeout(done, 20));
+SEND = """([userId, count]) => {
   for (let i = 0; i < count; i++) analytics.track('Sent', {}, { userId, messageId: `${userId}-${i}` });
 }"""
 
@@ -214,35 +203,8 @@ async def test_analytics_js_in_chromium(hurt: Installation) -> None:
             return answer.ok
 
     await until(known)
-    page_text = PAGE.replace("KEY", json.dumps(key)).replace("HOST", json.dumps(hurt.note["collector"]))
-    async with serving(page_text) as address, async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable(), args=list(QUIET))
-        page = await browser.new_page()
-        wrong: list[str] = []
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        await page.goto(address)
-        await page.evaluate(START, [user, EVENTS // 2])
+    async with shop_page(hurt.note["collector"], key) as (page, wrong):
+        await page.evaluate(SEND, [user, EVENTS // 2])
         await disturb(hurt)
         await arrived(hurt, user, EVENTS // 2)
         assert wrong == []
-        await browser.close()
-
-
-@asynccontextmanager
-async def serving(page: str) -> AsyncIterator[str]:
-    """A shop's page, and analytics.js beside it as its package has it; the address."""
-    app = web.Application()
-
-    async def shown(_: web.Request) -> web.Response:
-        return web.Response(text=page, content_type="text/html")
-
-    app.router.add_get("/", shown)
-    app.router.add_static("/", NODE_MODULES / "@segment/analytics-next/dist/umd")
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    assert site._server is not None
-    port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
-    yield f"http://127.0.0.1:{port}/"
-    await runner.cleanup()
