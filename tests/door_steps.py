@@ -51,7 +51,7 @@ class Door:
     """The app, called as a server calls it."""
 
     def __init__(self, app: CollectorApp, log: EventLog) -> None:
-        self._app = app
+        self.app = self._app = app
         self._log = log
 
     async def ask(self, method: str, path: str, body: Sequence[bytes] = (b"",), **headers: str) -> Reply | None:

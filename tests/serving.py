@@ -11,11 +11,11 @@ from obverse.apps import processes
 
 
 @asynccontextmanager
-async def serving(app: Any) -> AsyncIterator[str]:
+async def serving(app: Any, **options: float) -> AsyncIterator[str]:
     """Serve while the block runs; gives the server's address."""
     door = processes.listen("127.0.0.1", 0, "test")
     stop = asyncio.Event()
-    work = asyncio.create_task(processes.serve(app, door, stop))
+    work = asyncio.create_task(processes.serve(app, door, stop, **options))
     try:
         yield f"http://127.0.0.1:{door.getsockname()[1]}"
     finally:

@@ -12,13 +12,14 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from typing import Any, Final
 
 import obverse.apps.light_structlog  # noqa: F401  # isort: skip - before structlog
 
 import structlog
 import uvicorn
 import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 Asgi = Callable[..., Coroutine[Any, Any, None]]
 
@@ -76,6 +77,46 @@ def listen(host: str, port: int, table: str, setting: str = "port") -> socket.so
     return door
 
 
+HEADERS_IN: Final = 20.0
+"""Seconds within which a connection's request has to be told as far as its body."""
+
+
+class _Impatient(HttpToolsProtocol):
+    """uvicorn's protocol, which lets nobody hold a connection by telling their request a letter at a time."""
+
+    patience = HEADERS_IN
+    _slow: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begin to wait."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._wait_no_longer()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """Begin to wait for the rest, for each request of a connection."""
+        super().on_message_begin()
+        self._wait()
+
+    def on_headers_complete(self) -> None:
+        """Wait no longer."""
+        self._wait_no_longer()
+        super().on_headers_complete()
+
+    def _wait(self) -> None:
+        self._wait_no_longer()
+        self._slow = self.loop.call_later(self.patience, self.transport.close)
+
+    def _wait_no_longer(self) -> None:
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
+
+
 class _Server(uvicorn.Server):
     """uvicorn, which leaves signals to us."""
 
@@ -84,12 +125,12 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: Asgi, door: socket.socket, stop: asyncio.Event) -> None:
+async def serve(app: Asgi, door: socket.socket, stop: asyncio.Event, *, headers_in: float = HEADERS_IN) -> None:
     """Answer at the door until `stop` is set, then finish what was begun."""
     config = uvicorn.Config(
         app,
         loop="none",
-        http="httptools",
+        http=type("_Patience", (_Impatient,), {"patience": headers_in}),
         ws="none",
         lifespan="off",
         access_log=False,

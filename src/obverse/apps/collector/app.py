@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 import zlib
 from base64 import b64decode
@@ -59,17 +60,20 @@ class CollectorApp:
         hash_key: Callable[[str], str],
         public_url: str = "",
         behind_proxy: bool = False,
+        patience: float = 30.0,
     ) -> None:
         """
         Make it.
 
         `public_url` is where others reach us, if that is not where they seem to: scheme and host, without a path.
         `behind_proxy`: a proxy of ours stands before it, and tells in `X-Forwarded-For` who asks.
+        `patience`: seconds within which a body has to be here.
         """
         self._collect = collect
         self._absorb = absorb
         self._public_url = public_url.rstrip("/")
         self._behind_proxy = behind_proxy
+        self._patience = patience
         self._runtime = runtime
         self._registry = registry
         self._hash_key = hash_key
@@ -143,7 +147,7 @@ class CollectorApp:
 
     async def _take(self, call: str | None, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        read = await self._read(headers, receive)
+        read = await self._read(headers, receive, send)
         if read is not None:
             asked = self._request(call, read.body, scope, headers)
             answer = await self._answered(asked, read.flaw)
@@ -152,7 +156,7 @@ class CollectorApp:
     async def _hook(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take whatever some outside system tells, as it tells it."""
         headers = dict(scope["headers"])
-        read = await self._read(headers, receive)
+        read = await self._read(headers, receive, send)
         if read is not None:
             body = read.body
             if read.flaw is None:
@@ -168,8 +172,8 @@ class CollectorApp:
         extra = (_UNKEPT, *_waiting(answer))
         await _send(send, answer.status, _PICTURE, extra, b"image/gif")
 
-    async def _read(self, headers: Mapping[bytes, bytes], receive: Receive) -> _Read | None:
-        """The body, unpacked; None if its sender has gone away."""
+    async def _read(self, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> _Read | None:
+        """The body, unpacked; None if its sender has gone away, or is too slow and was told so."""
         sent = b""
         try:
             sent = await self._body(receive)
@@ -177,6 +181,9 @@ class CollectorApp:
         except TooMuch as error:
             return _Read(error.start)  # refused by its size, and its beginning kept
         except _Gone:
+            return None
+        except TimeoutError:
+            await _refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, "too_slow", _TOO_SLOW, _HANG_UP)
             return None
         except zlib.error as error:
             return _Read(sent, _unpackable(error))
@@ -247,6 +254,9 @@ class CollectorApp:
             return
         except _Gone:
             return
+        except TimeoutError:
+            await _refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, "too_slow", _TOO_SLOW, _HANG_UP)
+            return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         query = scope["query_string"].decode("latin-1")
         place = self._place(scope, dict(scope["headers"]))
@@ -274,17 +284,18 @@ class CollectorApp:
     async def _body(self, receive: Receive) -> bytes:
         parts: list[bytes] = []
         size, most = 0, self._collect.most_bytes
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _Gone
-            part = message.get("body", b"")
-            size += len(part)
-            parts.append(part)
-            if size > most:
-                raise TooMuch(b"".join(parts))
-            if not message.get("more_body"):
-                break
+        async with asyncio.timeout(self._patience):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise _Gone
+                part = message.get("body", b"")
+                size += len(part)
+                parts.append(part)
+                if size > most:
+                    raise TooMuch(b"".join(parts))
+                if not message.get("more_body"):
+                    break
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _key_hashes(self, authorization: bytes | None) -> tuple[str, ...]:
@@ -303,6 +314,10 @@ _PREFLIGHT: Final = (
     (b"access-control-allow-headers", b"authorization,content-type,x-retry-count,anonymousid,x-obverse-report"),
     (b"access-control-max-age", b"900"),
 )
+_TOO_SLOW: Final = (
+    "the body did not come in time; nothing of it was accepted, send it again after the time in Retry-After"
+)
+_HANG_UP: Final = ((b"retry-after", b"1"), (b"connection", b"close"))
 _UNKEPT: Final = (b"cache-control", b"no-store")
 
 
