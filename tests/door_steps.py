@@ -121,12 +121,19 @@ class Door:
 
 @asynccontextmanager
 async def shut_door(
-    definitions: Definitions, account: MemoryAccount | None = None, **options: Any
+    definitions: Definitions, account: MemoryAccount | None = None, queue_bytes: int = 64 << 20, **options: Any
 ) -> AsyncIterator[tuple[Collect, Door]]:
     """Run a collector over a log in memory, which it has not opened yet."""
     runtime = open_runtime()
     log = await open_event_log(MemoryLogSettings(), runtime)
-    collect = Collect(log=log, definitions=lambda: definitions, runtime=runtime, hash_key=hash_key, is_bot=is_bot)
+    collect = Collect(
+        log=log,
+        definitions=lambda: definitions,
+        runtime=runtime,
+        hash_key=hash_key,
+        is_bot=is_bot,
+        queue_bytes=queue_bytes,
+    )
     absorb = Absorb(
         collect=collect,
         queue=await open_sync_queue(MemoryQueueSettings(), runtime),

@@ -403,3 +403,19 @@ async def test_a_callback_is_asked_again_while_the_log_or_the_crm_is_away(shut: 
         ACCOUNT.trouble = None
 
     assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+
+
+async def test_beyond_the_room_senders_wait_before_their_bodies_are_read() -> None:
+
+    async with shut_door(DEFINITIONS, queue_bytes=1 << 20) as (collect, door):
+        await collect.open()
+        collect.waiting_bytes = (1 << 20) - len(BODY) + 1
+        reply = await door.exchange("POST", "/v1/batch", [], authorization=basic(KEY), content_length=str(len(BODY)))
+        assert reply is not None  # the messages are none, so that reading them would fail
+        assert (reply.status, reply.json["code"], reply.headers["retry-after"]) == (429, "overloaded", "1")
+        chunked = await door.ask("POST", "/v1/batch", [BODY], authorization=basic(KEY))
+        assert chunked is not None
+        assert chunked.status == 429
+        collect.waiting_bytes = 0
+        assert (await door.post(BODY, authorization=basic(KEY))).status == 200
+        assert collect.room == 1 << 20

@@ -101,11 +101,18 @@ class Collect:
         self._rejected: Appender | None = None
         self.waiting_bytes = 0
         """Bytes of requests whose records are on their way into the log."""
+        self.reading_bytes = 0
+        """Bytes of requests that are still being read."""
 
     @property
     def ready(self) -> bool:
         """Whether the log can be written."""
         return self._events is not None and self._rejected is not None
+
+    @property
+    def room(self) -> int:
+        """Bytes that can be taken in now; beyond, senders are asked to wait, before memory grows."""
+        return self._queue_bytes - self.waiting_bytes - self.reading_bytes
 
     @property
     def most_bytes(self) -> int:
@@ -307,8 +314,8 @@ class Collect:
         """Make all of it durable, `size` bytes as it came; the answer to give instead, if that cannot be done now."""
         if self._events is None or self._rejected is None:
             return _UNWRITABLE
-        if self.waiting_bytes + size > self._queue_bytes:
-            return _OVERLOADED
+        if size > self.room:
+            return OVERLOADED
         self.waiting_bytes += size
         try:
             if events:
@@ -397,7 +404,7 @@ _INVALID_KEY: Final = Answer(
         "password, or as `writeKey` in the body (`obverse source add NAME` makes one)"
     ),
 )
-_OVERLOADED: Final = Answer(
+OVERLOADED: Final = Answer(
     status=HTTPStatus.TOO_MANY_REQUESTS,
     code="overloaded",
     message="more is coming in than can be written down; send it again after the time in Retry-After",

@@ -22,7 +22,7 @@ from obverse.apps.metrics import CONTENT_TYPE, exposition
 from obverse.core.records import Callback
 from obverse.core.wire import Unreadable
 from obverse.flows.absorb import Absorb
-from obverse.flows.collect import Answer, Collect, Request
+from obverse.flows.collect import OVERLOADED, Answer, Collect, Request
 from obverse.ports.runtime import Runtime
 
 Scope = Mapping[str, Any]
@@ -41,6 +41,10 @@ _CORS: Final[Header] = (b"access-control-allow-origin", b"*")
 _SUCCESS: Final = b'{"success":true}'
 _PICTURE: Final = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 """One transparent point, as a GIF."""
+
+
+class _Crowded(Exception):
+    """There is no room for the body beside all those that are on their way into the log."""
 
 
 class _Gone(Exception):
@@ -92,7 +96,7 @@ class CollectorApp:
             registry=registry,
         )
         Gauge("obverse_log_queue_bytes", "On their way into the log", registry=registry).set_function(
-            lambda: collect.waiting_bytes
+            lambda: collect.waiting_bytes + collect.reading_bytes
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -176,11 +180,15 @@ class CollectorApp:
         """The body, unpacked; None if its sender has gone away, or is too slow and was told so."""
         sent = b""
         try:
-            sent = await self._body(receive)
+            sent = await self._body(receive, headers)
             return _Read(packing.unpacked(sent, headers.get(b"content-encoding", b""), self._collect.most_bytes))
         except TooMuch as error:
             return _Read(error.start)  # refused by its size, and its beginning kept
         except _Gone:
+            return None
+        except _Crowded:
+            self._requests.labels(int(OVERLOADED.status)).inc()
+            await _send_answer(send, OVERLOADED, report=False)
             return None
         except TimeoutError:
             await _refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, "too_slow", _TOO_SLOW, _HANG_UP)
@@ -247,7 +255,10 @@ class CollectorApp:
 
     async def _hear(self, connection: str, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await self._body(receive)
+            body = await self._body(receive, dict(scope["headers"]))
+        except _Crowded:
+            await _send_answer(send, OVERLOADED, report=False)
+            return
         except TooMuch:
             message = f"a callback has at most {self._collect.most_bytes} bytes: have the CRM send fewer edits at once"
             await _refuse(send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", message)
@@ -281,21 +292,39 @@ class CollectorApp:
                 self._received.labels(answer.source, outcome).inc(count)
         await _send_answer(send, answer, report=False)
 
-    async def _body(self, receive: Receive) -> bytes:
+    async def _body(self, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
+        """
+        The body, as it was sent.
+
+        Raises:
+            TooMuch: it has more bytes than any request may have.
+            _Crowded: there is no room for it now.
+            _Gone: its sender has gone away.
+            TimeoutError: it did not come in time.
+        """
         parts: list[bytes] = []
         size, most = 0, self._collect.most_bytes
-        async with asyncio.timeout(self._patience):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise _Gone
-                part = message.get("body", b"")
-                size += len(part)
-                parts.append(part)
-                if size > most:
-                    raise TooMuch(b"".join(parts))
-                if not message.get("more_body"):
-                    break
+        declared = headers.get(b"content-length", b"")
+        if declared.isdigit() and min(int(declared), most) > self._collect.room:
+            raise _Crowded  # before any of it takes memory
+        try:
+            async with asyncio.timeout(self._patience):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _Gone
+                    part = message.get("body", b"")
+                    if len(part) > self._collect.room:
+                        raise _Crowded
+                    size += len(part)
+                    self._collect.reading_bytes += len(part)
+                    parts.append(part)
+                    if size > most:
+                        raise TooMuch(b"".join(parts))
+                    if not message.get("more_body"):
+                        break
+        finally:
+            self._collect.reading_bytes -= size
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _key_hashes(self, authorization: bytes | None) -> tuple[str, ...]:
