@@ -1,4 +1,4 @@
-"""Thousands of hostile payloads: each is answered as the contract says, its neighbours arrive, and all parsers agree."""
+"""Thousands of hostile payloads: each is answered as the contract says, its neighbours arrive, all parsers agree."""
 
 from __future__ import annotations
 

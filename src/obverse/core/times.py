@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_LEAP = re.compile(r"([Tt ]\d\d:59):60")
 _FIRST_DAY = _EPOCH.toordinal()
 
 EARLIEST = -62_135_596_800_000_000
@@ -20,6 +22,8 @@ def parse(text: str) -> int | None:
     """
     Read an ISO 8601 instant; without a zone it is UTC. None if it is not one.
 
+    A leap second is the second after it, as it is for every clock that knows none.
+
     >>> parse("1970-01-01T00:00:01Z"), parse("yesterday")
     (1000000, None)
     """
@@ -29,7 +33,9 @@ def parse(text: str) -> int | None:
         try:
             moment = datetime.fromisoformat(text.upper())  # RFC 3339 knows `t` and `z` as well
         except ValueError:
-            return None
+            before = _LEAP.sub(r"\1:59", text, count=1)
+            earlier = parse(before) if before != text else None
+            return None if earlier is None else clamp(earlier + 1_000_000)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     try:

@@ -33,11 +33,13 @@ class SimulatedRuntime(SystemRuntime):
         self.random = Random(seed)  # noqa: S311 - chance that can be repeated is the point
         self.trace: list[str] = []
         """What was started, and when: two runs of one seed have equal traces."""
+        self.skew = 0.0
+        """Seconds by which the wall clock is wrong: a step of it moves `now`, and never `elapsed`."""
         self._loop = loop
 
     def now(self) -> int:
         """See `Runtime.now`."""
-        return START + round(self._loop.time() * 1_000_000)
+        return START + round((self._loop.time() + self.skew) * 1_000_000)
 
     def elapsed(self) -> float:
         """See `Runtime.elapsed`."""
