@@ -64,7 +64,7 @@ async def test_what_is_killed_comes_back_and_goes_on(here: Installation, name: s
 
     await until(back)
     user = await send(here)
-    await until(lambda: shown(here, user))
+    assert await until(lambda: shown(here, user))
 
 
 async def test_after_the_supervisor_was_killed_the_next_one_goes_on(data: Path) -> None:
