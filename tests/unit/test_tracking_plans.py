@@ -157,6 +157,16 @@ def test_what_omitting_does_not_help_is_blocked(tmp_path: Path, one: Event) -> N
     assert isinstance(judged(tmp_path, "omit", one), RejectedEvent)
 
 
+def test_what_is_blocked_after_all_is_kept_as_it_was_sent(tmp_path: Path) -> None:
+    """Even if something of it was cut out before the rest turned out to be no better."""
+    schema = {"properties": {"a": {"type": "string"}}, "minProperties": 2}
+    held = defined(tmp_path, plan(calls=[{"event": "A", "schema": schema}]), source(mode="omit"))
+    one = event("m1", type_="track", name="A", user_id="ada", properties={"a": 1, "b": 2})
+    rejected = People("main", held).admit(one)
+    assert isinstance(rejected, RejectedEvent)
+    assert json.loads(rejected.body)["properties"] == {"a": 1, "b": 2}
+
+
 def test_another_source_is_not_held_to_it(tmp_path: Path) -> None:
     people = People("main", defined(tmp_path, plan(), source(mode="block")))
     other = msgspec.structs.replace(order(total=1), source="app")
@@ -184,6 +194,7 @@ def test_a_source_is_held_to_the_latest_version_or_to_the_one_it_names(tmp_path:
             [plan(calls=[{"event": "A", "schema": {"$ref": "http://schemas.example/a"}}])],
             "put what it holds under `$defs`",
         ),
+        ([plan(calls=[{"type": "alias"}])], "spec.calls[0].type: an alias has nothing that could be planned"),
         ([plan(calls=[{"type": "track"}])], "spec.calls[0].event: a track is planned by the name"),
         ([plan(calls=[{"type": "trakc", "event": "A"}])], "spec.calls[0]"),
         ([plan(calls=[{"type": "page", "event": "A"}])], "`event` is a track's; use `name` for a page"),

@@ -39,8 +39,8 @@ PLAN = TrackingPlan(
         for one in (
             planned_call("track", "Order Completed", ORDER, 'When "paid"'),
             planned_call("track", "order-completed", {}),
-            planned_call("track", "class", {}),
-            planned_call("track", "50% Off — Grüße", {"properties": {"x": {"const": True}}}),
+            planned_call("track", "class", {"properties": {"🎁 'it\\'": {"type": "string"}}}),
+            planned_call("track", '50% Off — Grüße 🎁 "so\\', {"properties": {"x": {"const": True}}}),
             planned_call("identify", None, {"properties": {"email": {"type": "string"}}}),
             planned_call("group", None, {"properties": {"name": {"type": "string"}}}),
             planned_call("page", "Home", {}),
@@ -68,6 +68,7 @@ def test_the_python_client_sends_what_is_planned() -> None:
     shop.order_completed({"order_id": "o1", "products": []}, user_id="ada", timestamp=None)
     shop.order_completed2({}, anonymous_id="device")
     shop.class_({}, user_id="ada")
+    shop.n_50_off_gr_e_so({}, user_id="ada")
     shop.identify({"email": "a@b.c"}, user_id="ada")
     shop.group({"name": "Initech"}, group_id="g", user_id="ada")
     shop.home_page({}, user_id="ada")
@@ -85,11 +86,12 @@ def test_the_python_client_sends_what_is_planned() -> None:
     assert [(call, told.get("event", told.get("name"))) for call, told in client.calls[1:]] == [
         ("track", "order-completed"),
         ("track", "class"),
+        ("track", '50% Off — Grüße 🎁 "so\\'),
         ("identify", None),
         ("group", None),
         ("page", "Home"),
     ]
-    assert client.calls[4][1]["group_id"] == "g"
+    assert client.calls[5][1]["group_id"] == "g"
 
 
 PYTHON_LINES = {

@@ -92,14 +92,15 @@ class Held:
             return _noted(event, self.plan, [_told(one) for one in found])
         if self.mode == "omit":
             notes: list[dict[str, Any]] = []
+            left = event
             for _ in range(_ROUNDS):
                 if any(one.cut is None for one in found):
                     break
                 notes += [{**_told(one), "omitted": _cut(properties, one.cut or ())} for one in found]
-                event = structs.replace(event, properties=json_values.encode(properties))
-                found, properties = violations(self.plan, event)
+                left = structs.replace(left, properties=json_values.encode(properties))
+                found, properties = violations(self.plan, left)
                 if not found:
-                    return _noted(event, self.plan, notes)
+                    return _noted(left, self.plan, notes)
         return _blocked(event, self.plan, found)
 
 
@@ -188,7 +189,9 @@ def planned_call(kind: str, name: str | None, schema: Mapping[str, Any], descrip
         BadPlan: the schema is none, or the type is no call.
     """
     if kind not in TYPES:
-        raise BadPlan(f"type: {kind!r} is no call; use one of {', '.join(sorted(TYPES))}")
+        raise BadPlan(f"type: {kind!r} is no call; use one of {', '.join(sorted(TYPES - {'alias'}))}")
+    if kind == "alias":
+        raise BadPlan("type: an alias has nothing that could be planned; leave it out")
     if kind == "track" and not name:
         raise BadPlan("event: a track is planned by the name of its event")
     try:

@@ -99,9 +99,9 @@ def _python_method(call: PlannedCall, name: str, kind: str) -> str:
     group = "group_id: str, " if call.type == "group" else ""
     given = [f"{place}={place}", "user_id=user_id", "anonymous_id=anonymous_id"]
     if call.type == "track":
-        given.append(f"event={json.dumps(call.name)}")
+        given.append(f"event={call.name!r}")
     elif call.name is not None:
-        given.append(f"name={json.dumps(call.name)}")
+        given.append(f"name={call.name!r}")
     given += ["group_id=group_id"] if group else []
     told = _python_text(call.description)
     about = f'        """{told}"""\n' if told else ""
@@ -138,7 +138,7 @@ def _python_dict(schema: Mapping[str, Any], name: str, names: _Names, blocks: li
     for one, inner in schema["properties"].items():
         kind = _python_type(inner, name + _pascal(one), names, blocks, depth + 1)
         about = f"  # {told}" if (told := _description(inner)) else ""
-        lines.append(f"        {json.dumps(one)}: {kind if one in required else f'NotRequired[{kind}]'},{about}\n")
+        lines.append(f"        {one!r}: {kind if one in required else f'NotRequired[{kind}]'},{about}\n")
     # As a call, since a property may have a name that Python has no name for. Its types are written out, so that they
     # need no quotes: what a dictionary needs stands above it.
     blocks.append(f'{name} = TypedDict(\n    "{name}",\n    {{\n{"".join(lines)}    }},\n)')
