@@ -13,7 +13,8 @@ from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
 from obverse.core import codec
 from obverse.core.definitions import Definitions, Source, define
 from obverse.core.events import Event, RejectedEvent
-from obverse.flows.collect import Answer, Collect, Request
+from obverse.flows.answers import Answer
+from obverse.flows.collect import Collect, Request
 from obverse.ports.event_log import Batch, EventLog, Stream
 from obverse.ports.runtime import Runtime
 

@@ -18,6 +18,7 @@ from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.collector import CollectorApp
 from obverse.apps.collector.bots import is_bot
 from obverse.apps.metrics import new_registry
+from obverse.apps.processes import ARRIVED
 from obverse.core import codec
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
@@ -53,6 +54,8 @@ class Door:
     def __init__(self, app: CollectorApp, log: EventLog) -> None:
         self.app = self._app = app
         self._log = log
+        self.arrived: float | None = None
+        """When the server had read the headers of what is asked; None if it does not say."""
 
     async def ask(self, method: str, path: str, body: Sequence[bytes] = (b"",), **headers: str) -> Reply | None:
         """Ask with a body in these parts; None if nothing was answered."""
@@ -76,7 +79,7 @@ class Door:
 
         raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
         place, _, query = path.partition("?")
-        scope = {
+        scope: dict[str, Any] = {
             "type": "http",
             "scheme": "http",
             "path": place,
@@ -85,6 +88,8 @@ class Door:
             "headers": raw,
             "client": ("192.0.2.7", 50_000),
         }
+        if self.arrived is not None:
+            scope[ARRIVED] = self.arrived
         await self._app(scope, receive, send)
         if not sent:
             return None

@@ -26,7 +26,8 @@ from obverse.core.records import Callback
 from obverse.core.traits.numbers import Count
 from obverse.flows.absorb import Absorb
 from obverse.flows.activate import Activate, ActivateParts
-from obverse.flows.collect import Answer, Collect
+from obverse.flows.answers import Answer
+from obverse.flows.collect import Collect
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.unify import Unify
 from obverse.ports.crm import Crm

@@ -243,6 +243,7 @@ class Wiring:
                 event_bytes=limits.event_bytes, batch_bytes=limits.batch_bytes, batch_items=limits.batch_items
             ),
             queue_bytes=limits.queue_bytes,
+            queue_seconds=limits.queue_ms / 1000,
             is_bot=is_bot,
         )
 

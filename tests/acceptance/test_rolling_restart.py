@@ -80,7 +80,8 @@ async def test_a_rolling_restart_loses_nothing(here: Installation) -> None:
     await asyncio.gather(*senders)
 
     assert journal.answers["200"] * BATCH == len(journal.taken) == journal.made
-    assert set(journal.answers) <= {"200", "503", "cut off"}, journal.answers
+    # 429: all of them come at once to a collector that has just begun.
+    assert set(journal.answers) <= {"200", "429", "503", "cut off"}, journal.answers
     # Those whose kept connection was closed as they were about to send; nobody was turned away in the midst.
     assert journal.answers["cut off"] <= 2 * SENDERS, journal.answers
     await until(here.drained)

@@ -13,7 +13,8 @@ from obverse.adapters.memory.event_log import MemoryEventLog
 from obverse.core import codec
 from obverse.core.definitions import define
 from obverse.core.events import Event
-from obverse.flows.collect import SOON, partition_of
+from obverse.flows.answers import SOON
+from obverse.flows.collect import partition_of
 from obverse.ports.event_log import Stream
 from wire_steps import GOOD, batch
 
@@ -170,7 +171,7 @@ def test_a_log_that_cannot_be_written_is_told_and_nothing_kept() -> None:
             assert (answer.status, answer.code) == (HTTPStatus.SERVICE_UNAVAILABLE, "log_unavailable")
             assert answer.retry_after == SOON
             assert "Retry-After" in answer.message
-        assert one.collect.waiting_bytes == 0
+        assert one.collect.intake.waiting_bytes == 0
         assert (await one.events(), await one.rejected()) == ([], [])
 
     collecting(test, opened=False)
@@ -185,7 +186,7 @@ def test_a_log_that_is_lost_is_told(partitions: int) -> None:
         for body in (batch(*many), batch({"a": 1}), b"no json"):
             answer = await one.take(body, WEB)
             assert (answer.status, answer.code) == (HTTPStatus.SERVICE_UNAVAILABLE, "log_unavailable")
-        assert one.collect.waiting_bytes == 0
+        assert one.collect.intake.waiting_bytes == 0
 
     collecting(test, partitions=partitions)
 
@@ -201,7 +202,7 @@ def test_more_than_the_queue_takes_is_told_to_wait() -> None:
             (HTTPStatus.TOO_MANY_REQUESTS, "overloaded", SOON)
         }
         assert len(await one.events()) == 60
-        assert one.collect.waiting_bytes == 0
+        assert one.collect.intake.waiting_bytes == 0
         assert (await one.take(body, WEB)).status is HTTPStatus.OK
 
     collecting(test, queue_bytes=3 * len(body))
@@ -214,7 +215,7 @@ def test_a_good_answer_is_given_only_when_all_is_in_the_log() -> None:
     async def test(one: Installation) -> None:
         work = asyncio.ensure_future(one.take(batch(GOOD, {"a": 1}), WEB))
         while not work.done():
-            assert one.collect.waiting_bytes >= 0
+            assert one.collect.intake.waiting_bytes >= 0
             await asyncio.sleep(0)
         assert work.result().status is HTTPStatus.OK
         assert (len(await one.events()), len(await one.rejected())) == (1, 1)
@@ -298,7 +299,7 @@ def test_requests_that_overlap_are_all_taken_whole() -> None:
         assert {answer.status for answer in answers} == {HTTPStatus.OK}
         assert {event.message_id for event in await one.events()} == {f"{r}-{n}" for r in range(30) for n in range(7)}
         assert (len(await one.events()), len(await one.rejected())) == (210, 30)
-        assert one.collect.waiting_bytes == 0
+        assert one.collect.intake.waiting_bytes == 0
 
     collecting(test, partitions=3)
 

@@ -85,7 +85,7 @@ def test_if_a_part_cannot_be_written_the_sender_is_told_to_send_again_and_no_fai
         for order in permutations(range(4)):
             answer = await one.take(batch(*({**GOOD, "userId": users[place]} for place in order), {"a": 1}), WEB)
             assert (answer.status, answer.code) == (HTTPStatus.SERVICE_UNAVAILABLE, "log_unavailable")
-        assert one.collect.waiting_bytes == 0
+        assert one.collect.intake.waiting_bytes == 0
         assert await one.rejected() == []
 
     simulate(0, run)

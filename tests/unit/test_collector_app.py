@@ -406,16 +406,30 @@ async def test_a_callback_is_asked_again_while_the_log_or_the_crm_is_away(shut: 
 
 
 async def test_beyond_the_room_senders_wait_before_their_bodies_are_read() -> None:
-
     async with shut_door(DEFINITIONS, queue_bytes=1 << 20) as (collect, door):
         await collect.open()
-        collect.waiting_bytes = (1 << 20) - len(BODY) + 1
+        collect.intake.waiting_bytes = (1 << 20) - len(BODY) + 1
         reply = await door.exchange("POST", "/v1/batch", [], authorization=basic(KEY), content_length=str(len(BODY)))
         assert reply is not None  # the messages are none, so that reading them would fail
         assert (reply.status, reply.json["code"], reply.headers["retry-after"]) == (429, "overloaded", "1")
         chunked = await door.ask("POST", "/v1/batch", [BODY], authorization=basic(KEY))
         assert chunked is not None
         assert chunked.status == 429
-        collect.waiting_bytes = 0
+        collect.intake.waiting_bytes = 0
         assert (await door.post(BODY, authorization=basic(KEY))).status == 200
-        assert collect.room == 1 << 20
+        assert collect.intake.room == 1 << 20
+
+
+async def test_who_waited_too_long_for_us_comes_again_later(door: Door) -> None:
+    door.arrived = open_runtime().elapsed() - 60
+    for path in ("/v1/batch", "/v1/webhook", "/webhooks/crm/crm"):
+        reply = await door.exchange("POST", path, [], authorization=basic(KEY))
+        assert reply is not None  # the messages are none, so that reading them would fail
+        assert (reply.status, reply.json["code"], reply.headers["retry-after"]) == (429, "overloaded", "1")
+    picture = await door.get(f"/v1/pixel/track?writeKey={KEY}&event=Opened&userId=ada")
+    assert (picture.status, picture.headers["content-type"], picture.headers["retry-after"]) == (429, "image/gif", "1")
+    assert await door.kept() == ([], [])
+    assert 'obverse_collector_requests_total{status="429"} 4.0' in (await door.get("/metrics")).body.decode()
+
+    door.arrived = open_runtime().elapsed()
+    assert (await door.post(BODY, authorization=basic(KEY))).status == 200

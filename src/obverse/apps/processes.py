@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
 
@@ -81,6 +82,10 @@ HEADERS_IN: Final = 20.0
 """Seconds within which a connection's request has to be told as far as its body."""
 
 
+ARRIVED: Final = "obverse.arrived"
+"""In the scope of a request: when we had read its headers, by a clock that never goes back (`Runtime.elapsed`)."""
+
+
 class _Impatient(HttpToolsProtocol):
     """uvicorn's protocol, which lets nobody hold a connection by telling their request a letter at a time."""
 
@@ -105,6 +110,7 @@ class _Impatient(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Wait no longer."""
         self._wait_no_longer()
+        self.scope[ARRIVED] = time.monotonic()  # type: ignore[typeddict-unknown-key]  # what begins it may be late
         super().on_headers_complete()
 
     def _wait(self) -> None:

@@ -15,7 +15,8 @@ from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.outgoing import Connection
 from obverse.core.records import BadCallback, Callback, Edit, FieldState, Forged, SyncRecord, is_echo
-from obverse.flows.collect import SOON, Answer, Collect
+from obverse.flows.answers import SOON, Answer
+from obverse.flows.collect import Collect
 from obverse.flows.sender import OpenCrm
 from obverse.ports.crm import Crm
 from obverse.ports.outcomes import AccessRefused, Unreachable

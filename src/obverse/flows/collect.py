@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from itertools import count
-from math import ceil
-from typing import Any, Final
+from typing import Final
 from zlib import crc32
 
 import structlog
@@ -17,6 +16,8 @@ from obverse.core import codec, wire
 from obverse.core.definitions import Definitions, Source
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.rates import Bucket
+from obverse.flows.answers import INVALID_KEY, OVERLOADED, SOON, UNWRITABLE, Answer, disabled, too_often
+from obverse.flows.intake import Intake
 from obverse.ports.event_log import Appender, EventLog, Records, Stream
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.runtime import Runtime, Work
@@ -24,10 +25,6 @@ from obverse.ports.runtime import Runtime, Work
 _REJECTED_AT_ONCE: Final = 10_000
 """Rejected events in one append: half a megabyte of empty items makes more of them than a log takes at once."""
 _log = structlog.get_logger(__name__)
-
-SOON: Final = 1
-"""Seconds after which a sender whom we could not serve should try again."""
-
 
 _SHOWN: Final = 200
 """Characters of a sender's name for itself that a reason shows."""
@@ -50,24 +47,6 @@ class Request:
     """The IP address it came from."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What is answered, and what came of it."""
-
-    status: HTTPStatus = HTTPStatus.OK
-    code: str = ""
-    """A word for programs; empty on success."""
-    message: str = ""
-    retry_after: int | None = None
-    """Seconds."""
-    source: str = ""
-    events: Sequence[Event] = ()
-    """What was accepted."""
-    rejected: Sequence[RejectedEvent] = ()
-    report: Sequence[Mapping[str, Any]] = field(default=())
-    """The rejected events as their sender is told of them, if it asks."""
-
-
 class Collect:
     """
     Answers 200 once the log says that everything is durable: the events, and the rejected events with their reasons.
@@ -84,6 +63,7 @@ class Collect:
         hash_key: Callable[[str], str],
         limits: wire.Limits | None = None,
         queue_bytes: int = 64 << 20,
+        queue_seconds: float = 0.05,
         is_bot: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """`limits` are those of sources that set none; `is_bot` knows crawlers by what they call themselves."""
@@ -92,27 +72,18 @@ class Collect:
         self._runtime = runtime
         self._hash_key = hash_key
         self._limits = limits or wire.Limits()
-        self._queue_bytes = queue_bytes
         self._is_bot = is_bot
         self._rates: dict[str, Bucket] = {}
         self._measured: Definitions | None = None
         self._most = 0
         self._events: Appender | None = None
         self._rejected: Appender | None = None
-        self.waiting_bytes = 0
-        """Bytes of requests whose records are on their way into the log."""
-        self.reading_bytes = 0
-        """Bytes of requests that are still being read."""
+        self.intake = Intake(runtime.elapsed, most_bytes=queue_bytes, most_seconds=queue_seconds)
 
     @property
     def ready(self) -> bool:
         """Whether the log can be written."""
         return self._events is not None and self._rejected is not None
-
-    @property
-    def room(self) -> int:
-        """Bytes that can be taken in now; beyond, senders are asked to wait, before memory grows."""
-        return self._queue_bytes - self.waiting_bytes - self.reading_bytes
 
     @property
     def most_bytes(self) -> int:
@@ -148,7 +119,7 @@ class Collect:
         hashes = request.key_hashes or self._glimpsed(request.body)
         found = self._source(hashes)
         if found is None and hashes:
-            return _INVALID_KEY
+            return INVALID_KEY
         refusal = self._admit(found)
         if refusal is not None:
             return refusal
@@ -163,7 +134,7 @@ class Collect:
             if meant is not found:  # another text in it looked like its key
                 return await self.take(replace(request, key_hashes=(self._hash_key(message.write_key or ""),)))
         if found is None:
-            return _INVALID_KEY
+            return INVALID_KEY
         message.address, message.browser = request.address, bool(request.origin)
         reading = wire.read_events(
             message,
@@ -217,8 +188,8 @@ class Collect:
         """The source of a key; or what is answered to one that cannot send."""
         found = self._source([key_hash])
         if found is None:
-            return _INVALID_KEY
-        return found if found.enabled else _disabled(found)
+            return INVALID_KEY
+        return found if found.enabled else disabled(found)
 
     def _glimpsed(self, body: bytes) -> list[str]:
         return [self._hash_key(key) for key in wire.glimpsed_keys(body)]
@@ -228,14 +199,14 @@ class Collect:
         if found is None:
             return None
         if not found.enabled:
-            return _disabled(found)
+            return disabled(found)
         if found.requests_per_second is not None:
             bucket = self._rates.get(found.name)
             if bucket is None or bucket.rate != found.requests_per_second:
                 bucket = self._rates[found.name] = Bucket(found.requests_per_second, self._runtime.elapsed())
             wait = bucket.take(self._runtime.elapsed())
             if wait > 0:
-                return _too_often(found, wait)
+                return too_often(found, wait)
         return None
 
     def _limits_of(self, found: Source | None) -> wire.Limits:
@@ -276,7 +247,7 @@ class Collect:
         """Answer a request whose body could not even be unpacked: as one that is no JSON."""
         found = self._source(request.key_hashes)
         if request.key_hashes and found is None:
-            return _INVALID_KEY
+            return INVALID_KEY
         return self._admit(found) or await self._refuse(request, unreadable, found, self._runtime.now())
 
     def _source(self, key_hashes: Sequence[str]) -> Source | None:
@@ -291,9 +262,9 @@ class Collect:
             hashes = self._glimpsed(request.body)
             found = self._source(hashes)
             if hashes and found is None:
-                return _INVALID_KEY
+                return INVALID_KEY
             if found is not None and not found.enabled:
-                return _disabled(found)
+                return disabled(found)
         kept: list[RejectedEvent] = []
         if found is not None:
             kept = [
@@ -313,22 +284,20 @@ class Collect:
     async def append(self, events: Sequence[Event], rejected: Sequence[RejectedEvent], size: int) -> Answer | None:
         """Make all of it durable, `size` bytes as it came; the answer to give instead, if that cannot be done now."""
         if self._events is None or self._rejected is None:
-            return _UNWRITABLE
-        if size > self.room:
+            return UNWRITABLE
+        if size > self.intake.room:
             return OVERLOADED
-        self.waiting_bytes += size
-        try:
-            if events:
-                await self._append_events(self._events, events)
-            for at in range(0, len(rejected), _REJECTED_AT_ONCE):
-                part = rejected[at : at + _REJECTED_AT_ONCE]
-                await self._rejected.append(0, Records(len(part), codec.encode(part)))
-        except Unreachable:
-            # What of it is in the log is not known. The sender tries again with the same message ids, and
-            # the window of message ids catches what comes twice.
-            return _UNWRITABLE
-        finally:
-            self.waiting_bytes -= size
+        with self.intake.passing(size):
+            try:
+                if events:
+                    await self._append_events(self._events, events)
+                for at in range(0, len(rejected), _REJECTED_AT_ONCE):
+                    part = rejected[at : at + _REJECTED_AT_ONCE]
+                    await self._rejected.append(0, Records(len(part), codec.encode(part)))
+            except Unreachable:
+                # What of it is in the log is not known. The sender tries again with the same message ids, and
+                # the window of message ids catches what comes twice.
+                return UNWRITABLE
         return None
 
     async def _append_events(self, appender: Appender, events: Sequence[Event]) -> None:
@@ -372,47 +341,3 @@ def partition_of(event: Event, partitions: int) -> int:
     if partitions == 1:
         return 0
     return crc32((event.user_id or event.anonymous_id or "").encode()) % partitions
-
-
-def _disabled(source: Source) -> Answer:
-    return Answer(
-        status=HTTPStatus.NOT_FOUND,
-        code="source_disabled",
-        message=f"source {source.name!r} is disabled; set `enabled: true` in its definition",
-        source=source.name,
-    )
-
-
-def _too_often(source: Source, wait: float) -> Answer:
-    return Answer(
-        status=HTTPStatus.TOO_MANY_REQUESTS,
-        code="rate_limited",
-        message=(
-            f"source {source.name!r} takes {source.requests_per_second} requests a second; send it again after the "
-            "time in Retry-After, and more events in one request"
-        ),
-        source=source.name,
-        retry_after=ceil(wait),
-    )
-
-
-_INVALID_KEY: Final = Answer(
-    status=HTTPStatus.UNAUTHORIZED,
-    code="invalid_write_key",
-    message=(
-        "no write key, or one that no source has; send it as user of HTTP Basic authentication, with an empty "
-        "password, or as `writeKey` in the body (`obverse source add NAME` makes one)"
-    ),
-)
-OVERLOADED: Final = Answer(
-    status=HTTPStatus.TOO_MANY_REQUESTS,
-    code="overloaded",
-    message="more is coming in than can be written down; send it again after the time in Retry-After",
-    retry_after=SOON,
-)
-_UNWRITABLE: Final = Answer(
-    status=HTTPStatus.SERVICE_UNAVAILABLE,
-    code="log_unavailable",
-    message="the log cannot be written now; nothing was accepted, send it again after the time in Retry-After",
-    retry_after=SOON,
-)

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
-from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from random import Random
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import aiohttp
-import asyncpg
 
-from obverse.apps.bench.installed import Installed, installed
-from obverse.apps.bench.machine import BenchFailed, Watch, database_settings, histogram, machine, percentile
-from obverse.apps.bench.sender import Sender
-from obverse.apps.own_secrets import API_KEY, own_secret
+from obverse.apps.bench.installed import installed
+from obverse.apps.bench.load import OK, Doors, Load, bodies, count_stored, doors_of, drained, make_known
+from obverse.apps.bench.machine import Watch, database_settings, histogram, machine, percentile
 
 MARKS: Final = 20
 """Marked events a second, each looked for until it is visible."""
@@ -30,23 +22,8 @@ LOOK: Final = 0.008
 """Seconds between the first two looks for one marked event; each wait is a fifth longer than the last."""
 PATIENCE: Final = 60.0
 """Seconds within which everything that was sent must be answered, and seen."""
-_OK: Final = 200
-"""Exactly this is success."""
 ENOUGH: Final = 0.99
 """Share of the asked rate that must be sent; less is a failure of the generator."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """What is sent."""
-
-    rate: int = 20_000
-    """Events a second."""
-    batch: int = 20
-    seconds: int = 20
-    people: int = 50_000
-    """Who are active, at random. Known before the clock starts: their first event is sent beforehand."""
-    connections: int = 64
 
 
 @dataclass(slots=True)
@@ -63,33 +40,6 @@ class Sent:
     last_sent: float = 0.0
 
 
-def bodies(load: Load, run: str) -> Iterator[bytes]:
-    """Batches for ever, each event with its own id, person and time; orders among views, as in a shop."""
-    dice = Random(load.rate)  # noqa: S311 - a load that can be repeated
-    number = 0
-    while True:
-        events = []
-        now = time.time()
-        sent = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"
-        for _ in range(load.batch):
-            number += 1
-            events.append(_event(number, dice, run, sent, load.people))
-        yield b'{"batch":[' + b",".join(events) + b'],"sentAt":"' + sent.encode() + b'"}'
-
-
-def _event(number: int, dice: Random, run: str, sent: str, people: int) -> bytes:
-    order = number % 5 == 0
-    return (
-        f'{{"type":"track","event":"{"Order Completed" if order else "Product Added"}","messageId":"{run}-{number}",'
-        f'"userId":"person-{dice.randrange(people)}","anonymousId":null,"timestamp":"{sent}",'
-        f'"properties":{{"order_id":"o-{number}","sku":"{number * 7919 % 3000:05d}","quantity":{number % 12 + 1},'
-        f'"price":{number % 4000 / 100:.2f},"revenue":{number % 9000 / 100:.2f},"currency":"GBP",'
-        f'"name":"WHITE HANGING HEART T-LIGHT HOLDER {number % 97}"}},'
-        f'"context":{{"library":{{"name":"obverse-bench","version":"1"}},"ip":"192.0.2.{number % 250}",'
-        f'"page":{{"path":"/p/{number % 500}"}}}},"integrations":{{}}}}'
-    ).encode()
-
-
 async def bench_road(load: Load) -> dict[str, Any]:
     """
     Start an installation, send the load, and tell the figures.
@@ -101,14 +51,14 @@ async def bench_road(load: Load) -> dict[str, Any]:
     async with installed(definitions) as here:
         settings = await database_settings(here.dsn)
         timeout = aiohttp.ClientTimeout(total=30)
-        async with aiohttp.ClientSession(timeout=timeout) as http, _doors(here, load) as doors:
-            known = await _make_known(http, here, doors, load)
+        async with aiohttp.ClientSession(timeout=timeout) as http, doors_of(here, load) as doors:
+            known = await make_known(http, here, doors, load)
             watch = Watch({**here.pids, "generator": os.getpid()})
             watch.look()
             sent = await _Run(doors, load).go(watch)
-            lag = await _drained(http, here)
+            lag = await drained(http, here)
             watch.look()
-        stored, distinct = await _stored(here)
+        stored, distinct = await count_stored(here)
         costs = watch.report()
     rate = sent.accepted / (sent.last_sent - sent.began) if sent.accepted else 0.0
     figures = {
@@ -150,59 +100,10 @@ def _judge(figures: dict[str, Any], load: Load, stored: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Doors:
-    """Where events go in, and where they are looked for."""
-
-    collector: Sender
-    api: Sender
-    headers: bytes
-    authorization: bytes
-    """Of whoever looks."""
-
-    def send(self, body: bytes) -> asyncio.Future[int]:
-        return self.collector.post("/v1/batch", self.headers, body)
-
-
-@asynccontextmanager
-async def _doors(here: Installed, load: Load) -> AsyncIterator[_Doors]:
-    collector, api = _sender(here.collector, load.connections), _sender(here.api, MARKS)
-    credentials = b64encode(f"{here.key}:".encode()).decode()
-    headers = f"authorization: Basic {credentials}\r\ncontent-type: application/json\r\n".encode()
-    try:
-        await collector.open()
-        await api.open()
-        authorization = f"authorization: Bearer {own_secret(here.data, API_KEY)}\r\n".encode()
-        yield _Doors(collector, api, headers, authorization)
-    finally:
-        collector.close()
-        api.close()
-
-
-def _sender(url: str, connections: int) -> Sender:
-    place = urlsplit(url)
-    return Sender(place.hostname or "", place.port or 80, connections=connections)
-
-
-async def _make_known(http: aiohttp.ClientSession, here: Installed, doors: _Doors, load: Load) -> int:
-    """Send everybody's first event, so that the load meets people whom the profiles know."""
-    size = 500
-    for first in range(0, load.people, size):
-        events = [
-            f'{{"type":"track","event":"Signed Up","messageId":"known-{one}","userId":"person-{one}"}}'
-            for one in range(first, min(first + size, load.people))
-        ]
-        body = '{"batch":[' + ",".join(events) + "]}"
-        if await doors.send(body.encode()) != _OK:
-            raise BenchFailed("the people's first events were not accepted")
-    await _drained(http, here)
-    return load.people
-
-
-@dataclass(frozen=True, slots=True)
 class _Run:
     """One load on its way."""
 
-    doors: _Doors
+    doors: Doors
     load: Load
     sent: Sent = field(default_factory=Sent)
 
@@ -218,7 +119,7 @@ class _Run:
         sent.began = loop.time()
         marking, looking = asyncio.create_task(self._mark()), asyncio.create_task(_look(watch))
         every, count = load.batch / load.rate, load.seconds * load.rate // load.batch
-        for number, body in zip(range(count), bodies(load, f"load-{os.getpid()}"), strict=False):
+        for number, body in zip(range(count), bodies(load, b"load-%d" % os.getpid()), strict=False):
             due = sent.began + number * every
             if due > loop.time():
                 await asyncio.sleep(due - loop.time())
@@ -234,7 +135,7 @@ class _Run:
 
     def _answered(self, due: float, answer: asyncio.Future[int]) -> None:
         self.sent.answers.append(answer.get_loop().time() - due)
-        if answer.result() == _OK:
+        if answer.result() == OK:
             self.sent.accepted += self.load.batch
         else:
             self.sent.failed += 1
@@ -251,12 +152,12 @@ class _Run:
     async def _mark_one(self, number: int, due: float) -> None:
         user = f"marked-{number}"
         body = f'{{"batch":[{{"type":"track","event":"Marked","messageId":"{user}","userId":"{user}"}}]}}'
-        if await self.doors.send(body.encode()) != _OK:
+        if await self.doors.send(body.encode()) != OK:
             self.sent.failed += 1
             return
         self.sent.accepted += 1
         wait = LOOK
-        while await self.doors.api.get(f"/v1/profiles/user_id:{user}", self.doors.authorization) != _OK:
+        while await self.doors.api.get(f"/v1/profiles/user_id:{user}", self.doors.authorization) != OK:
             await asyncio.sleep(wait)
             # What is late is late: looking often for it would only make all else late too.
             wait = min(wait * 1.2, 0.1)
@@ -268,24 +169,3 @@ async def _look(watch: Watch) -> None:
         # Seldom, and in a thread: the kernel adds up the pages of every process, a fifth of a second of CPU.
         await asyncio.sleep(10)
         await asyncio.to_thread(watch.look)
-
-
-async def _drained(http: aiohttp.ClientSession, here: Installed) -> float:
-    """Wait until everything accepted is in the store; returns how many seconds that took."""
-    began = asyncio.get_running_loop().time()
-    while True:
-        headers = {"Authorization": f"Bearer {own_secret(here.data, API_KEY)}"}
-        async with http.get(f"{here.api}/v1/overview", headers=headers) as answer:
-            lag = (await answer.json())["lag"] if answer.ok else {}
-        if lag and all(part["lag"] == 0 for part in lag.values()):
-            return asyncio.get_running_loop().time() - began
-        await asyncio.sleep(0.05)
-
-
-async def _stored(here: Installed) -> tuple[int, int]:
-    connection = await asyncpg.connect(here.dsn)
-    try:
-        row = await connection.fetchrow("select count(*), count(distinct message_id) from event_stream")
-        return int(row[0]), int(row[1])
-    finally:
-        await connection.close()

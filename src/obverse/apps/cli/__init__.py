@@ -168,10 +168,29 @@ def bench_road(
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """The whole road at a constant rate: from the sender's body to the visible profile."""
-    from obverse.apps.bench.road import Load, bench_road
+    from obverse.apps.bench.load import Load
+    from obverse.apps.bench.road import bench_road
 
     load = Load(rate=rate, batch=batch, seconds=seconds, people=people)
     _bench(bench_road(load), as_json=as_json)
+
+
+@bench.command("overload")
+def bench_overload_command(
+    rate: Annotated[int, typer.Option(min=100, help="Events a second that it can take.")] = 10_000,
+    times: Annotated[int, typer.Option(min=2, help="How much more comes then.")] = 4,
+    seconds: Annotated[
+        int, typer.Option(min=1, help="Of the overload; the usual rate comes before, a third as long.")
+    ] = 60,
+    connections: Annotated[int, typer.Option(min=1, help="Senders.")] = 512,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Several times what a collector can take: what is refused, and how those fare who are let in."""
+    from obverse.apps.bench.load import Load
+    from obverse.apps.bench.overload import bench_overload
+
+    load = Load(rate=rate, seconds=seconds, people=20_000, connections=connections)
+    _bench(bench_overload(load, times), as_json=as_json)
 
 
 @bench.command("log")

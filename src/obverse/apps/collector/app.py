@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import binascii
 import zlib
 from base64 import b64decode
@@ -16,19 +15,20 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from obverse.apps.collector import packing, settings_of_sdks
+from obverse.apps.collector.bodies import Crowded, Gone, Receive, body_of
 from obverse.apps.collector.endpoints import PIXELS, SENDING, SOURCE_CONFIG, TOLD, WEBHOOK, settings_key
 from obverse.apps.collector.packing import TooMuch
+from obverse.apps.collector.replies import Replies, Send, put, waiting
 from obverse.apps.metrics import CONTENT_TYPE, exposition
+from obverse.apps.processes import ARRIVED
 from obverse.core.records import Callback
 from obverse.core.wire import Unreadable
 from obverse.flows.absorb import Absorb
-from obverse.flows.collect import OVERLOADED, Answer, Collect, Request
+from obverse.flows.answers import OVERLOADED, Answer
+from obverse.flows.collect import Collect, Request
 from obverse.ports.runtime import Runtime
 
 Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-Header = tuple[bytes, bytes]
 
 CALLBACKS: Final = "/webhooks/crm/"
 """What follows names a connection."""
@@ -36,19 +36,8 @@ CALLBACKS: Final = "/webhooks/crm/"
 REPORT: Final = b"x-obverse-report"
 """A sender that sets this header to `rejected` is told what was rejected, and why."""
 
-_JSON: Final[Header] = (b"content-type", b"application/json")
-_CORS: Final[Header] = (b"access-control-allow-origin", b"*")
-_SUCCESS: Final = b'{"success":true}'
 _PICTURE: Final = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 """One transparent point, as a GIF."""
-
-
-class _Crowded(Exception):
-    """There is no room for the body beside all those that are on their way into the log."""
-
-
-class _Gone(Exception):
-    """The sender went away in the midst of its body: what came of it means nothing, and nobody waits for an answer."""
 
 
 class CollectorApp:
@@ -88,7 +77,7 @@ class CollectorApp:
             ["source", "outcome"],
             registry=registry,
         )
-        self._requests = Counter("obverse_collector_requests", "Answers given", ["status"], registry=registry)
+        self._replies = Replies(registry)
         self._seconds = Histogram(
             "obverse_collector_answer_seconds",
             "From the whole request to its answer",
@@ -96,7 +85,7 @@ class CollectorApp:
             registry=registry,
         )
         Gauge("obverse_log_queue_bytes", "On their way into the log", registry=registry).set_function(
-            lambda: collect.waiting_bytes + collect.reading_bytes
+            lambda: collect.intake.waiting_bytes + collect.intake.reading_bytes
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,12 +104,12 @@ class CollectorApp:
         elif method == "OPTIONS" and not path.startswith(CALLBACKS):
             # A browser asks whether its page may.
             allowed = (b"access-control-allow-methods", ", ".join(methods).encode())
-            await _send(send, HTTPStatus.OK, b"", (allowed, *_PREFLIGHT))
+            await self._replies.send(send, HTTPStatus.OK, b"", (allowed, *_PREFLIGHT))
         else:
             message = f"{method} {path}: use {' or '.join(methods)}"
             asked_first = () if path.startswith(CALLBACKS) else ("OPTIONS",)
             allowed = (b"allow", ", ".join((*methods, *asked_first)).encode())
-            await _refuse(send, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, (allowed,))
+            await self._replies.refuse(send, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", message, (allowed,))
 
     def _way(self, scope: Scope, receive: Receive, send: Send) -> tuple[tuple[str, ...], Callable[[], Awaitable[None]]]:
         """How a path may be asked, and what is done then; no way at all, if nobody sends there."""
@@ -140,58 +129,62 @@ class CollectorApp:
     async def _look(self, path: str, send: Send) -> None:
         match path:
             case "/health" | "/livez" | "/healthz":
-                await _send(send, HTTPStatus.OK, b'{"status":"ok"}')
+                await put(send, HTTPStatus.OK, b'{"status":"ok"}')
             case "/ready" | "/readyz":
                 status = HTTPStatus.OK if self._collect.ready else HTTPStatus.SERVICE_UNAVAILABLE
-                await _send(send, status, msgspec.json.encode({"log": "ok" if self._collect.ready else "unavailable"}))
+                await put(send, status, msgspec.json.encode({"log": "ok" if self._collect.ready else "unavailable"}))
             case "/metrics":
-                await _send(send, HTTPStatus.OK, exposition(self._registry), (), CONTENT_TYPE.encode())
+                await put(send, HTTPStatus.OK, exposition(self._registry), (), CONTENT_TYPE.encode())
             case _:
-                await _refuse(send, HTTPStatus.NOT_FOUND, "not_found", f"{path}: send events to one of {TOLD}")
+                await self._replies.refuse(
+                    send, HTTPStatus.NOT_FOUND, "not_found", f"{path}: send events to one of {TOLD}"
+                )
 
     async def _take(self, call: str | None, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        read = await self._read(headers, receive, send)
+        read = await self._read(scope, headers, receive, send)
         if read is not None:
             asked = self._request(call, read.body, scope, headers)
             answer = await self._answered(asked, read.flaw)
-            await _send_answer(send, answer, report=headers.get(REPORT) == b"rejected")
+            await self._replies.answer(send, answer, report=headers.get(REPORT) == b"rejected")
 
     async def _hook(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take whatever some outside system tells, as it tells it."""
         headers = dict(scope["headers"])
-        read = await self._read(headers, receive, send)
+        read = await self._read(scope, headers, receive, send)
         if read is not None:
             body = read.body
             if read.flaw is None:
                 body = packing.webhook_body(scope["query_string"], body, headers.get(b"content-type", b""))
             asked = self._request("track", body, scope, headers)
             answer = await self._answered(asked, read.flaw)
-            await _send_answer(send, answer, report=headers.get(REPORT) == b"rejected")
+            await self._replies.answer(send, answer, report=headers.get(REPORT) == b"rejected")
 
     async def _show(self, call: str, scope: Scope, send: Send) -> None:
         """Answer with a picture, whatever was asked: a page or a mail shows it, and nobody reads the answer's words."""
         body = packing.pixel_body(scope["query_string"])
-        answer = await self._answered(self._request(call, body, scope, dict(scope["headers"])), None)
-        extra = (_UNKEPT, *_waiting(answer))
-        await _send(send, answer.status, _PICTURE, extra, b"image/gif")
+        if self._collect.intake.crowded(len(body), scope.get(ARRIVED)):
+            answer = OVERLOADED
+        else:
+            answer = await self._answered(self._request(call, body, scope, dict(scope["headers"])), None)
+        extra = (_UNKEPT, *waiting(answer))
+        await self._replies.send(send, answer.status, _PICTURE, extra, b"image/gif")
 
-    async def _read(self, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> _Read | None:
+    async def _read(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, send: Send) -> _Read | None:
         """The body, unpacked; None if its sender has gone away, or is too slow and was told so."""
         sent = b""
         try:
-            sent = await self._body(receive, headers)
+            sent = await self._body(scope, headers, receive)
             return _Read(packing.unpacked(sent, headers.get(b"content-encoding", b""), self._collect.most_bytes))
         except TooMuch as error:
             return _Read(error.start)  # refused by its size, and its beginning kept
-        except _Gone:
+        except Gone:
             return None
-        except _Crowded:
-            self._requests.labels(int(OVERLOADED.status)).inc()
-            await _send_answer(send, OVERLOADED, report=False)
+        except Crowded:
+            await self._replies.answer(send, OVERLOADED)
             return None
         except TimeoutError:
-            await _refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, "too_slow", _TOO_SLOW, _HANG_UP)
+            await self._replies.refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, "too_slow", _TOO_SLOW, _HANG_UP)
             return None
         except zlib.error as error:
             return _Read(sent, _unpackable(error))
@@ -222,7 +215,6 @@ class CollectorApp:
         began = self._runtime.elapsed()
         answer = await (self._collect.take(asked) if flaw is None else self._collect.refuse(asked, flaw))
         self._seconds.observe(self._runtime.elapsed() - began)
-        self._requests.labels(int(answer.status)).inc()
         if answer.events:
             self._received.labels(answer.source, "accepted").inc(len(answer.events))
         if answer.rejected:
@@ -238,7 +230,7 @@ class CollectorApp:
             key = found or next(iter(packing.query_keys(scope["query_string"])), "")
         known = self._collect.known(self._hash_key(key))
         if isinstance(known, Answer):
-            await _send_answer(send, known, report=False)
+            await self._replies.answer(send, known)
             return
         if path in SOURCE_CONFIG:
             told = settings_of_sdks.for_rudderstack(key, known.name)
@@ -247,7 +239,7 @@ class CollectorApp:
             told = settings_of_sdks.for_segment(key, scheme=scheme, host=host)
         extra = ((b"cache-control", b"public, max-age=%d" % settings_of_sdks.MAX_AGE),)
         body = b"" if scope["method"] == "HEAD" else msgspec.json.encode(told)
-        await _send(send, HTTPStatus.OK, body, extra)
+        await self._replies.send(send, HTTPStatus.OK, body, extra)
 
     def _place(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
         """Scheme and host by which we were reached."""
@@ -255,18 +247,18 @@ class CollectorApp:
 
     async def _hear(self, connection: str, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = await self._body(receive, dict(scope["headers"]))
-        except _Crowded:
-            await _send_answer(send, OVERLOADED, report=False)
+            body = await self._body(scope, dict(scope["headers"]), receive)
+        except Crowded:
+            await self._replies.answer(send, OVERLOADED)
             return
         except TooMuch:
             message = f"a callback has at most {self._collect.most_bytes} bytes: have the CRM send fewer edits at once"
-            await _refuse(send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", message)
+            await self._replies.refuse(send, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", message)
             return
-        except _Gone:
+        except Gone:
             return
         except TimeoutError:
-            await _refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, "too_slow", _TOO_SLOW, _HANG_UP)
+            await self._replies.refuse(send, HTTPStatus.SERVICE_UNAVAILABLE, "too_slow", _TOO_SLOW, _HANG_UP)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         query = scope["query_string"].decode("latin-1")
@@ -281,7 +273,6 @@ class CollectorApp:
         )
         absorbed = await self._absorb.take(connection, callback)
         answer = absorbed.answer
-        self._requests.labels(int(answer.status)).inc()
         for outcome, count in (
             ("accepted", len(answer.events)),
             ("rejected", len(answer.rejected)),
@@ -290,42 +281,10 @@ class CollectorApp:
         ):
             if count:
                 self._received.labels(answer.source, outcome).inc(count)
-        await _send_answer(send, answer, report=False)
+        await self._replies.answer(send, answer)
 
-    async def _body(self, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
-        """
-        The body, as it was sent.
-
-        Raises:
-            TooMuch: it has more bytes than any request may have.
-            _Crowded: there is no room for it now.
-            _Gone: its sender has gone away.
-            TimeoutError: it did not come in time.
-        """
-        parts: list[bytes] = []
-        size, most = 0, self._collect.most_bytes
-        declared = headers.get(b"content-length", b"")
-        if declared.isdigit() and min(int(declared), most) > self._collect.room:
-            raise _Crowded  # before any of it takes memory
-        try:
-            async with asyncio.timeout(self._patience):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise _Gone
-                    part = message.get("body", b"")
-                    if len(part) > self._collect.room:
-                        raise _Crowded
-                    size += len(part)
-                    self._collect.reading_bytes += len(part)
-                    parts.append(part)
-                    if size > most:
-                        raise TooMuch(b"".join(parts))
-                    if not message.get("more_body"):
-                        break
-        finally:
-            self._collect.reading_bytes -= size
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+    async def _body(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+        return await body_of(receive, headers, self._collect, arrived=scope.get(ARRIVED), patience=self._patience)
 
     def _key_hashes(self, authorization: bytes | None) -> tuple[str, ...]:
         if authorization is None:
@@ -374,34 +333,3 @@ def _unpackable(error: zlib.error) -> Unreadable:
         "invalid_json",
         f"the body is not packed as Content-Encoding says ({error}); pack it with gzip, or send it plain",
     )
-
-
-def _waiting(answer: Answer) -> tuple[Header, ...]:
-    """When to come again; a browser's page may read it only if it is told so."""
-    if answer.retry_after is None:
-        return ()
-    seconds = b"%d" % answer.retry_after
-    readable = (b"access-control-expose-headers", b"retry-after,x-ratelimit-reset")
-    return ((b"retry-after", seconds), (b"x-ratelimit-reset", seconds), readable)
-
-
-async def _send_answer(send: Send, answer: Answer, *, report: bool) -> None:
-    if answer.status is not HTTPStatus.OK:
-        await _refuse(send, answer.status, answer.code, answer.message, _waiting(answer))
-    elif report:
-        await _send(send, HTTPStatus.OK, msgspec.json.encode({"success": True, "rejected": answer.report}))
-    else:
-        await _send(send, HTTPStatus.OK, _SUCCESS)
-
-
-async def _refuse(send: Send, status: HTTPStatus, code: str, message: str, extra: tuple[Header, ...] = ()) -> None:
-    # Old Python SDKs fail without both `code` and `message`.
-    await _send(send, status, msgspec.json.encode({"success": False, "code": code, "message": message}), extra)
-
-
-async def _send(
-    send: Send, status: HTTPStatus, body: bytes, extra: tuple[Header, ...] = (), content_type: bytes = _JSON[1]
-) -> None:
-    headers = [(_JSON[0], content_type), (b"content-length", b"%d" % len(body)), _CORS, *extra]
-    await send({"type": "http.response.start", "status": int(status), "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,60 @@
+"""How the collector reads a body: while there is room for it, while its sender is there, and not for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from obverse.apps.collector.packing import TooMuch
+from obverse.flows.collect import Collect
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+
+
+class Crowded(Exception):
+    """There is no room for the body beside all those that are on their way into the log."""
+
+
+class Gone(Exception):
+    """The sender went away in the midst of its body: what came of it means nothing, and nobody waits for an answer."""
+
+
+async def body_of(
+    receive: Receive, headers: Mapping[bytes, bytes], collect: Collect, *, arrived: float | None, patience: float
+) -> bytes:
+    """
+    The body, as it was sent.
+
+    `arrived` is when the request came, by the runtime's `elapsed`; `patience` the seconds that its body may take.
+
+    Raises:
+        TooMuch: it has more bytes than any request may have.
+        Crowded: there is no room for it now.
+        Gone: its sender has gone away.
+        TimeoutError: it did not come in time.
+    """
+    parts: list[bytes] = []
+    size, most = 0, collect.most_bytes
+    declared = headers.get(b"content-length", b"")
+    if collect.intake.crowded(min(int(declared), most) if declared.isdigit() else 0, arrived):
+        raise Crowded  # before any of it takes memory
+    try:
+        async with asyncio.timeout(patience):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Gone
+                part = message.get("body", b"")
+                if len(part) > collect.intake.room:
+                    raise Crowded
+                size += len(part)
+                collect.intake.reading_bytes += len(part)
+                parts.append(part)
+                if size > most:
+                    raise TooMuch(b"".join(parts))
+                if not message.get("more_body"):
+                    break
+    finally:
+        collect.intake.reading_bytes -= size
+    return parts[0] if len(parts) == 1 else b"".join(parts)

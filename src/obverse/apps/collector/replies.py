@@ -1,0 +1,67 @@
+"""How the collector's answers are put on the wire, and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter
+
+from obverse.flows.answers import Answer
+
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+JSON: Final = b"application/json"
+_CORS: Final[Header] = (b"access-control-allow-origin", b"*")
+_SUCCESS: Final = b'{"success":true}'
+
+
+class Replies:
+    """Answers to senders, each counted by its status."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = Counter("obverse_collector_requests", "Answers given", ["status"], registry=registry)
+
+    async def answer(self, send: Send, answer: Answer, *, report: bool = False) -> None:
+        """Tell what came of it; `report`: with what was rejected, and why."""
+        if answer.status is not HTTPStatus.OK:
+            await self.refuse(send, answer.status, answer.code, answer.message, waiting(answer))
+        elif report:
+            await self.send(send, HTTPStatus.OK, msgspec.json.encode({"success": True, "rejected": answer.report}))
+        else:
+            await self.send(send, HTTPStatus.OK, _SUCCESS)
+
+    async def refuse(
+        self, send: Send, status: HTTPStatus, code: str, message: str, extra: tuple[Header, ...] = ()
+    ) -> None:
+        """Say no, with a word for programs and what to do."""
+        # Old Python SDKs fail without both `code` and `message`.
+        await self.send(send, status, msgspec.json.encode({"success": False, "code": code, "message": message}), extra)
+
+    async def send(
+        self, send: Send, status: HTTPStatus, body: bytes, extra: tuple[Header, ...] = (), content_type: bytes = JSON
+    ) -> None:
+        """Any other answer."""
+        self._requests.labels(int(status)).inc()
+        await put(send, status, body, extra, content_type)
+
+
+async def put(
+    send: Send, status: HTTPStatus, body: bytes, extra: tuple[Header, ...] = (), content_type: bytes = JSON
+) -> None:
+    """Put an answer on the wire that is no sender's, and not counted."""
+    headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), _CORS, *extra]
+    await send({"type": "http.response.start", "status": int(status), "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def waiting(answer: Answer) -> tuple[Header, ...]:
+    """When to come again; a browser's page may read it only if it is told so."""
+    if answer.retry_after is None:
+        return ()
+    seconds = b"%d" % answer.retry_after
+    readable = (b"access-control-expose-headers", b"retry-after,x-ratelimit-reset")
+    return ((b"retry-after", seconds), (b"x-ratelimit-reset", seconds), readable)
