@@ -18,7 +18,6 @@ from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.collector import CollectorApp
 from obverse.apps.collector.bots import is_bot
 from obverse.apps.metrics import new_registry
-from obverse.apps.processes import ARRIVED
 from obverse.core import codec
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
@@ -54,8 +53,6 @@ class Door:
     def __init__(self, app: CollectorApp, log: EventLog) -> None:
         self.app = self._app = app
         self._log = log
-        self.arrived: float | None = None
-        """When the server had read the headers of what is asked; None if it does not say."""
 
     async def ask(self, method: str, path: str, body: Sequence[bytes] = (b"",), **headers: str) -> Reply | None:
         """Ask with a body in these parts; None if nothing was answered."""
@@ -88,8 +85,6 @@ class Door:
             "headers": raw,
             "client": ("192.0.2.7", 50_000),
         }
-        if self.arrived is not None:
-            scope[ARRIVED] = self.arrived
         await self._app(scope, receive, send)
         if not sent:
             return None

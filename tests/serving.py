@@ -11,7 +11,7 @@ from obverse.apps import processes
 
 
 @asynccontextmanager
-async def serving(app: Any, **options: float) -> AsyncIterator[str]:
+async def serving(app: Any, **options: Any) -> AsyncIterator[str]:
     """Serve while the block runs; gives the server's address."""
     door = processes.listen("127.0.0.1", 0, "test")
     stop = asyncio.Event()

@@ -47,8 +47,8 @@ class Collector(_Table):
     port: int = Field(default=8030, ge=0, le=65535)
     queue_bytes: int = Field(default=64 << 20, ge=1 << 20)
     """Requests on their way into the log; beyond, senders are asked to wait (429)."""
-    queue_ms: int = Field(default=50, ge=1)
-    """How long a request may have waited for the collector, or the oldest one for the log; beyond, the same."""
+    queue_ms: int = Field(default=20, ge=1)
+    """How long a request may have to wait until it is read, as far as can be foreseen; beyond, the same."""
     event_bytes: int = Field(default=32 * 1024, ge=1024)
     batch_bytes: int = Field(default=500 * 1024, ge=1024)
     """After unpacking."""

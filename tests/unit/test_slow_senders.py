@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from door_steps import KEY, Door, basic, hash_key, open_door
-from obverse.adapters.runtime.system import open_runtime
-from obverse.apps.processes import ARRIVED
 from obverse.core.definitions import Source, define
 from serving import serving
 from wire_steps import GOOD, batch
@@ -91,18 +88,3 @@ async def test_a_request_in_parts_that_comes_in_time_is_taken() -> None:
         head = HEAD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
         assert (await answered(url, head[:15], head[15:], BODY[:7], BODY[7:])).startswith(b"HTTP/1.1 200")
         assert len((await door.kept())[0]) == 1
-
-
-async def test_the_server_says_when_a_request_came() -> None:
-    seen: list[float] = []
-
-    async def app(scope: Any, _: Any, send: Any) -> None:
-        seen.append(scope[ARRIVED])
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
-
-    elapsed = open_runtime().elapsed
-    async with serving(app, headers_in=PATIENCE) as url:
-        began = elapsed()
-        await answered(url, HEAD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") + BODY)
-        assert began <= seen[0] <= elapsed()

@@ -11,9 +11,8 @@ import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import obverse.apps.light_structlog  # noqa: F401  # isort: skip - before structlog
 
@@ -82,15 +81,33 @@ HEADERS_IN: Final = 20.0
 """Seconds within which a connection's request has to be told as far as its body."""
 
 
-ARRIVED: Final = "obverse.arrived"
-"""In the scope of a request: when we had read its headers, by a clock that never goes back (`Runtime.elapsed`)."""
+WHOLE: Final = "obverse.whole"
+"""In the scope of a request that its gate let in: what `Gate.whole` said of it, once it is here whole."""
+
+
+class Gate(Protocol):
+    """Says which requests with a body are let in, before anything is made of them."""
+
+    def turn_away(self, size: int) -> bytes | None:
+        """The whole answer to a request that is not let in, whose body has `size` bytes (0: not told); else None."""
+        ...
+
+    def whole(self, size: int) -> int:
+        """Note that a request of `size` bytes is here whole, and waits."""
+        ...
 
 
 class _Impatient(HttpToolsProtocol):
     """uvicorn's protocol, which lets nobody hold a connection by telling their request a letter at a time."""
 
     patience = HEADERS_IN
+    gate: Gate | None = None
     _slow: asyncio.TimerHandle | None = None
+    _away = False
+    """Whether the request that is being told was turned away, so that its body is of no interest."""
+    _asked = False
+    """Whether the gate was asked for the request that is being told."""
+    _size = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to wait."""
@@ -105,13 +122,50 @@ class _Impatient(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to wait for the rest, for each request of a connection."""
         super().on_message_begin()
+        self._away = False
         self._wait()
 
     def on_headers_complete(self) -> None:
-        """Wait no longer."""
+        """Turn it away at the cost of a few bytes, or let it in and wait no longer."""
+        self._asked = False
+        if self.gate is not None and self.parser.get_method() == b"POST":
+            # One that comes before an earlier answer has gone out may wait long: the gate is not asked.
+            self._asked = self.cycle is None or self.cycle.response_complete
+            self._size = self._declared()
+            if self._asked and not self.expect_100_continue:
+                answer = self.gate.turn_away(self._size)
+                if answer is not None:
+                    self._away = True
+                    self.transport.write(answer)
+                    return
         self._wait_no_longer()
-        self.scope[ARRIVED] = time.monotonic()  # type: ignore[typeddict-unknown-key]  # what begins it may be late
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take it, unless its request was turned away."""
+        if not self._away:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that it is here whole."""
+        if self._away:
+            self._wait_no_longer()
+            if self.parser.should_keep_alive():
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
+            else:
+                self.transport.close()
+            return
+        if self.gate is not None and self._asked:
+            self.scope[WHOLE] = self.gate.whole(self._size)  # type: ignore[typeddict-unknown-key]  # a key of ours
+        super().on_message_complete()
+
+    def _declared(self) -> int:
+        for name, value in self.headers:
+            if name == b"content-length":
+                return int(value)  # the parser has seen to it that it is a number
+        return 0
 
     def _wait(self) -> None:
         self._wait_no_longer()
@@ -131,12 +185,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: Asgi, door: socket.socket, stop: asyncio.Event, *, headers_in: float = HEADERS_IN) -> None:
-    """Answer at the door until `stop` is set, then finish what was begun."""
+async def serve(
+    app: Asgi, door: socket.socket, stop: asyncio.Event, *, headers_in: float = HEADERS_IN, gate: Gate | None = None
+) -> None:
+    """Answer at the door until `stop` is set, then finish what was begun; the app sees only whom the gate lets in."""
     config = uvicorn.Config(
         app,
         loop="none",
-        http=type("_Patience", (_Impatient,), {"patience": headers_in}),
+        http=type("_Patience", (_Impatient,), {"patience": headers_in, "gate": gate}),
         ws="none",
         lifespan="off",
         access_log=False,
@@ -184,3 +240,9 @@ def name_process(name: str) -> None:
     """Have `ps` and `top` show what this process is, where the system can (Linux)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(15, name.encode(), 0, 0, 0)  # PR_SET_NAME
+
+
+def give_way(steps: int) -> None:
+    """Let the other processes of this machine have its cores first, where the system can; 19 steps at most."""
+    if steps and hasattr(os, "nice"):
+        os.nice(steps)

@@ -119,7 +119,7 @@ async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             public_url=wiring.settings.collector.public_url,
             behind_proxy=wiring.settings.collector.behind_proxy,
         )
-        await processes.serve(app, doors["collector"], stop)
+        await processes.serve(app, doors["collector"], stop, gate=app)
     return 0
 
 
@@ -254,9 +254,14 @@ _MAINS: Final[Mapping[str, Callable[[Wiring, Doors, asyncio.Event], Coroutine[An
 }
 
 
+_NICE: Final = {"worker": 10}
+"""Where all share one machine and want more than it has, senders are answered first, and the fold catches up later."""
+
+
 def role_main(role: str, settings: Settings, doors: Doors, lifeline: Connection, runtime_dir: Path) -> None:
     """A role in a process of its own, forked from one that has imported everything."""
     processes.name_process(f"obverse-{role}")
+    processes.give_way(_NICE.get(role, 0))
     processes.set_up_logging(settings.log_level)
     place = Place(doors, lifeline.fileno(), runtime_dir)
     try:

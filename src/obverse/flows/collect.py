@@ -63,7 +63,7 @@ class Collect:
         hash_key: Callable[[str], str],
         limits: wire.Limits | None = None,
         queue_bytes: int = 64 << 20,
-        queue_seconds: float = 0.05,
+        queue_seconds: float = 0.02,
         is_bot: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """`limits` are those of sources that set none; `is_bot` knows crawlers by what they call themselves."""

@@ -6,8 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-_UNHURRIED: Final = 256 << 10
+_UNHURRIED: Final = 512 << 10
 """Bytes on their way before anybody is refused for the log's slowness: a disk that stalls for a moment is no crowd."""
+_STALLED: Final = 0.05
+"""Seconds after which a log that does not take the oldest is more than busy for a moment."""
+_EACH: Final = 2 << 10
+"""What a request costs by itself, as if it had so many bytes more."""
+_REMEMBERED: Final = 0.98
+"""Of what earlier requests cost, with each new one: the last fifty or so count."""
+_FIRST_GUESS: Final = 50e-9
+"""Seconds that a byte takes, before any was measured."""
 
 
 class Intake:
@@ -18,12 +26,17 @@ class Intake:
     """
 
     def __init__(self, elapsed: Callable[[], float], *, most_bytes: int, most_seconds: float) -> None:
-        """`elapsed`: seconds by a clock that never goes back."""
+        """`elapsed`: seconds by a clock that never goes back; `most_seconds`: that a request may wait to be read."""
         self._elapsed = elapsed
         self._most_bytes = most_bytes
         self._most_seconds = most_seconds
-        self._begun: dict[int, float] = {}
+        self._passing: dict[int, float] = {}
         self._numbers = 0
+        self._seconds = _FIRST_GUESS * _EACH
+        self._bytes = float(_EACH)
+        self._reading: tuple[float, int] | None = None
+        self.whole_bytes = 0
+        """Bytes of requests that are here whole, and that nobody has begun to read."""
         self.waiting_bytes = 0
         """Bytes of requests whose records are on their way into the log."""
         self.reading_bytes = 0
@@ -34,30 +47,54 @@ class Intake:
         """Bytes that can be taken in now; beyond, senders are asked to wait, before memory grows."""
         return self._most_bytes - self.waiting_bytes - self.reading_bytes
 
-    def crowded(self, size: int, arrived: float | None = None) -> bool:
-        """
-        Whether a request of `size` bytes has to come again later; `arrived` is when it came, if that is known.
+    @property
+    def delay(self) -> float:
+        """Seconds that a request would wait for those before it to be read, by what the last ones took."""
+        return self.whole_bytes * self._seconds / self._bytes
 
-        So it has if there is no room for it, if it has waited too long for us to begin, and if the oldest of those on
+    def crowded(self, size: int) -> bool:
+        """
+        Whether a request of `size` bytes has to come again later.
+
+        So it has if there is no room for it, if it would wait too long for us to read it, and if the oldest of those on
         their way into the log has waited too long.
         """
-        if size > self.room:
+        if size > self.room or self.delay > self._most_seconds:
             return True
+        if self.waiting_bytes <= _UNHURRIED:
+            return False
         now = self._elapsed()
-        if arrived is not None and now - arrived > self._most_seconds:
-            return True
-        oldest = next(iter(self._begun.values()), now)
-        return now - oldest > self._most_seconds and self.waiting_bytes > _UNHURRIED
+        return now - next(iter(self._passing.values()), now) > _STALLED
+
+    def whole(self, size: int) -> int:
+        """Note that a request of `size` bytes is here whole; returns what to give to `begun`."""
+        size += _EACH
+        self.whole_bytes += size
+        return size
+
+    def begun(self, size: int) -> None:
+        """Note that one that was here whole waits no longer; `size` as `whole` returned it."""
+        self.whole_bytes -= size
+
+    def measure(self, size: int) -> None:
+        """Note that the reading of `size` bytes begins now: it ends as they are `passing`, and gives way to nothing."""
+        self._reading = (self._elapsed(), size + _EACH)
 
     @contextmanager
     def passing(self, size: int) -> Iterator[None]:
         """While `size` bytes are on their way into the log."""
+        now = self._elapsed()
+        if self._reading is not None:
+            began, read = self._reading
+            self._seconds = self._seconds * _REMEMBERED + now - began
+            self._bytes = self._bytes * _REMEMBERED + read
+            self._reading = None
         self._numbers += 1
         number = self._numbers
-        self._begun[number] = self._elapsed()
+        self._passing[number] = now
         self.waiting_bytes += size
         try:
             yield
         finally:
             self.waiting_bytes -= size
-            del self._begun[number]
+            del self._passing[number]

@@ -37,7 +37,7 @@ class PostgresLogSettings:
     pace_ms: float = 10.0
     """The least time between two commits, if that is longer; a full group waits for neither."""
 
-    group_bytes: int = 262_144
+    group_bytes: int = 1_048_576
     """Bytes at which it waits no longer."""
 
     segment_hours: int = 24

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import zlib
 from base64 import b64decode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -20,7 +20,7 @@ from obverse.apps.collector.endpoints import PIXELS, SENDING, SOURCE_CONFIG, TOL
 from obverse.apps.collector.packing import TooMuch
 from obverse.apps.collector.replies import Replies, Send, put, waiting
 from obverse.apps.metrics import CONTENT_TYPE, exposition
-from obverse.apps.processes import ARRIVED
+from obverse.apps.processes import WHOLE
 from obverse.core.records import Callback
 from obverse.core.wire import Unreadable
 from obverse.flows.absorb import Absorb
@@ -28,7 +28,7 @@ from obverse.flows.answers import OVERLOADED, Answer
 from obverse.flows.collect import Collect, Request
 from obverse.ports.runtime import Runtime
 
-Scope = Mapping[str, Any]
+Scope = MutableMapping[str, Any]
 
 CALLBACKS: Final = "/webhooks/crm/"
 """What follows names a connection."""
@@ -92,6 +92,21 @@ class CollectorApp:
         """Answer one request."""
         if scope["type"] != "http":
             return
+        try:
+            await self._ask(scope, receive, send)
+        finally:
+            self._begun(scope)  # one whose body nobody asked for
+
+    def turn_away(self, size: int) -> bytes | None:
+        """See `processes.Gate`: who would be refused for the crowd is, before anything is made of the request."""
+        size = min(size, self._collect.most_bytes)
+        return self._replies.turned_away() if self._collect.intake.crowded(size) else None
+
+    def whole(self, size: int) -> int:
+        """See `processes.Gate`."""
+        return self._collect.intake.whole(size)
+
+    async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         if path in SENDING and method == "POST":  # nearly all are these
             await self._take(SENDING[path], scope, receive, send)
@@ -163,7 +178,7 @@ class CollectorApp:
     async def _show(self, call: str, scope: Scope, send: Send) -> None:
         """Answer with a picture, whatever was asked: a page or a mail shows it, and nobody reads the answer's words."""
         body = packing.pixel_body(scope["query_string"])
-        if self._collect.intake.crowded(len(body), scope.get(ARRIVED)):
+        if self._collect.intake.crowded(len(body)):
             answer = OVERLOADED
         else:
             answer = await self._answered(self._request(call, body, scope, dict(scope["headers"])), None)
@@ -175,6 +190,7 @@ class CollectorApp:
         sent = b""
         try:
             sent = await self._body(scope, headers, receive)
+            self._collect.intake.measure(len(sent))
             return _Read(packing.unpacked(sent, headers.get(b"content-encoding", b""), self._collect.most_bytes))
         except TooMuch as error:
             return _Read(error.start)  # refused by its size, and its beginning kept
@@ -284,7 +300,14 @@ class CollectorApp:
         await self._replies.answer(send, answer)
 
     async def _body(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        return await body_of(receive, headers, self._collect, arrived=scope.get(ARRIVED), patience=self._patience)
+        try:
+            return await body_of(receive, headers, self._collect, patience=self._patience)
+        finally:
+            self._begun(scope)
+
+    def _begun(self, scope: Scope) -> None:
+        """Note that a request which its gate let in waits no longer."""
+        self._collect.intake.begun(scope.pop(WHOLE, 0))
 
     def _key_hashes(self, authorization: bytes | None) -> tuple[str, ...]:
         if authorization is None:

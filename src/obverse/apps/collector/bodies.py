@@ -20,13 +20,9 @@ class Gone(Exception):
     """The sender went away in the midst of its body: what came of it means nothing, and nobody waits for an answer."""
 
 
-async def body_of(
-    receive: Receive, headers: Mapping[bytes, bytes], collect: Collect, *, arrived: float | None, patience: float
-) -> bytes:
+async def body_of(receive: Receive, headers: Mapping[bytes, bytes], collect: Collect, *, patience: float) -> bytes:
     """
-    The body, as it was sent.
-
-    `arrived` is when the request came, by the runtime's `elapsed`; `patience` the seconds that its body may take.
+    The body, as it was sent; `patience` is the seconds that it may take to come.
 
     Raises:
         TooMuch: it has more bytes than any request may have.
@@ -37,7 +33,7 @@ async def body_of(
     parts: list[bytes] = []
     size, most = 0, collect.most_bytes
     declared = headers.get(b"content-length", b"")
-    if collect.intake.crowded(min(int(declared), most) if declared.isdigit() else 0, arrived):
+    if declared.isdigit() and min(int(declared), most) > collect.intake.room:
         raise Crowded  # before any of it takes memory
     try:
         async with asyncio.timeout(patience):

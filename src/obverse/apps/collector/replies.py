@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from prometheus_client import CollectorRegistry, Counter
 
-from obverse.flows.answers import Answer
+from obverse.flows.answers import OVERLOADED, Answer
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
@@ -34,12 +34,17 @@ class Replies:
         else:
             await self.send(send, HTTPStatus.OK, _SUCCESS)
 
+    def turned_away(self) -> bytes:
+        """The answer to somebody who is not let in, whole as it goes over the wire."""
+        self._requests.labels(int(OVERLOADED.status)).inc()
+        return _TURNED_AWAY
+
     async def refuse(
         self, send: Send, status: HTTPStatus, code: str, message: str, extra: tuple[Header, ...] = ()
     ) -> None:
         """Say no, with a word for programs and what to do."""
         # Old Python SDKs fail without both `code` and `message`.
-        await self.send(send, status, msgspec.json.encode({"success": False, "code": code, "message": message}), extra)
+        await self.send(send, status, _told(code, message), extra)
 
     async def send(
         self, send: Send, status: HTTPStatus, body: bytes, extra: tuple[Header, ...] = (), content_type: bytes = JSON
@@ -53,7 +58,7 @@ async def put(
     send: Send, status: HTTPStatus, body: bytes, extra: tuple[Header, ...] = (), content_type: bytes = JSON
 ) -> None:
     """Put an answer on the wire that is no sender's, and not counted."""
-    headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), _CORS, *extra]
+    headers = _headers(body, extra, content_type)
     await send({"type": "http.response.start", "status": int(status), "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -65,3 +70,21 @@ def waiting(answer: Answer) -> tuple[Header, ...]:
     seconds = b"%d" % answer.retry_after
     readable = (b"access-control-expose-headers", b"retry-after,x-ratelimit-reset")
     return ((b"retry-after", seconds), (b"x-ratelimit-reset", seconds), readable)
+
+
+def _told(code: str, message: str) -> bytes:
+    return msgspec.json.encode({"success": False, "code": code, "message": message})
+
+
+def _headers(body: bytes, extra: tuple[Header, ...], content_type: bytes) -> list[Header]:
+    return [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), _CORS, *extra]
+
+
+def _whole(answer: Answer) -> bytes:
+    body = _told(answer.code, answer.message)
+    lines = [b"%b: %b\r\n" % header for header in _headers(body, waiting(answer), JSON)]
+    status = b"HTTP/1.1 %d %b\r\n" % (answer.status, answer.status.phrase.encode())
+    return b"".join((status, *lines, b"\r\n", body))
+
+
+_TURNED_AWAY: Final = _whole(OVERLOADED)
