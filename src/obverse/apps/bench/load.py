@@ -98,7 +98,7 @@ class Doors:
 @asynccontextmanager
 async def doors_of(here: Installed, load: Load) -> AsyncIterator[Doors]:
     """Open them for as long as the block runs."""
-    collector, api = _sender(here.collector, load.connections), _sender(here.api, LOOKERS)
+    collector, api = sender_to(here.collector, load.connections), sender_to(here.api, LOOKERS)
     credentials = b64encode(f"{here.key}:".encode()).decode()
     headers = f"authorization: Basic {credentials}\r\ncontent-type: application/json\r\n".encode()
     try:
@@ -111,7 +111,8 @@ async def doors_of(here: Installed, load: Load) -> AsyncIterator[Doors]:
         api.close()
 
 
-def _sender(url: str, connections: int) -> Sender:
+def sender_to(url: str, connections: int) -> Sender:
+    """A sender to one of our doors, not opened yet."""
     place = urlsplit(url)
     return Sender(place.hostname or "", place.port or 80, connections=connections)
 

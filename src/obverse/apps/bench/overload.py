@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections import Counter
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import asdict
 from http import HTTPStatus
 from importlib.resources import files
 from pathlib import Path
@@ -15,45 +12,15 @@ from typing import Any, Final
 import aiohttp
 
 from obverse.apps.bench.installed import installed
-from obverse.apps.bench.load import OK, Doors, Load, bodies, count_stored, doors_of, drained, make_known
-from obverse.apps.bench.machine import Watch, database_settings, machine, memory_bytes, percentile
+from obverse.apps.bench.load import Load, count_stored, doors_of, drained, make_known
+from obverse.apps.bench.machine import Watch, database_settings, machine, percentile
+from obverse.apps.bench.phases import Phase, send_phase
 
-PATIENCE: Final = 60.0
-"""Seconds within which everything that was sent must be answered."""
 ENOUGH: Final = 0.99
 """Share of the asked rate that must be sent; less is a failure of the generator."""
 FLAT: Final = 1.25
 """How much more memory the collector may have at the end of the overload than in its first tenth."""
 _MAY_BE: Final = frozenset({int(HTTPStatus.OK), int(HTTPStatus.TOO_MANY_REQUESTS)})
-
-
-@dataclass(slots=True)
-class _Phase:
-    """One rate, kept up; what came of it."""
-
-    rate: int
-    seconds: int
-    statuses: Counter[int] = field(default_factory=Counter)
-    accepted: list[float] = field(default_factory=list)
-    """Seconds from the moment a batch was to be sent to its 200."""
-    refused: list[float] = field(default_factory=list)
-    """The same, to its 429."""
-    memory: list[int] = field(default_factory=list)
-    """The collector's, each second, in bytes."""
-    took: float = 0.0
-
-    def figures(self, batch: int) -> dict[str, Any]:
-        sent = sum(self.statuses.values())
-        return {
-            "asked_per_s": self.rate,
-            "sent_per_s": round(sent * batch / self.took),
-            "accepted_per_s": round(len(self.accepted) * batch / self.took),
-            "statuses": {str(status): count for status, count in sorted(self.statuses.items())},
-            "accepted_p50_ms": round(percentile(self.accepted, 0.5) * 1000, 1),
-            "accepted_p99_ms": round(percentile(self.accepted, 0.99) * 1000, 1),
-            "refused_p99_ms": round(percentile(self.refused, 0.99) * 1000, 1) if self.refused else None,
-            "collector_memory_bytes": {"first": self.memory[0], "most": max(self.memory), "last": self.memory[-1]},
-        }
 
 
 async def bench_overload(load: Load, times: int) -> dict[str, Any]:
@@ -71,10 +38,10 @@ async def bench_overload(load: Load, times: int) -> dict[str, Any]:
             known = await make_known(http, here, doors, load)
             watch = Watch({**here.pids, "generator": os.getpid()})
             watch.look()
-            usual = _Phase(load.rate, max(1, load.seconds // 3))
-            much = _Phase(load.rate * times, load.seconds)
+            usual = Phase(load.rate, max(1, load.seconds // 3))
+            much = Phase(load.rate * times, load.seconds)
             for number, phase in enumerate((usual, much)):
-                await _go(phase, doors, load, b"phase-%d-%d" % (number, os.getpid()), here.pids["collector"])
+                await send_phase(phase, doors, load, b"phase-%d-%d" % (number, os.getpid()), here.pids["collector"])
                 watch.look()
             lag = await drained(http, here)
         stored, distinct = await count_stored(here)
@@ -100,7 +67,7 @@ async def bench_overload(load: Load, times: int) -> dict[str, Any]:
     return figures
 
 
-def _flaws(usual: _Phase, much: _Phase, batch: int) -> list[str]:
+def _flaws(usual: Phase, much: Phase, batch: int) -> list[str]:
     flaws = []
     for phase in (usual, much):
         others = sum(count for status, count in phase.statuses.items() if status not in _MAY_BE)
@@ -117,39 +84,3 @@ def _flaws(usual: _Phase, much: _Phase, batch: int) -> list[str]:
     if much.memory[-1] > FLAT * at_first:
         flaws.append(f"the collector grew from {at_first} to {much.memory[-1]} bytes")
     return flaws
-
-
-async def _go(phase: _Phase, doors: Doors, load: Load, run: bytes, collector: int) -> None:
-    """Send at a constant rate, whatever the answers do; each latency counts from the moment of its batch."""
-    loop = asyncio.get_running_loop()
-    waiting: set[asyncio.Future[int]] = set()
-    began = loop.time()
-    looking = asyncio.create_task(_look(phase, collector))
-    every, count = load.batch / phase.rate, phase.seconds * phase.rate // load.batch
-    for number, body in zip(range(count), bodies(load, run), strict=False):
-        due = began + number * every
-        if due > loop.time():
-            await asyncio.sleep(due - loop.time())
-        answer = doors.send(body)
-        waiting.add(answer)
-        answer.add_done_callback(partial(_answered, phase, due))
-        answer.add_done_callback(waiting.discard)
-    phase.took = max(loop.time() - began, phase.seconds)
-    async with asyncio.timeout(PATIENCE):
-        await asyncio.gather(*waiting)
-    looking.cancel()
-
-
-def _answered(phase: _Phase, due: float, answer: asyncio.Future[int]) -> None:
-    status, took = answer.result(), answer.get_loop().time() - due
-    phase.statuses[status] += 1
-    if status == OK:
-        phase.accepted.append(took)
-    elif status == HTTPStatus.TOO_MANY_REQUESTS:
-        phase.refused.append(took)
-
-
-async def _look(phase: _Phase, collector: int) -> None:
-    while True:
-        phase.memory.append(memory_bytes([collector]))
-        await asyncio.sleep(1)

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from obverse.apps.cli import benches
+from obverse.apps.cli.options import Data, Json, Partitions
+from obverse.apps.cli.telling import fail, told
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,13 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 source = typer.Typer(help="Sources: who sends events.", no_args_is_help=True)
-bench = typer.Typer(help="Benchmarks; each prints its settings and peak memory.", no_args_is_help=True)
 app.add_typer(source, name="source")
-app.add_typer(bench, name="bench")
-
-Data = Annotated[Path | None, typer.Option(help="Folder of the database, secrets and definitions.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON line, the last on stdout.")]
-Partitions = Annotated[int | None, typer.Option(min=1, max=1024, help="Partitions of the stream of events.")]
+app.add_typer(benches.bench, name="bench")
 
 
 @app.command()
@@ -65,7 +64,7 @@ def run(
     from obverse.apps.roles import ROLES, run_role
 
     if role not in ROLES:
-        _fail(f"there is no role {role!r}; use one of {', '.join(ROLES)}")
+        fail(f"there is no role {role!r}; use one of {', '.join(ROLES)}")
     _run(lambda settings: run_role(role, settings))
 
 
@@ -103,7 +102,7 @@ def replay(
 ) -> None:
     """Send events again: those that were rejected, after a fix."""
     if not rejected:
-        _fail("say what is sent again: --rejected")
+        fail("say what is sent again: --rejected")
     _set(data, None)
     from obverse.apps.cli.replay import Wanted, replay_rejected
 
@@ -123,7 +122,7 @@ def typegen(
     _set(data, None)
     from obverse.apps.cli.typegen import typegen as run_typegen
 
-    _told(lambda: run_typegen(_settings(), plan, version=version, language=language, out=out))
+    told(lambda: run_typegen(_settings(), plan, version=version, language=language, out=out))
 
 
 @source.command("add")
@@ -133,7 +132,7 @@ def source_add(name: str, data: Data = None) -> None:
     from obverse.apps.sources import add_source, new_key
 
     key = new_key()
-    path = _told(lambda: add_source(_settings().definitions_folder, name, key))
+    path = told(lambda: add_source(_settings().definitions_folder, name, key))
     print(f"Write key of source {name} (shown once, kept as a hash in {path}):\n{key}")
 
 
@@ -144,7 +143,7 @@ def source_rotate(name: str, data: Data = None) -> None:
     from obverse.apps.sources import new_key, rotate_key
 
     key = new_key()
-    path = _told(lambda: rotate_key(_settings().definitions_folder, name, key))
+    path = told(lambda: rotate_key(_settings().definitions_folder, name, key))
     print(f"New write key of source {name} (shown once, kept as a hash in {path}):\n{key}")
     print(f"The key before it is good until `obverse source retire {name}`.", file=sys.stderr)
 
@@ -155,79 +154,8 @@ def source_retire(name: str, data: Data = None) -> None:
     _set(data, None)
     from obverse.apps.sources import retire_keys
 
-    path = _told(lambda: retire_keys(_settings().definitions_folder, name))
+    path = told(lambda: retire_keys(_settings().definitions_folder, name))
     print(f"Only the newest write key of source {name} is good now ({path}).")
-
-
-@bench.command("road")
-def bench_road(
-    rate: Annotated[int, typer.Option(min=100, help="Events a second.")] = 20_000,
-    batch: Annotated[int, typer.Option(min=1, max=2500, help="Events a request.")] = 20,
-    seconds: Annotated[int, typer.Option(min=1)] = 20,
-    people: Annotated[int, typer.Option(min=1, help="Active people, at random.")] = 50_000,
-    as_json: Json = False,  # noqa: FBT002 - a flag
-) -> None:
-    """The whole road at a constant rate: from the sender's body to the visible profile."""
-    from obverse.apps.bench.load import Load
-    from obverse.apps.bench.road import bench_road
-
-    load = Load(rate=rate, batch=batch, seconds=seconds, people=people)
-    _bench(bench_road(load), as_json=as_json)
-
-
-@bench.command("overload")
-def bench_overload_command(
-    rate: Annotated[int, typer.Option(min=100, help="Events a second that it can take.")] = 10_000,
-    times: Annotated[int, typer.Option(min=2, help="How much more comes then.")] = 4,
-    seconds: Annotated[
-        int, typer.Option(min=1, help="Of the overload; the usual rate comes before, a third as long.")
-    ] = 60,
-    connections: Annotated[int, typer.Option(min=1, help="Senders.")] = 512,
-    as_json: Json = False,  # noqa: FBT002 - a flag
-) -> None:
-    """Several times what a collector can take: what is refused, and how those fare who are let in."""
-    from obverse.apps.bench.load import Load
-    from obverse.apps.bench.overload import bench_overload
-
-    load = Load(rate=rate, seconds=seconds, people=20_000, connections=connections)
-    _bench(bench_overload(load, times), as_json=as_json)
-
-
-@bench.command("log")
-def bench_log_command(
-    small: Annotated[int, typer.Option(help="Events at which it is measured first.")] = 1_000_000,
-    large: Annotated[int, typer.Option(help="Events at which it is measured again.")] = 10_000_000,
-    as_json: Json = False,  # noqa: FBT002 - a flag
-) -> None:
-    """What appending and reading cost in a small and in a large log."""
-    from obverse.apps.bench.embedded_log import bench_embedded_log
-
-    _bench(bench_embedded_log(small=small, large=large), as_json=as_json)
-
-
-@bench.command("idle")
-def bench_idle_command(
-    data: Annotated[Path, typer.Option(help="Folder of an installation that is stopped.")] = Path("demo-data"),
-    seconds: Annotated[int, typer.Option(min=1)] = 20,
-    as_json: Json = False,  # noqa: FBT002 - a flag
-) -> None:
-    """How soon an installation is ready, at first and after a kill, and what it costs while nothing comes."""
-    from obverse.apps.bench.idle import bench_idle
-
-    _bench(bench_idle(data, seconds=seconds), as_json=as_json)
-
-
-def _bench(measuring: Any, *, as_json: bool) -> None:
-    from obverse.apps.bench.report import tell
-    from obverse.apps.processes import run as run_process
-    from obverse.apps.processes import set_up_logging
-
-    set_up_logging("WARNING")
-
-    async def measure() -> int:
-        return tell(await measuring, as_json=as_json)
-
-    raise typer.Exit(_told(lambda: run_process(measure())))
 
 
 def main() -> None:
@@ -254,7 +182,7 @@ def _import_for_roles() -> None:
 def _settings() -> Any:
     from obverse.settings import read_settings
 
-    return _told(read_settings)
+    return told(read_settings)
 
 
 def _run(main_of: Callable[[Any], Any]) -> None:
@@ -263,50 +191,7 @@ def _run(main_of: Callable[[Any], Any]) -> None:
     from obverse.apps.processes import set_up_logging
 
     set_up_logging(settings.log_level)
-    raise typer.Exit(_told(lambda: run_process(main_of(settings))))
-
-
-def _told(work: Callable[[], Any]) -> Any:
-    """Do it; an error that a person can mend is told in one line, without a traceback."""
-    try:
-        return work()
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-    except Exception as error:
-        if type(error).__name__ not in _MENDABLE:
-            raise
-        _fail(str(error))
-
-
-_MENDABLE = frozenset(
-    {
-        "AccessRefused",
-        "BadDataFolder",
-        "BadDefinition",
-        "BadReplay",
-        "BadSettings",
-        "BadTypegen",
-        "BadSourceName",
-        "BenchFailed",
-        "InUse",
-        "NoSuchSource",
-        "NotOurs",
-        "NotRunning",
-        "PlayError",
-        "PortTaken",
-        "SchemaRefused",
-        "ServerFailed",
-        "SourceExists",
-        "Unreachable",
-        "PermissionError",
-    }
-)
-"""By name, since to import them all would cost every command."""
-
-
-def _fail(message: str) -> None:
-    print(f"obverse: {message}", file=sys.stderr)
-    raise typer.Exit(1)
+    raise typer.Exit(told(lambda: run_process(main_of(settings))))
 
 
 if __name__ == "__main__":

@@ -201,7 +201,7 @@ _AROUND: Final = 3
 """Levels around an item, the envelope's and the list's, and one to be beyond the limit by."""
 _PATIENCE: Final = 50_000
 """Brackets in a body nested too deep, beyond which it is not searched for what can be saved: 25 ms of work."""
-_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
+_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]+|[\]}]+')
 
 
 def _pruned(body: bytes, deepest: int) -> bytes:
@@ -209,16 +209,16 @@ def _pruned(body: bytes, deepest: int) -> bytes:
     kept: list[bytes] = []
     depth = start = done = 0
     for token in _TOKENS.finditer(body):
-        match token[0]:
-            case b"[" | b"{":
-                depth += 1
-                if depth == deepest + 1:
-                    start = token.start()
-            case b"]" | b"}":
-                if depth == deepest + 1:
-                    kept += body[done:start], b"null"
-                    done = token.end()
-                depth -= 1
+        first, size = token[0][:1], len(token[0])
+        if first in b"[{":
+            if depth <= deepest < depth + size:
+                start = token.start() + deepest - depth
+            depth += size
+        elif first in b"]}":
+            if depth > deepest >= depth - size:
+                kept += body[done:start], b"null"
+                done = token.start() + depth - deepest
+            depth -= size
     return b"".join([*kept, body[done:]])
 
 
@@ -268,10 +268,13 @@ def brackets(text: bytes) -> int:
 def levels(text: bytes) -> int:
     """How deep JSON text nests, at most: an upper bound where brackets stand inside of strings."""
     depth = deepest = 0
-    for character in text:
-        if character in b"[{":
-            depth += 1
+    for run in _BRACKETS.finditer(text):
+        if run[0][0] in b"[{":
+            depth += len(run[0])
             deepest = max(deepest, depth)
-        elif character in b"]}":
-            depth -= 1
+        else:
+            depth -= len(run[0])
     return deepest
+
+
+_BRACKETS: Final = re.compile(rb"[\[{]+|[\]}]+")

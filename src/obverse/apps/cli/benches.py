@@ -1,0 +1,99 @@
+"""`obverse bench`: every benchmark a command. Each imports what it needs when it runs, as in `obverse`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from obverse.apps.cli.options import Json
+from obverse.apps.cli.telling import told
+
+bench = typer.Typer(help="Benchmarks; each prints its settings and peak memory.", no_args_is_help=True)
+
+
+@bench.command("road")
+def bench_road_command(
+    rate: Annotated[int, typer.Option(min=100, help="Events a second.")] = 20_000,
+    batch: Annotated[int, typer.Option(min=1, max=2500, help="Events a request.")] = 20,
+    seconds: Annotated[int, typer.Option(min=1)] = 20,
+    people: Annotated[int, typer.Option(min=1, help="Active people, at random.")] = 50_000,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """The whole road at a constant rate: from the sender's body to the visible profile."""
+    from obverse.apps.bench.load import Load
+    from obverse.apps.bench.road import bench_road
+
+    load = Load(rate=rate, batch=batch, seconds=seconds, people=people)
+    _bench(bench_road(load), as_json=as_json)
+
+
+@bench.command("overload")
+def bench_overload_command(
+    rate: Annotated[int, typer.Option(min=100, help="Events a second that it can take.")] = 10_000,
+    times: Annotated[int, typer.Option(min=2, help="How much more comes then.")] = 4,
+    seconds: Annotated[
+        int, typer.Option(min=1, help="Of the overload; the usual rate comes before, a third as long.")
+    ] = 60,
+    connections: Annotated[int, typer.Option(min=1, help="Senders.")] = 512,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Several times what a collector can take: what is refused, and how those fare who are let in."""
+    from obverse.apps.bench.load import Load
+    from obverse.apps.bench.overload import bench_overload
+
+    load = Load(rate=rate, seconds=seconds, people=20_000, connections=connections)
+    _bench(bench_overload(load, times), as_json=as_json)
+
+
+@bench.command("poison")
+def bench_poison_command(
+    rate: Annotated[int, typer.Option(min=100, help="Good events a second.")] = 5_000,
+    poison: Annotated[int, typer.Option(min=1, help="Hostile requests a second.")] = 50,
+    seconds: Annotated[int, typer.Option(min=1, help="Of each phase; six in turns, without and with.")] = 10,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """What hostile requests cost those who send good ones beside them."""
+    from obverse.apps.bench.load import Load
+    from obverse.apps.bench.poison import bench_poison
+
+    load = Load(rate=rate, seconds=seconds, people=20_000)
+    _bench(bench_poison(load, poison), as_json=as_json)
+
+
+@bench.command("log")
+def bench_log_command(
+    small: Annotated[int, typer.Option(help="Events at which it is measured first.")] = 1_000_000,
+    large: Annotated[int, typer.Option(help="Events at which it is measured again.")] = 10_000_000,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """What appending and reading cost in a small and in a large log."""
+    from obverse.apps.bench.embedded_log import bench_embedded_log
+
+    _bench(bench_embedded_log(small=small, large=large), as_json=as_json)
+
+
+@bench.command("idle")
+def bench_idle_command(
+    data: Annotated[Path, typer.Option(help="Folder of an installation that is stopped.")] = Path("demo-data"),
+    seconds: Annotated[int, typer.Option(min=1)] = 20,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """How soon an installation is ready, at first and after a kill, and what it costs while nothing comes."""
+    from obverse.apps.bench.idle import bench_idle
+
+    _bench(bench_idle(data, seconds=seconds), as_json=as_json)
+
+
+def _bench(measuring: Any, *, as_json: bool) -> None:
+    from obverse.apps.bench.report import tell
+    from obverse.apps.processes import run as run_process
+    from obverse.apps.processes import set_up_logging
+
+    set_up_logging("WARNING")
+
+    async def measure() -> int:
+        return tell(await measuring, as_json=as_json)
+
+    raise typer.Exit(told(lambda: run_process(measure())))

@@ -1,0 +1,55 @@
+"""How a command tells what a person can mend."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def told(work: Callable[[], Any]) -> Any:
+    """Do it; an error that a person can mend is told in one line, without a traceback."""
+    try:
+        return work()
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except Exception as error:
+        if type(error).__name__ not in _MENDABLE:
+            raise
+        fail(str(error))
+
+
+_MENDABLE = frozenset(
+    {
+        "AccessRefused",
+        "BadDataFolder",
+        "BadDefinition",
+        "BadReplay",
+        "BadSettings",
+        "BadTypegen",
+        "BadSourceName",
+        "BenchFailed",
+        "InUse",
+        "NoSuchSource",
+        "NotOurs",
+        "NotRunning",
+        "PlayError",
+        "PortTaken",
+        "SchemaRefused",
+        "ServerFailed",
+        "SourceExists",
+        "Unreachable",
+        "PermissionError",
+    }
+)
+"""By name, since to import them all would cost every command."""
+
+
+def fail(message: str) -> NoReturn:
+    """Say it, and end with 1."""
+    print(f"obverse: {message}", file=sys.stderr)
+    raise typer.Exit(1)
