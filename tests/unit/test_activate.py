@@ -246,6 +246,20 @@ def test_a_dead_connection_harms_no_other_and_gets_everything_later(error: Excep
     run(story, world=two)
 
 
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+def test_a_clock_that_is_set_delays_nothing_that_waits(step: float) -> None:
+    async def story(world: World) -> None:
+        world.account.trouble = Unreachable("gone")
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.runtime.sleep(2)
+        world.runtime.skew += step
+        world.account.trouble = None
+        await world.runtime.sleep(40)
+        assert world.contact("ada@example.com")["firstname"] == "Ada"
+
+    run(story)
+
+
 def test_a_field_that_the_crm_does_not_have_is_told_by_its_place() -> None:
     async def story(world: World) -> None:
         wrong = replace(CRM, fields=(*CRM.fields, mapped("first_nam", "attribute.first_name", "out")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -207,6 +208,34 @@ def test_what_is_deferred_is_tried_again_and_given_up_after_three_days() -> None
         await world.runtime.sleep(1)
         (refused,) = await world.outbox.page(limit=5, status="refused")
         assert "given up after three days: 451 later" in (refused.reason or "")
+
+    run(story)
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+def test_a_clock_that_is_set_makes_no_message_early_or_late(step: float) -> None:
+    async def story(world: Post) -> None:
+        tried: list[float] = []
+
+        def fate(mail: Mail) -> Deferred | None:
+            if "ada" not in mail.to:
+                return None
+            tried.append(world.runtime.elapsed())
+            return Deferred("451 later") if len(tried) < 8 else None
+
+        world.post.fate = fate
+        await accept(world, "ada@example.com")
+        while len(tried) < 5:
+            await world.runtime.sleep(0.1)
+        world.runtime.skew += step
+        await accept(world, "bob@example.com")
+        await world.runtime.sleep(1)
+        assert world.arrived() == {"bob@example.com": 1}
+        await world.runtime.sleep(300)
+
+        assert world.arrived() == {"ada@example.com": 1, "bob@example.com": 1}
+        waits = [later - earlier for earlier, later in pairwise(tried)]
+        assert all(2**turn / 2 <= wait <= 2**turn + 0.5 for turn, wait in enumerate(waits)), waits
 
     run(story)
 

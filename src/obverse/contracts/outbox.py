@@ -19,6 +19,7 @@ from obverse.ports.outcomes import Unreachable
 ADA: Final = profile_id("suite", "user_id:ada")
 BOB: Final = profile_id("suite", "user_id:bob")
 T0: Final = 1_767_225_600_000_000
+SECOND: Final = 1_000_000
 HELLO: Final = Template(name="hello", subject="Hello", sender="shop@example.com", text="Hello")
 ODD: Final = 'Zoë ☕ "; drop -- \\ <b> \N{RIGHT-TO-LEFT OVERRIDE}\n\t'
 
@@ -223,6 +224,24 @@ class OutboxContract:
             "welcome": {"queued": 1},
             None: {"queued": 4, "sent": 1},
         }
+        await worker.close()
+
+    @pytest.mark.parametrize("by", [-3600 * SECOND, 3600 * SECOND])
+    async def test_what_waits_stays_as_far_away_when_the_clock_is_set(self, outbox: Outbox, by: int) -> None:
+        worker = await outbox.open_worker()
+        await worker.put([entry(number=number) for number in (1, 2, 3)], mark=None, now=T0)
+        for one, due in zip(await worker.claim(limit=3, now=T0), (1, 10, 90), strict=True):
+            await worker.settle([Settled(id=one.id, status="queued", due_at=T0 + due * SECOND)])
+        await outbox.accept(wanted("since", by + 3 * SECOND), None)  # by somebody who reads the new time
+
+        now = T0 + by + 4 * SECOND
+        await worker.clock_set(by, now=now)
+
+        assert len(await worker.claim(limit=9, now=now)) == 2  # the one that was due, and the new one
+        assert not await worker.claim(limit=9, now=T0 + by + 10 * SECOND - 1)
+        assert len(await worker.claim(limit=9, now=T0 + by + 10 * SECOND)) == 1
+        assert not await worker.claim(limit=9, now=T0 + by + 90 * SECOND - 1)
+        assert len(await worker.claim(limit=9, now=T0 + by + 90 * SECOND)) == 1
         await worker.close()
 
     async def test_only_a_doubt_can_be_resolved(self, outbox: Outbox) -> None:

@@ -31,6 +31,7 @@ from obverse.ports.sync_queue import (
 
 ADA: Final = profile_id("suite", "user_id:ada")
 BOB: Final = profile_id("suite", "user_id:bob")
+CYD: Final = profile_id("suite", "user_id:cyd")
 CRM: Final = "crm"
 T0: Final = 1_767_225_600_000_000
 SECOND: Final = 1_000_000
@@ -82,6 +83,24 @@ class SyncQueueContract:
         assert not await worker.due("other", limit=10, now=T0 + 1)
         assert await worker.next_due(CRM) == T0
         assert await worker.next_due("other") is None
+        await worker.close()
+
+    @pytest.mark.parametrize("by", [-3600 * SECOND, 3600 * SECOND])
+    async def test_what_waits_stays_as_far_away_when_the_clock_is_set(self, queue: SyncQueue, by: int) -> None:
+        worker = await queue.open_worker()
+        await worker.put({CRM: [ADA, BOB], "other": [ADA]}, mark=1, now=T0)
+        for task, due in zip(await worker.due(CRM, limit=2, now=T0), (1, 10), strict=True):
+            failed = Attempt(T0, "busy")
+            await worker.settle(CRM, [Again(task=task, due_at=T0 + due * SECOND, attempt=failed)])
+        await worker.put({CRM: [CYD]}, mark=2, now=T0 + by + 3 * SECOND)  # by somebody who reads the new time
+
+        now = T0 + by + 4 * SECOND
+        await worker.clock_set(CRM, by, now=now)
+
+        assert len(await worker.due(CRM, limit=9, now=now)) == 2  # the one that was due, and the new one
+        assert len(await worker.due(CRM, limit=9, now=T0 + by + 10 * SECOND - 1)) == 2
+        assert len(await worker.due(CRM, limit=9, now=T0 + by + 10 * SECOND)) == 3
+        assert await worker.next_due("other") == T0
         await worker.close()
 
     async def test_it_outlives_a_kill(self, queue: SyncQueue) -> None:

@@ -11,6 +11,7 @@ import structlog
 
 from obverse.core import changes, codec
 from obverse.core.changes import Change
+from obverse.core.clock_steps import ClockSteps
 from obverse.core.definitions import Definitions
 from obverse.core.messages import Attempt, Message, campaign_message
 from obverse.core.outgoing import Campaign
@@ -64,6 +65,7 @@ class Deliver:
         self._wake = asyncio.Event()
         self._ended: asyncio.Queue[BaseException] = asyncio.Queue()
         self._silences = 0
+        self._steps = ClockSteps(self._runtime.now(), self._runtime.elapsed())
         self.failure: str | None = None
         """Why nothing goes out; None while it does."""
         self.outcomes: dict[str, int] = {}
@@ -140,7 +142,7 @@ class Deliver:
             self._wake.clear()
             try:
                 doubts = await self._resolve_doubts(worker)
-                claimed = await worker.claim(limit=MOST_CLAIMED, now=self._runtime.now())
+                claimed = await worker.claim(limit=MOST_CLAIMED, now=await self._now(worker))
                 await self._send(worker, claimed)
             except _Silent as silent:
                 await self._runtime.sleep(silent.after * (0.5 + self._runtime.random.random() / 2))
@@ -148,9 +150,18 @@ class Deliver:
                 if not claimed and not doubts:
                     await self._wake.wait()
 
+    async def _now(self, worker: OutboxWorker) -> int:
+        """What time it is; if somebody has set the clock, what waits is as far away as before."""
+        now = self._runtime.now()
+        step = self._steps.step(now, self._runtime.elapsed())
+        if step:
+            _log.warning("the clock was set", seconds=step / 1_000_000)
+            await worker.clock_set(step, now=now)
+        return now
+
     async def _resolve_doubts(self, worker: OutboxWorker) -> int:
         """Ask what became of messages that nobody can tell of; how many there were."""
-        now = self._runtime.now()
+        now = await self._now(worker)
         service = self._parts.service
         doubts = await worker.doubts(limit=service.limits.batch_size, now=now)
         if not doubts:
@@ -182,7 +193,7 @@ class Deliver:
                 written.append(await self._writer.write(message))
             except NotYet as early:
                 # No delivery was tried, so none is noted.
-                due_at = self._runtime.now() + round(SOON * 1_000_000)
+                due_at = await self._now(worker) + round(SOON * 1_000_000)
                 settled.append(Settled(id=message.id, status="queued", due_at=due_at, reason=str(early)))
             except NoAddress as error:
                 settled.append(Settled(id=message.id, status="waiting", reason=str(error)))
@@ -207,7 +218,7 @@ class Deliver:
             raise self._silence(error) from error
         self._silences = 0
         self.failure = None
-        now = self._runtime.now()
+        now = await self._now(worker)
         await self._settle(worker, [self._became(one, said, now) for one, said in zip(batch, outcomes, strict=True)])
 
     def _became(self, written: Written, outcome: Outcome, now: int) -> Settled:

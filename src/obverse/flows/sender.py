@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from obverse.core import mapping
+from obverse.core.clock_steps import ClockSteps
 from obverse.core.definitions import Definitions
 from obverse.core.outgoing import Connection
 from obverse.core.profiles import Profile
@@ -105,6 +106,7 @@ class Sender:
         """While the mapping is new: where the log ended when it was taken up, by partition."""
         self._silences = 0
         self._next_call = 0.0
+        self._steps = ClockSteps(parts.runtime.now(), parts.runtime.elapsed())
         self.wake = asyncio.Event()
         """Set when there may be something to do."""
 
@@ -194,6 +196,14 @@ class Sender:
             await self._parts.worker.put({self._connection.name: people}, mark=None, now=self._runtime.now())
             after = people[-1]
 
+    async def _now(self) -> int:
+        """What time it is; if somebody has set the clock, what waits is as far away as before."""
+        now = self._runtime.now()
+        step = self._steps.step(now, self._runtime.elapsed())
+        if step:
+            await self._parts.worker.clock_set(self._connection.name, step, now=now)
+        return now
+
     def _well(self, at: int | None = None) -> Standing:
         if self._unseen is None:
             return Standing(state="ok", last_success_at=at)
@@ -204,7 +214,7 @@ class Sender:
         name, worker = self._connection.name, self._parts.worker
         self.wake.clear()
         await self._finish_if_new()
-        tasks = await worker.due(name, limit=crm.limits.batch_size, now=self._runtime.now())
+        tasks = await worker.due(name, limit=crm.limits.batch_size, now=await self._now())
         if not tasks:
             await self.wake.wait()
             return
@@ -264,7 +274,7 @@ class Sender:
             outcomes = await crm.upsert([plan.patch for plan in plans])
         except (Unreachable, AccessRefused) as error:
             raise self._trouble(error) from error
-        now = self._runtime.now()
+        now = await self._now()
         self._parts.outcomes.update((self._connection.name, type(one).__name__.lower()) for one in outcomes)
         return [self._result(plan, outcome, now) for plan, outcome in zip(plans, outcomes, strict=True)]
 

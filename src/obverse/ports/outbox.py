@@ -87,6 +87,14 @@ class OutboxWorker(Protocol):
         """Note what became of messages, all or nothing. One that is `sending` still is nobody's from now on."""
         ...
 
+    async def clock_set(self, by: int, *, now: int) -> None:
+        """
+        Note that somebody set the clock, which tells `now`, ahead by so many microseconds, or back if it is negative.
+
+        What was not due yet stays as far away as it was; what was due is due.
+        """
+        ...
+
     async def forget(self, before: int) -> None:
         """Forget answers that were remembered before this time."""
         ...

@@ -134,6 +134,14 @@ class SyncWorker(Protocol):
         """When the next task is due, in microseconds since 1970; None if nothing waits."""
         ...
 
+    async def clock_set(self, connection: str, by: int, *, now: int) -> None:
+        """
+        Note that somebody set the clock, which tells `now`, ahead by so many microseconds, or back if it is negative.
+
+        What was not due yet stays as far away as it was; what was due is due.
+        """
+        ...
+
     async def begin(self, connection: str, sending: Sequence[tuple[bytes, str, Mapping[str, str]]]) -> None:
         """
         Note what is about to be written: profile, address, fields.

@@ -203,6 +203,14 @@ class _MemoryOutboxWorker:
         for one in settled:
             self._disk.settle(one)
 
+    async def clock_set(self, by: int, *, now: int) -> None:
+        """See `OutboxWorker.clock_set`."""
+        await self._at_disk()
+        for id_, one in self._disk.messages.items():
+            # What was made since by those who read the new time is as it should be.
+            if one.due_at > min(now, now - by) and (by < 0 or one.created_at <= now - by):
+                self._disk.messages[id_] = replace(one, due_at=one.due_at + by)
+
     async def forget(self, before: int) -> None:
         """See `OutboxWorker.forget`."""
         await self._at_disk()

@@ -240,6 +240,15 @@ class _MemoryWorker:
         await self._at_disk()
         return min((task.due_at for task in self._disk.of(connection).waiting()), default=None)
 
+    async def clock_set(self, connection: str, by: int, *, now: int) -> None:
+        """See `SyncWorker.clock_set`."""
+        await self._at_disk()
+        tasks = self._disk.of(connection).tasks
+        for profile, one in tasks.items():
+            # What was queued since by those who read the new time is as it should be.
+            if one.due_at > min(now, now - by) and (by < 0 or one.tries):
+                tasks[profile] = replace(one, due_at=one.due_at + by)
+
     async def begin(self, connection: str, sending: Sequence[tuple[bytes, str, Mapping[str, str]]]) -> None:
         """See `SyncWorker.begin`."""
         await self._at_disk()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -213,6 +213,12 @@ class PostgresOutboxWorker:
             [None if one.attempt is None else _json(_told(one.attempt)) for one in settled],
         )
         await self._write([(queries.SETTLE, *columns, MOST_ATTEMPTS)])
+
+    async def clock_set(self, by: int, *, now: int) -> None:
+        """See `OutboxWorker.clock_set`."""
+        since = from_micros(now - by)
+        made_before = None if by < 0 else since
+        await self._write([(queries.CLOCK_SET, timedelta(microseconds=by), min(from_micros(now), since), made_before)])
 
     async def forget(self, before: int) -> None:
         """See `OutboxWorker.forget`."""

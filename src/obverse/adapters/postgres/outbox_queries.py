@@ -54,6 +54,13 @@ where workspace_id = $1 and status = 'sending' and due_at <= $2 and claimed_by i
 order by due_at limit $3
 """  # noqa: S608 - as above
 
+CLOCK_SET: Final = """
+update public.messages set due_at = due_at + $2::interval
+where workspace_id = $1 and status in ('queued', 'sending') and due_at > $3::timestamptz
+    and ($4::timestamptz is null or created_at <= $4)
+"""
+"""What was made since by those who read the new time is as it should be."""
+
 SETTLE: Final = """
 update public.messages as message
 set status = settled.status, claimed_by = null, reason = settled.reason,

@@ -34,6 +34,12 @@ NEXT_DUE = """
 select min(due_at) as due_at from public.sync_queue where workspace_id = $1 and connection = $2 and died_at is null
 """
 
+CLOCK_SET = """
+update public.sync_queue set due_at = due_at + $3::interval
+where workspace_id = $1 and connection = $2 and died_at is null and due_at > $4 and tries >= $5
+"""
+"""What was queued since by those who read the new time is as it should be, and was not tried."""
+
 PAGE_TASKS = f"""
 select {_TASK} from public.sync_queue
 where workspace_id = $1 and connection = $2 and (died_at is not null) = $3 and profile_id > $4

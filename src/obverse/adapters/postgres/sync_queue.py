@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -185,6 +186,11 @@ class PostgresSyncWorker:
         """See `SyncWorker.next_due`."""
         ((due_at,),) = await self._fetch(queries.NEXT_DUE, connection)
         return None if due_at is None else to_micros(due_at)
+
+    async def clock_set(self, connection: str, by: int, *, now: int) -> None:
+        """See `SyncWorker.clock_set`."""
+        since = from_micros(min(now, now - by))
+        await self._write([(queries.CLOCK_SET, connection, timedelta(microseconds=by), since, 0 if by < 0 else 1)])
 
     async def begin(self, connection: str, sending: Sequence[tuple[bytes, str, Mapping[str, str]]]) -> None:
         """See `SyncWorker.begin`."""

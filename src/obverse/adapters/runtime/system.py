@@ -10,6 +10,9 @@ from typing import Any
 
 from obverse.ports.runtime import Runtime, Work
 
+# Linux's monotonic clock stands still while the machine sleeps.
+_ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 def open_runtime() -> Runtime:
     """The runtime of every process that people use."""
@@ -28,7 +31,7 @@ class SystemRuntime:
 
     def elapsed(self) -> float:
         """See `Runtime.elapsed`."""
-        return time.monotonic()
+        return time.clock_gettime(_ELAPSED)
 
     async def sleep(self, seconds: float) -> None:
         """See `Runtime.sleep`."""
