@@ -249,6 +249,8 @@ def test_a_dead_connection_harms_no_other_and_gets_everything_later(error: Excep
 @pytest.mark.parametrize("step", [-3600.0, 3600.0])
 def test_a_clock_that_is_set_delays_nothing_that_waits(step: float) -> None:
     async def story(world: World) -> None:
+        await world.tell("bob", email="bob@example.com", first_name="Bob")
+        await world.quiet()
         world.account.trouble = Unreachable("gone")
         await world.tell("ada", email="ada@example.com", first_name="Ada")
         await world.runtime.sleep(2)
