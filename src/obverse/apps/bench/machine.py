@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,16 +53,25 @@ async def database_settings(dsn: str) -> dict[str, str]:
 
 def tree(pid: int) -> list[int]:
     """A process and all that descend from it."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (parent := _parent(int(entry.name))) is not None:
-            children.setdefault(parent, []).append(int(entry.name))
+    return _tree(pid, _children())
+
+
+def _tree(pid: int, children: Mapping[int, list[int]]) -> list[int]:
     found, todo = [], [pid]
     while todo:
         one = todo.pop()
         found.append(one)
         todo += children.get(one, [])
     return found
+
+
+def _children() -> dict[int, list[int]]:
+    """The children of every process of this machine."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (parent := _parent(int(entry.name))) is not None:
+            children.setdefault(parent, []).append(int(entry.name))
+    return children
 
 
 def _parent(pid: int) -> int | None:
@@ -110,46 +121,61 @@ class Watch:
     """Most of all together at one look, in bytes."""
 
     def look(self) -> None:
-        """Look once; once a second is often enough."""
-        together = 0
+        """Look once; every ten seconds is often enough, for the kernel adds up the pages of every process."""
+        together, children = 0, _children()
         for name, pid in self.pids.items():
-            pids = _of(name, pid)
+            pids = _of(name, pid, children)
             self._begun.setdefault(name, cpu_seconds(pids))
             size = memory_bytes(pids)
             together += size
             self._peaks[name] = max(size, self._peaks.get(name, 0))
         self.peak = max(self.peak, together)
 
+    def spent(self) -> dict[str, float]:
+        """CPU seconds of each since the first look."""
+        children = _children()
+        return {
+            name: round(cpu_seconds(_of(name, pid, children)) - self._begun.get(name, 0.0), 2)
+            for name, pid in self.pids.items()
+        }
+
     def report(self) -> dict[str, dict[str, Any]]:
         """What each has cost since the first look."""
         return {
             name: {
-                "pid": pid,
-                "cpu_seconds": round(cpu_seconds(_of(name, pid)) - self._begun.get(name, 0.0), 2),
+                "pid": self.pids[name],
+                "cpu_seconds": seconds,
                 "peak_memory_bytes": self._peaks.get(name, 0),
             }
-            for name, pid in self.pids.items()
+            for name, seconds in self.spent().items()
         }
 
 
-def _of(name: str, pid: int) -> list[int]:
+def _of(name: str, pid: int, children: Mapping[int, list[int]]) -> list[int]:
     # The supervisor and the generator have children that are counted by their own names.
-    return [pid] if name in {"generator", "supervisor"} else tree(pid)
+    return [pid] if name in {"generator", "supervisor"} else _tree(pid, children)
 
 
-def percentile(values: list[float], share: float) -> float:
+def percentile(values: Iterable[float], share: float) -> float:
     """The value that this share of them does not exceed; not a number if there are none."""
-    ordered = sorted(values)
+    return _at(sorted(values), share)
+
+
+def spread(seconds: Iterable[float]) -> dict[str, float]:
+    """What half, 99 % and 99.9 % of these do not exceed, in milliseconds."""
+    ordered = sorted(seconds)
+    shares = (("p50_ms", 0.5), ("p99_ms", 0.99), ("p999_ms", 0.999))
+    return {name: round(_at(ordered, share) * 1000, 2) for name, share in shares}
+
+
+def _at(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
+_BOUNDS: Final = [0.1 * 1.1**place for place in range(200)]
 
 
 def histogram(seconds: Iterable[float]) -> dict[str, int]:
     """Raw counts by upper bound in milliseconds, each bound a tenth above the last."""
-    counts: dict[str, int] = {}
-    for value in seconds:
-        bound = 0.1
-        while bound < value * 1000:
-            bound *= 1.1
-        key = f"{bound:.2f}"
-        counts[key] = counts.get(key, 0) + 1
-    return dict(sorted(counts.items(), key=lambda pair: float(pair[0])))
+    counts = Counter(bisect_left(_BOUNDS, value * 1000) for value in seconds)
+    return {f"{_BOUNDS[place]:.2f}": counts[place] for place in sorted(counts)}

@@ -8,19 +8,16 @@ import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict
-from importlib.resources import files
-from pathlib import Path
 from random import Random
 from statistics import median
 from typing import Any, Final
 
-import aiohttp
-
-from obverse.apps.bench.installed import Installed, installed
-from obverse.apps.bench.load import OK, Load, count_stored, doors_of, drained, make_known, sender_to
-from obverse.apps.bench.machine import Watch, database_settings, machine, percentile
-from obverse.apps.bench.phases import Phase, send_phase
+from obverse.apps.bench.doors import sender_to
+from obverse.apps.bench.installed import Installed
+from obverse.apps.bench.load import Load
+from obverse.apps.bench.machine import percentile
+from obverse.apps.bench.phases import Phase, look_at_memory, send_phase
+from obverse.apps.bench.trial import trial_of
 
 TURNS: Final = 3
 """Phases without poison, and as many with it."""
@@ -84,53 +81,35 @@ async def bench_poison(load: Load, poison: int) -> dict[str, Any]:
     Raises:
         BenchFailed: the installation did not start.
     """
-    definitions = Path(str(files("obverse.apps.demo") / "definitions"))
     statuses: Counter[int] = Counter()
     phases: dict[bool, list[Phase]] = {False: [], True: []}
-    async with installed(definitions) as here:
-        settings = await database_settings(here.dsn)
-        timeout = aiohttp.ClientTimeout(total=30)
-        async with aiohttp.ClientSession(timeout=timeout) as http, doors_of(here, load) as doors:
-            await make_known(http, here, doors, load)
-            watch = Watch({**here.pids, "generator": os.getpid()})
-            watch.look()
-            for number in range(2 * TURNS):
-                hostile = number % 2 == 1
-                phase = Phase(load.rate, load.seconds)
-                async with _poisoned(here, doors.headers, poison if hostile else 0, statuses):
-                    run = b"phase-%d-%d" % (number, os.getpid())
-                    await send_phase(phase, doors, load, run, here.pids["collector"])
-                phases[hostile].append(phase)
-                watch.look()
-            await drained(http, here)
-        stored, distinct = await count_stored(here)
-        costs = watch.report()
+    async with trial_of(load) as trial:
+        for number in range(2 * TURNS):
+            hostile = number % 2 == 1
+            phase = Phase(load.rate, load.seconds)
+            looking = asyncio.create_task(look_at_memory(phase, trial.here.pids["collector"]))
+            async with _poisoned(trial.here, trial.doors.headers, poison if hostile else 0, statuses):
+                await send_phase(phase, trial.doors, load, b"phase-%d-%d" % (number, os.getpid()))
+            looking.cancel()
+            phases[hostile].append(phase)
     p99s = {hostile: [percentile(one.accepted, 0.99) for one in some] for hostile, some in phases.items()}
     ratio = median(p99s[True]) / median(p99s[False])
-    figures: dict[str, Any] = {
-        "load": asdict(load),
-        "poison_per_s": poison,
-        "slow_connections": SLOW,
-        "machine": machine(),
-        "postgres": settings,
-        "without": [phase.figures(load.batch) for phase in phases[False]],
-        "with": [phase.figures(load.batch) for phase in phases[True]],
-        "p99_ratio": round(ratio, 2),
-        "poison_statuses": {str(status): count for status, count in sorted(statuses.items())},
-        "stored": stored,
-        "distinct_stored": distinct,
-        "peak_memory_bytes": watch.peak,
-        "processes": costs,
-    }
-    figures["flaws"] = _flaws(phases, statuses, ratio)
-    return figures
+    figures = trial.figures(
+        {
+            "poison_per_s": poison,
+            "slow_connections": SLOW,
+            "without": [phase.figures(load.batch) for phase in phases[False]],
+            "with": [phase.figures(load.batch) for phase in phases[True]],
+            "p99_ratio": round(ratio, 2),
+            "poison_statuses": {str(status): count for status, count in sorted(statuses.items())},
+            "stored": trial.stored,
+        }
+    )
+    return {**figures, "flaws": _flaws(phases, statuses, ratio)}
 
 
 def _flaws(phases: dict[bool, list[Phase]], statuses: Counter[int], ratio: float) -> list[str]:
-    flaws = []
-    refused = sum(sum(phase.statuses.values()) - phase.statuses[OK] for some in phases.values() for phase in some)
-    if refused:
-        flaws.append(f"{refused} good requests were not answered 200")
+    flaws = [flaw for some in phases.values() for phase in some for flaw in phase.failures()]
     broken = sum(count for status, count in statuses.items() if status >= _ERROR or not status)
     if broken:
         flaws.append(f"{broken} hostile requests broke something")

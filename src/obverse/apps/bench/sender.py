@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Callable
+from functools import partial
+from typing import Final, cast
 
 import httptools
 
 FAILED = 0
 """The status of a request that got no answer."""
+_REMEMBERED: Final = 256
+"""Answers that are known again without being read."""
 
-
-@dataclass(slots=True)
-class _Call:
-    request: bytes
-    answer: asyncio.Future[int]
+Then = Callable[[int], None]
+"""What is done with the status of an answer."""
 
 
 class Sender:
@@ -31,9 +31,11 @@ class Sender:
         self._port = port
         self._connections = connections
         self._idle: deque[_Connection] = deque()
-        self._waiting: deque[_Call] = deque()
+        self._waiting: deque[tuple[bytes, Then]] = deque()
         self._opening: set[asyncio.Task[None]] = set()
         self._closed = False
+        self.known: dict[bytes, int] = {}
+        """Whole answers as they came, and their statuses: nearly all are the same to the letter."""
 
     async def open(self) -> None:
         """
@@ -45,14 +47,25 @@ class Sender:
         for _ in range(self._connections):
             await self._connect()
 
+    def head(self, method: str, path: str, headers: bytes = b"") -> bytes:
+        """The beginning of a request, for `send`; `headers` are whole lines."""
+        return f"{method} {path} HTTP/1.1\r\nhost: {self._host}\r\n".encode() + headers
+
+    def send(self, head: bytes, body: bytes, then: Then) -> None:
+        """Send, and have the status told at once when it comes; FAILED if the connection broke."""
+        self._send(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body), then)
+
     def post(self, path: str, headers: bytes, body: bytes) -> asyncio.Future[int]:
-        """Send, and tell the status; `headers` are whole lines. FAILED if the connection broke."""
-        head = f"POST {path} HTTP/1.1\r\nhost: {self._host}\r\ncontent-length: {len(body)}\r\n".encode()
-        return self._send(b"".join((head, headers, b"\r\n", body)))
+        """As `send`, for those who wait for the status."""
+        answer = asyncio.get_running_loop().create_future()
+        self.send(self.head("POST", path, headers), body, partial(_settle, answer))
+        return answer
 
     def get(self, path: str, headers: bytes = b"") -> asyncio.Future[int]:
         """As `post`."""
-        return self._send(b"".join((f"GET {path} HTTP/1.1\r\nhost: {self._host}\r\n".encode(), headers, b"\r\n")))
+        answer = asyncio.get_running_loop().create_future()
+        self._send(self.head("GET", path, headers) + b"\r\n", partial(_settle, answer))
+        return answer
 
     def close(self) -> None:
         """Close the connections that wait for nothing; the others close as they are answered."""
@@ -60,13 +73,11 @@ class Sender:
         for connection in self._idle:
             connection.close()
 
-    def _send(self, request: bytes) -> asyncio.Future[int]:
-        call = _Call(request, asyncio.get_running_loop().create_future())
+    def _send(self, request: bytes, then: Then) -> None:
         if self._idle:
-            self._idle.pop().send(call)
+            self._idle.pop().send(request, then)
         else:
-            self._waiting.append(call)
-        return call.answer
+            self._waiting.append((request, then))
 
     async def _connect(self) -> None:
         await asyncio.get_running_loop().create_connection(lambda: _Connection(self), self._host, self._port)
@@ -76,7 +87,7 @@ class Sender:
         if self._closed:
             connection.close()
         elif self._waiting:
-            connection.send(self._waiting.popleft())
+            connection.send(*self._waiting.popleft())
         else:
             self._idle.append(connection)
 
@@ -99,41 +110,64 @@ class Sender:
                 break
 
 
+def _settle(answer: asyncio.Future[int], status: int) -> None:
+    if not answer.done():  # who waits may have been cancelled
+        answer.set_result(status)
+
+
 class _Connection(asyncio.Protocol):
     """One connection with one request on its way at most."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
-        self._call: _Call | None = None
+        self._then: Then | None = None
         self._transport: asyncio.WriteTransport | None = None
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = None
+        """Set while the answer has come in part."""
+        self._whole = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.WriteTransport", transport)
         self._sender.free(self)
 
-    def send(self, call: _Call) -> None:
-        self._call = call
+    def send(self, request: bytes, then: Then) -> None:
+        self._then = then
         if self._transport is not None:
-            self._transport.write(call.request)
+            self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
+        known = self._sender.known
+        if self._parser is None and data in known:
+            self._answered(known[data])
+            return
+        first = self._parser is None
+        parser = self._parser = self._parser or httptools.HttpResponseParser(self)
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserError:
             self.close()
+            return
+        if self._whole:
+            status = parser.get_status_code()
+            self._parser, self._whole = None, False
+            if first and len(known) < _REMEMBERED:
+                known[data] = status
+            self._answered(status)
 
     def on_message_complete(self) -> None:
-        call, self._call = self._call, None
-        if call is not None and not call.answer.done():
-            call.answer.set_result(self._parser.get_status_code())
-        self._parser = httptools.HttpResponseParser(self)
-        self._sender.free(self)
+        self._whole = True
 
     def connection_lost(self, _: Exception | None) -> None:
-        if self._call is not None and not self._call.answer.done():
-            self._call.answer.set_result(FAILED)
+        then, self._then = self._then, None
+        if then is not None:
+            then(FAILED)
         self._sender.lost(self)
+
+    def _answered(self, status: int) -> None:
+        then, self._then = self._then, None
+        if then is not None:
+            then(status)
+        self._sender.free(self)
 
     def close(self) -> None:
         if self._transport is not None:

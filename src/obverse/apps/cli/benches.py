@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,20 +13,68 @@ from obverse.apps.cli.telling import told
 bench = typer.Typer(help="Benchmarks; each prints its settings and peak memory.", no_args_is_help=True)
 
 
+Batch = Annotated[int, typer.Option(min=1, max=2500, help="Events a request.")]
+People = Annotated[
+    int, typer.Option(min=1, help="How many are known before the clock starts; the documented figures use 1,000,000.")
+]
+Who = Annotated[
+    Literal["sessions", "zipf", "uniform"],
+    typer.Option(
+        help="Who of them act: sessions (each 25 events a minute for 5 minutes, then another takes over; at 50,000 "
+        "events a second 120,000 at once), zipf (the k-th is k times as rare as the first), uniform (all alike)."
+    ),
+]
+
+
 @bench.command("road")
 def bench_road_command(
+    *,
     rate: Annotated[int, typer.Option(min=100, help="Events a second.")] = 20_000,
-    batch: Annotated[int, typer.Option(min=1, max=2500, help="Events a request.")] = 20,
+    batch: Batch = 20,
     seconds: Annotated[int, typer.Option(min=1)] = 20,
-    people: Annotated[int, typer.Option(min=1, help="Active people, at random.")] = 50_000,
-    as_json: Json = False,  # noqa: FBT002 - a flag
+    people: People = 100_000,
+    users: Who = "sessions",
+    as_json: Json = False,
 ) -> None:
     """The whole road at a constant rate: from the sender's body to the visible profile."""
     from obverse.apps.bench.load import Load
     from obverse.apps.bench.road import bench_road
 
-    load = Load(rate=rate, batch=batch, seconds=seconds, people=people)
+    load = Load(rate=rate, batch=batch, seconds=seconds, people=people, users=users)
     _bench(bench_road(load), as_json=as_json)
+
+
+@bench.command("collect")
+def bench_collect_command(
+    *,
+    rate: Annotated[int, typer.Option(min=0, help="Events a second; 0: as many as are taken.")] = 0,
+    batch: Batch = 1,
+    seconds: Annotated[int, typer.Option(min=1)] = 20,
+    people: People = 20_000,
+    users: Who = "sessions",
+    connections: Annotated[
+        int, typer.Option(min=1, help="Senders; without a rate, each has one request on its way.")
+    ] = 64,
+    as_json: Json = False,
+) -> None:
+    """The way up to the answer: how many requests are taken, and how soon they are answered."""
+    from obverse.apps.bench.collect import bench_collect
+    from obverse.apps.bench.load import Load
+
+    load = Load(rate=rate, batch=batch, seconds=seconds, people=people, users=users, connections=connections)
+    _bench(bench_collect(load), as_json=as_json)
+
+
+@bench.command("fold")
+def bench_fold_command(
+    profiles: Annotated[int, typer.Option(min=1000, help="Profiles in memory.")] = 1_000_000,
+    events: Annotated[int, typer.Option(min=1000, help="Events that visit them at random.")] = 1_000_000,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """What an event's fold costs, and a profile's memory: the worker's own code, in this process alone."""
+    from obverse.apps.bench.fold import bench_fold
+
+    _bench(bench_fold(profiles=profiles, events=events), as_json=as_json)
 
 
 @bench.command("overload")

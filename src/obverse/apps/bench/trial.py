@@ -1,0 +1,146 @@
+"""An installation under a load: what all benchmarks of the road prepare, watch and count afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import aiohttp
+import asyncpg
+
+from obverse.apps.bench.doors import Doors, doors_of
+from obverse.apps.bench.installed import Installed, installed
+from obverse.apps.bench.known import make_known
+from obverse.apps.bench.load import Load
+from obverse.apps.bench.machine import Watch, database_settings, machine
+from obverse.apps.own_secrets import API_KEY, own_secret
+
+DEFINITIONS: Final = Path(str(files("obverse.apps.bench") / "definitions"))
+"""Eight traits, one of each kind, and three audiences."""
+_LOOK: Final = 10.0
+"""Seconds between two looks at what all processes use."""
+
+
+@dataclass(slots=True)
+class Trial:
+    """One installation, and what was found of it."""
+
+    load: Load
+    here: Installed
+    doors: Doors
+    watch: Watch
+    postgres: dict[str, str]
+    known: int
+    """Events that were sent to make the people known."""
+    known_in: float
+    """Seconds until these were in the store."""
+    sending: dict[str, float] = field(default_factory=dict)
+    """CPU seconds of each process until the load ended."""
+    costs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What each process has used until all was in the store."""
+    ended: float = 0.0
+    """When the last of the load had been sent, by `perf_counter`."""
+    lag: float = 0.0
+    """Seconds from then until everything accepted was in the store."""
+    stored: int = 0
+    """Events in the store, without those that made people known."""
+    distinct: int = 0
+    """Of these, the distinct ones."""
+
+    def figures(self, own: dict[str, Any]) -> dict[str, Any]:
+        """A benchmark's own figures among those that all have."""
+        return {
+            "load": self.load.told(),
+            "machine": machine(),
+            "postgres": self.postgres,
+            "people_known_in_s": round(self.known_in, 1),
+            **own,
+            "distinct_stored": self.distinct,
+            "lag_after_s": round(self.lag, 2),
+            "cpu_core_seconds": round(sum(cost["cpu_seconds"] for cost in self.costs.values()), 2),
+            "peak_memory_bytes": self.watch.peak,
+            "processes": {
+                name: {**cost, "cpu_seconds_sending": self.sending[name]} for name, cost in self.costs.items()
+            },
+        }
+
+    def losses(self, accepted: int) -> list[str]:
+        """The flaw that something was lost or doubled, if it was."""
+        if accepted == self.distinct == self.stored:
+            return []
+        return [f"{accepted} accepted, {self.stored} stored, {self.distinct} of them distinct"]
+
+
+@asynccontextmanager
+async def trial_of(load: Load) -> AsyncIterator[Trial]:
+    """
+    Have an installation that knows the load's people; once the block has sent the load, wait for it and count.
+
+    Raises:
+        BenchFailed: the installation did not start, or did not accept the people.
+    """
+    async with installed(DEFINITIONS) as here:
+        postgres = await database_settings(here.dsn)
+        timeout = aiohttp.ClientTimeout(total=30)
+        async with aiohttp.ClientSession(timeout=timeout) as http, doors_of(here, load) as doors:
+            began = perf_counter()
+            known = await make_known(doors, load)
+            await _drained(http, here)
+            watch, took = Watch({**here.pids, "generator": os.getpid()}), perf_counter() - began
+            trial = Trial(load, here, doors, watch, postgres, known, took)
+            trial.watch.look()
+            looking = asyncio.create_task(_look(trial.watch))
+            try:
+                yield trial
+            finally:
+                looking.cancel()
+            trial.ended = trial.ended or perf_counter()
+            trial.sending = trial.watch.spent()
+            await _drained(http, here)
+            trial.lag = perf_counter() - trial.ended
+            trial.watch.look()
+        trial.costs = trial.watch.report()
+        stored, distinct = await _count_stored(here)
+        trial.stored, trial.distinct = stored - known, distinct - known
+
+
+async def _look(watch: Watch) -> None:
+    while True:
+        await asyncio.sleep(_LOOK)
+        # In a thread: the kernel adds up the pages of every process, a fifth of a second of CPU.
+        await asyncio.to_thread(watch.look)
+
+
+async def _drained(http: aiohttp.ClientSession, here: Installed) -> None:
+    """Wait until everything accepted is in the store."""
+    headers = {"Authorization": f"Bearer {own_secret(here.data, API_KEY)}"}
+    while True:
+        began = perf_counter()
+        async with http.get(f"{here.api}/v1/overview", headers=headers) as answer:
+            lag = (await answer.json())["lag"] if answer.ok else {}
+        if lag and all(part["lag"] == 0 for part in lag.values()):
+            break
+        # The answer counts the members of audiences: asking for it all the time would delay what is waited for.
+        await asyncio.sleep(max(0.05, 4 * (perf_counter() - began)))
+
+
+async def _count_stored(here: Installed) -> tuple[int, int]:
+    """How many events are in the store, and how many of them are distinct."""
+    connection = await asyncpg.connect(here.dsn)
+    try:
+        # A table of ids is quicker than sorting them, and a long run has tens of millions.
+        await connection.execute("set work_mem = '1GB'")
+        row = await connection.fetchrow(
+            "select coalesce(sum(times), 0), count(*) from"
+            " (select count(*) as times from event_stream group by message_id) as ids"
+        )
+        return int(row[0]), int(row[1])
+    finally:
+        await connection.close()

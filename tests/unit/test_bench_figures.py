@@ -1,0 +1,134 @@
+"""How benchmarks send and count: every answer is told once, and what would mislead is called a flaw."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from obverse.adapters.definition_files import read_folder
+from obverse.apps.bench import known
+from obverse.apps.bench.doors import Doors
+from obverse.apps.bench.fold import bench_fold
+from obverse.apps.bench.load import Load
+from obverse.apps.bench.machine import BenchFailed, histogram, spread
+from obverse.apps.bench.phases import Phase
+from obverse.apps.bench.sender import FAILED, Sender, _Connection
+from obverse.apps.bench.trial import DEFINITIONS
+from obverse.wiring import trait_kinds
+
+ACCEPTED = b'HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n{"success":true}'
+REFUSED = b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 2\r\n\r\n{}"
+
+
+class Wire(asyncio.Transport):
+    """A connection's other end, which keeps what was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        self.written.append(bytes(data))
+
+    def close(self) -> None:
+        pass
+
+
+def connected() -> tuple[Sender, _Connection, Wire]:
+    sender, wire = Sender("127.0.0.1", 80, connections=1), Wire()
+    connection = _Connection(sender)
+    connection.connection_made(wire)
+    return sender, connection, wire
+
+
+def test_each_answer_is_told_once_whole_or_in_parts() -> None:
+    sender, connection, wire = connected()
+    told: list[int] = []
+    head = sender.head("POST", "/v1/batch", b"a: b\r\n")
+    for body in (b"1", b"22", b"333", b"4444"):
+        sender.send(head, body, told.append)
+    assert wire.written == [b"POST /v1/batch HTTP/1.1\r\nhost: 127.0.0.1\r\na: b\r\ncontent-length: 1\r\n\r\n1"]
+    connection.data_received(ACCEPTED)
+    connection.data_received(ACCEPTED)  # known again by its bytes
+    assert told == [200, 200]
+    for part in (REFUSED[:20], REFUSED[20:50], REFUSED[50:]):
+        assert told == [200, 200]
+        connection.data_received(part)
+    connection.data_received(ACCEPTED)
+    assert told == [200, 200, 429, 200]
+    assert [request.rpartition(b"\r\n")[2] for request in wire.written] == [b"1", b"22", b"333", b"4444"]
+
+
+async def test_a_broken_connection_is_told_too() -> None:
+    sender, connection, _ = connected()
+    answer = sender.post("/v1/batch", b"", b"{}")
+    sender.close()
+    connection.connection_lost(None)
+    assert await answer == FAILED
+
+
+class Refusing:
+    """Doors that answer with these statuses, one after another."""
+
+    def __init__(self, *statuses: int) -> None:
+        self.statuses = list(statuses)
+        self.bodies: list[bytes] = []
+
+    def send(self, body: bytes) -> asyncio.Future[int]:
+        self.bodies.append(body)
+        answer = asyncio.get_running_loop().create_future()
+        answer.set_result(self.statuses.pop(0) if self.statuses else 200)
+        return answer
+
+
+async def test_people_who_were_refused_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "_PAUSE", 0)
+    doors = Refusing(429, FAILED, 503, 429)
+    assert await known.make_known(cast("Doors", doors), Load(people=1200)) == 1200
+    assert len(doors.bodies) == 3 + 4
+    assert len(set(doors.bodies)) == 3
+
+
+async def test_people_who_cannot_be_made_known_end_the_benchmark() -> None:
+    with pytest.raises(BenchFailed, match="answered 400"):
+        await known.make_known(cast("Doors", Refusing(400)), Load(people=10))
+
+
+def test_a_generator_that_cannot_keep_up_is_a_flaw() -> None:
+    phase = Phase(rate=1000, seconds=10)
+    phase.began, phase.ended = 100.0, 110.0
+    phase.statuses.update({200: 495})
+    assert phase.lacks(batch=20) == []
+    phase.ended = 110.2
+    assert phase.lacks(batch=20) == ["only 971 events a second were sent, 1000 were asked"]
+
+
+def test_what_was_not_accepted_is_a_flaw() -> None:
+    phase = Phase(rate=1000, seconds=10)
+    for status in (200, 200, 429, 0):
+        phase.answered(0.0, status)
+    assert (len(phase.accepted), len(phase.refused), phase.failed) == (2, 1, 2)
+    assert phase.failures() == ["2 batches were not answered 200"]
+    assert phase.told_statuses() == {"0": 1, "200": 2, "429": 1}
+
+
+def test_latencies_are_told_in_milliseconds() -> None:
+    seconds = [number / 10_000 for number in range(10_000, 0, -1)]
+    assert spread(seconds) == {"p50_ms": 500.1, "p99_ms": 990.1, "p999_ms": 999.1}
+    assert sum(histogram(seconds).values()) == 10_000
+    assert histogram([0.0001, 0.00010001, 0.00011, 0.00012]) == {"0.10": 1, "0.11": 2, "0.12": 1}
+
+
+def test_the_benchmarks_compute_a_trait_of_each_kind_and_three_audiences() -> None:
+    definitions = read_folder(DEFINITIONS, trait_kinds())
+    assert {type(trait.kind) for trait in definitions.traits} == {type(kind) for kind in trait_kinds().values()}
+    assert (len(definitions.traits), len(definitions.audiences)) == (8, 3)
+
+
+async def test_the_fold_is_measured_over_profiles_that_have_all_they_should() -> None:
+    figures = await bench_fold(profiles=1000, events=1500)
+    assert figures["flaws"] == []
+    assert (figures["profiles"], figures["events"], figures["traits_per_event"]) == (1000, 1500, 4)
+    assert figures["each_profile"] == {"identifiers": 3, "attributes": 8, "traits": 8, "audiences": 3}
