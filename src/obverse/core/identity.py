@@ -102,16 +102,15 @@ def is_blocked(value: str, rules: IdentityRules) -> bool:
 
 def identifiers(event: Event, rules: IdentityRules) -> tuple[str, ...]:
     """The identifiers that an event shows, as `kind:value`, the strongest kind first; none that is blocked."""
-    shown = []
-    if event.user_id is not None and not is_blocked(event.user_id, rules):
-        shown.append("user_id:" + event.user_id)
+    user, properties, context = event.user_id, event.properties, event.context
     # A cheap look first: most events carry no address. JSON may spell a key with escapes.
-    if (
-        b'email"' in event.properties
-        or b'email"' in event.context
-        or b"\\u00" in event.properties
-        or b"\\u00" in event.context
-    ):
+    addressed = b'email"' in properties or b'email"' in context or b"\\u00" in properties or b"\\u00" in context
+    if user is not None and not addressed and event.anonymous_id is None and event.previous_id is None:
+        return () if is_blocked(user, rules) else ("user_id:" + user,)
+    shown = []
+    if user is not None and not is_blocked(user, rules):
+        shown.append("user_id:" + user)
+    if addressed:
         # As it was written, too: `NaN` and `[object Object]` are blocked in this spelling alone.
         shown.extend(
             "email:" + address.lower()

@@ -76,12 +76,12 @@ class People:
         decision = self.decide(event, stamp, shown)
         moved = self.carry_out(decision) if decision is not None else []
         profile = self.profiles[self.owners[shown[0]]]
-        at = stamp.time
+        at, sightings = stamp.time, profile.identifiers
         for identifier in shown:
-            known = profile.identifiers[identifier]
-            if at > known.last_seen:
-                profile.identifiers[identifier] = Sighting(known.first_seen, known.event, at)
-            elif at <= known.first_seen:  # of the same time, the smaller message id counts
+            first_seen, by, last_seen = sightings[identifier]
+            if at > last_seen:
+                sightings[identifier] = Sighting(first_seen, by, at)
+            elif at <= first_seen:  # of the same time, the smaller message id counts
                 profiles.sight(profile, identifier, Sighting(at, event.message_id, at))
         done = profiles.apply(profile, event, stamp, place, self.definitions)
         if done is None:

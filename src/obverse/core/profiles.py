@@ -89,15 +89,16 @@ def apply(
     partition, offset = place
     if offset > profile.version.get(partition, -1):
         profile.version[partition] = offset
-    key, seen = message_key(event), profile.seen
+    key, seen, received_at = message_key(event), profile.seen, event.received_at
     if key in seen:
         return None
-    seen[key] = event.received_at // 1_000_000
+    seen[key] = received_at // 1_000_000
     if len(seen) > 2 * WINDOW_LEAST and len(seen) % WINDOW_LEAST == 0:
         forget_old(profile)
     if profile.first is None or stamp < profile.first:
         profile.first = stamp
-    profile.changed_at = max(profile.changed_at, event.received_at)
+    if received_at > profile.changed_at:  # noqa: PLR1730 - a call of max costs more, and this is done for each event
+        profile.changed_at = received_at
     profile.events += 1
 
     moved: list[tuple[str, str]] = []
@@ -106,9 +107,11 @@ def apply(
     plan = definitions.plan(event)
     if plan.moves:
         _compute(profile, event, stamp, plan, moved)
-    done = [Change(profile.id, kind, name, event.message_id) for kind, name in moved]
-    if moved or profile.events == 1:
-        _judge_watching(profile, moved, stamp, definitions, done)
+    if not moved and profile.events > 1:
+        return []
+    one, message_id = profile.id, event.message_id
+    done = [Change(one, kind, name, message_id) for kind, name in moved]
+    _judge_watching(profile, moved, stamp, definitions, done)
     return done
 
 
@@ -117,7 +120,10 @@ def _judge_watching(
 ) -> None:
     """Judge the audiences that look at what moved."""
     watchers = definitions.watchers
-    watching = {one.name: one for subject in moved if subject in watchers for one in watchers[subject]}
+    watching: dict[str, Audience] = {}
+    for subject in moved:
+        for one in watchers.get(subject, ()):
+            watching[one.name] = one
     if profile.events == 1:
         watching.update({one.name: one for one in definitions.newcomers})
     for audience in watching.values():
@@ -156,7 +162,7 @@ def _compute(profile: Profile, event: Event, stamp: Stamp, plan: Plan, moved: li
     states = profile.traits
     moment: str | None = None
     for trait, place in plan.moves:
-        kind = trait.kind
+        kind, key = trait.kind, trait.key
         value = None
         if place >= 0:
             value = values[place]
@@ -164,14 +170,21 @@ def _compute(profile: Profile, event: Event, stamp: Stamp, plan: Plan, moved: li
             value = moment = moment or times.to_text(event.timestamp)
         if value is None and kind.takes_value:
             continue
-        old = states.get(trait.key)
-        # Without a state there is no value yet, whatever an empty state reads as.
-        before = None if old is None or not kind.in_place else kind.read(old)
-        new = kind.add(kind.start() if old is None else old, value, stamp)
-        if new is old and not kind.in_place:
-            continue
-        states[trait.key] = new
-        if old is not None and not kind.in_place:
+        old = states.get(key)
+        if old is None:
+            # Without a state there is no value yet, whatever an empty state reads as.
+            new = kind.add(kind.start(), value, stamp)
+            if new is None:
+                continue
+            states[key], before = new, None
+        elif kind.in_place:
+            before = kind.read(old)
+            new = states[key] = kind.add(old, value, stamp)
+        else:
+            new = kind.add(old, value, stamp)
+            if new is old:
+                continue
+            states[key] = new
             before = kind.read(old)
         if kind.read(new) != before:
             moved.append((changes.TRAIT, trait.name))
@@ -208,8 +221,14 @@ def read_trait(profile: Profile, trait: Trait) -> Any:
 
 def computed_traits(profile: Profile, definitions: Definitions) -> dict[str, Any]:
     """Every trait that has a value, as one flat object."""
-    values = ((trait.name, read_trait(profile, trait)) for trait in definitions.traits)
-    return {name: value for name, value in values if value is not None}
+    states, values = profile.traits, {}
+    for trait in definitions.traits:
+        state = states.get(trait.key)
+        if state is not None:
+            value = trait.kind.read(state)
+            if value is not None:
+                values[trait.name] = value
+    return values
 
 
 def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
@@ -271,18 +290,14 @@ def tie(profile: Profile, ends: tuple[str, str], edge: Edge) -> None:
 
 def identity_graph(profile: Profile) -> dict[str, Any]:
     """The identifiers and the evidence that ties them, in an order of its own, for people and SQL to read."""
+    to_text, shown = times.to_text, []
+    for identifier, (first_seen, event, last_seen) in sorted(profile.identifiers.items()):
+        kind, _, value = identifier.partition(":")
+        first = to_text(first_seen)
+        last = first if last_seen == first_seen else to_text(last_seen)
+        shown.append({"kind": kind, "value": value, "first_seen": first, "last_seen": last, "event": event})
     return {
-        "identifiers": [
-            {
-                "kind": kind,
-                "value": value,
-                "first_seen": times.to_text(sighting.first_seen),
-                "last_seen": times.to_text(sighting.last_seen),
-                "event": sighting.event,
-            }
-            for identifier, sighting in sorted(profile.identifiers.items())
-            for kind, _, value in (identifier.partition(":"),)
-        ],
+        "identifiers": shown,
         "edges": [
             {"a": edge.a, "b": edge.b, "event": edge.event, "rule": edge.rule, "at": times.to_text(edge.at)}
             for _, edge in sorted(profile.edges.items())

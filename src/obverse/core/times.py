@@ -39,9 +39,11 @@ def parse(text: str) -> int | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     try:
-        return clamp((moment - _EPOCH) // _MICROSECOND)
+        since = moment - _EPOCH
     except OverflowError:
         return None
+    # Three small products; a division of timedeltas costs three times as much.
+    return clamp((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
 
 
 def clamp(instant: int) -> int:

@@ -77,6 +77,7 @@ class CollectorApp:
             ["source", "outcome"],
             registry=registry,
         )
+        self._counters: dict[tuple[str, str], Counter] = {}
         self._replies = Replies(registry)
         self._seconds = Histogram(
             "obverse_collector_answer_seconds",
@@ -232,10 +233,16 @@ class CollectorApp:
         answer = await (self._collect.take(asked) if flaw is None else self._collect.refuse(asked, flaw))
         self._seconds.observe(self._runtime.elapsed() - began)
         if answer.events:
-            self._received.labels(answer.source, "accepted").inc(len(answer.events))
+            self._count(answer.source, "accepted", len(answer.events))
         if answer.rejected:
-            self._received.labels(answer.source, "rejected").inc(len(answer.rejected))
+            self._count(answer.source, "rejected", len(answer.rejected))
         return answer
+
+    def _count(self, source: str, outcome: str, events: int) -> None:
+        counter = self._counters.get((source, outcome))
+        if counter is None:
+            counter = self._counters[source, outcome] = self._received.labels(source, outcome)
+        counter.inc(events)
 
     async def _start(self, path: str, scope: Scope, send: Send) -> None:
         """Tell an SDK what it starts with."""
@@ -296,12 +303,13 @@ class CollectorApp:
             ("unmapped", absorbed.ignored),
         ):
             if count:
-                self._received.labels(answer.source, outcome).inc(count)
+                self._count(answer.source, outcome, count)
         await self._replies.answer(send, answer)
 
     async def _body(self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         try:
-            return await body_of(receive, headers, self._collect, patience=self._patience)
+            patience = None if WHOLE in scope else self._patience
+            return await body_of(receive, headers, self._collect, patience=patience)
         finally:
             self._begun(scope)
 

@@ -20,9 +20,11 @@ class Gone(Exception):
     """The sender went away in the midst of its body: what came of it means nothing, and nobody waits for an answer."""
 
 
-async def body_of(receive: Receive, headers: Mapping[bytes, bytes], collect: Collect, *, patience: float) -> bytes:
+async def body_of(
+    receive: Receive, headers: Mapping[bytes, bytes], collect: Collect, *, patience: float | None
+) -> bytes:
     """
-    The body, as it was sent; `patience` is the seconds that it may take to come.
+    The body, as it was sent; `patience` is the seconds that it may take to come, None if it is here whole.
 
     Raises:
         TooMuch: it has more bytes than any request may have.
@@ -30,27 +32,34 @@ async def body_of(receive: Receive, headers: Mapping[bytes, bytes], collect: Col
         Gone: its sender has gone away.
         TimeoutError: it did not come in time.
     """
-    parts: list[bytes] = []
-    size, most = 0, collect.most_bytes
+    most = collect.most_bytes
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and min(int(declared), most) > collect.intake.room:
         raise Crowded  # before any of it takes memory
+    if patience is None:
+        return await _read(receive, collect, most)
+    async with asyncio.timeout(patience):
+        return await _read(receive, collect, most)
+
+
+async def _read(receive: Receive, collect: Collect, most: int) -> bytes:
+    parts: list[bytes] = []
+    size, intake = 0, collect.intake
     try:
-        async with asyncio.timeout(patience):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Gone
-                part = message.get("body", b"")
-                if len(part) > collect.intake.room:
-                    raise Crowded
-                size += len(part)
-                collect.intake.reading_bytes += len(part)
-                parts.append(part)
-                if size > most:
-                    raise TooMuch(b"".join(parts))
-                if not message.get("more_body"):
-                    break
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            part = message.get("body", b"")
+            if len(part) > intake.room:
+                raise Crowded
+            size += len(part)
+            intake.reading_bytes += len(part)
+            parts.append(part)
+            if size > most:
+                raise TooMuch(b"".join(parts))
+            if not message.get("more_body"):
+                break
     finally:
-        collect.intake.reading_bytes -= size
+        intake.reading_bytes -= size
     return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -24,6 +24,7 @@ class Replies:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = Counter("obverse_collector_requests", "Answers given", ["status"], registry=registry)
+        self._counters: dict[int, Counter] = {}
 
     async def answer(self, send: Send, answer: Answer, *, report: bool = False) -> None:
         """Tell what came of it; `report`: with what was rejected, and why."""
@@ -34,9 +35,15 @@ class Replies:
         else:
             await self.send(send, HTTPStatus.OK, _SUCCESS)
 
+    def _count(self, status: int) -> None:
+        counter = self._counters.get(status)
+        if counter is None:
+            counter = self._counters[status] = self._requests.labels(int(status))
+        counter.inc()
+
     def turned_away(self) -> bytes:
         """The answer to somebody who is not let in, whole as it goes over the wire."""
-        self._requests.labels(int(OVERLOADED.status)).inc()
+        self._count(OVERLOADED.status)
         return _TURNED_AWAY
 
     async def refuse(
@@ -50,7 +57,7 @@ class Replies:
         self, send: Send, status: HTTPStatus, body: bytes, extra: tuple[Header, ...] = (), content_type: bytes = JSON
     ) -> None:
         """Any other answer."""
-        self._requests.labels(int(status)).inc()
+        self._count(status)
         await put(send, status, body, extra, content_type)
 
 

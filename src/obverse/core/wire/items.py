@@ -75,7 +75,12 @@ def read_events(
     """
     reading = Reading()
     sent_at = times.parse(message.sent_at) if message.sent_at else None
-    shared = _Shared(source, received_at, sent_at, message, new_id, call, *_bounds(message, limits))
+    # JSON writes NUL in one way alone, if bytes that it must not hold are none of it.
+    odd_ids = not message.body or b"\\u0000" in message.body
+    joins = not {message.context, message.integrations} <= _NOTHING
+    shared = _Shared(
+        source, received_at, sent_at, message, new_id, call, *_bounds(message, limits), odd_ids=odd_ids, joins=joins
+    )
     if message.flaw is not None:
         reading.places.append(0)
         reading.rejected.append(_refused(message.flaw, message.flaw.field, shared, sample(message.body, SAMPLE)))
@@ -110,6 +115,7 @@ def _refused(flaw: Flaw, where: str, shared: _Shared, body: bytes) -> RejectedEv
     )
 
 
+_NOTHING: Final = frozenset({b"null", b"{}"})
 _COPIED: Final = 8 << 20
 """Bytes to which the context and integrations of a batch may grow by being part of each of its events."""
 
@@ -209,6 +215,10 @@ class _Shared:
     """Items that can be accepted."""
     flaw: tuple[str, str] | None
     """What is wrong with every item: code and reason."""
+    odd_ids: bool
+    """Whether an id may hold the character NUL."""
+    joins: bool
+    """Whether the envelope has a context or integrations for its items."""
 
 
 def _event(item: Item, extra: dict[str, Raw], shared: _Shared) -> Event:
@@ -219,32 +229,38 @@ def _event(item: Item, extra: dict[str, Raw], shared: _Shared) -> Event:
     if kind not in TYPES:
         shown = "missing" if kind is None else repr(kind[:40])
         raise Flaw("unknown_type", "$.type", f"{shown}; use one of {', '.join(sorted(TYPES))}")
-    user, anonymous = _text(item.userId, "userId"), _text(item.anonymousId, "anonymousId")
-    group, previous = _text(item.groupId, "groupId"), _text(item.previousId, "previousId")
-    _need_ids(_MERGE if merging else kind, user, anonymous, group, previous)
-    name = _text(item.event if kind == "track" else item.name, "event" if kind == "track" else "name")
+    text = _text if shared.odd_ids else _plain
+    user, anonymous = text(item.userId, "userId"), text(item.anonymousId, "anonymousId")
+    group, previous = text(item.groupId, "groupId"), text(item.previousId, "previousId")
+    name = text(item.event, "event") if kind == "track" else text(item.name, "name")
+    message_id = text(item.messageId, "messageId")
+    if merging or not (user or anonymous) or kind in _MORE_IDS:
+        _need_ids(_MERGE if merging else kind, user, anonymous, group, previous)
     if kind == "track" and not name:
         raise Flaw("missing_event", "$.event", "a track needs the name of its event")
     main, side = ("traits", "properties") if kind in {"identify", "group"} else ("properties", "traits")
-    kept = dict(extra)
+    kept = dict(extra) if extra else {}
     _keep_aside(kept, item, kind, side)
     original = _time(item.originalTimestamp, kept, "originalTimestamp")
     if original is None:
         original = _time(item.timestamp, kept, "timestamp")
     sent_at = _time(item.sentAt, kept, "sentAt") if item.sentAt else shared.sent_at
+    context, integrations = _object_text(item.context, "context"), _object_text(item.integrations, "integrations")
     message = shared.message
+    if shared.joins:
+        context, integrations = joined(message.context, context), joined(message.integrations, integrations)
     return Event(
         type=kind,
-        message_id=_text(item.messageId, "messageId") or shared.new_id(),
+        message_id=message_id or shared.new_id(),
         source=shared.source,
         received_at=shared.received_at,
         timestamp=times.clamp(corrected(shared.received_at, original, sent_at)),
         user_id=user,
         anonymous_id=anonymous,
         name=name,
-        properties=_object_text(getattr(item, main), main),
-        context=_placed(joined(message.context, _object_text(item.context, "context")), message),
-        integrations=joined(message.integrations, _object_text(item.integrations, "integrations")),
+        properties=_object_text(item.traits if main == "traits" else item.properties, main),
+        context=_placed(context, message) if message.address else context,
+        integrations=integrations,
         original_timestamp=original,
         sent_at=sent_at,
         group_id=group,
@@ -254,6 +270,8 @@ def _event(item: Item, extra: dict[str, Raw], shared: _Shared) -> Event:
 
 
 _MERGE: Final = "merge"
+_MORE_IDS: Final = frozenset({"group", "alias"})
+"""Calls that need more than the id of a person."""
 _MERGED: Final = "mergeProperties"
 _PAIR: Final = 2
 _pair = msgspec.json.Decoder(list[dict[str, Any]])
@@ -288,6 +306,10 @@ def _need_ids(kind: str, user: str | None, anonymous: str | None, group: str | N
         raise Flaw("missing_id", f"$.{missing}", "an alias needs a userId and a previousId")
 
 
+def _plain(value: str | int | None, _: str) -> str | None:
+    return str(value) if type(value) is int else value  # type: ignore[return-value]  # else it is text, or None
+
+
 def _text(value: str | int | None, name: str) -> str | None:
     if value is None:
         return None
@@ -299,10 +321,20 @@ def _text(value: str | int | None, name: str) -> str | None:
 
 def _keep_aside(kept: dict[str, Raw], item: Item, kind: str, side: str) -> None:
     """Note what the event has no field for."""
-    for name in (side, *_EXTRAS):
-        raw = getattr(item, name)
-        if raw is not ABSENT:
-            kept[name] = raw
+    if (
+        item.category is not ABSENT
+        or item.channel is not ABSENT
+        or item.version is not ABSENT
+        or item.receivedAt is not ABSENT
+        or item._metadata is not ABSENT  # noqa: SLF001 - the wire's own name
+    ):
+        for name in _EXTRAS:
+            raw = getattr(item, name)
+            if raw is not ABSENT:
+                kept[name] = raw
+    beside = item.properties if side == "properties" else item.traits
+    if beside is not ABSENT:
+        kept[side] = beside
     if kind == "track" and item.name is not None:
         kept["name"] = Raw(_encode(item.name))
     if kind != "track" and item.event is not None:
