@@ -32,6 +32,10 @@ class CheckpointSettings(Protocol):
     @property
     def checkpoint_seconds(self) -> float: ...  # noqa: D102 - see `EmbeddedSettings`
     @property
+    def busy_events(self) -> int: ...  # noqa: D102 - as above
+    @property
+    def busy_seconds(self) -> float: ...  # noqa: D102 - as above
+    @property
     def checkpoint_events(self) -> int: ...  # noqa: D102 - as above
     @property
     def idle_seconds(self) -> float: ...  # noqa: D102 - as above
@@ -109,7 +113,7 @@ class Checkpoints:
 
     async def make_room(self) -> None:
         """Let others go on; wait if far more is owed to the store than one checkpoint should hold."""
-        if len(self.events) > 3 * self._settings.checkpoint_events:
+        if len(self.events) > 2 * self._settings.checkpoint_events:
             self._room.clear()
             await self._room.wait()
         await self._runtime.sleep(0)
@@ -130,8 +134,10 @@ class Checkpoints:
 
     def _due(self) -> bool:
         now = self._runtime.elapsed()
+        settings = self._settings
+        busy = len(self.events) >= settings.busy_events
         return (
-            now - self._owed_since >= self._settings.checkpoint_seconds
+            now - self._owed_since >= (settings.busy_seconds if busy else settings.checkpoint_seconds)
             or now - self._last_fold >= self._settings.idle_seconds
             or len(self.events) >= self._settings.checkpoint_events
         )

@@ -22,8 +22,12 @@ class EmbeddedSettings:
     """The `[engine.embedded]` table of the settings file."""
 
     checkpoint_seconds: float = 2.0
-    """Longest time between two checkpoints while events come."""
-    checkpoint_events: int = 100_000
+    """Longest time between two checkpoints while few events come."""
+    busy_events: int = 10_000
+    """Events within that time that are many …"""
+    busy_seconds: float = 10.0
+    """… so that the next checkpoint may wait so long: a profile is written once, however often it has moved."""
+    checkpoint_events: int = 200_000
     """Events after which a checkpoint is due in any case."""
     idle_seconds: float = 0.25
     """When nothing came for so long, a checkpoint is due at once."""

@@ -15,8 +15,8 @@ class Shelf:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._owners: dict[str, Profile] = {}
-        self._unsettled: dict[bytes, tuple[int, Profile]] = {}
-        """With the how-manieth publication it was."""
+        self._unsettled: dict[bytes, tuple[int, Profile, int]] = {}
+        """With the how-manieth publication it was, and how many identifiers it had."""
         self._settled: OrderedDict[bytes, Profile] = OrderedDict()
         self._published = 0
 
@@ -33,11 +33,16 @@ class Shelf:
 
     def put(self, profile: Profile) -> None:
         """Keep the profile under all its identifiers, whoever had them before, until it is settled."""
+        self._published += 1
+        known, shown = self._unsettled.get(profile.id), len(profile.identifiers)
+        if known is not None and known[1] is profile and known[2] == shown:
+            # Nearly always: a profile gains identifiers, and loses them only with itself.
+            self._unsettled[profile.id] = (self._published, profile, shown)
+            return
         before = self._remove(profile.id)
         if before is not None and before is not profile:
             self._forget(before)  # the engine let go of it, and loaded it anew
-        self._published += 1
-        self._unsettled[profile.id] = (self._published, profile)
+        self._unsettled[profile.id] = (self._published, profile, shown)
         owners, robbed = self._owners, []
         for identifier in profile.identifiers:
             owner = owners.get(identifier)

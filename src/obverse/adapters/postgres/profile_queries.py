@@ -73,6 +73,9 @@ from written
 """
 """Write profiles; returns how many were written, how many people that makes more, and how many came back."""
 
+EMPTY = "truncate pg_temp.staged_profiles, pg_temp.staged_members, pg_temp.staged_identifiers"
+"""Make room for the next slice."""
+
 CLAIM = """
 insert into public.profile_identifiers (workspace_id, identifier, profile_id)
 select $1, given.identifier, given.profile_id

@@ -10,6 +10,8 @@ from obverse.ports.profile_store import Checkpoint, ProfileRow
 
 PROFILES: Final = 200
 """Profiles of one slice."""
+WRITTEN: Final = 1000
+"""Profiles, or identifiers, that one statement writes: the server is busy with it, and with nobody else, for 20 ms."""
 CLAIMS: Final = 1000
 """Identifiers of one slice."""
 EVENTS: Final = 500

@@ -187,27 +187,31 @@ class PostgresWriter:
         await self._connection.execute("commit")
 
     async def _write_profiles(self, profiles: Sequence[ProfileRow], figures: _Figures, *, careful: bool) -> None:
-        if not profiles:
-            return
         workspace = self._name.workspace
-        await self._stage("profiles", PROFILE_COLUMNS, profiles, cut.PROFILES, partial(pack_profiles, careful=careful))
-        await self._stage("members", MEMBER_COLUMNS, profiles, cut.PROFILES, pack_members)
-        written, people, returned = await self._connection.fetchrow(queries.WRITE_PROFILES, workspace)
-        if written != len(profiles):
-            raise ValueError(f"{len(profiles) - written} of {len(profiles)} profiles belong to another workspace")
-        figures.profiles += people
-        figures.merges -= returned
-        await self._connection.execute(queries.REMOVE_MEMBERS, workspace)
-        await self._connection.execute(queries.ADD_MEMBERS, workspace)
+        pack = partial(pack_profiles, careful=careful)
+        for some in cut.slices(profiles, cut.WRITTEN):
+            await self._stage("profiles", PROFILE_COLUMNS, some, cut.PROFILES, pack)
+            await self._stage("members", MEMBER_COLUMNS, some, cut.PROFILES, pack_members)
+            written, people, returned = await self._connection.fetchrow(queries.WRITE_PROFILES, workspace)
+            if written != len(some):
+                raise ValueError(f"{len(some) - written} of {len(some)} profiles belong to another workspace")
+            figures.profiles += people
+            figures.merges -= returned
+            await self._connection.execute(queries.REMOVE_MEMBERS, workspace)
+            await self._connection.execute(queries.ADD_MEMBERS, workspace)
+            await self._connection.execute(queries.EMPTY)
+            await self._give_way()
 
     async def _claim(self, checkpoint: Checkpoint, work: cut.Work) -> None:
         owners: dict[str, bytes] = {}
         for rows in cut.slices(checkpoint.profiles, cut.PROFILES):
             cut.claim(rows, work.keepers, owners)
             await self._give_way()
-        if owners:
-            await self._stage("identifiers", CLAIM_COLUMNS, list(owners.items()), cut.CLAIMS, pack_claims)
+        for some in cut.slices(list(owners.items()), cut.WRITTEN):
+            await self._stage("identifiers", CLAIM_COLUMNS, some, cut.CLAIMS, pack_claims)
             await self._connection.execute(queries.CLAIM, self._name.workspace)
+            await self._connection.execute(queries.EMPTY)
+            await self._give_way()
 
     async def _absorb(self, keepers: Mapping[bytes, bytes], figures: _Figures) -> None:
         for part in cut.slices(sorted(keepers), cut.CLAIMS):
