@@ -48,7 +48,7 @@ class TestMemoryProfileStore(ProfileStoreContract):
             state=row.state,
             computed_traits=json.loads(row.computed_traits),
             attributes=json.loads(row.attributes),
-            audiences=row.audiences,
+            audiences=row.audiences or {},
         )
 
 

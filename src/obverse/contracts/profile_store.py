@@ -155,6 +155,10 @@ class ProfileStoreContract(WriterPromises, MergePromises, PagePromises, ReplayPr
         assert kept is not None
         assert kept.audiences == {"vip": (2, NOON + 2)}
 
+        await write(store, profiles=[replace(a_profile("ada"), audiences=None, identifiers=())])
+        assert await self.kept(store, an_id("ada")) == kept
+        assert len(await store.load(["user_id:ada"])) == 1
+
         await write(store, profiles=[a_profile("ada"), a_profile("bea"), a_profile("cleo")])
         assert not any((await store.overview()).audiences.values())
 

@@ -156,6 +156,7 @@ class People:
                 kind = identifier.partition(":")[0]
                 moved.append(Change(keeper.id, changes.IDENTIFIER, kind, decision.event))
             self.owners[identifier] = keeper.id
+            keeper.claims.append(identifier)
             profiles.sight(keeper, identifier, Sighting(at, decision.event, at))
         for edge in decision.edges:
             profiles.tie(keeper, (edge.a, edge.b), edge)
@@ -170,6 +171,7 @@ class People:
     def _absorb(self, keeper: Profile, lost: Profile) -> None:
         for identifier in lost.identifiers:
             self.owners[identifier] = keeper.id
+            keeper.claims.append(identifier)
         self.absorbed[lost.id] = keeper.id
         profiles.merge(keeper, lost, self.definitions)
 

@@ -69,6 +69,10 @@ class Profile:
     changed_at: int = 0
     """Arrival of the event that changed it last, in microseconds since 1970."""
     events: int = 0
+    claims: list[str] = field(default_factory=list)
+    """Identifiers that it has come to since it was kept last."""
+    standing_moved: bool = False
+    """Whether it has entered or left an audience since it was kept last."""
 
 
 def message_key(event: Event) -> int:
@@ -197,6 +201,7 @@ def judge(profile: Profile, audience: Audience, stamp: Stamp, definitions: Defin
     if member == standing.member:
         return None
     number = standing.number + member
+    profile.standing_moved = True
     profile.audiences[audience.name] = Membership(member, number, stamp.time)
     return Change(profile.id, changes.ENTERED if member else changes.LEFT, audience.name, stamp.message_id, number)
 
@@ -252,6 +257,7 @@ def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
             max(mine_there.number, standing.number),
             max(mine_there.since, standing.since),
         )
+    one.standing_moved = True
     for key, second in other.seen.items():
         if second > one.seen.get(key, -1):
             one.seen[key] = second

@@ -27,23 +27,27 @@ class ProfileRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     state: bytes
     """`core.profiles.pack`."""
     identifiers: Collection[str]
-    """`kind:value` each; each belongs to this profile from now on, whoever had it before."""
+    """`kind:value` each; each belongs to this profile from now on, whoever had it before. Those it has stay its own."""
     identity_graph: bytes
     computed_traits: bytes
     attributes: bytes
     """The winning values, as one JSON object."""
-    audiences: Mapping[str, tuple[int, int]]
-    """Audiences it is in: {name: (number of this entry, since, in microseconds since 1970)}."""
+    audiences: Mapping[str, tuple[int, int]] | None
+    """
+    Audiences it is in: {name: (number of this entry, since, in microseconds since 1970)}. None: as they are kept.
+    """
     changed_at: int
     """Microseconds since 1970."""
 
     @staticmethod
     def of(profile: Profile, definitions: Definitions) -> ProfileRow:
-        """The row of a profile as it is now."""
+        """The row of a profile as it is now; what moves seldom is told only if it has moved since the last row."""
+        claims, profile.claims = profile.claims, []
+        moved, profile.standing_moved = profile.standing_moved, False
         return ProfileRow(
             id=profile.id,
             state=profiles.pack(profile, definitions),
-            identifiers=tuple(profile.identifiers),
+            identifiers=claims,
             identity_graph=json_values.encode(profiles.identity_graph(profile)),
             computed_traits=json_values.encode(profiles.computed_traits(profile, definitions)),
             attributes=profiles.attributes_text(profile),
@@ -51,7 +55,9 @@ class ProfileRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
                 name: (standing.number, standing.since)
                 for name, standing in profile.audiences.items()
                 if standing.member
-            },
+            }
+            if moved
+            else None,
             changed_at=profile.changed_at,
         )
 

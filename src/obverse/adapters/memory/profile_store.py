@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 
+import msgspec
 from msgspec import structs
 
 from obverse.core.events import Event, RejectedEvent
@@ -51,6 +52,8 @@ class _Tables:
     """What is kept of one workspace."""
 
     rows: dict[bytes, ProfileRow] = field(default_factory=dict)
+    members: dict[bytes, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+    """The audiences that each profile is in."""
     merged_into: dict[bytes, bytes] = field(default_factory=dict)
     owners: dict[str, bytes] = field(default_factory=dict)
     events: dict[bytes, list[tuple[int, Event]]] = field(default_factory=dict)
@@ -64,11 +67,14 @@ class _Tables:
         keepers = checkpoint.keepers()
         for row in checkpoint.profiles:
             self.owners.update(dict.fromkeys(row.identifiers, row.id))
+            if row.audiences is not None:
+                self.members[row.id] = row.audiences
             self.rows[row.id] = row
             self.merged_into.pop(row.id, None)
         self.merged_into.update({lost: self.keeper(keeper) for lost, keeper in keepers.items()})
         for lost in keepers:
             self.rows.pop(lost, None)
+            self.members.pop(lost, None)
         for early, middle in self.merged_into.items():
             self.merged_into[early] = self.keeper(middle)
         for stored in checkpoint.events:
@@ -135,9 +141,9 @@ class MemoryProfileStore:
 
     async def members(self, audience: str, *, limit: int, after: bytes | None = None) -> Sequence[Member]:
         """See `ProfileStore.members`."""
-        rows = self._tables.rows
-        found = sorted(one for one, row in rows.items() if audience in row.audiences and (after is None or one > after))
-        return [Member(one, *rows[one].audiences[audience], rows[one].state) for one in found[:limit]]
+        rows, members = self._tables.rows, self._tables.members
+        found = sorted(one for one, among in members.items() if audience in among and (after is None or one > after))
+        return [Member(one, *members[one][audience], rows[one].state) for one in found[:limit]]
 
     async def events_of(self, profile: bytes, *, limit: int, before: int | None = None) -> Sequence[tuple[int, Event]]:
         """See `ProfileStore.events_of`."""
@@ -205,7 +211,7 @@ class MemoryProfileStore:
             merges=len(tables.merged_into),
             events=sum(map(len, tables.events.values())),
             rejected=len(tables.rejected),
-            audiences=Counter(name for row in tables.rows.values() for name in row.audiences),
+            audiences=Counter(name for among in tables.members.values() for name in among),
             marks=dict(tables.marks),
         )
 
@@ -226,8 +232,11 @@ class MemoryProfileStore:
         return MemoryProfileStore(MemoryStoreSettings(workspace=workspace), self._runtime, self._disk)
 
     def row(self, profile: bytes) -> tuple[ProfileRow | None, bytes | None]:
-        """Return what is kept of a profile, and what it was merged into."""
-        return self._tables.rows.get(profile), self._tables.merged_into.get(profile)
+        """Return what is kept of a profile, the audiences it is in among it, and what it was merged into."""
+        kept = self._tables.rows.get(profile)
+        if kept is not None:
+            kept = msgspec.structs.replace(kept, audiences=self._tables.members.get(profile, {}))
+        return kept, self._tables.merged_into.get(profile)
 
 
 class _MemoryWriter:

@@ -19,7 +19,8 @@ set tcp_keepalives_idle = 5;
 set tcp_keepalives_interval = 2;
 set tcp_keepalives_count = 3;
 create temporary table staged_profiles
-    (id uuid, identity_graph jsonb, computed_traits jsonb, attributes jsonb, state bytea, changed_at timestamptz)
+    (id uuid, identity_graph jsonb, computed_traits jsonb, attributes jsonb, state bytea, changed_at timestamptz,
+    moved boolean)
     on commit delete rows;
 create temporary table staged_identifiers (identifier text collate "C", profile_id uuid) on commit delete rows;
 create temporary table staged_members (audience text collate "C", profile_id uuid, number integer, since timestamptz)
@@ -97,7 +98,7 @@ delete from public.audience_members where ctid = any (array(
         select ctid as place, audience from public.audience_members
         where profile_id = given.id and workspace_id = $1 offset 0
     ) as known
-    where not exists (
+    where given.moved and not exists (
         select from pg_temp.staged_members as member
         where member.profile_id = given.id and member.audience = known.audience
     )

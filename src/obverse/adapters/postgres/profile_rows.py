@@ -22,7 +22,7 @@ REJECTED_COLUMNS: Final = (
     *("workspace_id", "source", "received_at", "code", "reason", "field", "message_id", "type", "body"),
 )
 
-PROFILE_COLUMNS: Final = ("id", "identity_graph", "computed_traits", "attributes", "state", "changed_at")
+PROFILE_COLUMNS: Final = ("id", "identity_graph", "computed_traits", "attributes", "state", "changed_at", "moved")
 CLAIM_COLUMNS: Final = ("identifier", "profile_id")
 MEMBER_COLUMNS: Final = ("audience", "profile_id", "number", "since")
 
@@ -30,6 +30,8 @@ LONGEST_TYPE: Final = 255
 """Characters of the column `event_type`."""
 
 _NULLS: Final = NULL * 6
+_NO: Final = b"\0\0\0\1\0"
+_YES: Final = b"\0\0\0\1\1"
 _pack_place: Final = Struct(">iqiqiiiq").pack
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -125,7 +127,7 @@ def pack_profiles(rows: Sequence[ProfileRow], *, careful: bool) -> bytes:
     fields: list[bytes] = []
     for row in rows:
         fields += (head, blob(row.id), jsonb(next(sound)), jsonb(next(sound)), jsonb(next(sound)), blob(row.state))
-        fields.append(moment(row.changed_at))
+        fields += (moment(row.changed_at), _NO if row.audiences is None else _YES)
     return b"".join(fields)
 
 
@@ -136,12 +138,13 @@ def pack_claims(claims: Sequence[tuple[str, bytes]]) -> bytes:
 
 
 def pack_members(rows: Sequence[ProfileRow]) -> bytes:
-    """Return the rows of all memberships of these profiles."""
+    """Return the rows of all memberships of these profiles, if they have moved."""
     head = row_head(len(MEMBER_COLUMNS))
     return b"".join(
         [
             part
             for row in rows
+            if row.audiences
             for audience, (number, since) in row.audiences.items()
             for part in (head, text(audience), blob(row.id), integer(number), moment(since))
         ]

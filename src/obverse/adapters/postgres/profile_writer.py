@@ -191,14 +191,16 @@ class PostgresWriter:
         pack = partial(pack_profiles, careful=careful)
         for some in cut.slices(profiles, cut.WRITTEN):
             await self._stage("profiles", PROFILE_COLUMNS, some, cut.PROFILES, pack)
-            await self._stage("members", MEMBER_COLUMNS, some, cut.PROFILES, pack_members)
+            moved = [row for row in some if row.audiences is not None]
+            await self._stage("members", MEMBER_COLUMNS, moved, cut.PROFILES, pack_members)
             written, people, returned = await self._connection.fetchrow(queries.WRITE_PROFILES, workspace)
             if written != len(some):
                 raise ValueError(f"{len(some) - written} of {len(some)} profiles belong to another workspace")
             figures.profiles += people
             figures.merges -= returned
-            await self._connection.execute(queries.REMOVE_MEMBERS, workspace)
-            await self._connection.execute(queries.ADD_MEMBERS, workspace)
+            if moved:
+                await self._connection.execute(queries.REMOVE_MEMBERS, workspace)
+                await self._connection.execute(queries.ADD_MEMBERS, workspace)
             await self._connection.execute(queries.EMPTY)
             await self._give_way()
 
