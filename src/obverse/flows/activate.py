@@ -10,11 +10,12 @@ from typing import Final
 
 import structlog
 
-from obverse.core import changes, codec
+from obverse.core import changes
 from obverse.core.changes import Change
 from obverse.core.definitions import Definitions
 from obverse.core.outgoing import Connection
 from obverse.flows.current_profiles import CurrentProfiles
+from obverse.flows.following import changes_in
 from obverse.flows.sender import OpenCrm, Sender, SenderParts
 from obverse.ports.event_log import EventLog, LogGap, Stream, UnknownMark
 from obverse.ports.outcomes import AccessRefused, Unreachable
@@ -25,7 +26,6 @@ from obverse.ports.sync_queue import SyncQueue, SyncWorker
 LOOK: Final = 0.5
 """Seconds between two looks at what others queued, and at the definitions."""
 
-_changes = codec.Decoder(Change)
 _log = structlog.get_logger(__name__)
 
 
@@ -105,8 +105,8 @@ class Activate:
         try:
             while True:
                 batches = await reader.next()
-                moved = [change for batch in batches for change in _read(batch.count, batch.body, batch.damage)]
-                touched = touched_by(moved, self._parts.definitions().connections)
+                connections = self._parts.definitions().connections
+                touched = touched_by(changes_in(batches, _words(connections)), connections)
                 await worker.put(touched, mark=batches[-1].end, now=self._runtime.now())
                 for name in touched:
                     self._wake(name)
@@ -147,14 +147,9 @@ class Activate:
             self._senders[name][1].wake.set()
 
 
-def _read(count: int, body: bytes, damage: str) -> list[Change]:
-    try:
-        if not damage:
-            return _changes.decode(count, body)
-    except codec.UnreadableRecord as error:
-        damage = str(error)
-    _log.error("damaged batch of changes", damage=damage)
-    return []
+def _words(connections: tuple[Connection, ...]) -> set[str]:
+    """What stands in each change that touches one of their records."""
+    return {changes.MERGED, *(name for one in connections for _, name in _watched(one))} if connections else set()
 
 
 def touched_by(moved: list[Change], connections: tuple[Connection, ...]) -> Mapping[str, set[bytes]]:

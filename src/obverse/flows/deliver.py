@@ -9,13 +9,14 @@ from typing import Final
 
 import structlog
 
-from obverse.core import changes, codec
+from obverse.core import changes
 from obverse.core.changes import Change
 from obverse.core.clock_steps import ClockSteps
 from obverse.core.definitions import Definitions
 from obverse.core.messages import Attempt, Message, campaign_message
 from obverse.core.outgoing import Campaign
 from obverse.flows.current_profiles import CurrentProfiles
+from obverse.flows.following import changes_in
 from obverse.flows.writing import SOON, NoAddress, NotYet, Unwritable, Writer, Written
 from obverse.ports.email_service import EmailService, Outcome
 from obverse.ports.event_log import EventLog, LogGap, Stream, UnknownMark
@@ -34,7 +35,6 @@ MEMORY: Final = 24 * 3600 * 1_000_000
 LONGEST_SILENCE: Final = 15.0
 """Seconds at most between two tries of a mail service that does not answer, unless it asks for more."""
 
-_changes = codec.Decoder(Change)
 _log = structlog.get_logger(__name__)
 
 
@@ -127,9 +127,10 @@ class Deliver:
         try:
             while True:
                 batches = await reader.next()
-                moved = [change for batch in batches for change in _read(batch.count, batch.body, batch.damage)]
-                now = self._runtime.now()
-                messages = wanted_by(moved, self._parts.definitions(), now)
+                definitions, now = self._parts.definitions(), self._runtime.now()
+                words = {changes.ENTERED, *_ANYTIME} if definitions.campaigns else _ANYTIME
+                moved = changes_in(batches, words)
+                messages = wanted_by(moved, definitions, now)
                 woken = {one.profile for one in moved if (one.kind, one.name) in _ADDRESSED or one.kind in _ANYBODY}
                 await worker.put(messages, mark=batches[-1].end, now=now, woken=woken)
                 if messages or woken:
@@ -293,16 +294,8 @@ class _Silent(Exception):
 
 _ADDRESSED: Final = {(changes.ATTRIBUTE, "email"), (changes.IDENTIFIER, "email")}
 _ANYBODY: Final = {changes.MERGED}
-
-
-def _read(count: int, body: bytes, damage: str) -> list[Change]:
-    try:
-        if not damage:
-            return _changes.decode(count, body)
-    except codec.UnreadableRecord as error:
-        damage = str(error)
-    _log.error("damaged batch of changes", damage=damage)
-    return []
+_ANYTIME: Final = frozenset({changes.MERGED, "email"})
+"""What stands in a change that may bring somebody an address."""
 
 
 def wanted_by(moved: Sequence[Change], definitions: Definitions, now: int) -> list[Message]:
