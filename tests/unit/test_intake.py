@@ -66,10 +66,20 @@ def test_who_would_wait_too_long_to_be_read_comes_again_later(intake: Intake, cl
 def test_a_reader_that_becomes_slower_lets_fewer_in(intake: Intake, clock: Clock) -> None:
     for _ in range(500):
         read(intake, clock, 10_000, 0.001)
-    read(intake, clock, 10_000, 0.5)
+    for _ in range(200):
+        read(intake, clock, 10_000, 0.02)
     for _ in range(3):
         intake.whole(10_000)
     assert intake.crowded(1)
+
+
+def test_one_long_wait_for_a_core_makes_no_slow_reader(intake: Intake, clock: Clock) -> None:
+    for _ in range(500):
+        read(intake, clock, 10_000, 0.001)
+    read(intake, clock, 10_000, 0.5)
+    for _ in range(20):
+        intake.whole(10_000)
+    assert not intake.crowded(1)
 
 
 def test_one_that_was_refused_while_it_was_read_says_nothing_of_the_next(intake: Intake, clock: Clock) -> None:

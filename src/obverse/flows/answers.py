@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from math import ceil
 from typing import Any, Final
+
+import msgspec
 
 from obverse.core.definitions import Source
 from obverse.core.events import Event, RejectedEvent
@@ -15,8 +16,7 @@ SOON: Final = 1
 """Seconds after which a sender whom we could not serve should try again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What is answered, and what came of it."""
 
     status: HTTPStatus = HTTPStatus.OK
@@ -29,7 +29,7 @@ class Answer:
     events: Sequence[Event] = ()
     """What was accepted."""
     rejected: Sequence[RejectedEvent] = ()
-    report: Sequence[Mapping[str, Any]] = field(default=())
+    report: Sequence[Mapping[str, Any]] = ()
     """The rejected events as their sender is told of them, if it asks."""
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from itertools import count
 from typing import Final
 from zlib import crc32
 
+import msgspec
 import structlog
 
 from obverse.core import codec, wire
@@ -30,8 +31,7 @@ _SHOWN: Final = 200
 """Characters of a sender's name for itself that a reason shows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One call as it came, unpacked."""
 
     call: str | None
@@ -132,7 +132,9 @@ class Collect:
         if not request.key_hashes:
             meant = self._source([self._hash_key(message.write_key)]) if message.write_key else None
             if meant is not found:  # another text in it looked like its key
-                return await self.take(replace(request, key_hashes=(self._hash_key(message.write_key or ""),)))
+                return await self.take(
+                    msgspec.structs.replace(request, key_hashes=(self._hash_key(message.write_key or ""),))
+                )
         if found is None:
             return INVALID_KEY
         message.address, message.browser = request.address, bool(request.origin)

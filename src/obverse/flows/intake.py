@@ -14,6 +14,8 @@ _EACH: Final = 2 << 10
 """What a request costs by itself, as if it had so many bytes more."""
 _REMEMBERED: Final = 0.98
 """Of what earlier requests cost, with each new one: the last fifty or so count."""
+_LEAP: Final = 3
+"""How often the usual one reading may count: a process that had to wait for its core once is not slow."""
 _FIRST_GUESS: Final = 50e-9
 """Seconds that a byte takes, before any was measured."""
 
@@ -86,7 +88,8 @@ class Intake:
         now = self._elapsed()
         if self._reading is not None:
             began, read = self._reading
-            self._seconds = self._seconds * _REMEMBERED + now - began
+            usual = read * self._seconds / self._bytes
+            self._seconds = self._seconds * _REMEMBERED + min(now - began, _LEAP * usual)
             self._bytes = self._bytes * _REMEMBERED + read
             self._reading = None
         self._numbers += 1

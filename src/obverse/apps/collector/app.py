@@ -20,7 +20,7 @@ from obverse.apps.collector.endpoints import PIXELS, SENDING, SOURCE_CONFIG, TOL
 from obverse.apps.collector.packing import TooMuch
 from obverse.apps.collector.replies import Replies, Send, put, waiting
 from obverse.apps.metrics import CONTENT_TYPE, exposition
-from obverse.apps.processes import WHOLE
+from obverse.apps.processes import ANSWER, WHOLE
 from obverse.core.records import Callback
 from obverse.core.wire import Unreadable
 from obverse.flows.absorb import Absorb
@@ -162,7 +162,8 @@ class CollectorApp:
         if read is not None:
             asked = self._request(call, read.body, scope, headers)
             answer = await self._answered(asked, read.flaw)
-            await self._replies.answer(send, answer, report=headers.get(REPORT) == b"rejected")
+            report, at_once = headers.get(REPORT) == b"rejected", scope.get(ANSWER)
+            await self._replies.answer(send, answer, report=report, at_once=at_once)
 
     async def _hook(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take whatever some outside system tells, as it tells it."""

@@ -26,9 +26,14 @@ class Replies:
         self._requests = Counter("obverse_collector_requests", "Answers given", ["status"], registry=registry)
         self._counters: dict[int, Counter] = {}
 
-    async def answer(self, send: Send, answer: Answer, *, report: bool = False) -> None:
-        """Tell what came of it; `report`: with what was rejected, and why."""
-        if answer.status is not HTTPStatus.OK:
+    async def answer(
+        self, send: Send, answer: Answer, *, report: bool = False, at_once: Callable[[bytes], None] | None = None
+    ) -> None:
+        """Tell what came of it; `report`: with what was rejected, and why. `at_once` takes an answer whole."""
+        if at_once is not None and answer.status is HTTPStatus.OK and not report:  # nearly all are these
+            self._count(HTTPStatus.OK)
+            at_once(_ACCEPTED)
+        elif answer.status is not HTTPStatus.OK:
             await self.refuse(send, answer.status, answer.code, answer.message, waiting(answer))
         elif report:
             await self.send(send, HTTPStatus.OK, msgspec.json.encode({"success": True, "rejected": answer.report}))
@@ -87,11 +92,11 @@ def _headers(body: bytes, extra: tuple[Header, ...], content_type: bytes) -> lis
     return [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), _CORS, *extra]
 
 
-def _whole(answer: Answer) -> bytes:
-    body = _told(answer.code, answer.message)
-    lines = [b"%b: %b\r\n" % header for header in _headers(body, waiting(answer), JSON)]
-    status = b"HTTP/1.1 %d %b\r\n" % (answer.status, answer.status.phrase.encode())
-    return b"".join((status, *lines, b"\r\n", body))
+def _whole(status: HTTPStatus, body: bytes, extra: tuple[Header, ...] = ()) -> bytes:
+    """An answer as it goes over the wire."""
+    lines = [b"%b: %b\r\n" % header for header in _headers(body, extra, JSON)]
+    return b"".join((b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()), *lines, b"\r\n", body))
 
 
-_TURNED_AWAY: Final = _whole(OVERLOADED)
+_ACCEPTED: Final = _whole(HTTPStatus.OK, _SUCCESS)
+_TURNED_AWAY: Final = _whole(OVERLOADED.status, _told(OVERLOADED.code, OVERLOADED.message), waiting(OVERLOADED))

@@ -201,8 +201,7 @@ def _glimpse(raw: Raw) -> str:
     return bytes(raw)[:40].decode(errors="replace")
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
+class _Shared(msgspec.Struct, frozen=True, gc=False):
     """What all items of one body have in common."""
 
     source: str
