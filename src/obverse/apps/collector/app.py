@@ -97,6 +97,7 @@ class CollectorApp:
             await self._ask(scope, receive, send)
         finally:
             self._begun(scope)  # one whose body nobody asked for
+            scope.pop(ANSWER, None)  # it holds what holds the scope, and what was sent with it
 
     def turn_away(self, size: int) -> bytes | None:
         """See `processes.Gate`: who would be refused for the crowd is, before anything is made of the request."""
