@@ -23,7 +23,7 @@ class EmbeddedSettings:
 
     checkpoint_seconds: float = 2.0
     """Longest time between two checkpoints while few events come."""
-    busy_events: int = 10_000
+    busy_events: int = 30_000
     """Events within that time that are many …"""
     busy_seconds: float = 10.0
     """… so that the next checkpoint may wait so long: a profile is written once, however often it has moved."""
