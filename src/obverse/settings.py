@@ -53,6 +53,9 @@ class Collector(_Table):
     batch_bytes: int = Field(default=500 * 1024, ge=1024)
     """After unpacking."""
     batch_items: int = Field(default=2500, ge=1)
+    message_id_characters: int = Field(default=99, ge=1)
+    group_id_characters: int = Field(default=500, ge=1)
+    properties: int = Field(default=10_000, ge=1)
     public_url: str = Field(default="", pattern=r"^(https?://[^/?#]+)?$")
     """Scheme and host by which others reach it, if a proxy stands before it: CRMs sign the address that they call."""
     behind_proxy: bool = False

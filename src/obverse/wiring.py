@@ -240,7 +240,12 @@ class Wiring:
             runtime=self.runtime,
             hash_key=hash_key,
             limits=Limits(
-                event_bytes=limits.event_bytes, batch_bytes=limits.batch_bytes, batch_items=limits.batch_items
+                event_bytes=limits.event_bytes,
+                batch_bytes=limits.batch_bytes,
+                batch_items=limits.batch_items,
+                message_id_characters=limits.message_id_characters,
+                group_id_characters=limits.group_id_characters,
+                properties=limits.properties,
             ),
             queue_bytes=limits.queue_bytes,
             queue_seconds=limits.queue_ms / 1000,

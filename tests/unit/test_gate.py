@@ -46,6 +46,12 @@ class Caller:
             size = int(told.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             return int(told.split()[1]), told, await self.reader.readexactly(size)
 
+    async def flood(self, some: bytes) -> None:
+        """Send it again and again, until nobody takes it any more."""
+        while True:
+            self.writer.write(some)
+            await self.writer.drain()
+
     async def ended(self) -> bool:
         async with asyncio.timeout(20):
             return await self.reader.read() == b""
@@ -149,11 +155,45 @@ async def test_who_asks_before_it_sends_its_body_is_not_kept_waiting() -> None:
         assert (await place.caller.ask(BODY))[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/v1/nowhere", "/ready", "/webhooks/crm/none", "/v1/pixel/track"])
-async def test_what_is_never_read_does_not_wait_for_ever(path: str) -> None:
+@pytest.mark.parametrize("path", ["/v1/nowhere", "/ready", "/webhooks/crm/none", "/v1/pixel/track", "/v1/batch"])
+@pytest.mark.parametrize("size", [10, 600_000, 1_500_000])
+async def test_what_is_never_read_does_not_wait_for_ever(path: str, size: int) -> None:
     async with gated() as place:
-        await place.caller.ask(head(path=path), BODY)
+        body = b" " * size
+        if path in {"/v1/batch", "/webhooks/crm/none"}:
+            await place.caller.ask(head(path=path, size=size), body)
+        else:  # it is answered before its body comes
+            await place.caller.ask(head(path=path, size=size))
+            place.caller.writer.write(body)
+        for _ in range(3):
+            status, _, _ = await place.caller.ask(head(), BODY)
+            assert status == 200
         assert place.intake.whole_bytes == 0
+
+
+async def test_who_asks_on_and_takes_no_answer_is_let_go() -> None:
+    async with gated() as place:
+        place.crowd()
+        place.caller.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport has it
+        some = head(size=0) * 5000
+        async with asyncio.timeout(20):
+            with pytest.raises(ConnectionError):
+                await place.caller.flood(some)
+
+
+@pytest.mark.parametrize("crowded", [True, False])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+async def test_the_last_answer_of_a_connection_says_so(version: str, *, crowded: bool) -> None:
+    async with gated() as place:
+        if crowded:
+            place.crowd()
+        asked = head(*(["Connection: close"] if version == "1.1" else [])).replace(
+            b"HTTP/1.1", f"HTTP/{version}".encode()
+        )
+        status, told, _ = await place.caller.ask(asked, BODY)
+        assert status == (429 if crowded else 200)
+        assert b"\r\nconnection: close\r\n" in told
+        assert await place.caller.ended()
 
 
 async def test_of_those_who_leave_nothing_is_left() -> None:

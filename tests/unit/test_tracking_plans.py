@@ -325,3 +325,25 @@ def test_while_it_runs_an_incompatible_edit_changes_nothing(tmp_path: Path) -> N
 
     seen, _ = simulate(0, run)
     assert seen == [11, 21, 12]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        (
+            {"patternProperties": {"^x": {}}, "additionalProperties": False},
+            {"additionalProperties": False},
+            ".patternProperties",
+        ),
+        ({"prefixItems": [{}], "items": False}, {"items": False}, ".prefixItems"),
+        (
+            {"allOf": [{"properties": {"a": {}}}], "unevaluatedProperties": False},
+            {"unevaluatedProperties": False},
+            ".allOf",
+        ),
+    ],
+)
+def test_what_spared_some_of_a_rule_cannot_go_without_it(old: Any, new: Any, place: str) -> None:
+    assert place in [where for where, _ in narrowed(old, new)]
+    alone = {name: value for name, value in old.items() if name not in new}
+    assert list(narrowed(alone, {})) == []

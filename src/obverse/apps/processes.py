@@ -102,6 +102,9 @@ ANSWER: Final = "obverse.answer"
 """In the scope of a request: a function that answers with bytes as they go over the wire, in place of `send`."""
 
 
+_LAST: Final = b"\r\nconnection: close\r\n\r\n"
+
+
 class _Impatient(HttpToolsProtocol):
     """uvicorn's protocol, which lets nobody hold a connection by telling their request a letter at a time."""
 
@@ -141,22 +144,33 @@ class _Impatient(HttpToolsProtocol):
                 answer = self.gate.turn_away(self._size)
                 if answer is not None:
                     self._away = True
-                    self.transport.write(answer)
+                    self._put(answer, keep_alive=self.parser.should_keep_alive())
                     return
         self._wait_no_longer()
         super().on_headers_complete()
         self.scope[ANSWER] = partial(self._answer, self.cycle)  # type: ignore[typeddict-unknown-key]  # a key of ours
 
-    def _answer(self, cycle: RequestResponseCycle, whole: bytes) -> None:
-        """Answer at once: uvicorn's own way takes two calls, and looks at each header."""
-        if cycle.disconnected or cycle.response_started:
-            return
+    def _answer(self, cycle: RequestResponseCycle, whole: bytes) -> bool:
+        """
+        Answer at once: uvicorn's own way takes two calls, and looks at each header.
+
+        Returns False, and has answered nothing, if the sender has to be waited for.
+        """
+        if cycle.disconnected or cycle.response_started or self.flow.write_paused:
+            return False
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
-        self.transport.write(whole)
+        self._put(whole, keep_alive=cycle.keep_alive)
         if not cycle.keep_alive:
             self.transport.close()
         cycle.on_response()
+        return True
+
+    def _put(self, whole: bytes, *, keep_alive: bool) -> None:
+        if self.flow.write_paused:
+            self.transport.abort()  # it asks on and on, and takes no answers
+        elif not self.transport.is_closing():
+            self.transport.write(whole if keep_alive else whole.replace(b"\r\n\r\n", _LAST, 1))
 
     def on_body(self, body: bytes) -> None:
         """Take it, unless its request was turned away."""
@@ -168,13 +182,15 @@ class _Impatient(HttpToolsProtocol):
         if self._away:
             self._wait_no_longer()
             if self.parser.should_keep_alive():
+                self._unset_keepalive_if_required()
                 self.timeout_keep_alive_task = self.loop.call_later(
                     self.timeout_keep_alive, self.timeout_keep_alive_handler
                 )
             else:
                 self.transport.close()
             return
-        if self.gate is not None and self._asked:
+        # What was answered before it was here whole, nobody will begin to read.
+        if self.gate is not None and self._asked and not self.cycle.response_complete:
             self.scope[WHOLE] = self.gate.whole(self._size)  # type: ignore[typeddict-unknown-key]  # a key of ours
         super().on_message_complete()
 

@@ -17,13 +17,22 @@ class ClockSteps:
 
     def step(self, now: int, elapsed: float) -> int:
         """
-        Microseconds by which the clock was set since this was asked last; 0 if it was not.
+        Microseconds by which the clock was set, and that nobody has `followed` yet; 0 if there are none.
 
         >>> steps = ClockSteps(1_000_000, 1.0)
-        >>> steps.step(61_000_000, 61.0), steps.step(3_661_000_000, 61.0), steps.step(3_662_000_000, 62.0)
-        (0, 3600000000, 0)
+        >>> steps.step(61_000_000, 61.0), steps.step(3_661_000_000, 61.0), steps.step(3_661_000_000, 61.0)
+        (0, 3600000000, 3600000000)
+        >>> steps.followed(3_600_000_000)
+        >>> steps.step(3_662_000_000, 62.0)
+        0
         """
         ahead = now - round(elapsed * 1_000_000)
         step = ahead - self._ahead
+        if abs(step) >= LEAST:
+            return step
         self._ahead = ahead
-        return step if abs(step) >= LEAST else 0
+        return 0
+
+    def followed(self, step: int) -> None:
+        """Note that what waits was moved by this step."""
+        self._ahead += step

@@ -65,6 +65,9 @@ class _LimitsSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
     event_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1 << 20)] | None = None
     batch_bytes: Annotated[int, msgspec.Meta(ge=1024, le=16 << 20)] | None = None
     batch_items: _Count | None = None
+    message_id_characters: _Count | None = None
+    group_id_characters: _Count | None = None
+    properties: _Count | None = None
     requests_per_second: _Count | None = None
 
 
@@ -116,7 +119,8 @@ _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
         "a source may have `enabled` and `write_key_hashes`, each a SHA-256 in 64 digits of lower-case "
         "hexadecimal (`obverse source add NAME` writes it, `obverse source rotate NAME` a second one), "
         "`allowed_origins` such as https://shop.example, `limits` (event_bytes, batch_bytes, batch_items, "
-        "requests_per_second), `bots: drop` and `tracking_plan` (name, mode: block, omit or allow, version)"
+        "message_id_characters, group_id_characters, properties, requests_per_second), `bots: drop` and "
+        "`tracking_plan` (name, mode: block, omit or allow, version)"
     ),
     _PlanSpec: (
         "a tracking plan has `version`, such as '1.0' in quotes, and `calls`, each with `event` (or `type`, and `name` "

@@ -271,6 +271,10 @@ def narrowed(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, str]]:
     for name in sorted(new.keys() - _SAYS_NOTHING - _COMPARED - {*_AT_LEAST, *_AT_MOST}):
         if old.get(name) != new[name]:
             yield f"{where}.{name}", "has changed"
+    for name, held_by in _EXEMPTS.items():
+        # What it named was spared by what is said of all the rest.
+        if name in old and name not in new and held_by & new.keys():
+            yield f"{where}.{name}", f"is gone, and {', '.join(sorted(held_by & new.keys()))} holds what it allowed"
 
 
 def _narrower_lists(old: Mapping[str, Any], new: Mapping[str, Any], where: str) -> Iterator[tuple[str, str]]:
@@ -287,6 +291,17 @@ def _narrower_lists(old: Mapping[str, Any], new: Mapping[str, Any], where: str) 
         if gone is None or gone:
             yield f"{where}.enum", f"no longer allows {', '.join(map(repr, gone or ['anything else']))}"
 
+
+_UNEVALUATED: Final = frozenset({"unevaluatedProperties", "unevaluatedItems"})
+_EXEMPTS: Final[Mapping[str, frozenset[str]]] = {
+    "patternProperties": frozenset({"additionalProperties", "unevaluatedProperties"}),
+    "prefixItems": frozenset({"items", "unevaluatedItems"}),
+    "contains": frozenset({"unevaluatedItems"}),
+    **dict.fromkeys(
+        ("allOf", "anyOf", "oneOf", "if", "then", "else", "$ref", "$dynamicRef", "dependentSchemas"), _UNEVALUATED
+    ),
+}
+"""Keywords that allow what others turn away: without them those hold more."""
 
 _ALL_TYPES: Final = ("array", "boolean", "integer", "null", "number", "object", "string")
 

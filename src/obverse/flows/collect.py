@@ -118,7 +118,7 @@ class Collect:
         # Keys in the body are looked for without reading it: whose it is decides how much of it is read.
         hashes = request.key_hashes or self._glimpsed(request.body)
         found = self._source(hashes)
-        if found is None and hashes:
+        if found is None and request.key_hashes:
             return INVALID_KEY
         refusal = self._admit(found)
         if refusal is not None:

@@ -65,7 +65,8 @@ class Deliver:
         self._wake = asyncio.Event()
         self._ended: asyncio.Queue[BaseException] = asyncio.Queue()
         self._silences = 0
-        self._steps = ClockSteps(self._runtime.now(), self._runtime.elapsed())
+        self._steps: ClockSteps | None = None
+        """Since we have been the worker; before, another one saw to it."""
         self.failure: str | None = None
         """Why nothing goes out; None while it does."""
         self.outcomes: dict[str, int] = {}
@@ -153,11 +154,14 @@ class Deliver:
 
     async def _now(self, worker: OutboxWorker) -> int:
         """What time it is; if somebody has set the clock, what waits is as far away as before."""
-        now = self._runtime.now()
-        step = self._steps.step(now, self._runtime.elapsed())
+        now, elapsed = self._runtime.now(), self._runtime.elapsed()
+        if self._steps is None:
+            self._steps = ClockSteps(now, elapsed)
+        step = self._steps.step(now, elapsed)
         if step:
             _log.warning("the clock was set", seconds=step / 1_000_000)
             await worker.clock_set(step, now=now)
+            self._steps.followed(step)
         return now
 
     async def _resolve_doubts(self, worker: OutboxWorker) -> int:

@@ -82,6 +82,10 @@ class Intake:
         """Note that the reading of `size` bytes begins now: it ends as they are `passing`, and gives way to nothing."""
         self._reading = (self._elapsed(), size + _EACH)
 
+    def measured(self) -> None:
+        """Note that nothing is being read: what was measured last was refused."""
+        self._reading = None
+
     @contextmanager
     def passing(self, size: int) -> Iterator[None]:
         """While `size` bytes are on their way into the log."""

@@ -202,6 +202,7 @@ class Sender:
         step = self._steps.step(now, self._runtime.elapsed())
         if step:
             await self._parts.worker.clock_set(self._connection.name, step, now=now)
+            self._steps.followed(step)
         return now
 
     def _well(self, at: int | None = None) -> Standing:

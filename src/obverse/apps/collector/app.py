@@ -97,6 +97,7 @@ class CollectorApp:
             await self._ask(scope, receive, send)
         finally:
             self._begun(scope)  # one whose body nobody asked for
+            self._collect.intake.measured()
             scope.pop(ANSWER, None)  # it holds what holds the scope, and what was sent with it
 
     def turn_away(self, size: int) -> bytes | None:
@@ -106,7 +107,7 @@ class CollectorApp:
 
     def whole(self, size: int) -> int:
         """See `processes.Gate`."""
-        return self._collect.intake.whole(size)
+        return self._collect.intake.whole(min(size, self._collect.most_bytes))
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
@@ -194,7 +195,8 @@ class CollectorApp:
         try:
             sent = await self._body(scope, headers, receive)
             self._collect.intake.measure(len(sent))
-            return _Read(packing.unpacked(sent, headers.get(b"content-encoding", b""), self._collect.most_bytes))
+            packed, nameless = headers.get(b"content-encoding", b""), b"authorization" not in headers
+            return _Read(packing.unpacked(sent, packed, self._collect.most_bytes, to_its_end=nameless))
         except TooMuch as error:
             return _Read(error.start)  # refused by its size, and its beginning kept
         except Gone:

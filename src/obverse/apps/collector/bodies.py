@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from obverse.apps.collector.packing import TooMuch
+from obverse.apps.collector.packing import FURTHER, TAIL, TooMuch
 from obverse.flows.collect import Collect
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -36,13 +36,28 @@ async def body_of(
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and min(int(declared), most) > collect.intake.room:
         raise Crowded  # before any of it takes memory
+    # Only its own words say whose it is: where it is too large they may stand at its end.
+    to_its_end = b"authorization" not in headers
     if patience is None:
-        return await _read(receive, collect, most)
+        return await _read(receive, collect, most, to_its_end=to_its_end)
     async with asyncio.timeout(patience):
-        return await _read(receive, collect, most)
+        return await _read(receive, collect, most, to_its_end=to_its_end)
 
 
-async def _read(receive: Receive, collect: Collect, most: int) -> bytes:
+async def _tail(receive: Receive, most: int) -> bytes:
+    tail, size = b"", 0
+    while size < most:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        part = message.get("body", b"")
+        tail, size = (tail + part)[-TAIL:], size + len(part)
+        if not message.get("more_body"):
+            break
+    return tail
+
+
+async def _read(receive: Receive, collect: Collect, most: int, *, to_its_end: bool) -> bytes:
     parts: list[bytes] = []
     size, intake = 0, collect.intake
     try:
@@ -57,7 +72,9 @@ async def _read(receive: Receive, collect: Collect, most: int) -> bytes:
             intake.reading_bytes += len(part)
             parts.append(part)
             if size > most:
-                raise TooMuch(b"".join(parts))
+                start = b"".join(parts)
+                more = to_its_end and message.get("more_body", False)
+                raise TooMuch(start + await _tail(receive, FURTHER * most) if more else start)
             if not message.get("more_body"):
                 break
     finally:

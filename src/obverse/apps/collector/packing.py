@@ -26,9 +26,17 @@ class TooMuch(Exception):
         self.start = start
 
 
-def unpacked(body: bytes, encoding: bytes, most: int) -> bytes:
+TAIL: Final = 512
+"""Bytes of the end of a body that is too large, in which its write key may stand."""
+FURTHER: Final = 8
+"""So many times what is accepted is looked through for that end."""
+
+
+def unpacked(body: bytes, encoding: bytes, most: int, *, to_its_end: bool = False) -> bytes:
     """
     Unpack gzip or deflate, and stop at `most` bytes: what is small packed may be huge unpacked.
+
+    `to_its_end`: of what is too large, look for its end too (`FURTHER`), and keep no more of it than `TAIL`.
 
     Raises:
         TooMuch: there is more.
@@ -43,10 +51,18 @@ def unpacked(body: bytes, encoding: bytes, most: int) -> bytes:
         unpacker = zlib.decompressobj(wbits=-zlib.MAX_WBITS)  # deflate without its header, as some senders do
         plain = unpacker.decompress(body, most + 1)
     if len(plain) > most:
-        raise TooMuch(plain)
+        raise TooMuch(plain + _tail(unpacker, FURTHER * most) if to_its_end else plain)
     if not unpacker.eof:
         raise zlib.error("incomplete")
     return plain
+
+
+def _tail(unpacker: Any, most: int) -> bytes:
+    tail, size = b"", 0
+    while unpacker.unconsumed_tail and size < most:
+        part: bytes = unpacker.decompress(unpacker.unconsumed_tail, 1 << 16)
+        tail, size = (tail + part)[-TAIL:], size + len(part)
+    return tail
 
 
 def query_keys(query: bytes) -> list[str]:

@@ -27,12 +27,12 @@ class Replies:
         self._counters: dict[int, Counter] = {}
 
     async def answer(
-        self, send: Send, answer: Answer, *, report: bool = False, at_once: Callable[[bytes], None] | None = None
+        self, send: Send, answer: Answer, *, report: bool = False, at_once: Callable[[bytes], bool] | None = None
     ) -> None:
         """Tell what came of it; `report`: with what was rejected, and why. `at_once` takes an answer whole."""
-        if at_once is not None and answer.status is HTTPStatus.OK and not report:  # nearly all are these
+        plain = answer.status is HTTPStatus.OK and not report  # nearly all are these
+        if plain and at_once is not None and at_once(_ACCEPTED):
             self._count(HTTPStatus.OK)
-            at_once(_ACCEPTED)
         elif answer.status is not HTTPStatus.OK:
             await self.refuse(send, answer.status, answer.code, answer.message, waiting(answer))
         elif report:

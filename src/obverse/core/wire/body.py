@@ -24,6 +24,10 @@ class Limits:
     batch_items: int = 2500
     depth: int = 400
     """Levels of nesting of one event."""
+    message_id_characters: int = 99
+    group_id_characters: int = 500
+    properties: int = 10_000
+    """Of one event, or its traits, not counting those within others."""
 
 
 class Unreadable(ValueError):
@@ -236,7 +240,11 @@ _LONGEST_KEY: Final = 300
 
 def glimpsed_keys(body: bytes) -> list[str]:
     """The write keys that can be seen in a body which cannot be read whole, or was cut short."""
-    return [found[1].decode(errors="replace") for found in islice(_KEY.finditer(body), _KEYS)]
+    found = [one[1] for one in islice(_KEY.finditer(body), _KEYS)]
+    last = _KEY.match(body, max(0, body.rfind(b'"writeKey"')))  # many SDKs write it after the batch
+    if last is not None:
+        found.append(last[1])
+    return [key.decode(errors="replace") for key in dict.fromkeys(found)]
 
 
 def as_object(body: bytes | Raw) -> dict[str, Raw]:

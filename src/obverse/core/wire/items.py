@@ -79,7 +79,16 @@ def read_events(
     odd_ids = not message.body or b"\\u0000" in message.body
     joins = not {message.context, message.integrations} <= _NOTHING
     shared = _Shared(
-        source, received_at, sent_at, message, new_id, call, *_bounds(message, limits), odd_ids=odd_ids, joins=joins
+        source,
+        received_at,
+        sent_at,
+        message,
+        new_id,
+        call,
+        *_bounds(message, limits),
+        limits,
+        odd_ids=odd_ids,
+        joins=joins,
     )
     if message.flaw is not None:
         reading.places.append(0)
@@ -214,6 +223,7 @@ class _Shared(msgspec.Struct, frozen=True, gc=False):
     """Items that can be accepted."""
     flaw: tuple[str, str] | None
     """What is wrong with every item: code and reason."""
+    limits: Limits
     odd_ids: bool
     """Whether an id may hold the character NUL."""
     joins: bool
@@ -238,6 +248,8 @@ def _event(item: Item, extra: dict[str, Raw], shared: _Shared) -> Event:
     if kind == "track" and not name:
         raise Flaw("missing_event", "$.event", "a track needs the name of its event")
     main, side = ("traits", "properties") if kind in {"identify", "group"} else ("properties", "traits")
+    properties = _object_text(item.traits if main == "traits" else item.properties, main)
+    _hold_to_limits(shared.limits, message_id, group, main, properties)
     kept = dict(extra) if extra else {}
     _keep_aside(kept, item, kind, side)
     original = _time(item.originalTimestamp, kept, "originalTimestamp")
@@ -257,7 +269,7 @@ def _event(item: Item, extra: dict[str, Raw], shared: _Shared) -> Event:
         user_id=user,
         anonymous_id=anonymous,
         name=name,
-        properties=_object_text(item.traits if main == "traits" else item.properties, main),
+        properties=properties,
         context=_placed(context, message) if message.address else context,
         integrations=integrations,
         original_timestamp=original,
@@ -303,6 +315,24 @@ def _need_ids(kind: str, user: str | None, anonymous: str | None, group: str | N
     if kind == "alias" and not (user and previous):
         missing = "previousId" if user else "userId"
         raise Flaw("missing_id", f"$.{missing}", "an alias needs a userId and a previousId")
+
+
+_SHORTEST: Final = 5
+"""Bytes of the shortest property, with its comma."""
+
+
+def _hold_to_limits(limits: Limits, message_id: str | None, group: str | None, main: str, properties: bytes) -> None:
+    if message_id is not None and len(message_id) > limits.message_id_characters:
+        reason = f"{len(message_id)} characters; a message id may have {limits.message_id_characters}"
+        raise Flaw("message_id_too_long", "$.messageId", reason)
+    if group is not None and len(group) > limits.group_id_characters:
+        reason = f"{len(group)} characters; the id of a group may have {limits.group_id_characters}"
+        raise Flaw("group_id_too_long", "$.groupId", reason)
+    if len(properties) > _SHORTEST * limits.properties:
+        count = len(object_decoder.decode(properties))
+        if count > limits.properties:
+            reason = f"{count} of them; an event may have {limits.properties}"
+            raise Flaw("too_many_properties", f"$.{main}", reason)
 
 
 def _plain(value: str | int | None, _: str) -> str | None:
