@@ -357,3 +357,25 @@ def test_whoever_is_killed_every_mail_goes_out_once(seed: int, *, can_be_asked: 
             assert arrived.total() >= statuses["sent"]
 
     run(story, seed=seed, can_be_asked=can_be_asked)
+
+
+def test_a_clock_that_is_set_while_the_outbox_is_away_is_followed_when_it_is_back() -> None:
+    async def story(world: Post) -> None:
+        tried: list[float] = []
+
+        def fate(_: Mail) -> Deferred | None:
+            tried.append(world.runtime.elapsed())
+            return Deferred("451 later") if len(tried) < 6 else None
+
+        world.post.fate = fate
+        await accept(world, "ada@example.com")
+        while len(tried) < 5:
+            await world.runtime.sleep(0.1)
+        world.outbox.away = True
+        world.runtime.skew -= 3600
+        await world.runtime.sleep(3)
+        world.outbox.away = False
+        await world.runtime.sleep(30)
+        assert world.arrived() == {"ada@example.com": 1}
+
+    run(story)

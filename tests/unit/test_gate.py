@@ -215,3 +215,19 @@ async def test_one_who_sends_on_before_it_is_answered_is_answered_in_turn() -> N
         place.caller.writer.write((head() + BODY) * 3)
         assert [(await place.caller.ask())[0] for _ in range(3)] == [200, 200, 200]
         assert place.intake.whole_bytes == 0
+
+
+@pytest.mark.parametrize("cut", [0, 30, 90])
+async def test_an_offer_of_another_protocol_is_passed_over(cut: int) -> None:
+    """As Java's HttpClient makes it with each request that is not encrypted."""
+    async with gated() as place:
+        offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAAAAIAAAAB")
+        whole = head(*offer) + BODY
+        for parts in ((whole,), (whole[:cut], whole[cut:])):
+            status, _, _ = await place.caller.ask(*parts)
+            assert status == 200
+        body = batch({**GOOD, "properties": {"a": "\r\nUpgrade: h2c"}})
+        assert (await place.caller.ask(head(size=len(body)), body))[0] == 200
+        events, rejected = await place.door.kept()
+        assert (len(events), rejected) == (3, [])
+        assert b"Upgrade: h2c" in events[-1].properties

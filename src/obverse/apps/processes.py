@@ -8,6 +8,7 @@ import ctypes
 import gc
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -102,6 +103,9 @@ ANSWER: Final = "obverse.answer"
 """In the scope of a request: a function that answers with bytes as they go over the wire, in place of `send`."""
 
 
+_HEAD: Final = 16 << 10
+"""Bytes of what is read in which headers are looked for."""
+_UPGRADE: Final = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
 _LAST: Final = b"\r\nconnection: close\r\n\r\n"
 
 
@@ -113,6 +117,8 @@ class _Impatient(HttpToolsProtocol):
     _slow: asyncio.TimerHandle | None = None
     _away = False
     """Whether the request that is being told was turned away, so that its body is of no interest."""
+    _told = False
+    """Whether the headers are here, so that what follows is a body."""
     _asked = False
     """Whether the gate was asked for the request that is being told."""
     _size = 0
@@ -127,6 +133,13 @@ class _Impatient(HttpToolsProtocol):
         self._wait_no_longer()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Read on; an offer to go on in another protocol is passed over, as a server may: its request is meant now."""
+        if not self._told and b"pgrade" in data[:_HEAD].lower():
+            head, end, rest = data.partition(b"\r\n\r\n")
+            data = _UPGRADE.sub(rb"\1x-other:", head) + end + rest
+        super().data_received(data)
+
     def on_message_begin(self) -> None:
         """Begin to wait for the rest, for each request of a connection."""
         super().on_message_begin()
@@ -134,6 +147,11 @@ class _Impatient(HttpToolsProtocol):
         self._wait()
 
     def on_headers_complete(self) -> None:
+        """Have it begun."""
+        self._told = True
+        self._let_in()
+
+    def _let_in(self) -> None:
         """Turn it away at the cost of a few bytes, or let it in and wait no longer."""
         self._asked = False
         if self.gate is not None and self.parser.get_method() == b"POST":
@@ -179,6 +197,7 @@ class _Impatient(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Note that it is here whole."""
+        self._told = False
         if self._away:
             self._wait_no_longer()
             if self.parser.should_keep_alive():

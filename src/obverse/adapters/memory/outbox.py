@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -63,11 +63,13 @@ class MemoryOutbox:
         self._turn = asyncio.Lock()
         self._worker: _MemoryOutboxWorker | None = None
         self._in_flight: set[tuple[str, str]] = set()
+        self.away = False
+        """Whether its worker can reach nothing, as with a server that is down."""
 
     async def open_worker(self) -> OutboxWorker:
         """See `Outbox.open_worker`."""
         await self._turn.acquire()
-        self._worker = _MemoryOutboxWorker(self._disk, self._turn, self._runtime)
+        self._worker = _MemoryOutboxWorker(self._disk, self._turn, self._runtime, lambda: self.away)
         return self._worker
 
     async def accept(self, message: Message | None, answer: Remembered | None) -> Remembered | None:
@@ -151,8 +153,9 @@ class MemoryOutbox:
 class _MemoryOutboxWorker:
     """See `OutboxWorker`."""
 
-    def __init__(self, disk: _Disk, turn: asyncio.Lock, runtime: Runtime) -> None:
+    def __init__(self, disk: _Disk, turn: asyncio.Lock, runtime: Runtime, away: Callable[[], bool]) -> None:
         self._disk = disk
+        self._away = away
         self._turn: asyncio.Lock | None = turn
         self._runtime = runtime
         self.lost = False
@@ -227,5 +230,7 @@ class _MemoryOutboxWorker:
     async def _at_disk(self) -> None:
         # Others have their turn before anything is kept, as with a disk.
         await self._runtime.sleep(0)
+        if self._away():
+            raise Unreachable("it is away")
         if self.lost or self._turn is None:
             raise Unreachable("this worker was closed, or its process killed; open it again")
