@@ -59,6 +59,20 @@ class OutboxContract:
     async def killed(self, outbox: Outbox) -> Outbox:
         """Kill the process that holds its worker, and return the outbox as the next one opens it."""
 
+    async def test_a_caller_that_gives_up_midway_spoils_nothing_for_the_others(self, outbox: Outbox) -> None:
+        worker = await outbox.open_worker()
+        for turns in range(60):
+            writing = asyncio.create_task(worker.put([entry()], mark=None, now=T0))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            writing.cancel()
+            with suppress(asyncio.CancelledError):
+                await writing
+
+            await worker.put([entry(BOB)], mark=turns, now=T0)
+
+            assert await outbox.mark() == turns, "what was written afterwards is there for everybody"
+
     async def test_what_was_put_is_claimed_once(self, outbox: Outbox) -> None:
         worker = await outbox.open_worker()
         assert worker.mark == await outbox.mark() == 0

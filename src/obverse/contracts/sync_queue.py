@@ -67,6 +67,20 @@ class SyncQueueContract:
     async def killed(self, queue: SyncQueue) -> SyncQueue:
         """Kill the process that holds its worker, and return the queue as the next one opens it."""
 
+    async def test_a_caller_that_gives_up_midway_spoils_nothing_for_the_others(self, queue: SyncQueue) -> None:
+        worker = await queue.open_worker()
+        for turns in range(60):
+            writing = asyncio.create_task(worker.put({CRM: [ADA]}, mark=None, now=T0))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            writing.cancel()
+            with suppress(asyncio.CancelledError):
+                await writing
+
+            await worker.put({CRM: [BOB]}, mark=turns, now=T0)
+
+            assert await queue.mark() == turns, "what was written afterwards is there for everybody"
+
     async def test_what_was_put_is_due_once_a_profile(self, queue: SyncQueue) -> None:
         worker = await queue.open_worker()
         assert worker.mark == await queue.mark() == 0

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -14,18 +13,16 @@ import asyncpg
 import msgspec
 
 from obverse.adapters.postgres import outbox_queries as queries
-from obverse.adapters.postgres.connection import FAILURES, Link, connect, hang_up, trouble
+from obverse.adapters.postgres.connection import FAILURES, Link, connect, trouble
 from obverse.adapters.postgres.event_log_rows import from_micros, to_micros
+from obverse.adapters.postgres.worker_session import Statement, WorkerSession, lock_key
 from obverse.core.messages import MOST_ATTEMPTS, Attempt, Message, Status
 from obverse.ports.outbox import InFlight, NoDoubt, Outbox, OutboxWorker, Remembered, Settled
 from obverse.ports.runtime import Runtime
 
-_LOCK_PAUSE: Final = 0.1
 _LIMIT: Final = 30.0
 """Seconds after which an answer is not waited for any longer."""
 _LAST: Final = (datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
-_Statement = tuple[Any, ...]
-"""A query, and its arguments after the workspace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +61,13 @@ class PostgresOutbox:
 
     async def open_worker(self) -> OutboxWorker:
         """See `Outbox.open_worker`."""
-        try:
-            worker = await _become_worker(self._settings, self._runtime)
-        except FAILURES as error:
-            raise trouble(error, "open the worker of the outbox") from error
+        session = await WorkerSession.open(
+            self._settings.dsn, "sends messages", f"outbox\0{self._workspace}", self._runtime
+        )
+        epoch, mark = await session.fetch(queries.EPOCH), await session.fetch(queries.MARK, self._workspace)
+        worker = PostgresOutboxWorker(
+            session, self._workspace, epoch[0]["epoch"], mark[0]["next_offset"] if mark else 0
+        )
         self._workers.append(worker)
         return worker
 
@@ -76,7 +76,7 @@ class PostgresOutbox:
         try:
             async with asyncio.timeout(_LIMIT), self._pool.acquire() as connection, connection.transaction():
                 if answer is not None:
-                    lock = _lock_key(f"idempotency\0{self._workspace}\0{answer.route}\0{answer.key}")
+                    lock = lock_key(f"idempotency\0{self._workspace}\0{answer.route}\0{answer.key}")
                     if not await connection.fetchval(queries.TRY_LOCK, lock):
                         raise InFlight(f"a request with the key {answer.key!r} is being worked on")
                     row = await connection.fetchrow(queries.RECALL, self._workspace, answer.route, answer.key)
@@ -146,29 +146,14 @@ class PostgresOutbox:
             self._pool.terminate()
 
 
-async def _become_worker(settings: PostgresOutboxSettings, runtime: Runtime) -> PostgresOutboxWorker:
-    connection = await connect(settings.dsn, "sends messages")
-    try:
-        # Asked again and again, because a statement that waits would hold a snapshot all the while.
-        while not await connection.fetchval(queries.LOCK, _lock_key(f"outbox\0{settings.workspace}")):
-            await runtime.sleep(_LOCK_PAUSE)
-        epoch = await connection.fetchval(queries.EPOCH)
-        mark = await connection.fetchval(queries.MARK, settings.workspace)
-    except BaseException:
-        connection.terminate()
-        raise
-    return PostgresOutboxWorker(connection, settings.workspace, epoch, mark or 0)
-
-
 class PostgresOutboxWorker:
-    """See `OutboxWorker`. The lock is the session's, so nobody else can have claimed what this session claims."""
+    """See `OutboxWorker`."""
 
-    def __init__(self, connection: asyncpg.Connection, workspace: str, epoch: int, mark: int) -> None:
-        self._connection = connection
+    def __init__(self, session: WorkerSession, workspace: str, epoch: int, mark: int) -> None:
+        self._session = session
         self._workspace = workspace
         self._epoch = epoch
         self._mark = mark
-        self._turn = asyncio.Lock()
 
     @property
     def mark(self) -> int:
@@ -179,7 +164,7 @@ class PostgresOutboxWorker:
         self, messages: Sequence[Message], *, mark: int | None, now: int, woken: Collection[bytes] = ()
     ) -> None:
         """See `OutboxWorker.put`."""
-        work: list[_Statement] = []
+        work: list[Statement] = []
         if messages:
             work.append((queries.PUT, *_rows(messages)))
         if woken:
@@ -226,32 +211,13 @@ class PostgresOutboxWorker:
 
     async def close(self) -> None:
         """See `OutboxWorker.close`."""
-        await hang_up(self._connection)
+        await self._session.close()
 
     async def _fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
-        async with self._turn:
-            try:
-                rows: list[asyncpg.Record] = await self._connection.fetch(query, self._workspace, *args, timeout=_LIMIT)
-            except FAILURES as error:
-                raise self._lost(error) from error
-        return rows
+        return await self._session.fetch(query, self._workspace, *args)
 
-    async def _write(self, work: Sequence[_Statement]) -> None:
-        async with self._turn:
-            try:
-                async with asyncio.timeout(_LIMIT), self._connection.transaction():
-                    for query, *args in work:
-                        await self._connection.execute(query, self._workspace, *args)
-            except FAILURES as error:
-                raise self._lost(error) from error
-
-    def _lost(self, error: BaseException) -> Exception:
-        self._connection.terminate()
-        return trouble(error, "the worker of the outbox, which must be opened again")
-
-
-def _lock_key(name: str) -> int:
-    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
+    async def _write(self, work: Sequence[Statement]) -> None:
+        await self._session.write([(query, self._workspace, *args) for query, *args in work])
 
 
 def _rows(messages: Sequence[Message]) -> tuple[list[Any], ...]:

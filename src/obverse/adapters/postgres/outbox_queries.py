@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-LOCK: Final = "select pg_try_advisory_lock($1)"
-"""The one worker of a workspace holds it, as long as its session lasts. $1 is the key."""
-
 EPOCH: Final = """
-select (extract(epoch from backend_start) * 1000000)::bigint from pg_stat_activity where pid = pg_backend_pid()
+select (extract(epoch from backend_start) * 1000000)::bigint as epoch from pg_stat_activity where pid = pg_backend_pid()
 """
 """Names this session: no other of this workspace's workers has begun in the same microsecond."""
 

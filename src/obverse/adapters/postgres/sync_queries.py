@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-LOCK = "select pg_try_advisory_lock($1)"
-"""The one worker of a workspace holds it, as long as its session lasts. $1 is the key."""
-
 MARK = "select next_offset from public.sync_marks where workspace_id = $1"
 
 MOVE_MARK = """

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +12,9 @@ import asyncpg
 import msgspec
 
 from obverse.adapters.postgres import sync_queries as queries
-from obverse.adapters.postgres.connection import FAILURES, Link, connect, hang_up, trouble
+from obverse.adapters.postgres.connection import Link
 from obverse.adapters.postgres.event_log_rows import from_micros, to_micros
+from obverse.adapters.postgres.worker_session import Statement, WorkerSession
 from obverse.core.records import FieldState, SyncRecord, later
 from obverse.ports.runtime import Runtime
 from obverse.ports.sync_queue import (
@@ -34,7 +33,6 @@ from obverse.ports.sync_queue import (
     Written,
 )
 
-_LOCK_PAUSE = 0.1
 _FIRST = UUID(int=0)
 """No profile has this id."""
 
@@ -64,10 +62,12 @@ class PostgresSyncQueue:
 
     async def open_worker(self) -> SyncWorker:
         """See `SyncQueue.open_worker`."""
-        try:
-            worker = await _become_worker(self._settings, self._runtime)
-        except FAILURES as error:
-            raise trouble(error, "open the worker of the queues of syncs") from error
+        workspace = self._settings.workspace
+        session = await WorkerSession.open(
+            self._settings.dsn, "writes to CRMs", f"sync_queue\0{workspace}", self._runtime
+        )
+        rows = await session.fetch(queries.MARK, workspace)
+        worker = PostgresSyncWorker(session, workspace, rows[0]["next_offset"] if rows else 0)
         self._workers.append(worker)
         return worker
 
@@ -137,29 +137,13 @@ class PostgresSyncQueue:
         return await self._link.fetch(query, self._settings.workspace, connection, *args)
 
 
-async def _become_worker(settings: PostgresQueueSettings, runtime: Runtime) -> PostgresSyncWorker:
-    connection = await connect(settings.dsn, "writes to CRMs")
-    name = f"sync_queue\0{settings.workspace}"
-    key = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
-    try:
-        # Asked again and again, because a statement that waits would hold a snapshot all the while.
-        while not await connection.fetchval(queries.LOCK, key):
-            await runtime.sleep(_LOCK_PAUSE)
-        mark = await connection.fetchval(queries.MARK, settings.workspace)
-    except BaseException:
-        connection.terminate()
-        raise
-    return PostgresSyncWorker(connection, settings.workspace, mark or 0)
-
-
 class PostgresSyncWorker:
-    """See `SyncWorker`. The lock is the session's, so what this session writes nobody else can have overtaken."""
+    """See `SyncWorker`."""
 
-    def __init__(self, connection: asyncpg.Connection, workspace: str, mark: int) -> None:
-        self._connection = connection
+    def __init__(self, session: WorkerSession, workspace: str, mark: int) -> None:
+        self._session = session
         self._workspace = workspace
         self._mark = mark
-        self._turn = asyncio.Lock()
 
     @property
     def mark(self) -> int:
@@ -168,7 +152,7 @@ class PostgresSyncWorker:
 
     async def put(self, touched: Mapping[str, Collection[bytes]], *, mark: int | None, now: int) -> None:
         """See `SyncWorker.put`."""
-        work: list[_Statement] = [
+        work: list[Statement] = [
             (queries.PUT, connection, [UUID(bytes=one) for one in dict.fromkeys(profiles)], from_micros(now))
             for connection, profiles in touched.items()
             if profiles
@@ -227,37 +211,16 @@ class PostgresSyncWorker:
 
     async def close(self) -> None:
         """See `SyncWorker.close`."""
-        await hang_up(self._connection)
+        await self._session.close()
 
     async def _fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
-        async with self._turn:
-            try:
-                rows: list[asyncpg.Record] = await self._connection.fetch(query, self._workspace, *args, timeout=_LIMIT)
-            except FAILURES as error:
-                raise self._lost(error) from error
-        return rows
+        return await self._session.fetch(query, self._workspace, *args)
 
-    async def _write(self, work: Sequence[_Statement]) -> None:
-        async with self._turn:
-            try:
-                async with asyncio.timeout(_LIMIT), self._connection.transaction():
-                    for query, *args in work:
-                        await self._connection.execute(query, self._workspace, *args)
-            except FAILURES as error:
-                raise self._lost(error) from error
-
-    def _lost(self, error: BaseException) -> Exception:
-        self._connection.terminate()
-        return trouble(error, "the worker of the queues of syncs, which must be opened again")
+    async def _write(self, work: Sequence[Statement]) -> None:
+        await self._session.write([(query, self._workspace, *args) for query, *args in work])
 
 
-_LIMIT = 30.0
-"""Seconds after which an answer is not waited for any longer."""
-_Statement = tuple[Any, ...]
-"""A query, and its arguments after the workspace."""
-
-
-def _writing(connection: str, records: Sequence[SyncRecord]) -> list[_Statement]:
+def _writing(connection: str, records: Sequence[SyncRecord]) -> list[Statement]:
     if not records:
         return []
     profiles = [UUID(bytes=one.profile) for one in records]
@@ -273,7 +236,7 @@ def _writing(connection: str, records: Sequence[SyncRecord]) -> list[_Statement]
     ]
 
 
-def _failing(connection: str, failed: Sequence[Again | Died]) -> list[_Statement]:
+def _failing(connection: str, failed: Sequence[Again | Died]) -> list[Statement]:
     if not failed:
         return []
     ids = _ids(failed)
