@@ -66,7 +66,9 @@ async def memory_engine(parts: EngineParts) -> Engine:
 
 
 async def embedded_engine(parts: EngineParts) -> Engine:
-    return await open_embedded(EmbeddedSettings(checkpoint_events=5_000, profiles_in_memory=500), parts)
+    return await open_embedded(
+        EmbeddedSettings(checkpoint_events=5_000, profiles_awake=100, profiles_in_memory=500), parts
+    )
 
 
 @pytest.mark.parametrize("open_engine", [memory_engine, embedded_engine])

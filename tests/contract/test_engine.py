@@ -34,7 +34,12 @@ from obverse.ports.profile_cache import ProfileCache
 from services import PostgresServer, fresh_name
 
 QUICK = EmbeddedSettings(
-    checkpoint_seconds=0.02, checkpoint_events=50, idle_seconds=0.01, profiles_in_memory=5, slice_events=7
+    checkpoint_seconds=0.02,
+    checkpoint_events=50,
+    idle_seconds=0.01,
+    profiles_awake=0,
+    profiles_in_memory=5,
+    slice_events=7,
 )
 """Checkpoints in the midst of everything, and next to nobody stays in memory."""
 

@@ -91,12 +91,8 @@ class TestSketch(LatticeContract):
         assert sketches.union(sketches.sketch(one), sketches.sketch(other)) == sketches.sketch([*one, *other])
 
 
-SIGHTINGS = st.builds(
-    lambda first, event, more: Sighting(first, event, first + more),
-    st.integers(0, 4),
-    st.sampled_from("ab"),
-    st.integers(0, 4),
-)
+SIGHTINGS = st.tuples(st.builds(Sighting, st.integers(0, 4), st.sampled_from("ab")), st.integers(0, 4))
+"""The first, and how much later the last one was."""
 IDENTIFIERS = st.sampled_from(["user_id:ada", "email:ada@example.com", "anonymous_id:1", "anonymous_id:2"])
 EDGES = st.builds(
     lambda ends, event, at: Edge(*edge_key(*sorted(ends)), event, "seen_together", at),
@@ -105,9 +101,13 @@ EDGES = st.builds(
     st.integers(0, 4),
 )
 PROFILES = st.builds(
-    Profile,
+    lambda shown, **fields: Profile(
+        identifiers={name: first.at + more for name, (first, more) in shown.items()},
+        sightings={name: first for name, (first, _) in shown.items()},
+        **fields,
+    ),
+    shown=st.dictionaries(IDENTIFIERS, SIGHTINGS, max_size=3),
     id=st.sampled_from([b"1" * 16, b"2" * 16]),
-    identifiers=st.dictionaries(IDENTIFIERS, SIGHTINGS, max_size=3),
     edges=st.lists(EDGES, max_size=3).map(lambda edges: {(edge.a, edge.b): edge for edge in edges}),
     attributes=st.dictionaries(st.sampled_from(["plan", "email"]), REGISTERS, max_size=2),
     audiences=st.dictionaries(
@@ -135,6 +135,7 @@ class TestProfile(LatticeContract):
     def knowledge(self, value: Any) -> Any:
         return (
             value.identifiers,
+            value.sightings,
             value.edges,
             value.attributes,
             value.audiences,

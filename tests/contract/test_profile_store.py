@@ -42,12 +42,15 @@ class TestMemoryProfileStore(ProfileStoreContract):
         if row is None and merged_into is None:
             return None
         if row is None:
-            return Kept(merged_into=merged_into, state=None, computed_traits={}, attributes={}, audiences={})
+            return Kept(
+                merged_into=merged_into, state=None, known=None, computed_traits={}, attributes={}, audiences={}
+            )
         return Kept(
             merged_into=merged_into,
             state=row.state,
+            known=row.known.packed if row.known else None,
             computed_traits=json.loads(row.computed_traits),
-            attributes=json.loads(row.attributes),
+            attributes=json.loads(row.known.attributes) if row.known else None,
             audiences=row.audiences or {},
         )
 
@@ -112,6 +115,7 @@ class TestPostgresProfileStore(ProfileStoreContract):
         return Kept(
             merged_into=None if merged_into is None else merged_into.bytes,
             state=rows[0]["state"],
+            known=rows[0]["known"],
             computed_traits=json.loads(rows[0]["computed_traits"]),
             attributes=json.loads(rows[0]["attributes"] or "null"),
             audiences={row["audience"]: (row["number"], micros(row["since"])) for row in members},

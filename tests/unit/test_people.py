@@ -148,7 +148,8 @@ def test_late_events_of_an_absorbed_profile_find_their_way() -> None:
         bought("m4", at=1, received=9, anonymous_id="a-1"),
     )
     assert values(people)["orders"] == 3
-    assert only(people).identifiers["anonymous_id:a-1"] == Sighting(NOW + SECOND, "m2", NOW + 2 * SECOND)
+    assert only(people).sightings["anonymous_id:a-1"] == Sighting(NOW + SECOND, "m2")
+    assert only(people).identifiers["anonymous_id:a-1"] == NOW + 2 * SECOND
 
 
 def test_an_event_that_identifies_nobody_belongs_to_nobody() -> None:

@@ -126,8 +126,10 @@ def test_what_is_odd_but_an_event_is_taken_and_every_parser_reads_the_same(make:
         folded = people.fold(event, (0, place))
         assert folded.profile is not None
         row = ProfileRow.of(folded.profile, people.definitions)
-        assert profiles.unpack(row.state, people.definitions).id == folded.profile.id
-        for written in (row.identity_graph, row.computed_traits, row.attributes):
+        packed = profiles.pack(folded.profile, people.definitions)
+        assert profiles.unpack(packed, people.definitions).id == folded.profile.id
+        known = () if row.known is None else (row.known.identity_graph, row.known.attributes)
+        for written in (row.computed_traits, *known):
             assert b"\\u0000" not in written
             json.loads(written)
 

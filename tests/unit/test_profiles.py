@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b85decode
 from collections.abc import Iterable
 
 import msgspec
@@ -14,7 +15,8 @@ from obverse.core import changes, profiles
 from obverse.core.changes import Change
 from obverse.core.definitions import define
 from obverse.core.identity import profile_id
-from obverse.core.profiles import Profile
+from obverse.core.profiles import Profile, packing, window
+from obverse.ports.profile_store import ProfileRow
 from people_steps import DEFINITIONS, bought, event, fold, members, new, only, story, values
 
 # What one event changes.
@@ -140,35 +142,25 @@ def test_what_either_side_has_seen_is_known_after_a_merge() -> None:
     assert values(people)["orders"] == 2
 
 
-DAY = profiles.WINDOW_SECONDS
-LEAST = profiles.WINDOW_LEAST
+DAY = window.SECONDS
+LEAST = window.LEAST
 
 
-def window(seconds: Iterable[int]) -> Profile:
-    """Return a profile that has seen a message id in each of these seconds; the id is its place."""
-    return Profile(b"p" * 16, seen=dict(enumerate(seconds)))
+def seen(seconds: Iterable[int]) -> dict[int, int]:
+    """Return a window with a message id in each of these seconds; the id is its place."""
+    return dict(enumerate(seconds))
 
 
 def test_the_window_keeps_a_day_and_at_least_the_latest_so_many() -> None:
-    profile = window(range(LEAST + 100))
-    profiles.forget_old(profile)
-    assert len(profile.seen) == LEAST + 100  # all within a day
+    assert len(window.recent(seen(range(LEAST + 100)))) == LEAST + 100  # all within a day
+    assert window.recent(seen([0] * 100 + [DAY * 5] * LEAST)).keys() == set(range(100, LEAST + 100))
+    assert len(window.recent(seen([0] * LEAST))) == LEAST  # no more than so many are kept however old
 
-    profile = window([0] * 100 + [DAY * 5] * LEAST)
-    profiles.forget_old(profile)
-    assert profile.seen.keys() == set(range(100, LEAST + 100))
-
-    profile = window([0] * LEAST)
-    profiles.forget_old(profile)
-    assert len(profile.seen) == LEAST  # no more than so many are kept however old
-
-    profile = window([1, 2, *[DAY + 1] * LEAST, 1])
-    profiles.forget_old(profile)
-    assert {0, 1, LEAST + 2} <= profile.seen.keys()  # a day old to the second is still kept
-    profile.seen[9_999_999] = DAY + 2
-    profiles.forget_old(profile)
-    assert not {0, LEAST + 2} & profile.seen.keys()
-    assert 1 in profile.seen
+    kept = window.recent(seen([1, 2, *[DAY + 1] * LEAST, 1]))
+    assert {0, 1, LEAST + 2} <= kept.keys()  # a day old to the second is still kept
+    kept = window.recent({**kept, 9_999_999: DAY + 2})
+    assert not {0, LEAST + 2} & kept.keys()
+    assert 1 in kept
 
 
 def test_a_long_life_keeps_its_window_bounded_and_counts_what_comes_again_within_it_once() -> None:
@@ -180,8 +172,7 @@ def test_a_long_life_keeps_its_window_bounded_and_counts_what_comes_again_within
 
     recent = many - LEAST
     assert people.fold(event(f"m{recent}", at=recent * step, user_id="ada"), (0, many)).repeated
-    profiles.forget_old(profile)
-    assert len(profile.seen) == LEAST
+    assert len(window.recent(profile.seen)) == LEAST
     assert profile.events == many
 
 
@@ -219,12 +210,86 @@ def test_bytes_that_are_no_profile_are_refused(packed: bytes) -> None:
 
 
 def test_a_format_of_another_release_and_a_damaged_window_are_refused() -> None:
-    whole = msgspec.msgpack.decode(profiles.pack(Profile(b"p" * 16), DEFINITIONS))
-    assert whole[0] == profiles.FORMAT
-    with pytest.raises(ValueError, match="format 99 is not known; this release reads 1"):
-        profiles.unpack(msgspec.msgpack.encode([99, *whole[1:]]), DEFINITIONS)
+    known, packed = profiles.parts(profiles.pack(Profile(b"p" * 16), DEFINITIONS))
+    state = msgspec.msgpack.decode(packed, strict=False)
+    assert state[0] == packing.FORMAT
+    with pytest.raises(ValueError, match="format 99 is not known; this release reads 2"):
+        profiles.unpack(profiles.whole(known, msgspec.msgpack.encode([99, *state[1:]])), DEFINITIONS)
     with pytest.raises(ValueError, match="13 bytes are no window"):
-        profiles.unpack(msgspec.msgpack.encode([*whole[:7], b"x" * 13, *whole[8:]]), DEFINITIONS)
+        profiles.unpack(profiles.whole(known, msgspec.msgpack.encode([*state[:5], b"x" * 13, *state[6:]])), DEFINITIONS)
+
+
+def test_a_profile_that_was_kept_in_one_part_is_read() -> None:
+    people = new()
+    fold(people, *story())
+    back = profiles.unpack(profiles.whole(b"", b85decode(FORMER)), DEFINITIONS)
+    assert back == only(people)
+    assert profiles.unpack(profiles.pack(back, DEFINITIONS), DEFINITIONS) == back
+
+
+FORMER = (
+    r"oB_lTXJ9)GMC60nuL<;;WvCk}g|K06Z*F;QZ*_BDX=FNKEiseN00u`$Mj$`{qHQtH00u`$MlXUut95f_a$jj=I$>mClg|JKM@U95"
+    r"f<U5eGS2`8M@U9&i$JS&b7gX0X=FNLZ(@_r00u`$Mn1%VqHQzJ00u`$MtjYGuwia*Zh38Qb#q^7WIACjGLz2$21iInP6oiDZ8XmS"
+    r"21iInY>Pm(Wo=<;Y&v3ZVnAhhVQp}1WiDfHZIjOc21iInd(D8NZ8y&V21iInd(D89m9SxMZ*F;QZ*_BDX=FNKEitQgb7gX0X=FNK"
+    r"WMQIhGOcrEWo}<|Z)at6Xk~KG00u`$MlXUum9SxMZ*F;QZ*_BDX=FNKEi$Whb7gX0X=FNLZ(^ctHLY`HWo}<|Z)at6Xk~KG00u`$"
+    r"MqNn&m9SxMZ*F;QZ*_BDX=FNKEi$Whb7gX0X=FNKWMQIhHm!4IWo}<|Z)at6Xk~KG00u`$Mr?~fm9=GUVQFkSVsBzVWq4t2aBO8R"
+    r"V{dJ%b#rBMUuk4IVsB!iZ8xoRWo2$(bZ=*6bZBLA&j1ETNJe|jfP$oOY+-Jal9SH>21iInd(D8OcV%LtZ8yXPB5-nVB9fEO00u`$"
+    r"MlXUuqjzOuqHQw71|nv1Wo06zWo=<;Y>|?a&j1ETNJe|jfTMS1Vxny~#1SH5Z(=}YcwudDY-KKEZ*3xos%tuLa%5$4b2>2tscSlO"
+    r"aAj_EIx(d&GcGkStZO=BXk}q=Wpi{oF{CmsH887dI%H*Ga%FRLIx(R)t!p}FX>xOPUvq19Ix&)y&j1ETNJbz)0Hb$hVxny^!~-Hh"
+    r"BCBgUY+-YBUtx4QF_M$d00u`$MotF6qjzOuqHQ$979uh*GBzzRF)c7LR4_0)FfckWGg>08YdU6Oc5iiZX>?^eF_MDB10q2p0mK6$"
+    r"LLvgft7|%TVRC6@ba^^4lFt#t#7q`bz?{#18^y&2B^gD9rebw@WpZ<q!vW6#21iInP6oiHaB^v5Wn`1X0nY#iM@U9a2EeIvbaG*C"
+    r"XJvA8lfnVd00u`$Mr?~fr*3a_UvP47lfnVd00u`$MtjYGqhe`ilfwbe00u`$Mr?~f#8g<3ecDgM#LbgUgg1h%L;t?sb4!Gq-%|4h"
+    r"u?(gkvQU+m%!`-=vq7Qey+OVI&*OESBoHw|9$WyqRcQgaRcQjbRcQmcRcQpdRcQseRcQvfRcV0$29wVK21iInAV2`4cV%LtZ86UP"
+    r"21iInd(D6c"
+)
+"""The story's profile, as format 1 packed it."""
+
+
+# At rest.
+
+
+def test_nobody_notices_that_a_profile_rests() -> None:
+    people, rested = new(), new()
+    for place, one in enumerate(story()):
+        told = people.fold(one, (0, place))
+        again = rested.fold(one, (0, place))
+        assert (again.repeated, again.changes) == (told.repeated, told.changes)
+        for profile in rested.profiles.values():
+            if place % 2:
+                ProfileRow.of(profile, DEFINITIONS)  # what is known rests only once it is kept
+            profile.rest(DEFINITIONS)
+    assert only(rested) == only(people)
+
+
+@pytest.mark.parametrize("field", ["identifiers", "traits", "seen", "events", "sightings", "attributes", "edges"])
+def test_a_resting_profile_wakes_whatever_is_touched_first(field: str) -> None:
+    people = new()
+    fold(people, *story())
+    profile = only(people)
+    expected = getattr(profile, field)
+    ProfileRow.of(profile, DEFINITIONS)
+    packed = profiles.pack(profile, DEFINITIONS)
+
+    profile.rest(DEFINITIONS)
+    profile.rest(DEFINITIONS)
+
+    assert profiles.pack(profile, DEFINITIONS) == packed
+    assert getattr(profile, field) == expected
+    assert profiles.pack(profile, DEFINITIONS) == packed
+    with pytest.raises(AttributeError, match="no 'shoe_size'"):
+        profile.shoe_size  # type: ignore[attr-defined]  # noqa: B018 - that is asked for
+
+
+def test_what_an_event_changes_of_what_is_known_is_in_the_next_row() -> None:
+    people = new()
+    for place, one in enumerate(story()):
+        before = {key: profiles.parts(profiles.pack(each, DEFINITIONS))[0] for key, each in people.profiles.items()}
+        people.fold(one, (0, place))
+        for key, profile in people.profiles.items():
+            fresh = packing.pack_known(profile.sightings, profile.edges, profile.attributes)
+            row = ProfileRow.of(profile, DEFINITIONS)
+            assert fresh == (before[key] if row.known is None else row.known.packed)
+            assert ProfileRow.of(profile, DEFINITIONS).known is None, "it is told once"
 
 
 def test_traits_whose_definition_is_gone_are_left_behind() -> None:
@@ -246,14 +311,12 @@ def test_what_people_and_sql_read_of_a_profile() -> None:
                 "kind": "anonymous_id",
                 "value": "a-1",
                 "first_seen": "2026-01-01T00:00:00Z",
-                "last_seen": "2026-01-01T00:00:01Z",
                 "event": "m1",
             },
             {
                 "kind": "user_id",
                 "value": "ada",
                 "first_seen": "2026-01-01T00:00:01Z",
-                "last_seen": "2026-01-01T00:00:01Z",
                 "event": "m2",
             },
         ],

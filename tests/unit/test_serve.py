@@ -10,6 +10,7 @@ import pytest
 
 from obverse.core import json_values
 from obverse.core.identity import id_text, profile_id
+from obverse.core.profiles import parts, whole
 from obverse.flows.serve import BadIdentifier, Serve, UnreadableProfile, parse_identifier
 from obverse.flows.views import PartitionLag
 from obverse.ports.outcomes import AccessRefused, Unreachable
@@ -153,10 +154,10 @@ async def test_a_profile_that_another_release_stored_says_so(shop: Shop) -> None
     await shop.fold(track(1, "1", user_id="ada"))
     await shop.checkpoint()
     await shop.forget()
-    changed = pack(next(iter(shop.people.profiles.values())))
-    shop.faulty_store.answers["load"] = [changed[:1] + b"\x63" + changed[2:]]
+    known, state = parts(pack(next(iter(shop.people.profiles.values()))))
+    shop.faulty_store.answers["load"] = [whole(known, state[:1] + b"\x63" + state[2:])]
 
-    with pytest.raises(UnreadableProfile, match="format 99 is not known; this release reads 1"):
+    with pytest.raises(UnreadableProfile, match="format 99 is not known; this release reads 2"):
         await shop.serve.profile("user_id:ada")
 
 

@@ -30,9 +30,9 @@ def sound(reading: wire.Reading) -> None:
             People.unidentified(event, 0, place)
             continue
         row = ProfileRow.of(folded.profile, people.definitions)
-        back = profiles.unpack(row.state, people.definitions)
+        back = profiles.unpack(profiles.pack(folded.profile, people.definitions), people.definitions)
         assert profiles.state_of(back, people.definitions) == profiles.state_of(folded.profile, people.definitions)
-        for text in (row.identity_graph, row.computed_traits, row.attributes):
+        for text in (row.computed_traits, *((row.known.identity_graph, row.known.attributes) if row.known else ())):
             json_values.decode(text)
     assert codec.Decoder(Event).decode(len(reading.events), codec.encode(reading.events)) == reading.events
     refused = codec.Decoder(RejectedEvent).decode(len(reading.rejected), codec.encode(reading.rejected))

@@ -36,8 +36,12 @@ ODD_VALUES: Final = (
 
 def person(*identifiers: str, events: int = 1) -> Profile:
     """A profile with these identifiers. How many events it has stands for its state."""
-    shown = {identifier: Sighting(1, "m", 1) for identifier in identifiers}
-    return Profile(profile_id("suite", identifiers[0]), identifiers=shown, events=events)
+    return Profile(
+        profile_id("suite", identifiers[0]),
+        identifiers=dict.fromkeys(identifiers, 1),
+        sightings=dict.fromkeys(identifiers, Sighting(1, "m")),
+        events=events,
+    )
 
 
 def packed(profile: Profile) -> bytes:

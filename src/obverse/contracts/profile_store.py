@@ -22,13 +22,14 @@ from obverse.contracts.profile_store_steps import (
     latest,
     soon,
     up_to,
+    whole,
     write,
     writing,
 )
 from obverse.contracts.profile_store_writers import WriterPromises
 from obverse.core import times
 from obverse.core.events import Event
-from obverse.ports.profile_store import Checkpoint, Overview, ProfileStore
+from obverse.ports.profile_store import Checkpoint, Known, Overview, ProfileStore
 
 STRANGE: Final = (
     "İstanbul ß \u017f",
@@ -94,6 +95,7 @@ class ProfileStoreContract(WriterPromises, MergePromises, PagePromises, ReplayPr
         assert kept is not None
         assert kept.merged_into is None
         assert kept.state == bytes(range(256)) * 40
+        assert kept.known == b"known of ada"
         assert kept.computed_traits == {"orders": 3}
         assert kept.attributes == {"name": "ada"}
         assert kept.audiences == {"vip": (2, NOON + 2), "new": (1, NOON + 1)}
@@ -104,6 +106,20 @@ class ProfileStoreContract(WriterPromises, MergePromises, PagePromises, ReplayPr
         await write(store, profiles=[a_profile("ada", state=b"third")])
         assert await found(store, "user_id:ada") == [b"third"]
         assert (await store.overview()).profiles == 1
+
+    async def test_what_a_row_does_not_tell_stays_as_it_is_kept(self, store: ProfileStore) -> None:
+        moved = replace(a_profile("ada", state=b"moved"), known=None, audiences=None, computed_traits=b'{"orders": 4}')
+        await write(store, profiles=[a_profile("ada", vip=2)])
+        await write(store, profiles=[moved])
+        await write(store, profiles=[a_profile("bea", vip=3), replace(moved, id=an_id("bea"), identifiers=())])
+
+        for name, number in (("ada", 2), ("bea", 3)):
+            kept = await self.kept(store, an_id(name))
+            assert kept is not None
+            assert (kept.state, kept.known, kept.attributes) == (b"moved", f"known of {name}".encode(), {"name": name})
+            assert kept.computed_traits == {"orders": 4}
+            assert kept.audiences == {"vip": (number, NOON + number)}
+            assert await soon(store.load([f"user_id:{name}"])) == [whole(name, b"moved")]
 
     async def test_an_identifier_belongs_to_the_profile_that_claimed_it_last(self, store: ProfileStore) -> None:
         await write(store, profiles=[a_profile("ada", "user_id:1", "email:x@example.com"), a_profile("bea")])
@@ -216,7 +232,8 @@ class ProfileStoreContract(WriterPromises, MergePromises, PagePromises, ReplayPr
     @pytest.mark.parametrize("sent", UNKEEPABLE, ids=range(len(UNKEEPABLE)))
     async def test_no_valid_json_stops_a_checkpoint(self, store: ProfileStore, sent: bytes) -> None:
         odd = an_event("odd", properties=sent, context=sent, integrations=sent, extra=sent)
-        row = replace(a_profile("ada"), identity_graph=sent, computed_traits=sent, attributes=sent)
+        known = Known(packed=b"known of ada", identity_graph=sent, attributes=sent)
+        row = replace(a_profile("ada"), known=known, computed_traits=sent)
         events = [an_event("before"), odd, an_event("after")]
         await write(store, profiles=[row], events=done_by("ada", *events))
 

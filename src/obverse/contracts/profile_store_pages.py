@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from obverse.contracts.profile_store_steps import NOON, StoreQuestions, a_profile, an_id, soon, write
+from obverse.contracts.profile_store_steps import NOON, StoreQuestions, a_profile, an_id, soon, whole, write
 from obverse.ports.profile_store import Member, ProfileStore
 
 PEOPLE = ("user_id:1", "user_id:17", "user_id:170", "user_id:18", "email:170@example.com", "anonymous_id:17")
@@ -31,7 +31,7 @@ class PagePromises(StoreQuestions):
             "user_id:170",
         ]
         assert await _searched(store, "user_id:2", "name:") == []
-        assert await soon(store.search(["user_id:18"], limit=9)) == [("user_id:18", b"state of user_id:18")]
+        assert await soon(store.search(["user_id:18"], limit=9)) == [("user_id:18", whole("user_id:18"))]
 
     async def test_a_search_goes_on_after_what_was_found(self, store: ProfileStore) -> None:
         await write(store, profiles=[a_profile(one, one) for one in PEOPLE])
@@ -56,8 +56,8 @@ class PagePromises(StoreQuestions):
         await write(store, profiles=[a_profile("cleo", "user_id:1")])
 
         assert await soon(store.search(["user_id:1", "user_id:2"], limit=9)) == [
-            ("user_id:1", b"state of cleo"),
-            ("user_id:2", b"both"),
+            ("user_id:1", whole("cleo")),
+            ("user_id:2", whole("ada", b"both")),
         ]
 
     async def test_members_come_in_the_order_of_their_ids(self, store: ProfileStore) -> None:
@@ -72,7 +72,7 @@ class PagePromises(StoreQuestions):
 
         assert found == sorted(
             (
-                Member(an_id(name), number + 1, NOON + number + 1, f"state of {name}".encode())
+                Member(an_id(name), number + 1, NOON + number + 1, whole(name))
                 for number, name in enumerate(names)
                 if name not in {"p2", "p5"}
             ),

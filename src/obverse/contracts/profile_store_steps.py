@@ -13,9 +13,10 @@ from typing import Any, Final, TypeVar
 import msgspec
 import pytest
 
+from obverse.core import profiles
 from obverse.core.events import Event, RejectedEvent
 from obverse.ports.event_log import Stream
-from obverse.ports.profile_store import Checkpoint, ProfileRow, ProfileStore, StoredEvent, StoreWriter
+from obverse.ports.profile_store import Checkpoint, Known, ProfileRow, ProfileStore, StoredEvent, StoreWriter
 
 Result = TypeVar("Result")
 
@@ -32,6 +33,7 @@ class Kept:
 
     merged_into: bytes | None
     state: bytes | None
+    known: bytes | None
     computed_traits: Any
     """Decoded JSON."""
     attributes: Any
@@ -69,10 +71,13 @@ def a_profile(name: str, *identifiers: str, state: bytes | None = None, **audien
     return ProfileRow(
         id=an_id(name),
         state=f"state of {name}".encode() if state is None else state,
+        known=Known(
+            packed=f"known of {name}".encode(),
+            identity_graph=b'{"identifiers": [], "edges": []}',
+            attributes=msgspec.json.encode({"name": name}),
+        ),
         identifiers=identifiers or (f"user_id:{name}",),
-        identity_graph=b'{"identifiers": [], "edges": []}',
         computed_traits=b'{"orders": 3}',
-        attributes=msgspec.json.encode({"name": name}),
         audiences={audience: (number, NOON + number) for audience, number in audiences.items()},
         changed_at=NOON,
     )
@@ -139,7 +144,17 @@ async def write(store: ProfileStore, **checkpoint: Any) -> None:
 
 async def found(store: ProfileStore, *identifiers: str, ids: Iterable[bytes] = ()) -> Collection[bytes]:
     """Return the states found, in order, so that what is found twice is seen."""
-    return sorted(await soon(store.load(identifiers, list(ids))))
+    return sorted(state_of(packed) for packed in await soon(store.load(identifiers, list(ids))))
+
+
+def whole(name: str, state: bytes | None = None) -> bytes:
+    """Return `a_profile` as the store gives it back."""
+    return profiles.whole(f"known of {name}".encode(), f"state of {name}".encode() if state is None else state)
+
+
+def state_of(packed: bytes) -> bytes:
+    """Return the state of a packed profile."""
+    return profiles.parts(packed)[1]
 
 
 async def latest(store: ProfileStore, name: str, limit: int = 100, before: int | None = None) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
@@ -55,6 +57,16 @@ class Trait:
     property: str | None
     field: str | None
     description: str = ""
+    code: int = dataclasses.field(init=False, compare=False, repr=False)
+    """64 bits that stand for the key."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "code", trait_code(self.key))
+
+
+def trait_code(key: str) -> int:
+    """64 bits that stand for a trait's key where profiles are packed."""
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little")
 
 
 MOMENT: Final = -1
@@ -103,7 +115,8 @@ class Definitions:
     newcomers: tuple[Audience, ...] = ()
     """Audiences that hold while nothing is known of a person; a profile's first event has them judged."""
     trait_of_name: Mapping[str, Trait] = field(default_factory=dict)
-    kind_of_key: Mapping[str, TraitKind] = field(default_factory=dict)
+    trait_of_key: Mapping[str, Trait] = field(default_factory=dict)
+    trait_of_code: Mapping[int, Trait] = field(default_factory=dict)
     _plans: Mapping[tuple[str, str | None], Plan] = field(default_factory=dict)
 
     def plan(self, event: Event) -> Plan:
@@ -170,7 +183,8 @@ def define(
         watchers=_watchers(all_audiences, known.traits),
         newcomers=tuple(one for one in all_audiences if one.holds(lambda _subject, _name: None)),
         trait_of_name={trait.name: trait for trait in all_traits},
-        kind_of_key={trait.key: trait.kind for trait in all_traits},
+        trait_of_key={trait.key: trait for trait in all_traits},
+        trait_of_code={trait.code: trait for trait in all_traits},
         _plans=_plans(all_traits),
     )
 

@@ -24,8 +24,8 @@ def address(profile: Profile) -> str | None:
         if f"email:{lowered}" in profile.identifiers:
             return lowered
     shown = [
-        (sighting.first_seen, identifier)
-        for identifier, sighting in profile.identifiers.items()
+        (sighting.at, identifier)
+        for identifier, sighting in profile.sightings.items()
         if identifier.startswith("email:")
     ]
     return min(shown)[1].removeprefix("email:") if shown else None

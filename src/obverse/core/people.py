@@ -76,13 +76,12 @@ class People:
         decision = self.decide(event, stamp, shown)
         moved = self.carry_out(decision) if decision is not None else []
         profile = self.profiles[self.owners[shown[0]]]
-        at, sightings = stamp.time, profile.identifiers
+        at, last_shown = stamp.time, profile.identifiers
         for identifier in shown:
-            first_seen, by, last_seen = sightings[identifier]
-            if at > last_seen:
-                sightings[identifier] = Sighting(first_seen, by, at)
-            elif at <= first_seen:  # of the same time, the smaller message id counts
-                profiles.sight(profile, identifier, Sighting(at, event.message_id, at))
+            if at > last_shown[identifier]:
+                last_shown[identifier] = at
+            else:
+                profiles.sight(profile, identifier, Sighting(at, event.message_id), at)
         done = profiles.apply(profile, event, stamp, place, self.definitions)
         if done is None:
             return Folded(profile, repeated=True, decision=decision, changes=moved)
@@ -156,8 +155,8 @@ class People:
                 kind = identifier.partition(":")[0]
                 moved.append(Change(keeper.id, changes.IDENTIFIER, kind, decision.event))
             self.owners[identifier] = keeper.id
-            keeper.claims.append(identifier)
-            profiles.sight(keeper, identifier, Sighting(at, decision.event, at))
+            keeper.claims += (identifier,)
+            profiles.sight(keeper, identifier, Sighting(at, decision.event), at)
         for edge in decision.edges:
             profiles.tie(keeper, (edge.a, edge.b), edge)
         keeper.changed_at = max(keeper.changed_at, decision.received_at)
@@ -171,7 +170,7 @@ class People:
     def _absorb(self, keeper: Profile, lost: Profile) -> None:
         for identifier in lost.identifiers:
             self.owners[identifier] = keeper.id
-            keeper.claims.append(identifier)
+        keeper.claims += tuple(lost.identifiers)
         self.absorbed[lost.id] = keeper.id
         profiles.merge(keeper, lost, self.definitions)
 

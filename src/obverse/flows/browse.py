@@ -179,7 +179,7 @@ class Browse:
                     since=times.to_text(member.since),
                     number=member.number,
                 )
-                for member, profile in zip(shown, self._read([one.state for one in shown]), strict=True)
+                for member, profile in zip(shown, self._read([one.packed for one in shown]), strict=True)
             ],
             id_text(shown[-1].profile) if len(found) > limit else None,
             total,

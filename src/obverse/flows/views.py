@@ -153,7 +153,7 @@ class ComponentView(msgspec.Struct, frozen=True):
 
 
 class _Graph(msgspec.Struct):
-    identifiers: list[IdentifierView]
+    identifiers: list[dict[str, str]]
     edges: list[EdgeView]
 
 
@@ -162,7 +162,10 @@ def view_profile(profile: Profile, definitions: Definitions) -> ProfileView:
     graph = msgspec.convert(profiles.identity_graph(profile), _Graph)
     return ProfileView(
         id=id_text(profile.id),
-        identifiers=graph.identifiers,
+        identifiers=[
+            IdentifierView(**one, last_seen=times.to_text(profile.identifiers[f"{one['kind']}:{one['value']}"]))
+            for one in graph.identifiers
+        ],
         edges=graph.edges,
         attributes={name: _attribute(*written) for name, written in sorted(profile.attributes.items())},
         traits=profiles.computed_traits(profile, definitions),

@@ -19,19 +19,30 @@ Marks = Mapping[Stream, Mapping[int, int]]
 """How far each partition of each stream was read: the offset that comes next."""
 
 
+class Known(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What is known of a person: who they are, and what systems told. It moves seldom."""
+
+    packed: bytes
+    """`Profile.packed_known`."""
+    identity_graph: bytes
+    """JSON."""
+    attributes: bytes
+    """The winning values, as one JSON object."""
+
+
 class ProfileRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A profile as it is kept. The JSON is for people and SQL; the state is what an engine reads back."""
+    """A profile as it is kept. The JSON is for people and SQL; what is packed is what an engine reads back."""
 
     id: bytes
     """16 bytes of a UUID."""
     state: bytes
-    """`core.profiles.pack`."""
+    """`Profile.packed_state`."""
+    known: Known | None
+    """None: as it is kept. A profile that is new has it."""
     identifiers: Collection[str]
     """`kind:value` each; each belongs to this profile from now on, whoever had it before. Those it has stay its own."""
-    identity_graph: bytes
     computed_traits: bytes
-    attributes: bytes
-    """The winning values, as one JSON object."""
+    """JSON."""
     audiences: Mapping[str, tuple[int, int]] | None
     """
     Audiences it is in: {name: (number of this entry, since, in microseconds since 1970)}. None: as they are kept.
@@ -42,24 +53,29 @@ class ProfileRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @staticmethod
     def of(profile: Profile, definitions: Definitions) -> ProfileRow:
         """The row of a profile as it is now; what moves seldom is told only if it has moved since the last row."""
-        claims, profile.claims = profile.claims, []
-        moved, profile.standing_moved = profile.standing_moved, False
-        return ProfileRow(
+        row = ProfileRow(
             id=profile.id,
-            state=profiles.pack(profile, definitions),
-            identifiers=claims,
-            identity_graph=json_values.encode(profiles.identity_graph(profile)),
+            state=profile.packed_state(definitions),
+            known=Known(
+                packed=profile.packed_known(),
+                identity_graph=json_values.encode(profiles.identity_graph(profile)),
+                attributes=profiles.attributes_text(profile),
+            )
+            if profile.known_moved
+            else None,
+            identifiers=profile.claims,
             computed_traits=json_values.encode(profiles.computed_traits(profile, definitions)),
-            attributes=profiles.attributes_text(profile),
             audiences={
                 name: (standing.number, standing.since)
                 for name, standing in profile.audiences.items()
                 if standing.member
             }
-            if moved
+            if profile.standing_moved
             else None,
             changed_at=profile.changed_at,
         )
+        profile.kept(None if row.known is None else row.known.packed)
+        return row
 
 
 class StoredEvent(msgspec.Struct, frozen=True, gc=False):
@@ -79,7 +95,7 @@ class Checkpoint:
     profiles: Sequence[ProfileRow] = ()
     """A profile that is given is a person from now on, unless `absorbed` names it."""
     absorbed: Mapping[bytes, bytes] = field(default_factory=dict)
-    """Profiles that were merged away -> the profile that holds them now. They keep a row, without state."""
+    """Profiles that were merged away -> the profile that holds them now. They keep a row, with nothing packed."""
     events: Sequence[StoredEvent] = ()
     rejected: Sequence[RejectedEvent] = ()
 
@@ -129,8 +145,8 @@ class Member(msgspec.Struct, frozen=True, gc=False):
     """Of this entry, from 1."""
     since: int
     """Microseconds since 1970."""
-    state: bytes
-    """As in `ProfileRow`."""
+    packed: bytes
+    """`core.profiles.pack`."""
 
 
 class ReplayState(StrEnum):
@@ -233,7 +249,7 @@ class ProfileStore(Protocol):
 
     async def load(self, identifiers: Collection[str], ids: Collection[bytes] = ()) -> Sequence[bytes]:
         """
-        Return the state of every profile that owns one of the identifiers or has one of the ids, each once.
+        Return every profile that owns one of the identifiers or has one of the ids, each once, as `profiles.pack` does.
 
         An id that was merged away gives its keeper. What is not known is left out.
 
@@ -255,7 +271,7 @@ class ProfileStore(Protocol):
         self, prefixes: Collection[str], *, limit: int, after: str | None = None
     ) -> Sequence[tuple[str, bytes]]:
         """
-        Return identifiers that begin with one of the prefixes, each with the state of the profile whose it is.
+        Return identifiers that begin with one of the prefixes, each with the packed profile whose it is.
 
         They come in the order of their code points, those after `after`. None of the prefixes is empty.
 

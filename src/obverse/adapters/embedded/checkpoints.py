@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 from obverse.core.events import RejectedEvent
@@ -17,7 +17,7 @@ from obverse.ports.runtime import Runtime
 _SLICE: Final = 50
 """Profiles packed before others get their turn: one or two milliseconds."""
 _SETTLED: Final = 500
-"""Profiles of which the cache is told at once that they are in the store."""
+"""Profiles of which the cache is told at once that they are in the store, or that rest at once."""
 _SHARE: Final = 0.2
 """Of the time that a checkpoint takes for itself while events are folded; those who look at a profile wait for them."""
 _LONGEST: Final = 0.02
@@ -39,6 +39,8 @@ class CheckpointSettings(Protocol):
     def checkpoint_events(self) -> int: ...  # noqa: D102 - as above
     @property
     def idle_seconds(self) -> float: ...  # noqa: D102 - as above
+    @property
+    def profiles_awake(self) -> int: ...  # noqa: D102 - as above
     @property
     def profiles_in_memory(self) -> int: ...  # noqa: D102 - as above
 
@@ -77,6 +79,8 @@ class Checkpoints:
         self._dirty: dict[bytes, Profile] = {}
         self._to_pack: dict[bytes, Profile] = {}
         self._packed: list[ProfileRow] = []
+        self._latest: Sequence[Profile] = ()
+        """Whom the last checkpoint was of."""
         self._owed = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -169,13 +173,27 @@ class Checkpoints:
         )
         self.kept = marks
         self._room.set()
-        for at in range(0, len(members), _SETTLED):
+        for some in _slices(members):
             async with self.turn:
-                some = members[at : at + _SETTLED]
                 await self._cache.settle([profile for profile in some if profile.id not in self._dirty])
             await self._give_way()
+        await self._have_rest(members)
         async with self.turn:
             self._let_go()
+
+    async def _have_rest(self, members: Sequence[Profile]) -> None:
+        """Have those rest that were in the checkpoint before and have not moved since, if we have many."""
+        before, self._latest = self._latest, members
+        if len(self._people.profiles) <= self._settings.profiles_awake:
+            return
+        active = {profile.id for profile in members}
+        idle = [profile for profile in before if profile.id not in active]
+        for some in _slices(idle):
+            async with self.turn:
+                for profile in some:
+                    if profile.id not in self._dirty:
+                        profile.rest(self._people.definitions)
+            await self._give_way()
 
     async def _pack(self) -> None:
         while self._to_pack:
@@ -201,3 +219,7 @@ class Checkpoints:
             return
         for profile in [one for one in people.profiles.values() if one.id not in self._dirty][:surplus]:
             people.release(profile)
+
+
+def _slices(members: Sequence[Profile]) -> Iterator[Sequence[Profile]]:
+    return (members[at : at + _SETTLED] for at in range(0, len(members), _SETTLED))

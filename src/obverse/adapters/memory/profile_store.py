@@ -12,6 +12,7 @@ from itertools import count
 import msgspec
 from msgspec import structs
 
+from obverse.core import profiles
 from obverse.core.events import Event, RejectedEvent
 from obverse.ports.event_log import Stream
 from obverse.ports.outcomes import Unreachable
@@ -69,6 +70,8 @@ class _Tables:
             self.owners.update(dict.fromkeys(row.identifiers, row.id))
             if row.audiences is not None:
                 self.members[row.id] = row.audiences
+            if row.known is None:
+                row = structs.replace(row, known=self.rows[row.id].known)  # noqa: PLW2901 - it is told as it is kept
             self.rows[row.id] = row
             self.merged_into.pop(row.id, None)
         self.merged_into.update({lost: self.keeper(keeper) for lost, keeper in keepers.items()})
@@ -86,6 +89,10 @@ class _Tables:
     def keeper(self, profile: bytes) -> bytes:
         """What holds this profile now: another one, if it was merged away."""
         return self.merged_into.get(profile, profile)
+
+
+def _packed(row: ProfileRow) -> bytes:
+    return profiles.whole(b"" if row.known is None else row.known.packed, row.state)
 
 
 def _joined(known: Marks, new: Marks) -> dict[Stream, Mapping[int, int]]:
@@ -123,7 +130,7 @@ class MemoryProfileStore:
         tables = self._tables
         named = [tables.owners[identifier] for identifier in identifiers if identifier in tables.owners]
         found = dict.fromkeys(tables.keeper(profile) for profile in (*named, *ids))
-        return [tables.rows[profile].state for profile in found if profile in tables.rows]
+        return [_packed(tables.rows[profile]) for profile in found if profile in tables.rows]
 
     async def people(self, *, limit: int, after: bytes | None = None) -> Sequence[bytes]:
         """See `ProfileStore.people`."""
@@ -137,13 +144,13 @@ class MemoryProfileStore:
         found = sorted(
             one for one in tables.owners if one.startswith(tuple(prefixes)) and (after is None or one > after)
         )
-        return [(one, tables.rows[tables.keeper(tables.owners[one])].state) for one in found[:limit]]
+        return [(one, _packed(tables.rows[tables.keeper(tables.owners[one])])) for one in found[:limit]]
 
     async def members(self, audience: str, *, limit: int, after: bytes | None = None) -> Sequence[Member]:
         """See `ProfileStore.members`."""
         rows, members = self._tables.rows, self._tables.members
         found = sorted(one for one, among in members.items() if audience in among and (after is None or one > after))
-        return [Member(one, *members[one][audience], rows[one].state) for one in found[:limit]]
+        return [Member(one, *members[one][audience], _packed(rows[one])) for one in found[:limit]]
 
     async def events_of(self, profile: bytes, *, limit: int, before: int | None = None) -> Sequence[tuple[int, Event]]:
         """See `ProfileStore.events_of`."""

@@ -19,15 +19,16 @@ set tcp_keepalives_idle = 5;
 set tcp_keepalives_interval = 2;
 set tcp_keepalives_count = 3;
 create temporary table staged_profiles
-    (id uuid, identity_graph jsonb, computed_traits jsonb, attributes jsonb, state bytea, changed_at timestamptz,
-    moved boolean)
+    (id uuid, identity_graph jsonb, computed_traits jsonb, attributes jsonb, known bytea, state bytea,
+    changed_at timestamptz, moved boolean)
     on commit delete rows;
 create temporary table staged_identifiers (identifier text collate "C", profile_id uuid) on commit delete rows;
 create temporary table staged_members (audience text collate "C", profile_id uuid, number integer, since timestamptz)
     on commit delete rows;
 alter table pg_temp.staged_profiles set (toast_tuple_target = 8160),
     alter column identity_graph set storage external, alter column computed_traits set storage external,
-    alter column attributes set storage external, alter column state set storage external;
+    alter column attributes set storage external, alter column known set storage external,
+    alter column state set storage external;
 """
 """
 Make a writer's session: plans for the tables as they are now, room to put a checkpoint down, and a server that
@@ -59,11 +60,14 @@ with returned as (
 ),
 written as (
     insert into public.customer_profiles as known
-        (id, workspace_id, identity_graph, computed_traits, attributes, state, timestamp)
-    select id, $1, identity_graph, computed_traits, attributes, state, changed_at from pg_temp.staged_profiles
+        (id, workspace_id, identity_graph, computed_traits, attributes, known, state, timestamp)
+    select id, $1, identity_graph, computed_traits, attributes, known, state, changed_at from pg_temp.staged_profiles
     on conflict (id) do update
-    set identity_graph = excluded.identity_graph, computed_traits = excluded.computed_traits,
-        attributes = excluded.attributes, state = excluded.state, timestamp = excluded.timestamp, merged_into = null
+    set identity_graph = coalesce(excluded.identity_graph, known.identity_graph),
+        attributes = coalesce(excluded.attributes, known.attributes),
+        known = coalesce(excluded.known, known.known),
+        computed_traits = excluded.computed_traits, state = excluded.state, timestamp = excluded.timestamp,
+        merged_into = null
     where known.workspace_id = excluded.workspace_id
     -- No transaction has replaced a row that is new.
     returning xmax = 0 as created
@@ -140,7 +144,7 @@ written as (
     select lost, $1, '{"edges": [], "identifiers": []}', '{}', keeper, now() from given order by lost
     on conflict (id) do update
     set identity_graph = excluded.identity_graph, computed_traits = excluded.computed_traits, attributes = null,
-        state = null, merged_into = excluded.merged_into, timestamp = excluded.timestamp
+        known = null, state = null, merged_into = excluded.merged_into, timestamp = excluded.timestamp
     where known.workspace_id = excluded.workspace_id and known.merged_into is distinct from excluded.merged_into
     returning xmax = 0 as created
 )
@@ -182,13 +186,13 @@ with found as (
     union
     select unnest($3::uuid[])
 )
-select state from public.customer_profiles
+select known, state from public.customer_profiles
 where workspace_id = $1 and state is not null and id in (
     select coalesce(profile.merged_into, profile.id)
     from found join public.customer_profiles as profile on profile.id = found.id
 )
 """
-"""State of the profiles that own one of the identifiers or have one of the ids, each once."""
+"""Profiles that own one of the identifiers or have one of the ids, each once."""
 
 PEOPLE = """
 select id from public.customer_profiles
@@ -206,24 +210,24 @@ with matched as (
     ) as found
     order by identifier limit $5
 )
-select matched.identifier, owner.state
+select matched.identifier, owner.known, owner.state
 from matched
 cross join lateral (
     select coalesce(merged_into, id) as id from public.customer_profiles where id = matched.profile_id limit 1
 ) as holder
-cross join lateral (select state from public.customer_profiles where id = holder.id limit 1) as owner
+cross join lateral (select known, state from public.customer_profiles where id = holder.id limit 1) as owner
 where owner.state is not null
 order by matched.identifier
 """
-"""Identifiers within ranges, with the state of whose they are."""
+"""Identifiers within ranges, with the profile whose they are."""
 
 MEMBERS = """
-select member.profile_id, member.number, member.since, profile.state
+select member.profile_id, member.number, member.since, profile.known, profile.state
 from (
     select profile_id, number, (extract(epoch from since) * 1000000)::bigint as since from public.audience_members
     where workspace_id = $1 and audience = $2 and profile_id > $3 order by profile_id limit $4
 ) as member
-cross join lateral (select state from public.customer_profiles where id = member.profile_id limit 1) as profile
+cross join lateral (select known, state from public.customer_profiles where id = member.profile_id limit 1) as profile
 order by member.profile_id
 """
 """Who is in an audience, a page at a time."""

@@ -22,7 +22,9 @@ REJECTED_COLUMNS: Final = (
     *("workspace_id", "source", "received_at", "code", "reason", "field", "message_id", "type", "body"),
 )
 
-PROFILE_COLUMNS: Final = ("id", "identity_graph", "computed_traits", "attributes", "state", "changed_at", "moved")
+PROFILE_COLUMNS: Final = (
+    *("id", "changed_at", "moved", "computed_traits", "state", "identity_graph", "attributes", "known"),
+)
 CLAIM_COLUMNS: Final = ("identifier", "profile_id")
 MEMBER_COLUMNS: Final = ("audience", "profile_id", "number", "since")
 
@@ -118,16 +120,21 @@ class EventRows:
 
 def pack_profiles(rows: Sequence[ProfileRow], *, careful: bool) -> bytes:
     """Return the rows of profiles, one after another. `careful` as in `EventRows`."""
-    objects = [one for row in rows for one in (row.identity_graph, row.computed_traits, row.attributes)]
+    objects = [row.computed_traits for row in rows]
+    objects += [one for row in rows if row.known for one in (row.known.identity_graph, row.known.attributes)]
     if careful or max(map(len, objects), default=0) > jsonb_text.LONG or jsonb_text.suspicious(b"".join(objects)):
         make_sound = jsonb_text.force if careful else jsonb_text.clean
         objects = [make_sound(one) for one in objects]
-    sound = iter(objects)
-    head = row_head(len(PROFILE_COLUMNS))
+    traits, others = iter(objects[: len(rows)]), iter(objects[len(rows) :])
+    head = row_head(len(PROFILE_COLUMNS)) + len(bytes(16)).to_bytes(4)
     fields: list[bytes] = []
     for row in rows:
-        fields += (head, blob(row.id), jsonb(next(sound)), jsonb(next(sound)), jsonb(next(sound)), blob(row.state))
-        fields += (moment(row.changed_at), _NO if row.audiences is None else _YES)
+        moved = _NO if row.audiences is None else _YES
+        fields += (head, row.id, moment(row.changed_at), moved, jsonb(next(traits)), blob(row.state))
+        if row.known is None:
+            fields.append(NULL * 3)
+        else:
+            fields += (jsonb(next(others)), jsonb(next(others)), blob(row.known.packed))
     return b"".join(fields)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from msgspec.structs import replace
+
 from obverse.ports.profile_store import Checkpoint, ProfileRow
 
 PROFILES: Final = 200
@@ -43,13 +45,23 @@ async def arrange(checkpoint: Checkpoint, pause: Callable[[], Awaitable[None]]) 
     for rows in slices(checkpoint.profiles, 10 * PROFILES):
         for row in rows:
             if row.id not in keepers:
-                parts[row.id[0]][row.id] = row
+                part = parts[row.id[0]]
+                part[row.id] = _latest(part[row.id], row) if row.id in part else row
         await pause()
     ordered: list[ProfileRow] = []
     for some in slices(parts, 16):
         ordered += [part[one] for part in some for one in sorted(part)]
         await pause()
     return Work(ordered, keepers)
+
+
+def _latest(early: ProfileRow, late: ProfileRow) -> ProfileRow:
+    """Two rows of one profile as one: what the later one does not tell is as the earlier one says."""
+    return replace(
+        late,
+        known=late.known or early.known,
+        audiences=early.audiences if late.audiences is None else late.audiences,
+    )
 
 
 def slices(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

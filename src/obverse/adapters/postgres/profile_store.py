@@ -16,6 +16,7 @@ from obverse.adapters.postgres.connection import connect, trouble
 from obverse.adapters.postgres.event_log_rows import from_micros
 from obverse.adapters.postgres.profile_rows import unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
+from obverse.core import profiles
 from obverse.core.events import Event, RejectedEvent
 from obverse.ports.event_log import Stream
 from obverse.ports.profile_store import (
@@ -104,7 +105,7 @@ class PostgresProfileStore:
         if not identifiers and not ids:
             return []
         rows = await self._read(queries.LOAD, [tidy(one) for one in identifiers], [UUID(bytes=one) for one in ids])
-        return [row["state"] for row in rows]
+        return [_packed(row) for row in rows]
 
     async def people(self, *, limit: int, after: bytes | None = None) -> Sequence[bytes]:
         """See `ProfileStore.people`."""
@@ -117,12 +118,12 @@ class PostgresProfileStore:
         """See `ProfileStore.search`."""
         lows = [tidy(one) for one in prefixes]
         rows = await self._read(queries.SEARCH, lows, [_beyond(one) for one in lows], tidy(after or ""), limit)
-        return [(row["identifier"], row["state"]) for row in rows]
+        return [(row["identifier"], _packed(row)) for row in rows]
 
     async def members(self, audience: str, *, limit: int, after: bytes | None = None) -> Sequence[Member]:
         """See `ProfileStore.members`."""
         rows = await self._read(queries.MEMBERS, tidy(audience), UUID(bytes=after or bytes(16)), limit)
-        return [Member(row["profile_id"].bytes, row["number"], row["since"], row["state"]) for row in rows]
+        return [Member(row["profile_id"].bytes, row["number"], row["since"], _packed(row)) for row in rows]
 
     async def events_of(self, profile: bytes, *, limit: int, before: int | None = None) -> Sequence[tuple[int, Event]]:
         """See `ProfileStore.events_of`."""
@@ -189,6 +190,10 @@ class PostgresProfileStore:
         except LOST as error:
             raise trouble(error, "read profiles") from error
         return rows
+
+
+def _packed(row: asyncpg.Record) -> bytes:
+    return profiles.whole(row["known"] or b"", row["state"])
 
 
 def _chosen(wanted: RejectedFilter | None) -> tuple[Any, ...]:

@@ -6,11 +6,10 @@ import gc
 import os
 import resource
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from random import Random
-from sys import getsizeof
 from time import perf_counter, process_time
 from typing import Any, Final
 
@@ -22,12 +21,15 @@ from obverse.core import codec
 from obverse.core.events import Event
 from obverse.core.people import People
 from obverse.core.profiles import Profile
+from obverse.core.profiles.window import pack as window_bytes
 from obverse.wiring import trait_kinds
 
 BATCH: Final = 500
 """Events of one read from the log."""
 _SAMPLE: Final = 1000
 """Profiles that are looked at one by one."""
+_CHECKPOINT: Final = 100_000
+"""Events between two checkpoints."""
 _BEGAN: Final = 1_767_225_600_000_000
 """When the first event arrived, in microseconds since 1970; each of the others `_APART` later."""
 _APART: Final = 20
@@ -44,9 +46,10 @@ async def bench_fold(*, profiles: int, events: int) -> dict[str, Any]:
     people = People("bench", read_folder(DEFINITIONS, trait_kinds()))
     before = _settled_memory()
     making = _fold(people, _introductions(profiles))
+    _rest(people, people.profiles.values())
     grown = _settled_memory() - before
     sample = list(islice(people.profiles.values(), 0, None, max(1, profiles // _SAMPLE)))
-    window = sum(_bytes_of(one.seen) for one in sample) / len(sample)
+    window = sum(len(window_bytes(one.seen)) for one in sample) / len(sample)
     shape = _shape(sample)
     visits = _fold(people, _visits(profiles, events))
     costs = {
@@ -84,8 +87,11 @@ class _Costs:
     changes: int = 0
     decoding: float = 0.0
     folding: float = 0.0
+    """Waking those who rested, too."""
+    resting: float = 0.0
+    """Having those rest again that were not met for a while."""
     cpu: float = 0.0
-    """Seconds of `folding` that were not spent waiting for a core."""
+    """Seconds of both that were not spent waiting for a core."""
     by_batch: array[float] = field(default_factory=lambda: array("d"))
     """Of `folding`, an event's part in each batch."""
     collected: int = 0
@@ -94,10 +100,12 @@ class _Costs:
     def figures(self) -> dict[str, Any]:
         """A cost each, and how it varies: the garbage collector comes rarely and then takes long."""
         each = 1_000_000 / self.events
-        folding, decoding = self.folding * each, self.decoding * each
+        resting, decoding = self.resting * each, self.decoding * each
+        folding = self.folding * each + resting
         return {
             "events_per_second": round(1_000_000 / folding),
             "us_per_event": round(folding, 3),
+            "us_resting_per_event": round(resting, 3),
             "cpu_us_per_event": round(self.cpu * each, 3),
             "us_per_event_with_decoding": round(folding + decoding, 3),
             "us_decoding_per_event": round(decoding, 3),
@@ -114,6 +122,8 @@ def _fold(people: People, events: Iterable[Event]) -> _Costs:
     """Have them read from the log's records and folded, as the worker does both; only this is timed."""
     costs, decoder, source = _Costs(), codec.Decoder(Event), iter(events)
     collected = gc.get_stats()[-1]["collections"]
+    met: dict[bytes, Profile] = {}
+    met_before = met
     while some := list(islice(source, BATCH)):
         body = codec.encode(some)
         began = perf_counter()
@@ -122,8 +132,16 @@ def _fold(people: People, events: Iterable[Event]) -> _Costs:
         begun = process_time()
         shown = [people.shown(event) for event in read]
         for place, event in enumerate(read):
-            costs.changes += len(people.fold(event, (0, costs.events + place), shown[place]).changes)
+            folded = people.fold(event, (0, costs.events + place), shown[place])
+            costs.changes += len(folded.changes)
+            if folded.profile is not None:
+                met[folded.profile.id] = folded.profile
         took = perf_counter() - decoded
+        if costs.events % _CHECKPOINT == 0:
+            began = perf_counter()
+            _rest(people, (one for one in met_before.values() if one.id not in met))
+            met, met_before = {}, met
+            costs.resting += perf_counter() - began
         costs.cpu += process_time() - begun
         costs.decoding += decoded - began
         costs.folding += took
@@ -131,6 +149,13 @@ def _fold(people: People, events: Iterable[Event]) -> _Costs:
         costs.events += len(some)
     costs.collected = gc.get_stats()[-1]["collections"] - collected
     return costs
+
+
+def _rest(people: People, profiles: Iterable[Profile]) -> None:
+    """Have them rest, as the engine does after a checkpoint in which they were not."""
+    for profile in profiles:
+        profile.kept(profile.packed_known() if profile.known_moved else None)
+        profile.rest(people.definitions)
 
 
 def _introductions(profiles: int) -> Iterator[Event]:
@@ -176,16 +201,6 @@ def _event(
 def _settled_memory() -> int:
     gc.collect()
     return memory_bytes([os.getpid()])
-
-
-def _bytes_of(one: Any) -> int:
-    """The memory of a value, with what it holds."""
-    inner: Iterable[Any] = ()
-    if isinstance(one, Mapping):
-        inner = (part for pair in one.items() for part in pair)
-    elif isinstance(one, (list, tuple, set, frozenset)):
-        inner = one
-    return getsizeof(one) + sum(map(_bytes_of, inner))
 
 
 def _shape(sample: list[Profile]) -> dict[str, float]:

@@ -1,0 +1,36 @@
+"""Profiles: one person each, struck from everything that every system knows of them."""
+
+from obverse.core.profiles.fold import apply, judge
+from obverse.core.profiles.merging import merge, sight, tie
+from obverse.core.profiles.packing import parts, whole
+from obverse.core.profiles.parts import Membership, Sighting
+from obverse.core.profiles.profile import Profile, pack, unpack
+from obverse.core.profiles.reading import (
+    attributes_text,
+    computed_traits,
+    identity_graph,
+    read_trait,
+    state_of,
+    value_of,
+)
+
+__all__ = [
+    "Membership",
+    "Profile",
+    "Sighting",
+    "apply",
+    "attributes_text",
+    "computed_traits",
+    "identity_graph",
+    "judge",
+    "merge",
+    "pack",
+    "parts",
+    "read_trait",
+    "sight",
+    "state_of",
+    "tie",
+    "unpack",
+    "value_of",
+    "whole",
+]

@@ -1,0 +1,67 @@
+"""Two profiles that become one, and what a decision adds to one."""
+
+from __future__ import annotations
+
+from obverse.core.crdt import clock, register
+from obverse.core.definitions import Definitions
+from obverse.core.identity import Edge
+from obverse.core.profiles.parts import OUTSIDE, Membership, Sighting
+from obverse.core.profiles.profile import Profile
+
+
+def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
+    """
+    Make two profiles one, under the id of the first. Changes the first in place; the other is used up.
+
+    Audiences are to be judged anew afterwards (`judge`), since what they look at has moved.
+    """
+    for identifier, last in other.identifiers.items():
+        sight(one, identifier, other.sightings[identifier], last)
+    for ends, edge in other.edges.items():
+        tie(one, ends, edge)
+    for name, written in other.attributes.items():
+        mine = one.attributes.get(name)
+        one.attributes[name] = written if mine is None else register.merge(mine, written)
+    _merge_traits(one, other, definitions)
+    for name, standing in other.audiences.items():
+        mine_there = one.audiences.get(name, OUTSIDE)
+        one.audiences[name] = Membership(
+            mine_there.member or standing.member,
+            max(mine_there.number, standing.number),
+            max(mine_there.since, standing.since),
+        )
+    one.standing_moved = one.known_moved = True
+    for key, second in other.seen.items():
+        if second > one.seen.get(key, -1):
+            one.seen[key] = second
+    one.version = clock.merge_versions(one.version, other.version)
+    one.first = clock.earliest(one.first, other.first)
+    one.changed_at = max(one.changed_at, other.changed_at)
+    one.events += other.events
+    return one
+
+
+def _merge_traits(one: Profile, other: Profile, definitions: Definitions) -> None:
+    defined = definitions.trait_of_key
+    for key, state in other.traits.items():
+        if key not in one.traits:
+            one.traits[key] = state
+        elif key in defined:  # else its definition is gone, and so is its meaning
+            one.traits[key] = defined[key].kind.merge(one.traits[key], state)
+
+
+def sight(profile: Profile, identifier: str, first: Sighting, last: int) -> None:
+    """Note that an identifier of this profile was shown, first so and last then."""
+    known = profile.sightings.get(identifier)
+    if known is None or first < known:
+        profile.sightings[identifier] = first
+        profile.known_moved = True
+    profile.identifiers[identifier] = max(last, profile.identifiers.get(identifier, last))
+
+
+def tie(profile: Profile, ends: tuple[str, str], edge: Edge) -> None:
+    """Add evidence; of two edges between the same ends the earlier one stays."""
+    known = profile.edges.get(ends)
+    if known is None or (edge.at, edge.event) < (known.at, known.event):
+        profile.edges[ends] = edge
+        profile.known_moved = True

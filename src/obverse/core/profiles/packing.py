@@ -1,0 +1,187 @@
+"""How a profile's two parts are packed into bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from obverse.core.crdt.clock import Stamp
+from obverse.core.crdt.register import Register, Write
+from obverse.core.definitions import Definitions, Trait
+from obverse.core.identity import Edge, edge_key
+from obverse.core.profiles import window
+from obverse.core.profiles.parts import Membership, Sighting
+
+if TYPE_CHECKING:
+    from obverse.core.profiles.profile import Profile
+
+FORMAT: Final = 2
+_HEAD: Final = 4
+"""Bytes that say how many of a whole profile's bytes are what is known."""
+
+
+class State(msgspec.Struct, array_like=True, gc=False):
+    """What moves with each event."""
+
+    format: int
+    id: bytes
+    identifiers: dict[str, int]
+    traits: dict[int, Any]
+    """By `Trait.code`, as the kinds pack them."""
+    audiences: dict[str, Membership]
+    seen: bytes
+    """As `window.pack` says."""
+    version: dict[int, int]
+    first: Stamp | None
+    changed_at: int
+    events: int
+
+
+class _Known(msgspec.Struct, array_like=True, gc=False):
+    """
+    What moves seldom.
+
+    Several things are told by one event, so its time and message id stand in a table, and are named by their place.
+    """
+
+    marks: list[tuple[int, str]]
+    """Time and message id."""
+    sources: list[str]
+    names: list[str]
+    """Identifiers."""
+    sightings: list[tuple[int, int]]
+    """Places of the name and of the mark."""
+    edges: list[tuple[int, int, int, str]]
+    """Places of both ends and of the mark; the rule."""
+    attributes: dict[str, list[tuple[int, int, bytes]]]
+    """Places of the mark and of the source, and the value, of each write."""
+
+
+_packer = msgspec.msgpack.Encoder()
+_state = msgspec.msgpack.Decoder(State)
+_known = msgspec.msgpack.Decoder(_Known)
+
+
+def whole(known: bytes, state: bytes) -> bytes:
+    """Both parts in one."""
+    return len(known).to_bytes(_HEAD) + known + state
+
+
+def parts(packed: bytes) -> tuple[bytes, bytes]:
+    """
+    What is known and the state, out of one.
+
+    Raises:
+        ValueError: these bytes are not two parts.
+    """
+    end = _HEAD + int.from_bytes(packed[:_HEAD])
+    if end > len(packed):
+        raise ValueError(f"{len(packed)} bytes are no packed profile, which would have {end} at least")
+    return packed[_HEAD:end], packed[end:]
+
+
+def pack_state(profile: Profile, definitions: Definitions) -> bytes:
+    """The state of a profile that is awake."""
+    profile.seen = window.recent(profile.seen)
+    known, traits = definitions.trait_of_key, {}
+    for key, state in profile.traits.items():
+        trait = known.get(key)
+        if trait is not None:
+            traits[trait.code] = trait.kind.pack(state)
+    return _packer.encode(
+        State(
+            FORMAT,
+            profile.id,
+            profile.identifiers,
+            traits,
+            profile.audiences,
+            window.pack(profile.seen),
+            profile.version,
+            profile.first,
+            profile.changed_at,
+            profile.events,
+        )
+    )
+
+
+def read_state(packed: bytes) -> State:
+    """
+    The state that was packed.
+
+    Raises:
+        ValueError: the bytes are none, or of a format that this release does not know.
+    """
+    try:
+        state = _state.decode(packed)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"{len(packed)} bytes are no packed profile: {error}") from error
+    if state.format != FORMAT:
+        raise ValueError(f"profile format {state.format} is not known; this release reads {FORMAT}")
+    return state
+
+
+def read_traits(packed: Mapping[int, Any], traits: Mapping[int, Trait]) -> dict[str, Any]:
+    """The states of traits by key; those whose definition is gone are left out."""
+    states = {}
+    for code, state in packed.items():
+        trait = traits.get(code)
+        if trait is not None:
+            states[trait.key] = trait.kind.unpack(state)
+    return states
+
+
+def pack_known(
+    sightings: Mapping[str, Sighting], edges: Mapping[tuple[str, str], Edge], attributes: Mapping[str, Register]
+) -> bytes:
+    """What is known, packed."""
+    marks: dict[tuple[int, str], int] = {}
+    sources: dict[str, int] = {}
+    names: dict[str, int] = {}
+
+    def mark(at: int, event: str) -> int:
+        return marks.setdefault((at, event), len(marks))
+
+    def name(identifier: str) -> int:
+        return names.setdefault(identifier, len(names))
+
+    seen = [(name(identifier), mark(*sighting)) for identifier, sighting in sightings.items()]
+    tied = [(name(edge.a), name(edge.b), mark(edge.at, edge.event), edge.rule) for edge in edges.values()]
+    told = {
+        attribute: [
+            (mark(stamp.time, stamp.message_id), sources.setdefault(stamp.source, len(sources)), value)
+            for stamp, value in written
+        ]
+        for attribute, written in attributes.items()
+    }
+    return _packer.encode(_Known(list(marks), list(sources), list(names), seen, tied, told))
+
+
+def read_known(
+    packed: bytes,
+) -> tuple[dict[str, Sighting], dict[tuple[str, str], Edge], dict[str, Register]]:
+    """
+    Sightings, edges and attributes that were packed.
+
+    Raises:
+        ValueError: these bytes are none.
+    """
+    try:
+        known = _known.decode(packed)
+        marks, sources, names = known.marks, known.sources, known.names
+        sightings = {names[name]: Sighting(*marks[mark]) for name, mark in known.sightings}
+        edges = {}
+        for a, b, mark, rule in known.edges:
+            at, event = marks[mark]
+            edges[edge_key(names[a], names[b])] = Edge(names[a], names[b], event, rule, at)
+        attributes = {}
+        for attribute, written in known.attributes.items():
+            writes = []
+            for mark, source, value in written:
+                time, event = marks[mark]
+                writes.append(Write(Stamp(time, sources[source], event), value))
+            attributes[attribute] = tuple(writes)
+    except (msgspec.MsgspecError, IndexError) as error:
+        raise ValueError(f"{len(packed)} bytes are no packed profile, or not what is known of one: {error}") from error
+    return sightings, edges, attributes

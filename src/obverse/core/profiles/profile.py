@@ -1,0 +1,156 @@
+"""What a profile is made of, and how it rests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from obverse.core.crdt.clock import Stamp
+from obverse.core.crdt.register import Register
+from obverse.core.definitions import Definitions, Trait
+from obverse.core.identity import Edge
+from obverse.core.profiles import former, packing, window
+from obverse.core.profiles.parts import Membership, Sighting
+
+_STATE: Final = ("identifiers", "traits", "audiences", "seen", "version", "first", "changed_at", "events")
+_KNOWN: Final = ("sightings", "edges", "attributes")
+_NO_TRAITS: Final[Mapping[int, Trait]] = {}
+
+
+@dataclass(slots=True)
+class Profile:
+    """
+    One person, owned by one engine.
+
+    Identifiers, edges, attributes, version and window are lattices; traits are aggregates, which see each event
+    once because the window of message ids catches what comes again.
+
+    It has two parts: the *state*, which moves with each event, and what is *known*, which moves seldom. A profile
+    that rests (`rest`) holds both as bytes, in a fifth of the memory; whoever touches a field wakes its part.
+    """
+
+    id: bytes
+
+    identifiers: dict[str, int] = field(default_factory=dict)
+    """When each was shown last, in microseconds since 1970."""
+    traits: dict[str, Any] = field(default_factory=dict)
+    """State by `Trait.key`."""
+    audiences: dict[str, Membership] = field(default_factory=dict)
+    seen: dict[int, int] = field(default_factory=dict)
+    """Hash of message id -> second of arrival."""
+    version: dict[int, int] = field(default_factory=dict)
+    """What was folded: {partition: highest offset}."""
+    first: Stamp | None = None
+    """Stamp of the earliest event."""
+    changed_at: int = 0
+    """Arrival of the event that changed it last, in microseconds since 1970."""
+    events: int = 0
+
+    sightings: dict[str, Sighting] = field(default_factory=dict)
+    """The first of each identifier."""
+    edges: dict[tuple[str, str], Edge] = field(default_factory=dict)
+    attributes: dict[str, Register] = field(default_factory=dict)
+
+    known_moved: bool = field(default=True, compare=False)
+    """Whether what is known has moved since it was kept last. Whoever changes it says so."""
+    standing_moved: bool = field(default=False, compare=False)
+    """Whether it has entered or left an audience since it was kept last."""
+    claims: tuple[str, ...] = field(default=(), compare=False)
+    """Identifiers that it has come to since it was kept last."""
+
+    _known: bytes = field(default=b"", repr=False, compare=False)
+    """What is known, packed; holds unless `known_moved`."""
+    _state: bytes = field(default=b"", repr=False, compare=False)
+    """The state, packed, while it rests."""
+    _traits: Mapping[int, Trait] = field(default_factory=lambda: _NO_TRAITS, repr=False, compare=False)
+    """By code: how the traits of a resting state are unpacked."""
+
+    if not TYPE_CHECKING:  # else a field that is misspelt would be thought to be one that rests
+
+        def __getattr__(self, name: str) -> Any:
+            """Wake the part that a field belongs to; Python asks here only for what is not there."""
+            if name in _STATE and self._state:
+                self._take_state(packing.read_state(self._state), self._traits)
+                self._state = b""
+            elif name in _KNOWN and self._known:
+                self._take_known(self._known)
+            else:
+                raise AttributeError(f"a profile has no {name!r}", name=name, obj=self)
+            return getattr(self, name)
+
+    def packed_known(self) -> bytes:
+        """Return what is known as bytes."""
+        if self.known_moved or not self._known:
+            return packing.pack_known(self.sightings, self.edges, self.attributes)
+        return self._known
+
+    def packed_state(self, definitions: Definitions) -> bytes:
+        """Return the state as bytes; traits whose definition is gone are left behind."""
+        return self._state or packing.pack_state(self, definitions)
+
+    def rest(self, definitions: Definitions) -> None:
+        """Let both parts rest; nobody notices but the memory."""
+        if not self.known_moved:
+            self._known = self.packed_known()
+            for name in _KNOWN:
+                _drop(self, name)
+        if not self._state:
+            self._state, self._traits = self.packed_state(definitions), definitions.trait_of_code
+            for name in _STATE:
+                _drop(self, name)
+
+    def kept(self, known: bytes | None) -> None:
+        """Note that the store was told all that moved until now; `known` is what is known, packed, if that moved."""
+        if known is not None:
+            self._known = known
+        self.known_moved, self.standing_moved, self.claims = False, False, ()
+
+    @staticmethod
+    def of(known: bytes, state: bytes, definitions: Definitions) -> Profile:
+        """
+        Return the profile that was packed in these bytes, awake.
+
+        Raises:
+            ValueError: they are no profile, or of a format that this release does not know.
+        """
+        read = packing.read_state(state)
+        profile = Profile(read.id, known_moved=False, _known=known)
+        profile._take_state(read, definitions.trait_of_code)
+        profile._take_known(known)
+        return profile
+
+    def _take_state(self, read: packing.State, traits: Mapping[int, Trait]) -> None:
+        self.identifiers = read.identifiers
+        self.traits = packing.read_traits(read.traits, traits)
+        self.audiences = read.audiences
+        self.seen = window.unpack(read.seen)
+        self.version = read.version
+        self.first = read.first
+        self.changed_at = read.changed_at
+        self.events = read.events
+
+    def _take_known(self, known: bytes) -> None:
+        self.sightings, self.edges, self.attributes = packing.read_known(known)
+
+
+def pack(profile: Profile, definitions: Definitions) -> bytes:
+    """The whole profile as bytes; traits whose definition is gone are left behind."""
+    return packing.whole(profile.packed_known(), profile.packed_state(definitions))
+
+
+def unpack(packed: bytes, definitions: Definitions) -> Profile:
+    """
+    The profile that was packed.
+
+    Raises:
+        ValueError: the bytes are no profile, or of a format that this release does not know.
+    """
+    known, state = packing.parts(packed)
+    return Profile.of(*((known, state) if known else former.converted(state)), definitions)
+
+
+def _drop(profile: Profile, name: str) -> None:
+    with suppress(AttributeError):  # it rests already
+        delattr(profile, name)

@@ -1,0 +1,78 @@
+"""What can be read of a profile: values, and the JSON that people and SQL see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from obverse.core import json_values, times
+from obverse.core.definitions import Definitions, Trait
+from obverse.core.profiles import window
+from obverse.core.profiles.profile import Profile
+
+
+def value_of(profile: Profile, subject: str, name: str, definitions: Definitions) -> Any:
+    """The value of a trait or an attribute, or None while there is none."""
+    if subject == "attribute":
+        written = profile.attributes.get(name)
+        return None if written is None else json_values.lenient(written[0].value)
+    trait = definitions.trait_of_name.get(name)
+    return None if trait is None else read_trait(profile, trait)
+
+
+def read_trait(profile: Profile, trait: Trait) -> Any:
+    """A trait's value, or None while no event has moved it."""
+    state = profile.traits.get(trait.key)
+    return None if state is None else trait.kind.read(state)
+
+
+def computed_traits(profile: Profile, definitions: Definitions) -> dict[str, Any]:
+    """Every trait that has a value, as one flat object."""
+    states, values = profile.traits, {}
+    for trait in definitions.traits:
+        state = states.get(trait.key)
+        if state is not None:
+            value = trait.kind.read(state)
+            if value is not None:
+                values[trait.name] = value
+    return values
+
+
+def identity_graph(profile: Profile) -> dict[str, Any]:
+    """The identifiers and the evidence that ties them, in an order of its own, for people and SQL to read."""
+    to_text, shown = times.to_text, []
+    for identifier, (at, event) in sorted(profile.sightings.items()):
+        kind, _, value = identifier.partition(":")
+        shown.append({"kind": kind, "value": value, "first_seen": to_text(at), "event": event})
+    return {
+        "identifiers": shown,
+        "edges": [
+            {"a": edge.a, "b": edge.b, "event": edge.event, "rule": edge.rule, "at": times.to_text(edge.at)}
+            for _, edge in sorted(profile.edges.items())
+        ],
+    }
+
+
+def state_of(profile: Profile, definitions: Definitions) -> dict[str, Any]:
+    """
+    What two runs over one log must agree on, field by field, whatever their order: for comparing.
+
+    Leaves out the id, which depends on what was seen first, how often an audience was entered, and the version,
+    which speaks of places in the log.
+    """
+    return {
+        "identifiers": profile.identifiers,
+        "sightings": profile.sightings,
+        "attributes": profile.attributes,
+        "traits": computed_traits(profile, definitions),
+        "audiences": sorted(name for name, standing in profile.audiences.items() if standing.member),
+        "seen": window.recent(profile.seen).keys(),
+        "first": profile.first,
+        "events": profile.events,
+    }
+
+
+def attributes_text(profile: Profile) -> bytes:
+    """The winning value of each attribute, as sent, in one JSON object."""
+    return json_values.encode({name: msgspec.Raw(written[0].value) for name, written in profile.attributes.items()})
