@@ -32,7 +32,6 @@ class _Packed(msgspec.Struct, array_like=True):
 
 
 _decoder = msgspec.msgpack.Decoder(_Packed)
-_encoder = msgspec.msgpack.Encoder()
 
 
 def converted(packed: bytes) -> tuple[bytes, bytes]:
@@ -63,4 +62,4 @@ def converted(packed: bytes) -> tuple[bytes, bytes]:
         old.changed_at,
         old.events,
     )
-    return known, _encoder.encode(state)
+    return known, packing.pack_state(state)

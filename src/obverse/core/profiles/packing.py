@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from obverse.core.crdt.clock import Stamp
 from obverse.core.crdt.register import Register, Write
-from obverse.core.definitions import Definitions, Trait
+from obverse.core.definitions import Trait
 from obverse.core.identity import Edge, edge_key
-from obverse.core.profiles import window
 from obverse.core.profiles.parts import Membership, Sighting
-
-if TYPE_CHECKING:
-    from obverse.core.profiles.profile import Profile
 
 FORMAT: Final = 2
 _HEAD: Final = 4
@@ -32,7 +28,7 @@ class State(msgspec.Struct, array_like=True, gc=False):
     """By `Trait.code`, as the kinds pack them."""
     audiences: dict[str, Membership]
     seen: bytes
-    """As `window.pack` says."""
+    """See `window.pack`."""
     version: dict[int, int]
     first: Stamp | None
     changed_at: int
@@ -82,28 +78,19 @@ def parts(packed: bytes) -> tuple[bytes, bytes]:
     return packed[_HEAD:end], packed[end:]
 
 
-def pack_state(profile: Profile, definitions: Definitions) -> bytes:
-    """The state of a profile that is awake."""
-    profile.seen = window.recent(profile.seen)
-    known, traits = definitions.trait_of_key, {}
-    for key, state in profile.traits.items():
-        trait = known.get(key)
+def pack_state(state: State) -> bytes:
+    """The state, packed."""
+    return _packer.encode(state)
+
+
+def pack_traits(states: Mapping[str, Any], traits: Mapping[str, Trait]) -> dict[int, Any]:
+    """The states of traits by code; those whose definition is gone are left out."""
+    packed = {}
+    for key, state in states.items():
+        trait = traits.get(key)
         if trait is not None:
-            traits[trait.code] = trait.kind.pack(state)
-    return _packer.encode(
-        State(
-            FORMAT,
-            profile.id,
-            profile.identifiers,
-            traits,
-            profile.audiences,
-            window.pack(profile.seen),
-            profile.version,
-            profile.first,
-            profile.changed_at,
-            profile.events,
-        )
-    )
+            packed[trait.code] = trait.kind.pack(state)
+    return packed
 
 
 def read_state(packed: bytes) -> State:

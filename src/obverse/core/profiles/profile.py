@@ -88,7 +88,23 @@ class Profile:
 
     def packed_state(self, definitions: Definitions) -> bytes:
         """Return the state as bytes; traits whose definition is gone are left behind."""
-        return self._state or packing.pack_state(self, definitions)
+        if self._state:
+            return self._state
+        self.seen = window.recent(self.seen)
+        return packing.pack_state(
+            packing.State(
+                packing.FORMAT,
+                self.id,
+                self.identifiers,
+                packing.pack_traits(self.traits, definitions.trait_of_key),
+                self.audiences,
+                window.pack(self.seen),
+                self.version,
+                self.first,
+                self.changed_at,
+                self.events,
+            )
+        )
 
     def rest(self, definitions: Definitions) -> None:
         """Let both parts rest; nobody notices but the memory."""
