@@ -145,7 +145,7 @@ class Shop:
                 marks={Stream.EVENTS: {0: self.offset}},
                 profiles=[ProfileRow.of(profile, DEFINITIONS) for profile in self.people.profiles.values()],
                 absorbed=dict(self.people.absorbed),
-                events=self.waiting,
+                events=[self.writer.pack(self.waiting)],
                 rejected=rejected,
             )
         )

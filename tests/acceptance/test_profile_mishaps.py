@@ -50,7 +50,9 @@ async def test_a_connection_that_is_killed_during_a_commit_writes_nothing(
     events = done_by(
         "ada", *(an_event(f"m{number}", properties=b'{"x":"' + b"x" * 20_000 + b'"}') for number in range(900))
     )
-    large = Checkpoint(marks=up_to(9), profiles=[a_profile("ada", vip=1)], events=events, rejected=[a_rejected(1)])
+    large = Checkpoint(
+        marks=up_to(9), profiles=[a_profile("ada", vip=1)], events=[writer.pack(events)], rejected=[a_rejected(1)]
+    )
     writers = "from pg_stat_activity where application_name like 'obverse writes%' and datname = current_database()"
     await writer.commit(Checkpoint(marks=up_to(1)))
     async with sql.transaction():
@@ -102,7 +104,7 @@ async def test_a_writer_that_lost_its_lock_is_fenced_off(
     await first._connection.execute("select pg_advisory_unlock_all()")  # type: ignore[attr-defined]
     async with store_at(database.dsn("obverse_worker")) as other, writing(other) as second:
         with pytest.raises(Fenced, match="taken over"):
-            await first.commit(Checkpoint(marks=up_to(9), events=done_by("ada", an_event("late"))))
+            await first.commit(Checkpoint(marks=up_to(9), events=[first.pack(done_by("ada", an_event("late")))]))
         await second.commit(Checkpoint(marks=up_to(2)))
     assert await sql.fetchval("select count(*) from event_stream") == 0
     assert (await store.overview()).marks == {"unify": up_to(2)}

@@ -276,7 +276,7 @@ class ProfileStoreContract(WriterPromises, MergePromises, PagePromises, ReplayPr
                 Checkpoint(
                     marks=up_to(1),
                     profiles=[a_profile("ada", vip=1)],
-                    events=done_by("ada", an_event("m1")),
+                    events=[writer.pack(done_by("ada", an_event("m1")))],
                     rejected=[a_rejected(1)],
                 )
             )

@@ -137,9 +137,10 @@ async def writing(store: ProfileStore, name: str = "unify") -> AsyncIterator[Sto
 
 
 async def write(store: ProfileStore, **checkpoint: Any) -> None:
-    """Write one checkpoint with a writer of its own."""
+    """Write one checkpoint with a writer of its own; `events` as they are stored."""
     async with writing(store) as writer:
-        await soon(writer.commit(Checkpoint(**{"marks": up_to(1), **checkpoint})))
+        packed = [writer.pack(checkpoint.pop("events", ()))]
+        await soon(writer.commit(Checkpoint(**{"marks": up_to(1), **checkpoint, "events": packed})))
 
 
 async def found(store: ProfileStore, *identifiers: str, ids: Iterable[bytes] = ()) -> Collection[bytes]:

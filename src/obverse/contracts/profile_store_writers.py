@@ -22,14 +22,14 @@ from obverse.contracts.profile_store_steps import (
 )
 from obverse.ports.event_log import Stream
 from obverse.ports.outcomes import Unreachable
-from obverse.ports.profile_store import Checkpoint, Fenced, ProfileStore
+from obverse.ports.profile_store import Checkpoint, Fenced, ProfileStore, StoreWriter
 
 
-def large(events: int = 3000, profiles: int = 300) -> Checkpoint:
+def large(writer: StoreWriter, events: int = 3000, profiles: int = 300) -> Checkpoint:
     """Return a checkpoint that takes a while."""
     rows = [a_profile(f"p{number}", f"user_id:p{number}", big=1) for number in range(profiles)]
     stored = done_by("p0", *(an_event(f"m{number}") for number in range(events)))
-    return Checkpoint(marks=up_to(events), profiles=rows, events=stored, rejected=[a_rejected(1)])
+    return Checkpoint(marks=up_to(events), profiles=rows, events=[writer.pack(stored)], rejected=[a_rejected(1)])
 
 
 class WriterPromises(StoreQuestions):
@@ -66,7 +66,7 @@ class WriterPromises(StoreQuestions):
                 for turn in range(3):
                     backwards = rows if name == "unify" else rows[::-1]
                     events = done_by("p1", an_event(f"{name} {turn}"))
-                    await writer.commit(Checkpoint(marks=up_to(turn), profiles=backwards, events=events))
+                    await writer.commit(Checkpoint(marks=up_to(turn), profiles=backwards, events=[writer.pack(events)]))
 
         await soon(asyncio.gather(work("unify"), work("replay")))
 
@@ -101,7 +101,7 @@ class WriterPromises(StoreQuestions):
     async def test_after_a_crash_the_next_writer_goes_on_where_the_last_commit_ended(self, store: ProfileStore) -> None:
         await write(store, profiles=[a_profile("ada")], events=done_by("ada", an_event("m1")), marks=up_to(1))
         writer = await store.open_writer("unify")
-        await writer.commit(Checkpoint(marks=up_to(2), events=done_by("ada", an_event("m2"))))
+        await writer.commit(Checkpoint(marks=up_to(2), events=[writer.pack(done_by("ada", an_event("m2")))]))
 
         again = await self.reopen(store)
 
@@ -117,15 +117,16 @@ class WriterPromises(StoreQuestions):
         async with writing(again) as writer:
             await writer.commit(Checkpoint(marks=up_to(5)))
 
+            late = stale.pack(done_by("ada", an_event("late")))
             with pytest.raises((Fenced, Unreachable)):
-                await soon(stale.commit(Checkpoint(marks=up_to(9), events=done_by("ada", an_event("late")))))
+                await soon(stale.commit(Checkpoint(marks=up_to(9), events=[late])))
 
         assert await latest(again, "ada") == []
         assert (await again.overview()).marks == {"unify": up_to(5)}
 
     async def test_a_crash_during_a_commit_leaves_all_of_it_or_nothing(self, store: ProfileStore) -> None:
         writer = await store.open_writer("unify")
-        commit = asyncio.ensure_future(writer.commit(large()))
+        commit = asyncio.ensure_future(writer.commit(large(writer)))
         await asyncio.sleep(0)
         again = await self.reopen(store)
         with suppress(Fenced, Unreachable):
@@ -137,7 +138,7 @@ class WriterPromises(StoreQuestions):
     async def test_a_commit_that_is_cancelled_leaves_all_of_it_or_nothing(self, store: ProfileStore) -> None:
         for turns in (1, 3, 6, 12):
             writer = await soon(store.open_writer("unify"))
-            commit = asyncio.ensure_future(writer.commit(large()))
+            commit = asyncio.ensure_future(writer.commit(large(writer)))
             for _ in range(turns):
                 await asyncio.sleep(0)
             commit.cancel()
@@ -152,7 +153,7 @@ class WriterPromises(StoreQuestions):
 
     async def test_a_reader_never_sees_part_of_a_commit(self, store: ProfileStore) -> None:
         async with writing(store) as writer:
-            commit = asyncio.ensure_future(writer.commit(large()))
+            commit = asyncio.ensure_future(writer.commit(large(writer)))
             while not commit.done():
                 await asyncio.sleep(0)
                 overview = await store.overview()
@@ -174,7 +175,7 @@ class WriterPromises(StoreQuestions):
 
         async with writing(store) as writer:
             counting = asyncio.ensure_future(count())
-            await writer.commit(large(events=5000, profiles=1000))
+            await writer.commit(large(writer, events=5000, profiles=1000))
             counting.cancel()
         assert turns >= 12, f"{turns} turns for 6,000 rows"
 

@@ -87,6 +87,14 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     event: Event
 
 
+class PackedEvents(Protocol):
+    """Events as a writer has packed them; they are of no use to another one's adapter."""
+
+    def __len__(self) -> int:
+        """How many they are."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """What is written together, or not at all."""
@@ -96,8 +104,14 @@ class Checkpoint:
     """A profile that is given is a person from now on, unless `absorbed` names it."""
     absorbed: Mapping[bytes, bytes] = field(default_factory=dict)
     """Profiles that were merged away -> the profile that holds them now. They keep a row, with nothing packed."""
-    events: Sequence[StoredEvent] = ()
+    events: Sequence[PackedEvents] = ()
+    """Of `StoreWriter.pack`."""
     rejected: Sequence[RejectedEvent] = ()
+
+    @property
+    def count(self) -> int:
+        """How many events it holds."""
+        return sum(map(len, self.events))
 
     def keepers(self) -> dict[bytes, bytes]:
         """
@@ -202,6 +216,10 @@ class StoreWriter(Protocol):
     @property
     def marks(self) -> Marks:
         """What the last checkpoint of this name said, empty before the first."""
+        ...
+
+    def pack(self, events: Sequence[StoredEvent]) -> PackedEvents:
+        """Make events ready for a checkpoint of this writer: cheapest when they have just been read."""
         ...
 
     async def commit(self, checkpoint: Checkpoint, give_way: Callable[[], Awaitable[None]] | None = None) -> None:

@@ -11,7 +11,7 @@ from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.ports.event_log import Stream
 from obverse.ports.profile_cache import CacheWriter
-from obverse.ports.profile_store import Checkpoint, ProfileRow, StoredEvent, StoreWriter
+from obverse.ports.profile_store import Checkpoint, PackedEvents, ProfileRow, StoredEvent, StoreWriter
 from obverse.ports.runtime import Runtime
 
 _SLICE: Final = 50
@@ -65,7 +65,8 @@ class Checkpoints:
     ) -> None:
         self.turn = asyncio.Lock()
         """Held while events are folded and their decisions appended, and while a checkpoint is begun."""
-        self.events: list[StoredEvent] = []
+        self.events = 0
+        """How many wait for the next checkpoint."""
         self.rejected: list[RejectedEvent] = []
         self.marks = dict(writer.marks.get(Stream.EVENTS, {}))
         self.kept = dict(self.marks)
@@ -79,6 +80,7 @@ class Checkpoints:
         self._dirty: dict[bytes, Profile] = {}
         self._to_pack: dict[bytes, Profile] = {}
         self._packed: list[ProfileRow] = []
+        self._packed_events: list[PackedEvents] = []
         self._latest: Sequence[Profile] = ()
         """Whom the last checkpoint was of."""
         self._owed = asyncio.Event()
@@ -94,8 +96,14 @@ class Checkpoints:
             self._dirty[profile] = self._people.profiles[profile]
             self._owe()
 
-    def fold_reached(self, partition: int, offset: int, touched: Mapping[bytes, Profile]) -> None:
-        """Note how far folding came and whom it touched. Called with the turn held."""
+    def fold_reached(
+        self, partition: int, offset: int, touched: Mapping[bytes, Profile], events: Sequence[StoredEvent]
+    ) -> None:
+        """Note how far folding came, whom it touched and what is to be stored. Called with the turn held."""
+        if events:
+            # Now, while they are at hand: ten seconds later each would have to be fetched from memory again.
+            self._packed_events.append(self._writer.pack(events))
+            self.events += len(events)
         self.marks[partition] = offset
         self._dirty.update(touched)
         self._owe()
@@ -117,7 +125,7 @@ class Checkpoints:
 
     async def make_room(self) -> None:
         """Let others go on; wait if far more is owed to the store than one checkpoint should hold."""
-        if len(self.events) > 2 * self._settings.checkpoint_events:
+        if self.events > 2 * self._settings.checkpoint_events:
             self._room.clear()
             await self._room.wait()
         await self._runtime.sleep(0)
@@ -139,18 +147,18 @@ class Checkpoints:
     def _due(self) -> bool:
         now = self._runtime.elapsed()
         settings = self._settings
-        busy = len(self.events) >= settings.busy_events
+        busy = self.events >= settings.busy_events
         return (
             now - self._owed_since >= (settings.busy_seconds if busy else settings.checkpoint_seconds)
             or now - self._last_fold >= self._settings.idle_seconds
-            or len(self.events) >= self._settings.checkpoint_events
+            or self.events >= self._settings.checkpoint_events
         )
 
     async def _write(self) -> None:
         people = self._people
         async with self.turn:
             self._owed.clear()
-            events, self.events = self.events, []
+            events, self._packed_events, self.events = self._packed_events, [], 0
             rejected, self.rejected = self.rejected, []
             marks, decisions = dict(self.marks), self.decisions
             absorbed, people.absorbed = people.absorbed, {}
@@ -206,7 +214,7 @@ class Checkpoints:
     async def _give_way(self) -> None:
         """Let others go on: while events are folded, for longer than we worked; unless the next checkpoint is due."""
         now = self._runtime.elapsed()
-        folding = self._last_fold >= self._resumed and len(self.events) < self._settings.checkpoint_events
+        folding = self._last_fold >= self._resumed and self.events < self._settings.checkpoint_events
         worked = min(now - self._resumed, _LONGEST)
         await self._runtime.sleep(worked * (1 / _SHARE - 1) if folding else 0)
         self._resumed = self._runtime.elapsed()

@@ -132,7 +132,7 @@ class Folding:
                     await self.parts.runtime.sleep(0)
                 self._fold_slice(work, at, shown[at : at + self.slice_events])
             present = {one: profile for one, profile in work.touched.items() if one in people.profiles}
-            self.checkpoints.fold_reached(work.partition, work.end, present)
+            self.checkpoints.fold_reached(work.partition, work.end, present, work.stored)
             if work.decisions:
                 for records in Records.of(work.decisions):
                     self.checkpoints.decisions = await self.decisions.append(0, records) + records.count
@@ -185,7 +185,7 @@ class Folding:
         if folded.repeated:
             self.progress.repeated += 1
         else:
-            self.checkpoints.events.append(StoredEvent(folded.profile.id, work.partition, offset, event))
+            work.stored.append(StoredEvent(folded.profile.id, work.partition, offset, event))
         work.changes.extend(folded.changes)
 
     async def _bring(self, identifiers: Iterable[str], ids: Iterable[bytes] = ()) -> None:
@@ -212,6 +212,7 @@ class _Turn:
     """None for those that go no further."""
     rejected: list[RejectedEvent] = field(default_factory=list)
     touched: dict[bytes, Profile] = field(default_factory=dict)
+    stored: list[StoredEvent] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
 

@@ -142,7 +142,7 @@ class MemoryEngine:
                 marks={Stream.EVENTS: owed.reached},
                 profiles=[ProfileRow.of(profile, self._people.definitions) for profile in self._present(owed)],
                 absorbed=dict(self._people.absorbed),
-                events=owed.events,
+                events=[writer.pack(owed.events)],
                 rejected=owed.rejected,
             )
         )

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
+from itertools import chain, count
 
 import msgspec
 from msgspec import structs
@@ -23,11 +23,13 @@ from obverse.ports.profile_store import (
     Marks,
     Member,
     Overview,
+    PackedEvents,
     ProfileRow,
     ProfileStore,
     RejectedCount,
     RejectedFilter,
     ReplayState,
+    StoredEvent,
     StoreWriter,
 )
 from obverse.ports.runtime import Runtime
@@ -80,7 +82,7 @@ class _Tables:
             self.members.pop(lost, None)
         for early, middle in self.merged_into.items():
             self.merged_into[early] = self.keeper(middle)
-        for stored in checkpoint.events:
+        for stored in chain.from_iterable(map(_unpacked, checkpoint.events)):
             self.last_id += 1
             self.events.setdefault(stored.profile, []).append((self.last_id, stored.event))
         self.rejected += map(KeptRejected, count(len(self.rejected) + 1), checkpoint.rejected)
@@ -89,6 +91,12 @@ class _Tables:
     def keeper(self, profile: bytes) -> bytes:
         """What holds this profile now: another one, if it was merged away."""
         return self.merged_into.get(profile, profile)
+
+
+def _unpacked(events: PackedEvents) -> Sequence[StoredEvent]:
+    if not isinstance(events, tuple):
+        raise TypeError(f"another adapter has packed {type(events).__name__}")
+    return events
 
 
 def _packed(row: ProfileRow) -> bytes:
@@ -262,11 +270,15 @@ class _MemoryWriter:
         """See `StoreWriter.marks`."""
         return self._tables.marks.get(self._name, {})
 
+    def pack(self, events: Sequence[StoredEvent]) -> PackedEvents:
+        """See `StoreWriter.pack`."""
+        return tuple(events)
+
     async def commit(self, checkpoint: Checkpoint, give_way: Callable[[], Awaitable[None]] | None = None) -> None:
         """See `StoreWriter.commit`."""
         give_way = give_way or partial(self._runtime.sleep, 0)
         # Others have their turn before anything is kept, as with a disk.
-        for _ in range(1 + (len(checkpoint.events) + len(checkpoint.profiles)) // _SLICE):
+        for _ in range(1 + (checkpoint.count + len(checkpoint.profiles)) // _SLICE):
             await give_way()
         if self.lost:
             raise Fenced(f"the process of this writer {self._name} was killed, and another may have taken over")

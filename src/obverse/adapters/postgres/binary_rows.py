@@ -72,6 +72,24 @@ def since_2000(value: int) -> int:
     return (value if times.EARLIEST <= value <= times.LATEST else times.clamp(value)) - _EPOCH
 
 
+def from_bigint(value: bytes) -> int:
+    """Return a time of PostgreSQL's in microseconds since 1970."""
+    return int.from_bytes(value, signed=True) + _EPOCH
+
+
+def unpack_row(rows: bytes, at: int) -> tuple[list[bytes | None], int]:
+    """Return the fields of the row that begins there, and where the next one begins."""
+    fields: list[bytes | None] = []
+    count = int.from_bytes(rows[at : at + 2])
+    at += 2
+    for _ in range(count):
+        length = int.from_bytes(rows[at : at + 4], signed=True)
+        at += 4
+        fields.append(rows[at : at + length] if length >= 0 else None)
+        at += max(length, 0)
+    return fields, at
+
+
 Value = TypeVar("Value", str, bytes)
 
 

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import Any, Final
 
 from obverse.adapters.postgres import jsonb_text
-from obverse.adapters.postgres.binary_rows import NULL, Known, blob, integer, jsonb, moment, row_head, since_2000, text
+from obverse.adapters.postgres.binary_rows import (
+    NULL,
+    Known,
+    blob,
+    from_bigint,
+    integer,
+    jsonb,
+    moment,
+    row_head,
+    since_2000,
+    text,
+    unpack_row,
+)
 from obverse.core.events import Event, RejectedEvent
 from obverse.ports.profile_store import KeptRejected, ProfileRow, ReplayState, StoredEvent
 
@@ -37,6 +50,17 @@ _YES: Final = b"\0\0\0\1\1"
 _pack_place: Final = Struct(">iqiqiiiq").pack
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedRows:
+    """Rows of `event_stream`, one after another."""
+
+    rows: bytes
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
 
 
 class EventRows:
@@ -116,6 +140,28 @@ class EventRows:
         if self._careful or len(sent) > jsonb_text.LONG or jsonb_text.suspicious(sent):
             return self._make_sound(sent)
         return sent
+
+
+def unpack_events(rows: bytes) -> list[StoredEvent]:
+    """Return what `EventRows` has packed."""
+    found, at = [], 0
+    while at < len(rows):
+        fields, at = unpack_row(rows, at)
+        row: dict[str, Any] = dict(zip(EVENT_COLUMNS, fields, strict=True))
+        for column in ("type", "name", "source", "message_id", "user_id", "anonymous_id", "group_id", "previous_id"):
+            row[column] = None if row[column] is None else row[column].decode()
+        for column in ("ingested_at", "timestamp", "original_timestamp", "sent_at"):
+            row[column] = None if row[column] is None else from_bigint(row[column])
+        for column in ("properties", "context", "integrations", "extra"):
+            as_sent = row.pop(f"{column}_as_sent")
+            row[column] = row[column][1:] if as_sent is None else as_sent  # after the version of jsonb
+        place = int.from_bytes(row["log_partition"]), int.from_bytes(row["log_offset"])
+        event = Event(received_at=row["ingested_at"], **{name: row[name] for name in _AS_THEY_ARE})
+        found.append(StoredEvent(row["profile_id"], *place, event))
+    return found
+
+
+_AS_THEY_ARE: Final = tuple(name for name in Event.__struct_fields__ if name != "received_at")
 
 
 def pack_profiles(rows: Sequence[ProfileRow], *, careful: bool) -> bytes:

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
-from obverse.ports.profile_store import Checkpoint, ProfileRow
+from obverse.ports.profile_store import Checkpoint, PackedEvents, ProfileRow
 
 PROFILES: Final = 200
 """Profiles of one slice."""
@@ -68,6 +68,19 @@ def slices(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     """Cut into runs of at most so many."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+def bundles(packed: Sequence[PackedEvents], size: int) -> Sequence[Sequence[PackedEvents]]:
+    """Put those that follow each other together, until they are so many events or more."""
+    found: list[list[PackedEvents]] = []
+    held = size
+    for one in packed:
+        if held >= size:
+            found.append([])
+            held = 0
+        found[-1].append(one)
+        held += len(one)
+    return found
 
 
 def claim(rows: Sequence[ProfileRow], keepers: Mapping[bytes, bytes], owners: dict[str, bytes]) -> None:

@@ -23,13 +23,15 @@ from obverse.adapters.postgres.profile_rows import (
     PROFILE_COLUMNS,
     REJECTED_COLUMNS,
     EventRows,
+    PackedRows,
     pack_claims,
     pack_members,
     pack_profiles,
     pack_rejected,
+    unpack_events,
 )
 from obverse.ports.event_log import Stream
-from obverse.ports.profile_store import Checkpoint, Fenced, Marks, ProfileRow
+from obverse.ports.profile_store import Checkpoint, Fenced, Marks, PackedEvents, ProfileRow, StoredEvent
 from obverse.ports.runtime import Runtime
 
 CONNECT_LIMIT = 1.0
@@ -107,6 +109,7 @@ class PostgresWriter:
         self._epoch = epoch
         self._marks = marks
         self._runtime = runtime
+        self._event_rows = EventRows(name.workspace)
         self._turn = asyncio.Lock()
         self._limit: asyncio.Timeout | None = None
         self._give_way: GiveWay = partial(runtime.sleep, 0)
@@ -116,6 +119,10 @@ class PostgresWriter:
     def marks(self) -> Marks:
         """See `StoreWriter.marks`."""
         return self._marks
+
+    def pack(self, events: Sequence[StoredEvent]) -> PackedEvents:
+        """See `StoreWriter.pack`."""
+        return PackedRows(self._event_rows.pack(events), len(events))
 
     async def commit(self, checkpoint: Checkpoint, give_way: GiveWay | None = None) -> None:
         """See `StoreWriter.commit`. A writer that has failed writes no more."""
@@ -161,7 +168,7 @@ class PostgresWriter:
     async def _write_somehow(self, checkpoint: Checkpoint, work: cut.Work) -> None:
         if checkpoint.events:
             # In a transaction of its own, for it locks what other writers need.
-            await self._connection.fetchval(queries.PREPARE, len(checkpoint.events))
+            await self._connection.fetchval(queries.PREPARE, checkpoint.count)
         try:
             await self._write(checkpoint, work, careful=False)
         except asyncpg.DataError:
@@ -171,7 +178,7 @@ class PostgresWriter:
 
     async def _write(self, checkpoint: Checkpoint, work: cut.Work, *, careful: bool) -> None:
         workspace = self._name.workspace
-        figures = _Figures(events=len(checkpoint.events), rejected=len(checkpoint.rejected))
+        figures = _Figures(events=checkpoint.count, rejected=len(checkpoint.rejected))
         await self._connection.execute("begin")
         epoch = await self._connection.fetchval(queries.FENCE, workspace, self._name.writer)
         if epoch != self._epoch:
@@ -179,8 +186,10 @@ class PostgresWriter:
         await self._write_profiles(work.profiles, figures, careful=careful)
         await self._claim(checkpoint, work)
         await self._absorb(work.keepers, figures)
-        pack_events = EventRows(workspace, careful=careful).pack
-        await self._copy("event_stream", EVENT_COLUMNS, checkpoint.events, cut.EVENTS, pack_events)
+        # Some hundreds at a time, so that the server is not woken for a few rows.
+        packed = cut.bundles(checkpoint.events, cut.EVENTS)
+        pack_events = partial(_rows_of, EventRows(workspace, careful=True) if careful else None)
+        await self._copy("event_stream", EVENT_COLUMNS, packed, 1, pack_events)
         pack = partial(pack_rejected, workspace)
         await self._copy("rejected_events", REJECTED_COLUMNS, checkpoint.rejected, cut.REJECTED, pack)
         await self._mark(checkpoint.marks, figures)
@@ -269,3 +278,13 @@ class PostgresWriter:
             [part for _, part, _ in places],
             [offset for _, _, offset in places],
         )
+
+
+def _rows_of(careful: EventRows | None, bundle: Sequence[Sequence[PackedEvents]]) -> bytes:
+    """Rows as they are packed; or packed anew, each text looked at by itself."""
+    rows = []
+    for packed in bundle[0]:
+        if not isinstance(packed, PackedRows):
+            raise TypeError(f"another adapter has packed {type(packed).__name__}")
+        rows.append(packed.rows if careful is None else careful.pack(unpack_events(packed.rows)))
+    return b"".join(rows)
