@@ -22,6 +22,7 @@ PACKAGE = {
             """The longest text; of two as long, the smaller."""
             takes_value = True
             in_place = False
+            plain = True
             def start(self): return None
             def add(self, state, value, stamp): return self.merge(state, value if isinstance(value, str) else None)
             def merge(self, one, other):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from obverse.contracts.lattice import LAWS
 from obverse.contracts.trait_kind import ANYTHING
-from obverse.core.audiences import Audience, BadCondition, Condition, parse, subjects
+from obverse.core.audiences import BadCondition, Condition, compiled, parse, subjects
 
 
 def condition(op: str, value: Any = None, *, attribute: str = "x") -> dict[str, Any]:
@@ -21,7 +22,11 @@ def condition(op: str, value: Any = None, *, attribute: str = "x") -> dict[str, 
 
 def holds(tree: Any, **values: Any) -> bool:
     """Whether the condition holds for a profile with these attributes."""
-    return Audience("a", parse(tree)).holds(lambda subject, name: values.get(name) if subject == "attribute" else None)
+
+    def reader(subject: str, name: str) -> Callable[[dict[str, Any]], Any]:
+        return lambda given: given.get(name) if subject == "attribute" else None
+
+    return compiled(parse(tree), reader)(values)
 
 
 D = Decimal
@@ -83,9 +88,12 @@ def test_all_one_or_none_of_several() -> None:
 
 
 def test_traits_and_attributes_of_one_name_are_apart() -> None:
-    audience = Audience("a", parse({"op": "eq", "trait": "x", "value": 1}))
-    assert audience.holds(lambda subject, _name: 1 if subject == "trait" else 2)
-    assert not audience.holds(lambda subject, _name: 2 if subject == "trait" else 1)
+    def reader(subject: str, _name: str) -> Callable[[dict[str, int]], Any]:
+        return lambda given: given[subject]
+
+    check = compiled(parse({"op": "eq", "trait": "x", "value": 1}), reader)
+    assert check({"trait": 1, "attribute": 2})
+    assert not check({"trait": 2, "attribute": 1})
 
 
 def test_what_a_condition_looks_at() -> None:
@@ -181,6 +189,10 @@ TREES = st.recursive(
 )
 
 
+def reads_what_is_given(_subject: str, _name: str) -> Callable[[Any], Any]:
+    return lambda given: given
+
+
 @LAWS
 @given(TREES | ANYTHING, ANYTHING)
 def test_any_tree_is_read_or_refused_and_judges_any_value(tree: Any, value: Any) -> None:
@@ -188,6 +200,6 @@ def test_any_tree_is_read_or_refused_and_judges_any_value(tree: Any, value: Any)
         read: Condition = parse(tree)
     except BadCondition:
         return
-    judged = Audience("a", read).holds(lambda _subject, _name: value)
-    opposite = Audience("b", parse({"op": "not", "of": tree})).holds(lambda _subject, _name: value)
-    assert judged is not opposite
+    opposite = parse({"op": "not", "of": tree})
+    judged = [compiled(one, reads_what_is_given)(value) for one in (read, opposite)]
+    assert sorted(judged) == [False, True]

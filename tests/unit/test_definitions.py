@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from obverse.adapters.definition_files import LOOK, DefinitionFiles, read_folder
 from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
-from obverse.core.definitions import BadDefinition, Definitions, Trait, define
+from obverse.core.definitions import MOMENT, NOTHING, BadDefinition, Definitions, Trait, define
 from obverse.core.documents import read
 from obverse.core.events import Event
 from obverse.core.traits.collections import MostFrequent
@@ -151,19 +152,25 @@ def test_an_events_plan_holds_the_traits_that_it_moves(tmp_path: Path) -> None:
     assert moved(event("Order Completed", "page")) == {"pages"}
     assert moved(event(None, "identify")) == set()
     plan = definitions.plan(event("Order Completed"))
-    assert plan.values(b'{"revenue":12.50,"x":[1]}') == (Decimal("12.50"),)
-    assert plan.values(b"{}") == plan.values(b'{"revenue":1e99999999999999999999}') == (None,)
+    for properties, revenue in (
+        (b'{"revenue":12.50,"x":[1]}', Decimal("12.50")),
+        (b"{}", None),
+        (b'{"revenue":1e99999999999999999999}', None),
+    ):
+        values = plan.values(replace(event("Order Completed"), properties=properties))
+        assert {trait.name: values[place] for trait, place in plan.moves}["spent"] == revenue
+        assert (values[MOMENT], values[NOTHING]) == (None, None)
 
 
 def test_a_property_that_cannot_be_computed_with_takes_no_other_with_it(tmp_path: Path) -> None:
     for name, text in (("spent", SPENT), ("paid", SPENT.replace("spent", "paid").replace("revenue", "price"))):
         write(tmp_path, f"{name}.yml", text)
     plan = read_folder(tmp_path, KINDS).plan(event("Order Completed"))
-    order = [trait.name for trait, _ in plan.moves]
+    told = b'{"price": 1e99999999999999999999, "revenue": 2.50}'
 
-    values = plan.values(b'{"price": 1e99999999999999999999, "revenue": 2.50}')
+    values = plan.values(replace(event("Order Completed"), properties=told))
 
-    assert dict(zip(order, values, strict=True)) == {"paid": None, "spent": Decimal("2.50")}
+    assert {trait.name: values[place] for trait, place in plan.moves} == {"paid": None, "spent": Decimal("2.50")}
 
 
 # Mistakes.

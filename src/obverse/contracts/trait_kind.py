@@ -202,6 +202,14 @@ class TraitKindContract:
             state = after
 
     @LAWS
+    @given(st.data())
+    def test_a_plain_state_is_what_it_reads_as(self, data: DataObject) -> None:
+        if not self.kind.plain:
+            pytest.skip("never: its states are read")
+        state = self.folded(data.draw(self.events()))
+        assert self.reading(state) == json_values.encode(state)
+
+    @LAWS
     @given(st.data(), DICE)
     def test_a_value_it_cannot_use_leaves_the_state_as_it_was(self, data: DataObject, dice: Random) -> None:
         if not self.kind.takes_value:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from obverse.core import json_values
 
-Lookup = Callable[[str, str], Any]
-"""Value of (`trait` or `attribute`, its name), or None while there is none."""
+Person = TypeVar("Person")
+Reader = Callable[[Person], Any]
+"""Reads one value of a person, or None while there is none."""
+Readers = Callable[[str, str], Reader[Person]]
+"""The reader of (`trait` or `attribute`, its name)."""
 
 
 class BadCondition(ValueError):
@@ -60,11 +64,6 @@ class Audience:
     name: str
     where: Condition
     description: str = ""
-    holds: Callable[[Lookup], bool] = field(init=False, compare=False, repr=False)
-    """Whether a profile belongs in it, by what is looked up."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "holds", compiled(self.where))
 
 
 _ORDERED: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
@@ -168,25 +167,39 @@ def subjects(condition: Condition) -> Iterator[tuple[str, str]]:
             yield subject, name
 
 
-def compiled(condition: Condition) -> Callable[[Lookup], bool]:
+def compiled(condition: Condition, readers: Readers[Person]) -> Callable[[Person], bool]:
     """
-    The condition as a function that says whether it holds for one profile.
+    The condition as a function that says whether it holds for one person.
 
     A missing value makes every test false but `ne`; so does a number compared with a text.
     """
     match condition:
         case Every(parts):
-            checks = [compiled(part) for part in parts]
-            return lambda lookup: all(check(lookup) for check in checks)
+            checks = [compiled(part, readers) for part in parts]
+            return partial(_all, checks)
         case Some(parts):
-            checks = [compiled(part) for part in parts]
-            return lambda lookup: any(check(lookup) for check in checks)
+            checks = [compiled(part, readers) for part in parts]
+            return partial(_any, checks)
         case Not(part):
-            check = compiled(part)
-            return lambda lookup: not check(lookup)
+            check = compiled(part, readers)
+            return lambda person: not check(person)
         case Test(op, subject, name, expected):
-            passes = _passes(op, expected)
-            return lambda lookup: passes(_comparable(lookup(subject, name)))
+            passes, read = _passes(op, expected), readers(subject, name)
+            return lambda person: passes(_comparable(read(person)))
+
+
+def _all(checks: Sequence[Callable[[Person], bool]], person: Person) -> bool:
+    for check in checks:  # noqa: SIM110 - a generator costs as much as what it runs through
+        if not check(person):
+            return False
+    return True
+
+
+def _any(checks: Sequence[Callable[[Person], bool]], person: Person) -> bool:
+    for check in checks:  # noqa: SIM110 - as above
+        if check(person):
+            return True
+    return False
 
 
 def _passes(op: str, expected: Any) -> Callable[[Any], bool]:

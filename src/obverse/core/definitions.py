@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec.structs import astuple
 
-from obverse.core import audiences, json_values, outgoing
-from obverse.core.audiences import Audience
+from obverse.core import json_values, outgoing, times
+from obverse.core.audiences import Audience, compiled, subjects
+from obverse.core.crdt.register import Register
 from obverse.core.events import Event
 from obverse.core.identity import IdentityRules
 from obverse.core.outgoing import Campaign, Connection, Known, Template
@@ -69,8 +71,22 @@ def trait_code(key: str) -> int:
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little")
 
 
-MOMENT: Final = -1
-NOTHING: Final = -2
+class Person(Protocol):
+    """What an audience looks at of a profile."""
+
+    @property
+    def traits(self) -> Mapping[str, Any]:
+        """State by `Trait.key`."""
+        ...
+
+    @property
+    def attributes(self) -> Mapping[str, Register]:
+        """The latest writes of each."""
+        ...
+
+
+MOMENT: Final = -2
+NOTHING: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +99,20 @@ class Plan:
     """Reads the properties that are needed, as values."""
     raw_decoder: msgspec.json.Decoder[Any] | None = None
     """The same, as JSON text each."""
+    timed: bool = False
+    """Whether the event's time is needed."""
 
-    def values(self, properties: bytes) -> Sequence[Any]:
-        """The properties that are needed, decoded, in their order; others are passed over."""
+    def values(self, event: Event) -> Sequence[Any]:
+        """The properties that are needed, decoded, in their order; then the event's time, if needed, and nothing."""
+        end = (times.to_text(event.timestamp) if self.timed else None, None)
         if self.decoder is None or self.raw_decoder is None:
-            return ()
+            return end
         try:
-            return astuple(self.decoder.decode(properties))
+            return astuple(self.decoder.decode(event.properties)) + end
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidOperation):
             # One of them cannot be computed with; the others can.
-            return tuple(json_values.lenient(bytes(raw)) for raw in astuple(self.raw_decoder.decode(properties)))
+            read = astuple(self.raw_decoder.decode(event.properties))
+            return tuple(json_values.lenient(bytes(raw)) for raw in read) + end
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +134,8 @@ class Definitions:
     """Audiences by what they look at."""
     newcomers: tuple[Audience, ...] = ()
     """Audiences that hold while nothing is known of a person; a profile's first event has them judged."""
+    holds: Mapping[str, Callable[[Person], bool]] = field(default_factory=dict)
+    """By audience, whether somebody belongs in it."""
     trait_of_name: Mapping[str, Trait] = field(default_factory=dict)
     trait_of_key: Mapping[str, Trait] = field(default_factory=dict)
     trait_of_code: Mapping[int, Trait] = field(default_factory=dict)
@@ -169,6 +191,7 @@ def define(
         held = held_sources({one.name: one.tracking_plan for one in all_sources if one.tracking_plan}, all_plans)
     except BadPlan as error:
         raise BadDefinition(str(error)) from error
+    trait_of_name = {trait.name: trait for trait in all_traits}
     return Definitions(
         traits=all_traits,
         tracking_plans=all_plans,
@@ -181,8 +204,9 @@ def define(
         identity=identity or IdentityRules(),
         source_of_key={key: source for source in all_sources for key in source.key_hashes},
         watchers=_watchers(all_audiences, known.traits),
-        newcomers=tuple(one for one in all_audiences if one.holds(lambda _subject, _name: None)),
-        trait_of_name={trait.name: trait for trait in all_traits},
+        newcomers=tuple(one for one in all_audiences if compiled(one.where, _unknown)(None)),
+        holds={one.name: compiled(one.where, partial(reader, trait_of_name)) for one in all_audiences},
+        trait_of_name=trait_of_name,
         trait_of_key={trait.key: trait for trait in all_traits},
         trait_of_code={trait.code: trait for trait in all_traits},
         _plans=_plans(all_traits),
@@ -200,20 +224,46 @@ def check_outgoing(one: Connection | Campaign, known: Known) -> None:
         raise BadDefinition(f"{type(one).__name__.lower()} {one.name!r}: {error}") from error
 
 
+def reader(traits: Mapping[str, Trait], subject: str, name: str) -> Callable[[Person], Any]:
+    """What reads a trait, or an attribute, of a person; None while there is no value."""
+    if subject == "attribute":
+
+        def read_attribute(person: Person) -> Any:
+            written = person.attributes.get(name)
+            return None if written is None else json_values.lenient(written[0].value)
+
+        return read_attribute
+    trait = traits.get(name)
+    if trait is None:
+        return lambda _: None
+    key, read = trait.key, trait.kind.read
+
+    def read_trait(person: Person) -> Any:
+        state = person.traits.get(key)
+        return None if state is None else read(state)
+
+    return read_trait
+
+
+def _unknown(_subject: str, _name: str) -> Callable[[Any], Any]:
+    """Of somebody of whom nothing is known."""
+    return lambda _: None
+
+
 def _watchers(
     all_audiences: Sequence[Audience], traits: Collection[str]
 ) -> dict[tuple[str, str], tuple[Audience, ...]]:
     watchers: dict[tuple[str, str], tuple[Audience, ...]] = {}
     for audience in all_audiences:
         check_subjects(audience, traits)
-        for subject in dict.fromkeys(audiences.subjects(audience.where)):
+        for subject in dict.fromkeys(subjects(audience.where)):
             watchers[subject] = (*watchers.get(subject, ()), audience)
     return watchers
 
 
 def check_subjects(audience: Audience, traits: Collection[str]) -> None:
     """Raise `BadDefinition` if the audience looks at a trait that is not defined."""
-    for subject, name in audiences.subjects(audience.where):
+    for subject, name in subjects(audience.where):
         if subject == "trait" and name not in traits:
             known = ", ".join(sorted(traits)) or "none"
             raise BadDefinition(
@@ -229,10 +279,11 @@ def _plans(traits: Sequence[Trait]) -> dict[tuple[str, str | None], Plan]:
 def _plan(traits: Sequence[Trait]) -> Plan:
     names = list(dict.fromkeys(trait.property for trait in traits if trait.property is not None))
     moves = tuple((trait, _place(trait, names)) for trait in traits)
+    timed = any(trait.field is not None for trait in traits)
     if not names:
-        return Plan(moves)
+        return Plan(moves, timed=timed)
     as_values, as_text = _needed(names, Any, None), _needed(names, msgspec.Raw, msgspec.Raw(b""))
-    return Plan(moves, msgspec.json.Decoder(as_values, float_hook=Decimal), msgspec.json.Decoder(as_text))
+    return Plan(moves, msgspec.json.Decoder(as_values, float_hook=Decimal), msgspec.json.Decoder(as_text), timed)
 
 
 def _place(trait: Trait, names: Sequence[str]) -> int:

@@ -9,7 +9,6 @@ from obverse.core.profiles.reading import (
     attributes_text,
     computed_traits,
     identity_graph,
-    read_trait,
     state_of,
     value_of,
 )
@@ -26,7 +25,6 @@ __all__ = [
     "merge",
     "pack",
     "parts",
-    "read_trait",
     "sight",
     "state_of",
     "tie",

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-from obverse.core import changes, times
+from obverse.core import changes
 from obverse.core.audiences import Audience
 from obverse.core.changes import Change
 from obverse.core.crdt import register
 from obverse.core.crdt.clock import Stamp
 from obverse.core.crdt.register import Write
-from obverse.core.definitions import MOMENT, Definitions, Plan
+from obverse.core.definitions import Definitions, Plan
 from obverse.core.events import Event
 from obverse.core.profiles.parts import OUTSIDE, Membership
 from obverse.core.profiles.profile import Profile
-from obverse.core.profiles.reading import value_of
 from obverse.core.profiles.window import LEAST, message_key, recent
 
 
@@ -89,33 +88,24 @@ def _tell(profile: Profile, event: Event, stamp: Stamp, moved: list[tuple[str, s
 
 def _compute(profile: Profile, event: Event, stamp: Stamp, plan: Plan, moved: list[tuple[str, str]]) -> None:
     """Move the traits that this event moves."""
-    values = plan.values(event.properties)
+    values = plan.values(event)
     states = profile.traits
-    moment: str | None = None
     for trait, place in plan.moves:
-        kind, key = trait.kind, trait.key
-        value = None
-        if place >= 0:
-            value = values[place]
-        elif place == MOMENT:
-            value = moment = moment or times.to_text(event.timestamp)
+        kind, key, value = trait.kind, trait.key, values[place]
         if value is None and kind.takes_value:
             continue
         old = states.get(key)
-        if old is None:
-            # Without a state there is no value yet, whatever an empty state reads as.
-            new = kind.add(kind.start(), value, stamp)
-            if new is None:
-                continue
-            states[key], before = new, None
-        elif kind.in_place:
-            before = kind.read(old)
-            new = states[key] = kind.add(old, value, stamp)
-        else:
-            new = kind.add(old, value, stamp)
-            if new is old:
-                continue
-            states[key] = new
+        # Without a state there is no value yet, whatever an empty state reads as.
+        before = kind.read(old) if old is not None and kind.in_place else None
+        new = kind.add(kind.start() if old is None else old, value, stamp)
+        if new is None or (new is old and not kind.in_place):
+            continue
+        states[key] = new
+        if kind.plain:
+            if new != old:
+                moved.append((changes.TRAIT, trait.name))
+            continue
+        if old is not None and not kind.in_place:
             before = kind.read(old)
         if kind.read(new) != before:
             moved.append((changes.TRAIT, trait.name))
@@ -124,7 +114,7 @@ def _compute(profile: Profile, event: Event, stamp: Stamp, plan: Plan, moved: li
 def judge(profile: Profile, audience: Audience, stamp: Stamp, definitions: Definitions) -> Change | None:
     """Let the profile enter or leave an audience, if its condition says so now."""
     standing = profile.audiences.get(audience.name, OUTSIDE)
-    member = audience.holds(lambda subject, name: value_of(profile, subject, name, definitions))
+    member = definitions.holds[audience.name](profile)
     if member == standing.member:
         return None
     number = standing.number + member

@@ -7,24 +7,14 @@ from typing import Any
 import msgspec
 
 from obverse.core import json_values, times
-from obverse.core.definitions import Definitions, Trait
+from obverse.core.definitions import Definitions, reader
 from obverse.core.profiles import window
 from obverse.core.profiles.profile import Profile
 
 
 def value_of(profile: Profile, subject: str, name: str, definitions: Definitions) -> Any:
     """The value of a trait or an attribute, or None while there is none."""
-    if subject == "attribute":
-        written = profile.attributes.get(name)
-        return None if written is None else json_values.lenient(written[0].value)
-    trait = definitions.trait_of_name.get(name)
-    return None if trait is None else read_trait(profile, trait)
-
-
-def read_trait(profile: Profile, trait: Trait) -> Any:
-    """A trait's value, or None while no event has moved it."""
-    state = profile.traits.get(trait.key)
-    return None if state is None else trait.kind.read(state)
+    return reader(definitions.trait_of_name, subject, name)(profile)
 
 
 def computed_traits(profile: Profile, definitions: Definitions) -> dict[str, Any]:

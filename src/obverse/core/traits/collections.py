@@ -43,6 +43,7 @@ class MostFrequent:
 
     takes_value: ClassVar[bool] = True
     in_place: ClassVar[bool] = True
+    plain: ClassVar[bool] = False
 
     def start(self) -> Tally:
         """See `TraitKind.start`."""
@@ -132,6 +133,7 @@ class UniqueCount:
 
     takes_value: ClassVar[bool] = True
     in_place: ClassVar[bool] = True
+    plain: ClassVar[bool] = False
 
     def start(self) -> Distinct:
         """See `TraitKind.start`."""

@@ -22,6 +22,9 @@ class TraitKind(Protocol):
     in_place: ClassVar[bool]
     """Whether `add` changes the state it is given; if not, a state that it returns as it was has not moved."""
 
+    plain: ClassVar[bool]
+    """Whether a state is what it reads as; `read` need not be asked then."""
+
     def start(self) -> Any:
         """The state before any event."""
         ...

@@ -17,6 +17,7 @@ class _Moment(ABC):
 
     takes_value: ClassVar[bool] = True
     in_place: ClassVar[bool] = False
+    plain: ClassVar[bool] = False
 
     def start(self) -> State:
         """See `TraitKind.start`."""

@@ -15,6 +15,7 @@ class Count:
 
     takes_value: ClassVar[bool] = False
     in_place: ClassVar[bool] = False
+    plain: ClassVar[bool] = True
 
     def start(self) -> int:
         """See `TraitKind.start`."""
@@ -46,6 +47,7 @@ class Sum:
 
     takes_value: ClassVar[bool] = True
     in_place: ClassVar[bool] = False
+    plain: ClassVar[bool] = True
 
     def start(self) -> Decimal:
         """See `TraitKind.start`."""
@@ -78,6 +80,7 @@ class _Extreme(ABC):
 
     takes_value: ClassVar[bool] = True
     in_place: ClassVar[bool] = False
+    plain: ClassVar[bool] = True
 
     def start(self) -> Decimal | None:
         """See `TraitKind.start`."""
