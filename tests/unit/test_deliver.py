@@ -135,7 +135,7 @@ def test_who_enters_the_audience_is_written_to_once() -> None:
         (message,) = await world.outbox.page(limit=5)
         assert (message.status, message.subject, message.number) == ("sent", "Hello Ada", 1)
         assert message.message_id == mail.message_id
-        assert world.deliver.outcomes == {"sent": 1}
+        assert world.deliver.vitals.records == {"sent": 1}
 
     run(story)
 
@@ -248,13 +248,13 @@ def test_a_service_that_is_away_costs_no_message_an_attempt(error: Exception) ->
             await accept(world, f"u{number}@example.com")
         await world.runtime.sleep(100)
         assert await world.statuses() == {"queued": 70}
-        assert world.deliver.failure == str(error)
+        assert world.deliver.vitals.failure == str(error)
         assert not any(one.attempts for one in await world.outbox.page(limit=100))
 
         world.post.trouble = None
         await world.runtime.sleep(20)
         assert world.arrived().total() == len(world.arrived()) == 70
-        assert world.deliver.failure is None
+        assert world.deliver.vitals.failure is None
 
     run(story)
 

@@ -48,9 +48,9 @@ def test_whatever_fails_is_told_and_tried_again(failure: Callable[[], Exception]
         unify = Unify(cast("Engine", engine), runtime)
         work = runtime.spawn("unify", unify.run())
         await runtime.sleep(0.01)
-        first = unify.failure
+        first = unify.vitals.failure
         await runtime.sleep(60)
-        last = unify.failure
+        last = unify.vitals.failure
         await work.stop()
         return first, last, len(engine.began)
 

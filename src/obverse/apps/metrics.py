@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, GCCollector, Info, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, GCCollector, Info, Metric, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from obverse.core.durations import BOUNDS, Durations
+from obverse.flows.vitals import Vitals
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -20,6 +26,38 @@ def new_registry(role: str) -> CollectorRegistry:
         {"version": version("obverse"), "role": role}
     )
     return registry
+
+
+def histogram(name: str, text: str, label: str, values: Mapping[str, Durations]) -> HistogramMetricFamily:
+    """A family of durations in seconds, one for each value of a label."""
+    family = HistogramMetricFamily(name, text, labels=[label], unit="seconds")
+    for value, durations in values.items():
+        ends = [*map(str, BOUNDS), "+Inf"]
+        family.add_metric([value], list(zip(ends, durations.counts, strict=True)), durations.total)
+    return family
+
+
+class FlowMetrics(Collector):
+    """The vitals of a role's flows, read when somebody asks."""
+
+    def __init__(self, flows: Mapping[str, Vitals]) -> None:
+        self._flows = flows
+
+    def collect(self) -> Iterator[Metric]:
+        """See `prometheus_client.registry.Collector.collect`."""
+        turns = {name: flow.turns for name, flow in self._flows.items()}
+        yield histogram("obverse_flow_turn", "What each batch, call or commit of a flow took", "flow", turns)
+        records = CounterMetricFamily(
+            "obverse_flow_records", "What went through a flow, by what became of it", labels=["flow", "outcome"]
+        )
+        interruptions = CounterMetricFamily("obverse_flow_interruptions", "How often a flow failed", labels=["flow"])
+        up = GaugeMetricFamily("obverse_flow_up", "1 while a flow goes on, 0 while it stands still", labels=["flow"])
+        for name, flow in self._flows.items():
+            for outcome, count in flow.records.items():
+                records.add_metric([name, outcome], count)
+            interruptions.add_metric([name], flow.interruptions)
+            up.add_metric([name], flow.failure is None)
+        yield from (records, interruptions, up)
 
 
 def exposition(registry: CollectorRegistry) -> bytes:

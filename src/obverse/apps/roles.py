@@ -89,7 +89,7 @@ def open_doors(role: str, settings: Settings, *, but: Collection[str] = ()) -> d
 async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.collector import CollectorApp
     from obverse.apps.collector.bots import is_bot
-    from obverse.apps.metrics import new_registry
+    from obverse.apps.metrics import FlowMetrics, new_registry
     from obverse.flows.replay import Replay
 
     async with AsyncExitStack() as stack:
@@ -104,17 +104,20 @@ async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         stack.push_async_callback(absorb.close)
         store = await wiring.profile_store()
         stack.push_async_callback(store.close)
+        replay = Replay(collect, store, wiring.runtime)
         works = {
             "open log": collect.open(),
             "definitions": definitions.watch(),
-            "replay": Replay(collect, store, wiring.runtime).run(),
+            "replay": replay.run(),
         }
         _start(stack, wiring, stop, works)
+        registry = new_registry("collector")
+        registry.register(FlowMetrics({"collect": collect.vitals, "absorb": absorb.vitals, "replay": replay.vitals}))
         app = CollectorApp(
             collect,
             absorb,
             runtime=wiring.runtime,
-            registry=new_registry("collector"),
+            registry=registry,
             hash_key=hash_key,
             public_url=wiring.settings.collector.public_url,
             behind_proxy=wiring.settings.collector.behind_proxy,
@@ -124,12 +127,14 @@ async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 
 
 async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
-    from obverse.apps.metrics import new_registry
+    from obverse.apps.metrics import FlowMetrics, new_registry
     from obverse.apps.worker import EngineMetrics, OutwardMetrics, worker_app
+    from obverse.flows.backlog import Backlog
     from obverse.flows.current_profiles import CurrentProfiles
     from obverse.flows.keep_rejected import KeepRejected
     from obverse.flows.retain import Retain
     from obverse.flows.unify import Unify
+    from obverse.flows.vitals import Flow
 
     async with AsyncExitStack() as stack:
         log, store, cache = await _open(stack, wiring)
@@ -145,21 +150,31 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         profiles = CurrentProfiles(store, cache, definitions.current)
         activate = wiring.activate(log, store, profiles, queue, definitions)
         deliver = wiring.deliver(log, profiles, outbox, service, definitions)
-        flows = {
-            "unify": unify.run(),
-            "keep rejected": KeepRejected(log, store, wiring.runtime).run(),
-            "activate": activate.run(),
-            "deliver": deliver.run(),
-            "definitions": definitions.watch(),
+        keep_rejected = KeepRejected(log, store, wiring.runtime)
+        flows: dict[str, Flow] = {
+            "unify": unify,
+            "keep_rejected": keep_rejected,
+            "activate": activate,
+            "deliver": deliver,
         }
         if wiring.settings.log_days is not None:
-            flows["retain"] = Retain(log, engine, wiring.runtime, days=wiring.settings.log_days).run()
-        _start(stack, wiring, stop, flows)
+            flows["retain"] = Retain(log, engine, wiring.runtime, days=wiring.settings.log_days)
+        works = {name: flow.run() for name, flow in flows.items()}
+        _start(stack, wiring, stop, {**works, "definitions": definitions.watch()})
+        vitals = {name: flow.vitals for name, flow in flows.items()}
         registry = new_registry("worker")
         registry.register(EngineMetrics(engine, wiring.runtime))
-        registry.register(OutwardMetrics(activate, deliver))
-        others = {"activate": lambda: activate.failure, "deliver": lambda: deliver.failure}
-        await processes.serve(worker_app(unify, engine, registry, others), doors["worker"], stop)
+        registry.register(OutwardMetrics(activate))
+        registry.register(FlowMetrics(vitals))
+        backlog = Backlog(
+            log=log,
+            engine=engine,
+            queue=queue,
+            outbox=outbox,
+            rejected_mark=lambda: keep_rejected.mark,
+            runtime=wiring.runtime,
+        )
+        await processes.serve(worker_app(engine, vitals, registry, backlog), doors["worker"], stop)
     return 0
 
 

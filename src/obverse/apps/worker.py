@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 import msgspec
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from starlette.applications import Starlette
@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from obverse.apps.metrics import CONTENT_TYPE, exposition
+from obverse.apps.metrics import CONTENT_TYPE, exposition, histogram
 from obverse.flows.activate import Activate
-from obverse.flows.deliver import Deliver
-from obverse.flows.unify import Unify
+from obverse.flows.backlog import Backlog, Waiting
+from obverse.flows.vitals import Vitals
 from obverse.ports.engine import Engine
 from obverse.ports.runtime import Runtime
 
@@ -29,7 +29,7 @@ class EngineMetrics(Collector):
         self._engine = engine
         self._runtime = runtime
 
-    def collect(self) -> list[CounterMetricFamily | GaugeMetricFamily]:
+    def collect(self) -> list[Metric]:
         """See `prometheus_client.registry.Collector.collect`."""
         progress = self._engine.progress
         counters = (
@@ -39,9 +39,7 @@ class EngineMetrics(Collector):
             ("obverse_changes", "Changes appended", progress.changes),
             ("obverse_records_damaged", "Records that could not be read", progress.damaged),
         )
-        families: list[CounterMetricFamily | GaugeMetricFamily] = [
-            CounterMetricFamily(name, text, value=value) for name, text, value in counters
-        ]
+        families: list[Metric] = [CounterMetricFamily(name, text, value=value) for name, text, value in counters]
         age = GaugeMetricFamily("obverse_checkpoint_age_seconds", "Since the last checkpoint")
         if progress.checkpointed_at:
             age.add_metric([], (self._runtime.now() - progress.checkpointed_at) / 1_000_000)
@@ -49,15 +47,21 @@ class EngineMetrics(Collector):
         for reached, marks in (("folded", progress.folded), ("kept", progress.kept)):
             for partition, offset in marks.items():
                 offsets.add_metric([str(partition), reached], offset)
-        return [*families, age, offsets]
+        durations = {"fold": progress.folding, "checkpoint": progress.checkpoints}
+        return [
+            *families,
+            age,
+            offsets,
+            histogram("obverse_engine_step", "What each turn of the fold and each checkpoint took", "step", durations),
+            histogram("obverse_event_delay", "From an event's arrival", "until", {"visible": progress.delay}),
+        ]
 
 
 class OutwardMetrics(Collector):
-    """What became of what went out, read when somebody asks."""
+    """What became of what went to CRMs, read when somebody asks."""
 
-    def __init__(self, activate: Activate, deliver: Deliver) -> None:
+    def __init__(self, activate: Activate) -> None:
         self._activate = activate
-        self._deliver = deliver
 
     def collect(self) -> list[CounterMetricFamily]:
         """See `prometheus_client.registry.Collector.collect`."""
@@ -66,16 +70,31 @@ class OutwardMetrics(Collector):
         )
         for labels, count in self._activate.outcomes.items():
             writes.add_metric(labels, count)
-        messages = CounterMetricFamily("obverse_messages", "Messages that were settled", labels=["status"])
-        for status, count in self._deliver.outcomes.items():
-            messages.add_metric([status], count)
-        return [writes, messages]
+        return [writes]
 
 
-def worker_app(
-    unify: Unify, engine: Engine, registry: CollectorRegistry, others: Mapping[str, Callable[[], str | None]]
-) -> Starlette:
-    """The ASGI application. `others` tell, by name, why another flow stands still; None while it goes on."""
+class WaitingMetrics(Collector):
+    """What waited for the flows when it was measured last."""
+
+    def __init__(self) -> None:
+        self.measured: Sequence[Waiting] = ()
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        """See `prometheus_client.registry.Collector.collect`."""
+        labels = ["flow", "queue"]
+        counts = GaugeMetricFamily("obverse_flow_waiting", "What waits for a flow", labels=labels)
+        ages = GaugeMetricFamily("obverse_flow_waiting_seconds", "How long the first of it has been due", labels=labels)
+        for one in self.measured:
+            counts.add_metric([one.flow, one.queue], one.count)
+            if one.seconds is not None:
+                ages.add_metric([one.flow, one.queue], one.seconds)
+        return [counts, ages]
+
+
+def worker_app(engine: Engine, flows: Mapping[str, Vitals], registry: CollectorRegistry, backlog: Backlog) -> Starlette:
+    """The ASGI application: it is ready while `unify` goes on; how the other flows are is told beside it."""
+    waiting = WaitingMetrics()
+    registry.register(waiting)
 
     async def health(_: Request) -> Response:
         return Response(b'{"status":"ok"}', media_type="application/json")
@@ -83,16 +102,16 @@ def worker_app(
     async def ready(_: Request) -> Response:
         body = msgspec.json.encode(
             {
-                "unify": unify.failure or "ok",
-                **{name: failure() or "ok" for name, failure in others.items()},
+                **{name: flow.failure or "ok" for name, flow in flows.items()},
                 "folded": engine.progress.folded,
                 "kept": engine.progress.kept,
             }
         )
-        status = HTTPStatus.SERVICE_UNAVAILABLE if unify.failure else HTTPStatus.OK
+        status = HTTPStatus.SERVICE_UNAVAILABLE if flows["unify"].failure else HTTPStatus.OK
         return Response(body, status_code=status, media_type="application/json")
 
     async def metrics(_: Request) -> Response:
+        waiting.measured = await backlog.measure()
         return Response(exposition(registry), media_type=CONTENT_TYPE)
 
     aliases = {health: ("/health", "/livez", "/healthz"), ready: ("/ready", "/readyz"), metrics: ("/metrics",)}

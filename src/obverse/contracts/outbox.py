@@ -73,6 +73,17 @@ class OutboxContract:
 
             assert await outbox.mark() == turns, "what was written afterwards is there for everybody"
 
+    async def test_how_long_the_first_has_waited_can_be_asked(self, outbox: Outbox) -> None:
+        worker = await outbox.open_worker()
+        assert await outbox.due_since() is None
+        await worker.put([entry(BOB, at=9), entry(ADA, at=5)], mark=None, now=T0)
+        assert await outbox.due_since() == T0 + 5
+
+        (first,) = await worker.claim(limit=1, now=T0 + 5)
+        assert await outbox.due_since() == T0 + 9, "what is being sent waits no more"
+        await worker.settle([Settled(id=first.id, status="sent", sent_at=T0)])
+        assert await outbox.due_since() == T0 + 9
+
     async def test_what_was_put_is_claimed_once(self, outbox: Outbox) -> None:
         worker = await outbox.open_worker()
         assert worker.mark == await outbox.mark() == 0

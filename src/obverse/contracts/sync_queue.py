@@ -304,7 +304,7 @@ class SyncQueueContract:
 
         assert await queue.standings() == {
             CRM: (standing, Figures(waiting=0, dead=1, records=1)),
-            "other": (Standing(), Figures(waiting=1, dead=0, records=0)),
+            "other": (Standing(), Figures(waiting=1, dead=0, records=0, due_since=T0)),
         }
         assert worker.mark == 1
         await worker.stand(CRM, Standing())

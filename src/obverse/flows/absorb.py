@@ -18,6 +18,7 @@ from obverse.core.records import BadCallback, Callback, Edit, FieldState, Forged
 from obverse.flows.answers import SOON, Answer
 from obverse.flows.collect import Collect
 from obverse.flows.sender import OpenCrm
+from obverse.flows.vitals import Vitals
 from obverse.ports.crm import Crm
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.runtime import Runtime
@@ -73,9 +74,12 @@ class Absorb:
         self._open_crm = open_crm
         self._runtime = runtime
         self._crms: dict[str, tuple[Connection, Crm]] = {}
+        self.vitals = Vitals()
+        """Of it, `records` are edits."""
 
     async def take(self, name: str, callback: Callback) -> Absorbed:
         """Answer one callback for the connection of this name."""
+        began = self._runtime.elapsed()
         connections = {one.name: one for one in self._definitions().connections}
         connection = connections.get(name)
         if connection is None:
@@ -91,6 +95,7 @@ class Absorb:
         except BadCallback as error:
             return Absorbed(Answer(status=HTTPStatus.BAD_REQUEST, code="bad_callback", message=str(error)))
         except (Unreachable, AccessRefused, ValueError) as error:
+            self.vitals.interrupted(str(error))
             _log.warning("a callback cannot be taken now", connection=name, reason=str(error))
             return Absorbed(_later(str(error)))
         refusal = await self._collect.append(heard.events, heard.rejected, len(callback.body))
@@ -99,7 +104,13 @@ class Absorb:
         try:
             await self._queue.hear(name, heard.states, now=self._runtime.now())
         except (Unreachable, AccessRefused) as error:
+            self.vitals.interrupted(str(error))
             return Absorbed(_later(str(error)))
+        self.vitals.failure = None
+        self.vitals.turns.note(self._runtime.elapsed() - began)
+        self.vitals.records.update(
+            taken=len(heard.events), rejected=len(heard.rejected), echoes=heard.echoes, ignored=heard.ignored
+        )
         answer = Answer(source=name, events=heard.events, rejected=heard.rejected)
         return Absorbed(answer, heard.echoes, heard.ignored)
 

@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from obverse.core import changes
 from obverse.core.changes import Change
 from obverse.core.definitions import Definitions
@@ -17,16 +15,14 @@ from obverse.core.outgoing import Connection
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.following import changes_in
 from obverse.flows.sender import OpenCrm, Sender, SenderParts
-from obverse.ports.event_log import EventLog, LogGap, Stream, UnknownMark
-from obverse.ports.outcomes import AccessRefused, Unreachable
+from obverse.flows.vitals import Vitals, keep_on
+from obverse.ports.event_log import EventLog, Stream
 from obverse.ports.profile_store import ProfileStore
 from obverse.ports.runtime import Runtime, Work
 from obverse.ports.sync_queue import SyncQueue, SyncWorker
 
 LOOK: Final = 0.5
 """Seconds between two looks at what others queued, and at the definitions."""
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,26 +50,14 @@ class Activate:
         self._runtime = parts.runtime
         self._senders: dict[str, tuple[Connection, Sender, Work]] = {}
         self._ended: asyncio.Queue[BaseException] = asyncio.Queue()
-        self.failure: str | None = None
-        """Why nothing goes out at all; None while it does. How each connection is, its queue knows."""
+        self.vitals = Vitals()
+        """How each connection is, its queue knows."""
         self.outcomes: Counter[tuple[str, str]] = Counter()
         """Writes by connection and by what became of them, since this flow began."""
 
     async def run(self) -> None:
         """Go on until cancelled, whatever fails beneath."""
-        while True:
-            try:
-                await self._run()
-            except (Unreachable, AccessRefused) as error:
-                self.failure = str(error)
-                _log.warning("syncing interrupted", reason=self.failure)
-            except (LogGap, UnknownMark) as error:
-                self.failure = str(error)
-                _log.error("the log is not whole, syncing stands still", reason=self.failure)
-            except Exception as error:  # noqa: BLE001 - a fault of ours must be seen, and must not end the flow in silence
-                self.failure = f"syncing failed ({type(error).__name__}: {error}); please report it"
-                _log.exception("syncing failed", reason=repr(error))
-            await self._runtime.sleep(0.25 + self._runtime.random.random() / 2)
+        await keep_on(self._run, self.vitals, self._runtime, doing="syncing")
 
     async def _run(self) -> None:
         worker = await self._parts.queue.open_worker()
@@ -82,7 +66,7 @@ class Activate:
             self._runtime.spawn("follow changes", self._telling(self._follow(worker))),
             self._runtime.spawn("keep senders", self._telling(self._keep_senders(worker))),
         ]
-        self.failure = None
+        self.vitals.failure = None
         try:
             raise await self._ended.get()
         finally:
@@ -130,6 +114,7 @@ class Activate:
             connection,
             SenderParts(
                 outcomes=self.outcomes,
+                turns=self.vitals.turns,
                 log=parts.log,
                 worker=worker,
                 queue=parts.queue,

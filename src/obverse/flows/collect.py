@@ -19,6 +19,7 @@ from obverse.core.events import Event, RejectedEvent
 from obverse.core.rates import Bucket
 from obverse.flows.answers import INVALID_KEY, OVERLOADED, SOON, UNWRITABLE, Answer, disabled, too_often
 from obverse.flows.intake import Intake
+from obverse.flows.vitals import Vitals
 from obverse.ports.event_log import Appender, EventLog, Records, Stream
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.runtime import Runtime, Work
@@ -79,6 +80,8 @@ class Collect:
         self._events: Appender | None = None
         self._rejected: Appender | None = None
         self.intake = Intake(runtime.elapsed, most_bytes=queue_bytes, most_seconds=queue_seconds)
+        self.vitals = Vitals()
+        """Of appending to the log."""
 
     @property
     def ready(self) -> bool:
@@ -289,6 +292,7 @@ class Collect:
             return UNWRITABLE
         if size > self.intake.room:
             return OVERLOADED
+        began = self._runtime.elapsed()
         with self.intake.passing(size):
             try:
                 if events:
@@ -296,10 +300,15 @@ class Collect:
                 for at in range(0, len(rejected), _REJECTED_AT_ONCE):
                     part = rejected[at : at + _REJECTED_AT_ONCE]
                     await self._rejected.append(0, Records(len(part), codec.encode(part)))
-            except Unreachable:
+            except Unreachable as error:
                 # What of it is in the log is not known. The sender tries again with the same message ids, and
                 # the window of message ids catches what comes twice.
+                self.vitals.interrupted(str(error))
                 return UNWRITABLE
+        self.vitals.failure = None
+        self.vitals.turns.note(self._runtime.elapsed() - began)
+        self.vitals.records["accepted"] += len(events)
+        self.vitals.records["rejected"] += len(rejected)
         return None
 
     async def _append_events(self, appender: Appender, events: Sequence[Event]) -> None:

@@ -17,9 +17,10 @@ from obverse.core.messages import Attempt, Message, campaign_message
 from obverse.core.outgoing import Campaign
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.following import changes_in
+from obverse.flows.vitals import Vitals, keep_on
 from obverse.flows.writing import SOON, NoAddress, NotYet, Unwritable, Writer, Written
 from obverse.ports.email_service import EmailService, Outcome
-from obverse.ports.event_log import EventLog, LogGap, Stream, UnknownMark
+from obverse.ports.event_log import EventLog, Stream
 from obverse.ports.outbox import MOST_CLAIMED, Outbox, OutboxWorker, Settled
 from obverse.ports.outcomes import AccessRefused, Deferred, Done, Refused, Unreachable
 from obverse.ports.runtime import Runtime
@@ -67,26 +68,12 @@ class Deliver:
         self._silences = 0
         self._steps: ClockSteps | None = None
         """Since we have been the worker; before, another one saw to it."""
-        self.failure: str | None = None
-        """Why nothing goes out; None while it does."""
-        self.outcomes: dict[str, int] = {}
-        """Messages by what became of them, since this flow began."""
+        self.vitals = Vitals()
+        """Of it, `records` are messages."""
 
     async def run(self) -> None:
         """Go on until cancelled, whatever fails beneath."""
-        while True:
-            try:
-                await self._run()
-            except (Unreachable, AccessRefused) as error:
-                self.failure = str(error)
-                _log.warning("delivering interrupted", reason=self.failure)
-            except (LogGap, UnknownMark) as error:
-                self.failure = str(error)
-                _log.error("the log is not whole, delivering stands still", reason=self.failure)
-            except Exception as error:  # noqa: BLE001 - a fault of ours must be seen, and must not end the flow in silence
-                self.failure = f"delivering failed ({type(error).__name__}: {error}); please report it"
-                _log.exception("delivering failed", reason=repr(error))
-            await self._runtime.sleep(0.25 + self._runtime.random.random() / 2)
+        await keep_on(self._run, self.vitals, self._runtime, doing="delivering")
 
     async def _run(self) -> None:
         worker = await self._parts.outbox.open_worker()
@@ -99,7 +86,7 @@ class Deliver:
                 ("look into the outbox", self._look(worker)),
             )
         ]
-        self.failure = None
+        self.vitals.failure = None
         try:
             raise await self._ended.get()
         finally:
@@ -215,14 +202,17 @@ class Deliver:
             await self._send_batch(worker, written[at : at + size], written[at:])
 
     async def _send_batch(self, worker: OutboxWorker, batch: Sequence[Written], rest: Sequence[Written]) -> None:
+        began = self._runtime.elapsed()
         try:
             outcomes = await self._parts.service.send([one.mail for one in batch])
         except (Unreachable, AccessRefused) as error:
             # The port promises that none of these was sent.
             await self._settle(worker, [Settled(id=one.message.id, status="queued", reason=str(error)) for one in rest])
             raise self._silence(error) from error
+        finally:
+            self.vitals.turns.note(self._runtime.elapsed() - began)
         self._silences = 0
-        self.failure = None
+        self.vitals.failure = None
         now = await self._now(worker)
         await self._settle(worker, [self._became(one, said, now) for one, said in zip(batch, outcomes, strict=True)])
 
@@ -276,10 +266,10 @@ class Deliver:
         await worker.settle(settled)
         for one in settled:
             if one.status in {"sent", "refused", "unknown"}:
-                self.outcomes[one.status] = self.outcomes.get(one.status, 0) + 1
+                self.vitals.records[one.status] += 1
 
     def _silence(self, error: Unreachable | AccessRefused) -> _Silent:
-        self.failure = str(error)
+        self.vitals.interrupted(str(error))
         least = error.after if isinstance(error, Unreachable) else LONGEST_SILENCE
         silence = min(LONGEST_SILENCE, 0.25 * 2.0 ** min(self._silences, 10))
         self._silences += 1

@@ -50,6 +50,12 @@ class Intake:
         return self._most_bytes - self.waiting_bytes - self.reading_bytes
 
     @property
+    def oldest(self) -> float:
+        """Seconds that the oldest of those on their way into the log has waited for it; 0 if there is none."""
+        now = self._elapsed()
+        return now - next(iter(self._passing.values()), now)
+
+    @property
     def delay(self) -> float:
         """Seconds that a request would wait for those before it to be read, by what the last ones took."""
         return self.whole_bytes * self._seconds / self._bytes
@@ -63,10 +69,7 @@ class Intake:
         """
         if size > self.room or self.delay > self._most_seconds:
             return True
-        if self.waiting_bytes <= _UNHURRIED:
-            return False
-        now = self._elapsed()
-        return now - next(iter(self._passing.values()), now) > _STALLED
+        return self.waiting_bytes > _UNHURRIED and self.oldest > _STALLED
 
     def whole(self, size: int) -> int:
         """Note that a request of `size` bytes is here whole; returns what to give to `begun`."""

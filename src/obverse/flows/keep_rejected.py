@@ -8,9 +8,9 @@ import structlog
 
 from obverse.core import codec
 from obverse.core.events import RejectedEvent
-from obverse.ports.event_log import Batch, EventLog, LogGap, Stream, UnknownMark
-from obverse.ports.outcomes import AccessRefused, Unreachable
-from obverse.ports.profile_store import Checkpoint, Fenced, ProfileStore, StoreWriter
+from obverse.flows.vitals import Vitals, keep_on
+from obverse.ports.event_log import Batch, EventLog, Stream
+from obverse.ports.profile_store import Checkpoint, ProfileStore, StoreWriter
 from obverse.ports.runtime import Runtime
 
 WRITER: Final = "keep_rejected"
@@ -25,28 +25,33 @@ class KeepRejected:
         self._log = log
         self._store = store
         self._runtime = runtime
+        self.vitals = Vitals()
+        self.mark = 0
+        """The offset in the stream of rejected events that comes next."""
 
     async def run(self) -> None:
         """Go on until cancelled, whatever fails beneath."""
-        while True:
-            try:
-                writer = await self._store.open_writer(WRITER)
-                try:
-                    await self._copy(writer)
-                finally:
-                    await writer.close()
-            except (Unreachable, AccessRefused, Fenced) as error:
-                _log.warning("keeping rejected events interrupted", reason=str(error))
-            except (LogGap, UnknownMark) as error:
-                _log.error("the log is not whole, rejected events are not kept", reason=str(error))
-            await self._runtime.sleep(0.5 + self._runtime.random.random())
+        await keep_on(self._run, self.vitals, self._runtime, doing="keeping rejected events", pause=lambda: 1.0)
+
+    async def _run(self) -> None:
+        writer = await self._store.open_writer(WRITER)
+        try:
+            await self._copy(writer)
+        finally:
+            await writer.close()
 
     async def _copy(self, writer: StoreWriter) -> None:
-        reader = await self._log.open_reader(Stream.REJECTED, {0: writer.marks.get(Stream.REJECTED, {}).get(0, 0)})
+        self.mark = writer.marks.get(Stream.REJECTED, {}).get(0, 0)
+        reader = await self._log.open_reader(Stream.REJECTED, {0: self.mark})
+        self.vitals.failure = None
         try:
             while True:
                 for batch in await reader.next():
-                    await writer.commit(Checkpoint(marks={Stream.REJECTED: {0: batch.end}}, rejected=_read(batch)))
+                    began, rejected = self._runtime.elapsed(), _read(batch)
+                    await writer.commit(Checkpoint(marks={Stream.REJECTED: {0: batch.end}}, rejected=rejected))
+                    self.vitals.turns.note(self._runtime.elapsed() - began)
+                    self.vitals.records["kept"] += len(rejected)
+                    self.mark = batch.end
         finally:
             await reader.close()
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
-import structlog
 
 from obverse.core import wire
 from obverse.core.events import RejectedEvent
 from obverse.flows.collect import Collect
-from obverse.ports.outcomes import AccessRefused, Unreachable
+from obverse.flows.vitals import Vitals, keep_on
+from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_store import KeptRejected, ProfileStore
 from obverse.ports.runtime import Runtime
 
 LOOK: Final = 1.0
 """Seconds between two looks at what waits."""
 AT_ONCE: Final = 100
-
-_log = structlog.get_logger(__name__)
 
 
 class Replay:
@@ -32,15 +30,17 @@ class Replay:
         self._collect = collect
         self._store = store
         self._runtime = runtime
+        self.vitals = Vitals()
 
     async def run(self) -> None:
         """Go on until cancelled, whatever fails beneath."""
+        await keep_on(self._run, self.vitals, self._runtime, doing="replay", pause=lambda: LOOK)
+
+    async def _run(self) -> None:
         while True:
-            try:
-                while await self.turn() == AT_ONCE:
-                    pass
-            except (Unreachable, AccessRefused) as error:
-                _log.warning("replay interrupted", reason=str(error))
+            while await self.turn() == AT_ONCE:
+                pass
+            self.vitals.failure = None
             await self._runtime.sleep(LOOK)
 
     async def turn(self) -> int:
@@ -51,9 +51,13 @@ class Replay:
             Unreachable, AccessRefused: the store or the log is away; what was not settled waits still.
         """
         waiting = await self._store.waiting_replays(limit=AT_ONCE)
+        began = self._runtime.elapsed()
         for one in waiting:
             again = await self._send(one)
             await self._store.settle_replay(one.id, at=self._runtime.now(), again=again)
+            self.vitals.records["accepted" if again is None else "rejected"] += 1
+        if waiting:
+            self.vitals.turns.note(self._runtime.elapsed() - began)
         return len(waiting)
 
     async def _send(self, one: KeptRejected) -> RejectedEvent | None:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-import structlog
-
+from obverse.flows.vitals import Vitals, keep_on
 from obverse.ports.engine import Engine
-from obverse.ports.event_log import EventLog, LogGap, Stream, UnknownMark
-from obverse.ports.outcomes import AccessRefused, Unreachable
+from obverse.ports.event_log import EventLog, Stream
 from obverse.ports.runtime import Runtime
 
 LOOK: Final = 3600.0
 """Seconds between two looks."""
 _DAY: Final = 86_400_000_000
-
-_log = structlog.get_logger(__name__)
 
 
 class Retain:
@@ -30,14 +26,18 @@ class Retain:
         self._engine = engine
         self._runtime = runtime
         self._days = days
+        self.vitals = Vitals()
 
     async def run(self) -> None:
         """Go on until cancelled."""
+        await keep_on(self._run, self.vitals, self._runtime, doing="trimming the log", pause=lambda: LOOK)
+
+    async def _run(self) -> None:
         while True:
-            try:
-                await self.trim()
-            except (Unreachable, AccessRefused, LogGap, UnknownMark) as error:
-                _log.warning("the log was not trimmed", reason=str(error))
+            began = self._runtime.elapsed()
+            await self.trim()
+            self.vitals.turns.note(self._runtime.elapsed() - began)
+            self.vitals.failure = None
             await self._runtime.sleep(LOOK)
 
     async def trim(self) -> None:

@@ -16,6 +16,7 @@ import structlog
 from obverse.core import mapping
 from obverse.core.clock_steps import ClockSteps
 from obverse.core.definitions import Definitions
+from obverse.core.durations import Durations
 from obverse.core.outgoing import Connection
 from obverse.core.profiles import Profile
 from obverse.core.records import ContactPatch, FieldState, SyncRecord, later
@@ -62,6 +63,8 @@ class SenderParts:
 
     outcomes: Counter[tuple[str, str]]
     """Counts writes by connection and by what became of them: `done`, `refused`, `deferred` or `unknown`."""
+    turns: Durations
+    """How long the calls took that wrote them."""
     log: EventLog
     worker: SyncWorker
     queue: SyncQueue
@@ -271,10 +274,13 @@ class Sender:
             self._connection.name, [(plan.task.profile, plan.patch.email, plan.patch.fields) for plan in plans]
         )
         await self._pace(crm)
+        began = self._runtime.elapsed()
         try:
             outcomes = await crm.upsert([plan.patch for plan in plans])
         except (Unreachable, AccessRefused) as error:
             raise self._trouble(error) from error
+        finally:
+            self._parts.turns.note(self._runtime.elapsed() - began)
         now = await self._now()
         self._parts.outcomes.update((self._connection.name, type(one).__name__.lower()) for one in outcomes)
         return [self._result(plan, outcome, now) for plan, outcome in zip(plans, outcomes, strict=True)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from obverse.core.definitions import Definitions
+from obverse.core.durations import Durations
 from obverse.ports.event_log import EventLog
 from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
@@ -47,6 +48,12 @@ class Progress:
     changes: int = 0
     damaged: int = 0
     """Records that could not be read, since then; they stay in the log."""
+    folding: Durations = field(default_factory=Durations)
+    """How long each turn of the fold took."""
+    delay: Durations = field(default_factory=Durations)
+    """How long after its arrival the first event of each turn was visible."""
+    checkpoints: Durations = field(default_factory=Durations)
+    """How long each checkpoint took."""
 
 
 class Engine(Protocol):

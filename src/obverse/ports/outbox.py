@@ -155,6 +155,10 @@ class Outbox(Protocol):
         """Return how many messages there are of each campaign (None: of no campaign) and status."""
         ...
 
+    async def due_since(self) -> int | None:
+        """Return when the first of the queued messages was, or is, due, in microseconds since 1970; None: of none."""
+        ...
+
     async def mark(self) -> int:
         """Return the offset in the stream of changes that comes next."""
         ...

@@ -96,6 +96,8 @@ class Figures:
     waiting: int = 0
     dead: int = 0
     records: int = 0
+    due_since: int | None = None
+    """When the first of those that wait was, or is, due, in microseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)

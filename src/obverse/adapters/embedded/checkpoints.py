@@ -71,6 +71,8 @@ class Checkpoints:
         self.marks = dict(writer.marks.get(Stream.EVENTS, {}))
         self.kept = dict(self.marks)
         self.decisions = 0
+        self.took: float | None = None
+        """Seconds that the last one took."""
         self._settings = settings
         self._runtime = runtime
         self._people = people
@@ -141,7 +143,9 @@ class Checkpoints:
             await self._owed.wait()
             while not (hurried() or self._due()):
                 await self._runtime.sleep(_LOOK)
+            began = self._runtime.elapsed()
             await self._write()
+            self.took = self._runtime.elapsed() - began
             await kept(self)
 
     def _due(self) -> bool:

@@ -117,6 +117,8 @@ class EmbeddedEngine:
         async with self._kept:
             self.progress.kept = dict(checkpoints.kept)
             self.progress.checkpointed_at = self._parts.runtime.now()
+            if checkpoints.took is not None:
+                self.progress.checkpoints.note(checkpoints.took)
             self._kept.notify_all()
 
     async def drain(self) -> None:

@@ -118,6 +118,7 @@ class Folding:
 
     async def _fold(self, work: _Turn) -> None:
         """Fold some events; decisions are in the log before anything shows them."""
+        began, arrived = self.parts.runtime.elapsed(), work.arrived
         people = self.people
         people.definitions = self.parts.definitions()
         if people.definitions.held:
@@ -142,6 +143,9 @@ class Folding:
         self.progress.folded = {**self.progress.folded, work.partition: work.end}
         self.progress.events += len(work.events)
         self.progress.decisions += len(work.decisions)
+        self.progress.folding.note(self.parts.runtime.elapsed() - began)
+        if arrived is not None:
+            self.progress.delay.note((self.parts.runtime.now() - arrived) / 1_000_000)
         await self.changes.make_room()
 
     def _admit(self, work: _Turn) -> None:
@@ -219,6 +223,11 @@ class _Turn:
     @property
     def end(self) -> int:
         return self.first + len(self.events)
+
+    @property
+    def arrived(self) -> int | None:
+        """When the first of them arrived, in microseconds since 1970; None if there is none."""
+        return next((event.received_at for event in self.events if event is not None), None)
 
 
 def _unfoldable(event: Event, error: Exception) -> RejectedEvent:

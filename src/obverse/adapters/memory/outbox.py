@@ -120,6 +120,10 @@ class MemoryOutbox:
             counted.setdefault(one.campaign, Counter())[one.status] += 1
         return counted
 
+    async def due_since(self) -> int | None:
+        """See `Outbox.due_since`."""
+        return min((one.due_at for one in self._disk.messages.values() if one.status == "queued"), default=None)
+
     async def mark(self) -> int:
         """See `Outbox.mark`."""
         return self._disk.mark

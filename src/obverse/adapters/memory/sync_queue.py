@@ -154,7 +154,12 @@ class MemorySyncQueue:
         return {
             name: (
                 one.standing,
-                Figures(waiting=len(one.waiting()), dead=len(one.dead()), records=len(_synced(one))),
+                Figures(
+                    waiting=len(one.waiting()),
+                    dead=len(one.dead()),
+                    records=len(_synced(one)),
+                    due_since=min((task.due_at for task in one.waiting()), default=None),
+                ),
             )
             for name, one in self._disk.connections.items()
         }

@@ -116,6 +116,11 @@ class PostgresOutbox:
             counted.setdefault(row["campaign"], {})[row["status"]] = row["messages"]
         return counted
 
+    async def due_since(self) -> int | None:
+        """See `Outbox.due_since`."""
+        ((due_at,),) = await self._link.fetch(queries.DUE_SINCE, self._workspace)
+        return None if due_at is None else to_micros(due_at)
+
     async def mark(self) -> int:
         """See `Outbox.mark`."""
         rows = await self._link.fetch(queries.MARK, self._workspace)

@@ -100,6 +100,8 @@ COUNTS: Final = """
 select campaign, status, count(*) as messages from public.messages where workspace_id = $1 group by campaign, status
 """
 
+DUE_SINCE: Final = "select min(due_at) from public.messages where workspace_id = $1 and status = 'queued'"
+
 RESOLVE: Final = """
 update public.messages set status = $3, claimed_by = null, reason = null, due_at = $4,
     sent_at = case when $3 = 'sent' then $4 else sent_at end, attempts = attempts || jsonb_build_array($5::jsonb)

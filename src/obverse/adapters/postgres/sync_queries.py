@@ -137,16 +137,19 @@ select $1, $2, profile_id, $5 from heard order by profile_id
 
 STANDINGS = """
 select coalesce(standing.connection, counted.connection) as connection, standing.state, standing.reason,
-    standing.remedy, standing.last_success_at, standing.mapping, counted.waiting, counted.dead, counted.records
+    standing.remedy, standing.last_success_at, standing.mapping, counted.waiting, counted.dead, counted.records,
+    counted.due_since
 from (select * from public.sync_standings where workspace_id = $1) as standing
 full join (
-    select connection, sum(waiting)::bigint as waiting, sum(dead)::bigint as dead, sum(records)::bigint as records
+    select connection, sum(waiting)::bigint as waiting, sum(dead)::bigint as dead, sum(records)::bigint as records,
+        min(due_since) as due_since
     from (
         select connection, count(*) filter (where died_at is null) as waiting,
-            count(*) filter (where died_at is not null) as dead, 0 as records
+            count(*) filter (where died_at is not null) as dead, 0 as records,
+            min(due_at) filter (where died_at is null) as due_since
         from public.sync_queue where workspace_id = $1 group by connection
         union all
-        select connection, 0, 0, count(*) from public.sync_records
+        select connection, 0, 0, count(*), null from public.sync_records
         where workspace_id = $1 and record_id is not null group by connection
     ) as part group by connection
 ) as counted on counted.connection = standing.connection

@@ -304,4 +304,9 @@ def _standing(row: asyncpg.Record) -> Standing:
 
 
 def _figures(row: asyncpg.Record) -> Figures:
-    return Figures(waiting=row["waiting"] or 0, dead=row["dead"] or 0, records=row["records"] or 0)
+    return Figures(
+        waiting=row["waiting"] or 0,
+        dead=row["dead"] or 0,
+        records=row["records"] or 0,
+        due_since=None if row["due_since"] is None else to_micros(row["due_since"]),
+    )

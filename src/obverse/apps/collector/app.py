@@ -88,6 +88,9 @@ class CollectorApp:
         Gauge("obverse_log_queue_bytes", "On their way into the log", registry=registry).set_function(
             lambda: collect.intake.waiting_bytes + collect.intake.reading_bytes
         )
+        Gauge(
+            "obverse_log_queue_seconds", "How long the first of them has waited for the log", registry=registry
+        ).set_function(lambda: collect.intake.oldest)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
