@@ -34,6 +34,7 @@ class Installed:
     key: str
     collector: str
     api: str
+    worker: str
     pids: dict[str, int]
     ready_after: float
     """Seconds from the start of the command until every role said it was ready."""
@@ -80,7 +81,7 @@ async def installed(
         note = await _ready(folder, process, words)
         ready_after = asyncio.get_running_loop().time() - began
         pids = {"supervisor": process.pid, **note["pids"]}
-        yield Installed(folder, key, note["collector"], note["api"], pids, ready_after)
+        yield Installed(folder, key, note["collector"], note["api"], note["worker"], pids, ready_after)
     finally:
         if process.returncode is None:
             process.terminate()

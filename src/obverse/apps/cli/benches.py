@@ -95,6 +95,25 @@ def bench_overload_command(
     _bench(bench_overload(load, times), as_json=as_json)
 
 
+@bench.command("backlog")
+def bench_backlog_command(
+    *,
+    backlog: Annotated[int, typer.Option(min=1000, help="Events that come while nobody folds.")] = 3_000_000,
+    rate: Annotated[int, typer.Option(min=100, help="Events a second that come while it catches up.")] = 25_000,
+    seconds: Annotated[int, typer.Option(min=1)] = 60,
+    batch: Batch = 20,
+    people: People = 100_000,
+    users: Who = "sessions",
+    as_json: Json = False,
+) -> None:
+    """How fast the worker catches up with what came while it was away, and how senders fare meanwhile."""
+    from obverse.apps.bench.backlog import bench_backlog
+    from obverse.apps.bench.load import Load
+
+    load = Load(rate=rate, batch=batch, seconds=seconds, people=people, users=users)
+    _bench(bench_backlog(load, backlog), as_json=as_json)
+
+
 @bench.command("poison")
 def bench_poison_command(
     rate: Annotated[int, typer.Option(min=100, help="Good events a second.")] = 5_000,
