@@ -112,6 +112,8 @@ class Settings(BaseSettings):
     """Another PostgreSQL (15 or later) instead of the embedded one."""
     partitions: int = Field(default=1, ge=1, le=1024)
     """Of the stream of events. Fixed when the first event is written."""
+    least_free_mb: int = Field(default=512, ge=0)
+    """MiB of the embedded PostgreSQL's disk that must stay free: below, events are refused until there is more."""
     log_days: int | None = Field(default=None, ge=1)
     """Days that the log is kept; for ever, if not set. History is needed to take decisions of identity anew."""
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")

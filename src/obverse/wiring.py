@@ -15,6 +15,7 @@ from typing import Any, Final, get_type_hints
 import msgspec
 
 from obverse.adapters.definition_files import DefinitionFiles
+from obverse.adapters.disk import Disk
 from obverse.adapters.runtime.system import open_runtime
 from obverse.core.outgoing import Connection
 from obverse.core.traits.kind import TraitKind
@@ -121,9 +122,20 @@ class Wiring:
                 cache=cache,
                 definitions=definitions.current,
                 runtime=self.runtime,
+                obstacle=self._obstacle(),
             ),
         )
         return engine
+
+    def disk(self) -> Disk | None:
+        """The disk that the embedded database is on; None if the database is another one."""
+        if self.settings.database_url is not None:
+            return None
+        return Disk(self.settings.data, self.settings.least_free_mb << 20, self.runtime)
+
+    def _obstacle(self) -> Callable[[], str | None]:
+        disk = self.disk()
+        return (lambda: None) if disk is None else disk.obstacle
 
     async def sync_queue(self) -> SyncQueue:
         """The queues of syncs."""
@@ -250,6 +262,7 @@ class Wiring:
             queue_bytes=limits.queue_bytes,
             queue_seconds=limits.queue_ms / 1000,
             is_bot=is_bot,
+            obstacle=self._obstacle(),
         )
 
     async def _open(self, port: str, parts: object) -> Any:

@@ -6,51 +6,15 @@ import asyncio
 import os
 import secrets
 import signal
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any
 
-import aiohttp
 import pytest
 
 from installation import Installation, until
+from journal import BATCH, Journal, is_stored, send
 
 pytestmark = pytest.mark.service
 
 SENDERS = 8
-BATCH = 10
-
-
-@dataclass
-class Journal:
-    """What was sent, and what was answered."""
-
-    user: str
-    taken: set[str] = field(default_factory=set)
-    """Message ids that were answered 200."""
-    answers: Counter[str] = field(default_factory=Counter)
-    made: int = 0
-    stop: bool = False
-
-    def batch(self) -> list[dict[str, Any]]:
-        ids = [f"{self.user}-{place}" for place in range(self.made, self.made + BATCH)]
-        self.made += BATCH
-        return [{"type": "track", "event": "Sent", "userId": self.user, "messageId": one} for one in ids]
-
-
-async def send(here: Installation, journal: Journal) -> None:
-    """Send batch after batch, each as long as it takes, as SDKs do."""
-    while not journal.stop:
-        events = journal.batch()
-        answer = ""
-        while answer != "200":
-            try:
-                status, _ = await here.post("/v1/batch", {"batch": events, "writeKey": here.key})
-                answer = str(status)
-            except (aiohttp.ClientConnectionError, TimeoutError):
-                answer = "cut off"
-            journal.answers[answer] += 1
-        journal.taken.update(event["messageId"] for event in events)
 
 
 async def restart(here: Installation, role: str, journal: Journal) -> None:
@@ -84,7 +48,4 @@ async def test_a_rolling_restart_loses_nothing(here: Installation) -> None:
     assert set(journal.answers) <= {"200", "429", "503", "cut off"}, journal.answers
     # Those whose kept connection was closed as they were about to send; nobody was turned away in the midst.
     assert journal.answers["cut off"] <= 2 * SENDERS, journal.answers
-    await until(here.drained)
-    async with here.sql() as connection:
-        rows = await connection.fetch("select message_id from event_stream where user_id = $1", journal.user)
-    assert Counter(row["message_id"] for row in rows) == Counter(journal.taken)
+    await is_stored(here, journal)

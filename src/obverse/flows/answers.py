@@ -57,6 +57,16 @@ def too_often(source: Source, wait: float) -> Answer:
     )
 
 
+def no_room(reason: str) -> Answer:
+    """There is no room to write anything down."""
+    return Answer(
+        status=HTTPStatus.INSUFFICIENT_STORAGE,
+        code="disk_full",
+        message=f"{reason}; nothing was accepted, send it again after the time in Retry-After",
+        retry_after=SOON,
+    )
+
+
 INVALID_KEY: Final = Answer(
     status=HTTPStatus.UNAUTHORIZED,
     code="invalid_write_key",

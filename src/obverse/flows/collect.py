@@ -17,7 +17,7 @@ from obverse.core import codec, wire
 from obverse.core.definitions import Definitions, Source
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.rates import Bucket
-from obverse.flows.answers import INVALID_KEY, OVERLOADED, SOON, UNWRITABLE, Answer, disabled, too_often
+from obverse.flows.answers import INVALID_KEY, OVERLOADED, SOON, UNWRITABLE, Answer, disabled, no_room, too_often
 from obverse.flows.intake import Intake
 from obverse.flows.vitals import Vitals
 from obverse.ports.event_log import Appender, EventLog, Records, Stream
@@ -66,14 +66,20 @@ class Collect:
         queue_bytes: int = 64 << 20,
         queue_seconds: float = 0.02,
         is_bot: Callable[[str], bool] = lambda _: False,
+        obstacle: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """`limits` are those of sources that set none; `is_bot` knows crawlers by what they call themselves."""
+        """
+        `limits` are those of sources that set none; `is_bot` knows crawlers by what they call themselves.
+
+        `obstacle` says why nothing may be written now, if so it is.
+        """
         self._log = log
         self._definitions = definitions
         self._runtime = runtime
         self._hash_key = hash_key
         self._limits = limits or wire.Limits()
         self._is_bot = is_bot
+        self._obstacle = obstacle
         self._rates: dict[str, Bucket] = {}
         self._measured: Definitions | None = None
         self._most = 0
@@ -292,6 +298,9 @@ class Collect:
             return UNWRITABLE
         if size > self.intake.room:
             return OVERLOADED
+        obstacle = self._obstacle()
+        if obstacle is not None:
+            return no_room(obstacle)
         began = self._runtime.elapsed()
         with self.intake.passing(size):
             try:

@@ -28,6 +28,8 @@ class EngineParts:
     definitions: Callable[[], Definitions]
     """The definitions as they are now; a new value is used from the next batch on."""
     runtime: Runtime
+    obstacle: Callable[[], str | None] = lambda: None
+    """Why nothing may be written to the store now; None if it may. Until then checkpoints wait, and memory fills."""
 
 
 @dataclass(slots=True)

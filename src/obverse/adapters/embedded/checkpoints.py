@@ -62,6 +62,7 @@ class Checkpoints:
         writer: StoreWriter,
         cache: CacheWriter,
         flush_changes: Callable[[], Awaitable[None]],
+        obstacle: Callable[[], str | None],
     ) -> None:
         self.turn = asyncio.Lock()
         """Held while events are folded and their decisions appended, and while a checkpoint is begun."""
@@ -79,6 +80,7 @@ class Checkpoints:
         self._writer = writer
         self._cache = cache
         self._flush_changes = flush_changes
+        self._obstacle = obstacle
         self._dirty: dict[bytes, Profile] = {}
         self._to_pack: dict[bytes, Profile] = {}
         self._packed: list[ProfileRow] = []
@@ -141,7 +143,7 @@ class Checkpoints:
         """
         while True:
             await self._owed.wait()
-            while not (hurried() or self._due()):
+            while not (hurried() or self._due()) or self._obstacle() is not None:
                 await self._runtime.sleep(_LOOK)
             began = self._runtime.elapsed()
             await self._write()

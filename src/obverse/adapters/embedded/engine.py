@@ -103,6 +103,7 @@ class EmbeddedEngine:
                 writer=writer,
                 cache=cache,
                 flush_changes=out.flush,
+                obstacle=parts.obstacle,
             ),
             changes=out,
             slice_events=self._settings.slice_events,

@@ -35,6 +35,9 @@ SETTINGS = {
     "max_connections": "60",
     # When the program at the other end was killed, end its query and let go of its locks.
     "client_connection_check_interval": "1s",
+    # Whoever started it starts it again: a server that does so by itself, on a disk that fails, waits for ever for the
+    # process that was to recover it.
+    "restart_after_crash": "off",
     "shared_buffers": "128MB",
     "huge_pages": "off",
     "jit": "off",

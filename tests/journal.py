@@ -1,0 +1,69 @@
+"""A sender's journal: what it sent, what was answered, and whether exactly that is in the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from installation import Installation, until
+
+BATCH = 10
+
+
+@dataclass
+class Journal:
+    """What was sent, and what was answered."""
+
+    user: str
+    padding: str = ""
+    """Something that makes each event larger."""
+    taken: set[str] = field(default_factory=set)
+    """Message ids that were answered 200."""
+    answers: Counter[str] = field(default_factory=Counter)
+    unexplained: Counter[str] = field(default_factory=Counter)
+    """Refusals for now that did not say when to come again."""
+    slowest: float = 0.0
+    """Seconds that the slowest answer took."""
+    made: int = 0
+    stop: bool = False
+
+    def batch(self) -> list[dict[str, Any]]:
+        ids = [f"{self.user}-{place}" for place in range(self.made, self.made + BATCH)]
+        self.made += BATCH
+        event = {"type": "track", "event": "Sent", "userId": self.user, "properties": {"padding": self.padding}}
+        return [{**event, "messageId": one} for one in ids]
+
+
+async def send(here: Installation, journal: Journal, pause: float = 0.0) -> None:
+    """Send batch after batch, each as long as it takes, as SDKs do; `pause` seconds after an answer that is not 200."""
+    loop = asyncio.get_running_loop()
+    while not journal.stop:
+        events = journal.batch()
+        answer = ""
+        while answer != "200":
+            began = loop.time()
+            try:
+                body = {"batch": events, "writeKey": here.key}
+                async with here.http.post(f"{here.note['collector']}/v1/batch", json=body) as response:
+                    answer = str(response.status)
+                    if response.status >= 500 and "Retry-After" not in response.headers:
+                        journal.unexplained[answer] += 1
+            except (aiohttp.ClientConnectionError, TimeoutError):
+                answer = "cut off"
+            journal.slowest = max(journal.slowest, loop.time() - began)
+            journal.answers[answer] += 1
+            if answer != "200" and pause:
+                await asyncio.sleep(pause)
+        journal.taken.update(event["messageId"] for event in events)
+
+
+async def is_stored(here: Installation, journal: Journal) -> None:
+    """See that everything that was answered 200 is stored, once, and nothing else of this sender's."""
+    await until(here.drained)
+    async with here.sql() as connection:
+        rows = await connection.fetch("select message_id from event_stream where user_id = $1", journal.user)
+    assert Counter(row["message_id"] for row in rows) == Counter(journal.taken)
