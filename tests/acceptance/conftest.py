@@ -35,3 +35,12 @@ async def here(shared_installation: Installation) -> AsyncIterator[Installation]
     headers = {"Authorization": f"Bearer {own_secret(shared.data, API_KEY)}"}
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20), headers=headers) as http:
         yield Installation(shared.data, shared.process, http, shared.key)
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a short path, since sockets have to fit into it."""
+    folder = Path(tempfile.mkdtemp(prefix="obv-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)

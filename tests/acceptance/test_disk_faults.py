@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,15 +37,6 @@ static int failing(void) { return !access(getenv("FAILING"), F_OK); }
 SYNC(fsync)
 SYNC(fdatasync)
 """
-
-
-@pytest.fixture
-def short() -> Iterator[Path]:
-    """A folder with a short path, since sockets have to fit into it."""
-    folder = Path(tempfile.mkdtemp(prefix="obv-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from dataclasses import replace
 from itertools import pairwise
+from random import Random
 
 import asyncpg
 import pytest
@@ -53,6 +55,34 @@ class TestProof:
             (6, 3, False),
         ]
         assert batches[1].body == b""
+
+    async def test_of_a_thousand_flipped_bits_none_is_overlooked(self, postgres_log: EventLog, ask: Ask) -> None:
+        appender = await postgres_log.open_appender(EVENTS)
+        for first in range(0, 1100, 50):
+            # One after another in the log, whoever is written first.
+            await asyncio.gather(*(appender.append(0, some(1)) for _ in range(first, first + 50)))
+        seed = secrets.randbits(32)
+        print(f"seed {seed}")
+        rows = await ask("select first_offset, count, octet_length(body) as size from event_log order by first_offset")
+        dice = Random(seed)
+        flipped = [
+            (row["first_offset"], dice.randrange(8 * row["size"])) for row in rows for _ in range(1000 // len(rows) + 1)
+        ]
+        for first, bit in flipped:
+            # A bit that is flipped twice is as it was.
+            await ask(
+                "update event_log set body = set_bit(body, $2, 1 - get_bit(body, $2)) where first_offset = $1",
+                first,
+                bit,
+            )
+        odd = {first for first, bit in flipped if flipped.count((first, bit)) % 2}
+
+        batches = await read(postgres_log, {0: 0}, {0: 1100})
+
+        assert len(flipped) >= 1000
+        assert {batch.first for batch in batches if batch.damage} == odd
+        assert sum(batch.count for batch in batches) == 1100
+        assert not any(batch.body for batch in batches if batch.damage)
 
     async def test_a_row_of_another_partition_is_damaged(
         self, log_settings: PostgresLogSettings, runtime: ShiftedRuntime, ask: Ask
