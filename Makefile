@@ -3,9 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 EXAMPLES ?= 10000
+KILLS ?= 500
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo up console pictures test check fuzz unit lint types imports bench clean lock format openapi
+.PHONY: demo up console pictures test check fuzz chaos unit lint types imports bench clean lock format openapi
 
 demo: .venv/ready .venv/console  ## run everything with six weeks of a real shop's orders
 	$(BIN)/obverse demo $(ARGS)
@@ -22,6 +23,9 @@ check: .venv/ready lint types imports unit  ## lint, types, imports, unit tests:
 
 fuzz: .venv/ready  ## send anything to the collector, for a quarter of an hour; EXAMPLES=1000 for less
 	OBVERSE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -n 2 tests/unit/test_wire_any.py tests/unit/test_collector_any.py $(ARGS)
+
+chaos: .venv/ready  ## kill -9 500 processes under load, one after another; KILLS=50 for less
+	OBVERSE_KILLS=$(KILLS) $(BIN)/pytest -q -s tests/acceptance/test_kills.py tests/acceptance/test_disk_faults.py $(ARGS)
 
 lint: .venv/ready
 	$(BIN)/ruff check

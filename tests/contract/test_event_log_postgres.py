@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -62,7 +63,7 @@ class TestProof:
             # One after another in the log, whoever is written first.
             await asyncio.gather(*(appender.append(0, some(1)) for _ in range(first, first + 50)))
         seed = secrets.randbits(32)
-        print(f"seed {seed}")
+        sys.stdout.write(f"seed {seed}\n")
         rows = await ask("select first_offset, count, octet_length(body) as size from event_log order by first_offset")
         dice = Random(seed)
         flipped = [
