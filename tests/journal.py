@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+import asyncpg
 
 from installation import Installation, until
+from obverse.adapters.postgres.server import EmbeddedServer
 
 BATCH = 10
 
@@ -61,9 +63,12 @@ async def send(here: Installation, journal: Journal, pause: float = 0.0) -> None
         journal.taken.update(event["messageId"] for event in events)
 
 
-async def is_stored(here: Installation, journal: Journal) -> None:
-    """See that everything that was answered 200 is stored, once, and nothing else of this sender's."""
+async def is_stored(here: Installation, journal: Journal, dsn: str | None = None) -> None:
+    """See that everything that was answered 200 is stored, once, and nothing else; `dsn` of a database not our own."""
     await until(here.drained)
-    async with here.sql() as connection:
+    connection = await asyncpg.connect(dsn or EmbeddedServer(here.data).dsn("obverse_owner"))
+    try:
         rows = await connection.fetch("select message_id from event_stream where user_id = $1", journal.user)
+    finally:
+        await connection.close()
     assert Counter(row["message_id"] for row in rows) == Counter(journal.taken)

@@ -87,6 +87,8 @@ def open_doors(role: str, settings: Settings, *, but: Collection[str] = ()) -> d
 
 
 async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
+    from prometheus_client import Gauge
+
     from obverse.apps.collector import CollectorApp
     from obverse.apps.collector.bots import is_bot
     from obverse.apps.metrics import FlowMetrics, new_registry
@@ -113,6 +115,10 @@ async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         _start(stack, wiring, stop, works)
         registry = new_registry("collector")
         registry.register(FlowMetrics({"collect": collect.vitals, "absorb": absorb.vitals, "replay": replay.vitals}))
+        disk = wiring.disk()
+        if disk is not None:
+            free = Gauge("obverse_disk_free_bytes", "Of the embedded database's disk", registry=registry)
+            free.set_function(lambda: disk.free)
         app = CollectorApp(
             collect,
             absorb,
