@@ -40,8 +40,12 @@ class Journal:
         return [{**event, "messageId": one} for one in ids]
 
 
-async def send(here: Installation, journal: Journal, pause: float = 0.0) -> None:
-    """Send batch after batch, each as long as it takes, as SDKs do; `pause` seconds after an answer that is not 200."""
+async def send(here: Installation, journal: Journal, pause: float = 0.0, every: float = 0.0) -> None:
+    """
+    Send batch after batch, each as long as it takes, as SDKs do.
+
+    `pause` seconds after an answer that is not 200, and `every` after one that is.
+    """
     loop = asyncio.get_running_loop()
     while not journal.stop:
         events = journal.batch()
@@ -58,8 +62,7 @@ async def send(here: Installation, journal: Journal, pause: float = 0.0) -> None
                 answer = "cut off"
             journal.slowest = max(journal.slowest, loop.time() - began)
             journal.answers[answer] += 1
-            if answer != "200" and pause:
-                await asyncio.sleep(pause)
+            await asyncio.sleep(every if answer == "200" else pause)
         journal.taken.update(event["messageId"] for event in events)
 
 

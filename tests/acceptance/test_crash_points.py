@@ -71,7 +71,7 @@ async def test_whoever_dies_between_two_words_with_the_database(short: Path, pos
         installation(short / "data", DATABASE_URL=points.dsn) as here,
     ):
         crowd.here = here
-        sending = [asyncio.create_task(send(here, journal, pause=0.02)) for journal in crowd.journals]
+        sending = [asyncio.create_task(send(here, journal, pause=0.02, every=0.1)) for journal in crowd.journals]
         sending.append(asyncio.create_task(meet_people(here, crowd)))
         while len(points.met) < POINTS:
             reached = crowd.taken()
@@ -82,7 +82,7 @@ async def test_whoever_dies_between_two_words_with_the_database(short: Path, pos
                 break  # that was all
 
             async def going_on(reached: int = reached) -> bool:
-                return crowd.taken() > reached + 50 and await here.ready()
+                return crowd.taken() > reached + 30 and await here.ready()
 
             await until(going_on)
         points.disarm()
