@@ -266,7 +266,7 @@ def test_a_resting_profile_wakes_whatever_is_touched_first(field: str) -> None:
     people = new()
     fold(people, *story())
     profile = only(people)
-    expected = getattr(profile, field)
+    expected, plan = getattr(profile, field), profile.attributes["plan"][0].value
     ProfileRow.of(profile, DEFINITIONS)
     packed = profiles.pack(profile, DEFINITIONS)
 
@@ -274,6 +274,8 @@ def test_a_resting_profile_wakes_whatever_is_touched_first(field: str) -> None:
     profile.rest(DEFINITIONS)
 
     assert profiles.pack(profile, DEFINITIONS) == packed
+    assert profile.told("plan") == plan
+    assert profile.told("shoe_size") is None
     assert getattr(profile, field) == expected
     assert profiles.pack(profile, DEFINITIONS) == packed
     with pytest.raises(AttributeError, match="no 'shoe_size'"):

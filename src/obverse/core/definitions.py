@@ -15,7 +15,6 @@ from msgspec.structs import astuple
 
 from obverse.core import json_values, outgoing, times
 from obverse.core.audiences import Audience, compiled, subjects
-from obverse.core.crdt.register import Register
 from obverse.core.events import Event
 from obverse.core.identity import IdentityRules
 from obverse.core.outgoing import Campaign, Connection, Known, Template
@@ -79,9 +78,8 @@ class Person(Protocol):
         """State by `Trait.key`."""
         ...
 
-    @property
-    def attributes(self) -> Mapping[str, Register]:
-        """The latest writes of each."""
+    def told(self, attribute: str) -> bytes | None:
+        """The value of an attribute as it was sent; None if there is none."""
         ...
 
 
@@ -229,8 +227,8 @@ def reader(traits: Mapping[str, Trait], subject: str, name: str) -> Callable[[Pe
     if subject == "attribute":
 
         def read_attribute(person: Person) -> Any:
-            written = person.attributes.get(name)
-            return None if written is None else json_values.lenient(written[0].value)
+            value = person.told(name)
+            return None if value is None else json_values.lenient(value)
 
         return read_attribute
     trait = traits.get(name)

@@ -62,6 +62,7 @@ class Profile:
 
     _known: bytes = field(default=b"", repr=False, compare=False)
     """What is known, packed; holds unless `known_moved`."""
+    _known_rests: bool = field(default=False, repr=False, compare=False)
     _state: bytes = field(default=b"", repr=False, compare=False)
     """The state, packed, while it rests."""
     _traits: Mapping[int, Trait] = field(default_factory=lambda: _NO_TRAITS, repr=False, compare=False)
@@ -74,7 +75,7 @@ class Profile:
             if name in _STATE and self._state:
                 self._take_state(packing.read_state(self._state), self._traits)
                 self._state = b""
-            elif name in _KNOWN and self._known:
+            elif name in _KNOWN and self._known_rests:
                 self._take_known(self._known)
             else:
                 raise AttributeError(f"a profile has no {name!r}", name=name, obj=self)
@@ -109,7 +110,7 @@ class Profile:
     def rest(self, definitions: Definitions) -> None:
         """Let both parts rest; nobody notices but the memory."""
         if not self.known_moved:
-            self._known = self.packed_known()
+            self._known, self._known_rests = self.packed_known(), True
             for name in _KNOWN:
                 _drop(self, name)
         if not self._state:
@@ -147,7 +148,15 @@ class Profile:
         self.changed_at = read.changed_at
         self.events = read.events
 
+    def told(self, attribute: str) -> bytes | None:
+        """Return the value of an attribute as it was sent, None if there is none; what is known may go on resting."""
+        if self._known_rests:
+            return packing.read_attribute(self._known, attribute)
+        written = self.attributes.get(attribute)
+        return None if written is None else written[0].value
+
     def _take_known(self, known: bytes) -> None:
+        self._known_rests = False
         self.sightings, self.edges, self.attributes = packing.read_known(known)
 
 
