@@ -43,6 +43,7 @@ STORED = st.builds(
 
 
 @LAWS
-@given(st.lists(STORED, max_size=5), st.booleans())
-def test_what_was_packed_comes_back(events: list[StoredEvent], careful: bool) -> None:
-    assert unpack_events(EventRows("main", careful=careful).pack(events)) == events
+@given(st.lists(STORED, max_size=5))
+def test_what_was_packed_comes_back(events: list[StoredEvent]) -> None:
+    for careful in (False, True):
+        assert unpack_events(EventRows("main", careful=careful).pack(events)) == events

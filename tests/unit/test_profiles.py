@@ -225,6 +225,9 @@ def test_a_profile_that_was_kept_in_one_part_is_read() -> None:
     back = profiles.unpack(profiles.whole(b"", b85decode(FORMER)), DEFINITIONS)
     assert back == only(people)
     assert profiles.unpack(profiles.pack(back, DEFINITIONS), DEFINITIONS) == back
+    row = ProfileRow.of(back, DEFINITIONS)
+    assert row.known is not None, "the next row has both parts, or what is known would be gone"
+    assert profiles.unpack(profiles.whole(row.known.packed, row.state), DEFINITIONS) == back
 
 
 FORMER = (

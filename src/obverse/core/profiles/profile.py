@@ -28,7 +28,7 @@ class Profile:
     once because the window of message ids catches what comes again.
 
     It has two parts: the *state*, which moves with each event, and what is *known*, which moves seldom. A profile
-    that rests (`rest`) holds both as bytes, in a fifth of the memory; whoever touches a field wakes its part.
+    that rests (`rest`) holds both as bytes, in half of the memory; whoever touches a field wakes its part.
     """
 
     id: bytes
@@ -173,7 +173,11 @@ def unpack(packed: bytes, definitions: Definitions) -> Profile:
         ValueError: the bytes are no profile, or of a format that this release does not know.
     """
     known, state = packing.parts(packed)
-    return Profile.of(*((known, state) if known else former.converted(state)), definitions)
+    if known:
+        return Profile.of(known, state, definitions)
+    profile = Profile.of(*former.converted(state), definitions)
+    profile.known_moved = True  # from where it was kept so far, the next row takes it away
+    return profile
 
 
 def _drop(profile: Profile, name: str) -> None:
