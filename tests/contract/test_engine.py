@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,8 +27,8 @@ from obverse.adapters.postgres.event_log import open_event_log as open_postgres_
 from obverse.adapters.postgres.profile_store import PostgresStoreSettings
 from obverse.adapters.postgres.profile_store import open_profile_store as open_postgres_store
 from obverse.adapters.runtime.system import open_runtime
-from obverse.contracts.engine import EngineContract
-from obverse.contracts.stories import DEFINITIONS
+from obverse.contracts.engine import EngineContract, append, until
+from obverse.contracts.stories import DEFINITIONS, tell
 from obverse.core.definitions import Definitions
 from obverse.ports.engine import Engine, EngineParts
 from obverse.ports.profile_cache import ProfileCache
@@ -67,6 +68,29 @@ class TestMemory(EngineContract):
 class TestEmbedded(TestMemory):
     async def open_engine(self, parts: EngineParts) -> Engine:
         return await open_embedded(QUICK, parts)
+
+
+async def test_while_nothing_may_be_written_all_is_folded_and_nothing_stored() -> None:
+    full, asked = True, 0
+
+    def obstacle() -> str | None:
+        nonlocal asked
+        asked += 1
+        return "the disk is full" if full else None
+
+    parts = replace(await memory_parts(1), obstacle=obstacle)
+    await append(parts, tell(seed=1, people=5, events=90), batch=10)
+    engine = await open_embedded(QUICK, parts)
+    running = asyncio.ensure_future(engine.run())
+
+    await until(parts, lambda: engine.progress.folded.get(0, 0) == 90)
+    seen = asked
+    await until(parts, lambda: asked > seen + 3)
+    assert (await parts.store.overview()).events == 0
+    full = False
+    await engine.drain()
+    assert (await parts.store.overview()).events > 0
+    running.cancel()
 
 
 class TestEmbeddedWithLocalCache(TestEmbedded):

@@ -208,6 +208,22 @@ def test_more_than_the_queue_takes_is_told_to_wait() -> None:
     collecting(test, queue_bytes=3 * len(body))
 
 
+def test_a_disk_that_is_nearly_full_takes_nothing_until_there_is_room() -> None:
+    said: list[str | None] = ["the disk has 3 MiB left: free some"]
+
+    async def test(one: Installation) -> None:
+        for body in (batch(GOOD), b"{"):
+            refused = await one.take(body, WEB)
+            assert (refused.status, refused.code, refused.retry_after) == (507, "disk_full", SOON)
+            assert "free some; nothing was accepted" in refused.message
+        assert await one.events() == []
+        said[0] = None
+        assert (await one.take(batch(GOOD), WEB)).status is HTTPStatus.OK
+        assert len(await one.events()) == 1
+
+    collecting(test, obstacle=lambda: said[0])
+
+
 # What is appended.
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from shutil import disk_usage
+from typing import Final, Protocol
 
 import structlog
 
@@ -18,11 +19,19 @@ _ENOUGH: Final = 1.25
 _log = structlog.get_logger(__name__)
 
 
+class _Usage(Protocol):
+    @property
+    def free(self) -> int: ...  # as of `shutil.disk_usage`
+
+
 class Disk:
     """The disk that a folder is on."""
 
-    def __init__(self, folder: Path, least: int, runtime: Runtime) -> None:
-        """`least`: bytes that must stay free."""
+    def __init__(
+        self, folder: Path, least: int, runtime: Runtime, usage: Callable[[Path], _Usage] = disk_usage
+    ) -> None:
+        """`least`: bytes that must stay free; `usage` tells how many are."""
+        self._usage = usage
         self._folder = folder
         self._least = least
         self._runtime = runtime
@@ -32,7 +41,7 @@ class Disk:
     @property
     def free(self) -> int:
         """Bytes that are free."""
-        return shutil.disk_usage(self._folder).free
+        return self._usage(self._folder).free
 
     def obstacle(self) -> str | None:
         """Why nothing may be written now; None if it may. Costs next to nothing."""
