@@ -17,10 +17,11 @@ PACKAGE = {
         from fastapi import APIRouter
         from obverse.adapters.memory.event_log import MemoryLogSettings
         from obverse.adapters.memory.event_log import open_event_log as open_memory
+        from obverse.core.traits.kind import Takes
 
         class Longest:
             """The longest text; of two as long, the smaller."""
-            takes_value = True
+            takes = Takes.VALUE
             in_place = False
             plain = True
             def start(self): return None

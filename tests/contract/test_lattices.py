@@ -100,12 +100,23 @@ EDGES = st.builds(
     st.sampled_from("ab"),
     st.integers(0, 4),
 )
+
+
+def made(
+    shown: dict[str, tuple[Sighting, int]],
+    edges: dict[tuple[str, str], Edge],
+    attributes: dict[str, Register],
+    **state: Any,
+) -> Profile:
+    profile = Profile(identifiers={name: first.at + more for name, (first, more) in shown.items()}, **state)
+    profile.sightings.update({name: first for name, (first, _) in shown.items()})
+    profile.edges.update(edges)
+    profile.attributes.update(attributes)
+    return profile
+
+
 PROFILES = st.builds(
-    lambda shown, **fields: Profile(
-        identifiers={name: first.at + more for name, (first, more) in shown.items()},
-        sightings={name: first for name, (first, _) in shown.items()},
-        **fields,
-    ),
+    made,
     shown=st.dictionaries(IDENTIFIERS, SIGHTINGS, max_size=3),
     id=st.sampled_from([b"1" * 16, b"2" * 16]),
     edges=st.lists(EDGES, max_size=3).map(lambda edges: {(edge.a, edge.b): edge for edge in edges}),

@@ -36,12 +36,9 @@ ODD_VALUES: Final = (
 
 def person(*identifiers: str, events: int = 1) -> Profile:
     """A profile with these identifiers. How many events it has stands for its state."""
-    return Profile(
-        profile_id("suite", identifiers[0]),
-        identifiers=dict.fromkeys(identifiers, 1),
-        sightings=dict.fromkeys(identifiers, Sighting(1, "m")),
-        events=events,
-    )
+    one = Profile(profile_id("suite", identifiers[0]), identifiers=dict.fromkeys(identifiers, 1), events=events)
+    one.sightings.update(dict.fromkeys(identifiers, Sighting(1, "m")))
+    return one
 
 
 def packed(profile: Profile) -> bytes:

@@ -13,13 +13,14 @@ from typing import Any, Final, Protocol
 import msgspec
 from msgspec.structs import astuple
 
-from obverse.core import json_values, outgoing, times
+from obverse.core import changes, json_values, outgoing, times
 from obverse.core.audiences import Audience, compiled, subjects
+from obverse.core.crdt.clock import Stamp
 from obverse.core.events import Event
 from obverse.core.identity import IdentityRules
 from obverse.core.outgoing import Campaign, Connection, Known, Template
 from obverse.core.tracking_plans import BadPlan, Held, Mode, TrackingPlan, held_sources
-from obverse.core.traits.kind import TraitKind
+from obverse.core.traits.kind import MAKERS, Takes, TraitKind
 
 
 class BadDefinition(ValueError):
@@ -83,16 +84,35 @@ class Person(Protocol):
         ...
 
 
-MOMENT: Final = -2
 NOTHING: Final = -1
+"""The place of what a kind gets that takes nothing."""
+
+
+Move = tuple[
+    str,
+    str,
+    int,
+    tuple[Audience, ...],
+    bool,
+    bool,
+    Callable[[], Any],
+    Callable[[Any, Any, Stamp], Any],
+    Callable[[Any], Any],
+]
+"""
+A trait that events of one kind move: its name and key, the place of what it takes among `Plan.values` (or `NOTHING`),
+the audiences that look at it; of its kind `in_place`, `plain` (and not in place), `start`, `add`, `read`. Looked up
+once, not for each event; a bare tuple, for Python takes one with names apart field by field.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What events of one kind do to traits: which ones they move, and what must be read for it."""
 
-    moves: tuple[tuple[Trait, int], ...] = ()
-    """Each trait with the place of its value among `values`; `MOMENT` if it is the event's time, `NOTHING` if none."""
+    moves: tuple[Move, ...] = ()
+    wanted: tuple[tuple[int, Callable[[Any], Any]], ...] = ()
+    """What is taken: the place of a property, the one after the last for the event's time; what is made of it."""
     decoder: msgspec.json.Decoder[Any] | None = None
     """Reads the properties that are needed, as values."""
     raw_decoder: msgspec.json.Decoder[Any] | None = None
@@ -100,17 +120,25 @@ class Plan:
     timed: bool = False
     """Whether the event's time is needed."""
 
-    def values(self, event: Event) -> Sequence[Any]:
-        """The properties that are needed, decoded, in their order; then the event's time, if needed, and nothing."""
-        end = (times.to_text(event.timestamp) if self.timed else None, None)
+    def values(self, event: Event) -> list[Any]:
+        """What is taken of the event, each value made once; None where nothing can be taken; at the end, nothing."""
+        read = self._read(event)
+        if self.timed:
+            read = (*read, times.to_text(event.timestamp))
+        taken = [None if (value := read[place]) is None else make(value) for place, make in self.wanted]
+        taken.append(None)
+        return taken
+
+    def _read(self, event: Event) -> tuple[Any, ...]:
+        """The properties that are needed, decoded."""
         if self.decoder is None or self.raw_decoder is None:
-            return end
+            return ()
         try:
-            return astuple(self.decoder.decode(event.properties)) + end
+            return astuple(self.decoder.decode(event.properties))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidOperation):
             # One of them cannot be computed with; the others can.
             read = astuple(self.raw_decoder.decode(event.properties))
-            return tuple(json_values.lenient(bytes(raw)) for raw in read) + end
+            return tuple(json_values.lenient(bytes(raw)) for raw in read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +218,7 @@ def define(
     except BadPlan as error:
         raise BadDefinition(str(error)) from error
     trait_of_name = {trait.name: trait for trait in all_traits}
+    watchers = _watchers(all_audiences, known.traits)
     return Definitions(
         traits=all_traits,
         tracking_plans=all_plans,
@@ -201,13 +230,13 @@ def define(
         campaigns=all_campaigns,
         identity=identity or IdentityRules(),
         source_of_key={key: source for source in all_sources for key in source.key_hashes},
-        watchers=_watchers(all_audiences, known.traits),
+        watchers=watchers,
         newcomers=tuple(one for one in all_audiences if compiled(one.where, _unknown)(None)),
         holds={one.name: compiled(one.where, partial(reader, trait_of_name)) for one in all_audiences},
         trait_of_name=trait_of_name,
         trait_of_key={trait.key: trait for trait in all_traits},
         trait_of_code={trait.code: trait for trait in all_traits},
-        _plans=_plans(all_traits),
+        _plans=_plans(all_traits, watchers),
     )
 
 
@@ -269,25 +298,43 @@ def check_subjects(audience: Audience, traits: Collection[str]) -> None:
             )
 
 
-def _plans(traits: Sequence[Trait]) -> dict[tuple[str, str | None], Plan]:
+_Watchers = Mapping[tuple[str, str], tuple[Audience, ...]]
+
+
+def _plans(traits: Sequence[Trait], watchers: _Watchers) -> dict[tuple[str, str | None], Plan]:
     keys = dict.fromkeys((trait.type, trait.event) for trait in traits)
-    return {key: _plan([t for t in traits if t.type == key[0] and t.event in {None, key[1]}]) for key in keys}
+    return {key: _plan([t for t in traits if t.type == key[0] and t.event in {None, key[1]}], watchers) for key in keys}
 
 
-def _plan(traits: Sequence[Trait]) -> Plan:
+def _plan(traits: Sequence[Trait], watchers: _Watchers) -> Plan:
     names = list(dict.fromkeys(trait.property for trait in traits if trait.property is not None))
-    moves = tuple((trait, _place(trait, names)) for trait in traits)
-    timed = any(trait.field is not None for trait in traits)
+    taken = [(trait, trait.kind.takes) for trait in traits if trait.kind.takes is not Takes.NOTHING]
+    # A trait that takes no property takes the time, which comes after all properties.
+    sought = {
+        trait: (len(names) if trait.property is None else names.index(trait.property), takes) for trait, takes in taken
+    }
+    wanted = list(dict.fromkeys(sought.values()))
+    moves = tuple(
+        _move(
+            trait,
+            wanted.index(sought[trait]) if trait in sought else NOTHING,
+            watchers.get((changes.TRAIT, trait.name), ()),
+        )
+        for trait in traits
+    )
+    takers = tuple((place, MAKERS[takes]) for place, takes in wanted)
+    timed = any(place == len(names) for place, _ in wanted)
     if not names:
-        return Plan(moves, timed=timed)
+        return Plan(moves, takers, timed=timed)
     as_values, as_text = _needed(names, Any, None), _needed(names, msgspec.Raw, msgspec.Raw(b""))
-    return Plan(moves, msgspec.json.Decoder(as_values, float_hook=Decimal), msgspec.json.Decoder(as_text), timed)
+    decoder, raw_decoder = msgspec.json.Decoder(as_values, float_hook=Decimal), msgspec.json.Decoder(as_text)
+    return Plan(moves, takers, decoder, raw_decoder, timed)
 
 
-def _place(trait: Trait, names: Sequence[str]) -> int:
-    if trait.property is not None:
-        return names.index(trait.property)
-    return NOTHING if trait.field is None else MOMENT
+def _move(trait: Trait, place: int, watching: tuple[Audience, ...]) -> Move:
+    kind = trait.kind
+    plain = kind.plain and not kind.in_place
+    return trait.name, trait.key, place, watching, kind.in_place, plain, kind.start, kind.add, kind.read
 
 
 def _needed(names: Sequence[str], kind: Any, absent: Any) -> Any:

@@ -26,7 +26,7 @@ from obverse.core.events import TYPES
 from obverse.core.identity import IdentityRules
 from obverse.core.outgoing import Campaign, CampaignSpec, Connection, ConnectionSpec, Known, Template, TemplateSpec
 from obverse.core.tracking_plans import BadPlan, Mode, PlannedCall, TrackingPlan, planned_call, version_of
-from obverse.core.traits.kind import TraitKind
+from obverse.core.traits.kind import Takes, TraitKind
 
 VERSION: Final = "obverse/v1"
 
@@ -282,11 +282,11 @@ def _trait(name: str, description: str, spec: _TraitSpec, kinds: Mapping[str, Tr
         raise BadDefinition(f"spec.aggregate: {spec.aggregate!r} is not known; use one of {', '.join(sorted(kinds))}")
     if spec.type not in TYPES:
         raise BadDefinition(f"spec.type: {spec.type!r} is no call; use one of {', '.join(sorted(TYPES))}")
-    if kind.takes_value and (spec.property is None) == (spec.field is None):
+    if kind.takes is not Takes.NOTHING and (spec.property is None) == (spec.field is None):
         raise BadDefinition(
             f"spec: `{spec.aggregate}` needs a value: give `property: NAME` or `field: timestamp`, and not both"
         )
-    if not kind.takes_value and (spec.property, spec.field) != (None, None):
+    if kind.takes is Takes.NOTHING and (spec.property, spec.field) != (None, None):
         raise BadDefinition(f"spec: `{spec.aggregate}` takes no value; remove `property` and `field`")
     if spec.property is not None and _UNREADABLE.search(spec.property):
         raise BadDefinition(f"spec.property: {spec.property!r} has a quote, a backslash or a control character in it")

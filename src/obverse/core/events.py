@@ -51,7 +51,8 @@ class Event(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True
     @property
     def stamp(self) -> Stamp:
         """Orders what this event writes; an event from the future counts as of its arrival."""
-        return Stamp(min(self.timestamp, self.received_at), self.source, self.message_id)
+        at, arrived = self.timestamp, self.received_at
+        return Stamp(at if at < arrived else arrived, self.source, self.message_id)  # noqa: FURB136 - for each event
 
 
 class RejectedEvent(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True):

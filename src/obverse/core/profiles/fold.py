@@ -6,11 +6,11 @@ import msgspec
 
 from obverse.core import changes
 from obverse.core.audiences import Audience
-from obverse.core.changes import Change
+from obverse.core.changes import ATTRIBUTE, TRAIT, Change
 from obverse.core.crdt import register
 from obverse.core.crdt.clock import Stamp
 from obverse.core.crdt.register import Write
-from obverse.core.definitions import Definitions, Plan
+from obverse.core.definitions import NOTHING, Definitions, Plan
 from obverse.core.events import Event
 from obverse.core.profiles.parts import OUTSIDE, Membership
 from obverse.core.profiles.profile import Profile
@@ -26,12 +26,34 @@ def apply(
     Changes the profile in place. Returns None, having changed nothing but the version, if the profile has
     seen the message id before. `stamp` is the event's; `place` is its (partition, offset).
     """
+    if not _is_new(profile, event, stamp, place):
+        return None
+    done: list[Change] = []
+    watching: dict[str, Audience] = {}
+    if event.type == "identify":
+        _tell(profile, event, stamp, done)
+        for change in done:
+            _watch(definitions.watchers.get((change.kind, change.name), ()), watching)
+    plan = definitions.plan(event)
+    if plan.moves:
+        _compute(profile, event, stamp, plan, done, watching)
+    if profile.events == 1:
+        _watch(definitions.newcomers, watching)
+    for audience in watching.values():
+        entered_or_left = judge(profile, audience, stamp, definitions)
+        if entered_or_left is not None:
+            done.append(entered_or_left)
+    return done
+
+
+def _is_new(profile: Profile, event: Event, stamp: Stamp, place: tuple[int, int]) -> bool:
+    """Note that the event has come; False if it had come before."""
     partition, offset = place
     if offset > profile.version.get(partition, -1):
         profile.version[partition] = offset
     key, seen, received_at = message_key(event), profile.seen, event.received_at
     if key in seen:
-        return None
+        return False
     seen[key] = received_at // 1_000_000
     if len(seen) > 2 * LEAST and len(seen) % LEAST == 0:
         profile.seen = recent(seen)
@@ -40,75 +62,58 @@ def apply(
     if received_at > profile.changed_at:  # noqa: PLR1730 - a call of max costs more, and this is done for each event
         profile.changed_at = received_at
     profile.events += 1
-
-    moved: list[tuple[str, str]] = []
-    if event.type == "identify":
-        _tell(profile, event, stamp, moved)
-    plan = definitions.plan(event)
-    if plan.moves:
-        _compute(profile, event, stamp, plan, moved)
-    if not moved and profile.events > 1:
-        return []
-    one, message_id = profile.id, event.message_id
-    done = [Change(one, kind, name, message_id) for kind, name in moved]
-    _judge_watching(profile, moved, stamp, definitions, done)
-    return done
+    return True
 
 
-def _judge_watching(
-    profile: Profile, moved: list[tuple[str, str]], stamp: Stamp, definitions: Definitions, done: list[Change]
-) -> None:
-    """Judge the audiences that look at what moved."""
-    watchers = definitions.watchers
-    watching: dict[str, Audience] = {}
-    for subject in moved:
-        for one in watchers.get(subject, ()):
-            watching[one.name] = one
-    if profile.events == 1:
-        watching.update({one.name: one for one in definitions.newcomers})
-    for audience in watching.values():
-        change = judge(profile, audience, stamp, definitions)
-        if change is not None:
-            done.append(change)
+def _watch(audiences: tuple[Audience, ...], watching: dict[str, Audience]) -> None:
+    """Have these judged, each once."""
+    for audience in audiences:
+        watching[audience.name] = audience
 
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def _tell(profile: Profile, event: Event, stamp: Stamp, moved: list[tuple[str, str]]) -> None:
-    """Write the attributes that an identify tells."""
+def _tell(profile: Profile, event: Event, stamp: Stamp, done: list[Change]) -> None:
+    """Write the attributes that an identify tells; note what that changed."""
     for name, raw in _fields.decode(event.properties).items():
         before = profile.attributes.get(name)
         after = register.write(before, Write(stamp, bytes(raw)))
         profile.attributes[name] = after
         if before is None or before[0].value != after[0].value:
-            moved.append((changes.ATTRIBUTE, name))
+            done.append(Change(profile.id, ATTRIBUTE, name, event.message_id))
         profile.known_moved = True
 
 
-def _compute(profile: Profile, event: Event, stamp: Stamp, plan: Plan, moved: list[tuple[str, str]]) -> None:
-    """Move the traits that this event moves."""
-    values = plan.values(event)
-    states = profile.traits
-    for trait, place in plan.moves:
-        kind, key, value = trait.kind, trait.key, values[place]
-        if value is None and kind.takes_value:
+def _compute(  # noqa: PLR0917 - a call of its own only to be read by itself
+    profile: Profile, event: Event, stamp: Stamp, plan: Plan, done: list[Change], watching: dict[str, Audience]
+) -> None:
+    """Move the traits that this event moves; note what that changed, and which audiences look at it."""
+    values, states, one, message_id = plan.values(event), profile.traits, profile.id, event.message_id
+    for trait, key, place, watchers, in_place, plain, start, add, read in plan.moves:
+        value = values[place]
+        if value is None and place != NOTHING:
             continue
         old = states.get(key)
-        # Without a state there is no value yet, whatever an empty state reads as.
-        before = kind.read(old) if old is not None and kind.in_place else None
-        new = kind.add(kind.start() if old is None else old, value, stamp)
-        if new is None or (new is old and not kind.in_place):
+        if old is None:  # then there is no value yet, whatever an empty state reads as
+            before, new = None, add(start(), value, stamp)
+        else:
+            before = read(old) if in_place else None
+            new = add(old, value, stamp)
+        if new is None or (new is old and not in_place):
             continue
         states[key] = new
-        if kind.plain:
-            if new != old:
-                moved.append((changes.TRAIT, trait.name))
-            continue
-        if old is not None and not kind.in_place:
-            before = kind.read(old)
-        if kind.read(new) != before:
-            moved.append((changes.TRAIT, trait.name))
+        if plain:
+            if new == old:
+                continue
+        else:
+            if old is not None and not in_place:
+                before = read(old)
+            if read(new) == before:
+                continue
+        done.append(Change(one, TRAIT, trait, message_id))
+        if watchers:
+            _watch(watchers, watching)
 
 
 def judge(profile: Profile, audience: Audience, stamp: Stamp, definitions: Definitions) -> Change | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,11 +14,19 @@ from obverse.core.profiles import former, packing, window
 from obverse.core.profiles.parts import Membership, Sighting
 
 _STATE: Final = ("identifiers", "traits", "audiences", "seen", "version", "first", "changed_at", "events")
-_KNOWN: Final = ("sightings", "edges", "attributes")
 _NO_TRAITS: Final[Mapping[int, Trait]] = {}
 
 
 @dataclass(slots=True)
+class _Known:
+    """What moves seldom."""
+
+    sightings: dict[str, Sighting] = field(default_factory=dict)
+    edges: dict[tuple[str, str], Edge] = field(default_factory=dict)
+    attributes: dict[str, Register] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
 class Profile:
     """
     One person, owned by one engine.
@@ -28,7 +35,7 @@ class Profile:
     once because the window of message ids catches what comes again.
 
     It has two parts: the *state*, which moves with each event, and what is *known*, which moves seldom. A profile
-    that rests (`rest`) holds both as bytes, in half of the memory; whoever touches a field wakes its part.
+    that rests (`rest`) holds both as bytes, in half of the memory; whoever reads a field wakes its part.
     """
 
     id: bytes
@@ -48,49 +55,62 @@ class Profile:
     """Arrival of the event that changed it last, in microseconds since 1970."""
     events: int = 0
 
-    sightings: dict[str, Sighting] = field(default_factory=dict)
-    """The first of each identifier."""
-    edges: dict[tuple[str, str], Edge] = field(default_factory=dict)
-    attributes: dict[str, Register] = field(default_factory=dict)
-
-    known_moved: bool = field(default=True, compare=False)
+    known_moved: bool = True
     """Whether what is known has moved since it was kept last. Whoever changes it says so."""
-    standing_moved: bool = field(default=False, compare=False)
+    standing_moved: bool = False
     """Whether it has entered or left an audience since it was kept last."""
-    claims: tuple[str, ...] = field(default=(), compare=False)
+    claims: tuple[str, ...] = ()
     """Identifiers that it has come to since it was kept last."""
 
-    _known: bytes = field(default=b"", repr=False, compare=False)
+    _known: _Known | None = field(default_factory=_Known, repr=False)
+    """None while it rests."""
+    _packed_known: bytes = field(default=b"", repr=False)
     """What is known, packed; holds unless `known_moved`."""
-    _known_rests: bool = field(default=False, repr=False, compare=False)
-    _state: bytes = field(default=b"", repr=False, compare=False)
+    _packed_state: bytes = field(default=b"", repr=False)
     """The state, packed, while it rests."""
-    _traits: Mapping[int, Trait] = field(default_factory=lambda: _NO_TRAITS, repr=False, compare=False)
+    _traits: Mapping[int, Trait] = field(default_factory=lambda: _NO_TRAITS, repr=False)
     """By code: how the traits of a resting state are unpacked."""
 
-    if not TYPE_CHECKING:  # else a field that is misspelt would be thought to be one that rests
+    @property
+    def sightings(self) -> dict[str, Sighting]:
+        """The first of each identifier."""
+        return self._awake().sightings
 
-        def __getattr__(self, name: str) -> Any:
-            """Wake the part that a field belongs to; Python asks here only for what is not there."""
-            if name in _STATE and self._state:
-                self._take_state(packing.read_state(self._state), self._traits)
-                self._state = b""
-            elif name in _KNOWN and self._known_rests:
-                self._take_known(self._known)
-            else:
-                raise AttributeError(f"a profile has no {name!r}", name=name, obj=self)
-            return getattr(self, name)
+    @property
+    def edges(self) -> dict[tuple[str, str], Edge]:
+        """By both ends, as `edge_key` orders them."""
+        return self._awake().edges
+
+    @property
+    def attributes(self) -> dict[str, Register]:
+        """By name."""
+        return self._awake().attributes
+
+    def _awake(self) -> _Known:
+        known = self._known
+        if known is None:
+            known = self._known = _Known(*packing.read_known(self._packed_known))
+        return known
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all that is told of both is alike, whether they rest or not."""
+        if not isinstance(other, Profile):
+            return NotImplemented
+        compared = ("id", *_STATE, "sightings", "edges", "attributes")
+        return all(getattr(self, name) == getattr(other, name) for name in compared)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
 
     def packed_known(self) -> bytes:
         """Return what is known as bytes."""
-        if self.known_moved or not self._known:
+        if self.known_moved or not self._packed_known:
             return packing.pack_known(self.sightings, self.edges, self.attributes)
-        return self._known
+        return self._packed_known
 
     def packed_state(self, definitions: Definitions) -> bytes:
         """Return the state as bytes; traits whose definition is gone are left behind."""
-        if self._state:
-            return self._state
+        if self._packed_state:
+            return self._packed_state
         self.seen = window.recent(self.seen)
         return packing.pack_state(
             packing.State(
@@ -110,18 +130,17 @@ class Profile:
     def rest(self, definitions: Definitions) -> None:
         """Let both parts rest; nobody notices but the memory."""
         if not self.known_moved:
-            self._known, self._known_rests = self.packed_known(), True
-            for name in _KNOWN:
-                _drop(self, name)
-        if not self._state:
-            self._state, self._traits = self.packed_state(definitions), definitions.trait_of_code
+            self._packed_known, self._known = self.packed_known(), None
+        if not self._packed_state:
+            self._packed_state, self._traits = self.packed_state(definitions), definitions.trait_of_code
             for name in _STATE:
-                _drop(self, name)
+                delattr(self, name)
+            self.__class__ = _Resting
 
     def kept(self, known: bytes | None) -> None:
         """Note that the store was told all that moved until now; `known` is what is known, packed, if that moved."""
         if known is not None:
-            self._known = known
+            self._packed_known = known
         self.known_moved, self.standing_moved, self.claims = False, False, ()
 
     @staticmethod
@@ -133,9 +152,9 @@ class Profile:
             ValueError: they are no profile, or of a format that this release does not know.
         """
         read = packing.read_state(state)
-        profile = Profile(read.id, known_moved=False, _known=known)
+        profile = Profile(read.id, known_moved=False, _packed_known=known)
         profile._take_state(read, definitions.trait_of_code)
-        profile._take_known(known)
+        profile._known = _Known(*packing.read_known(known))
         return profile
 
     def _take_state(self, read: packing.State, traits: Mapping[int, Trait]) -> None:
@@ -150,14 +169,31 @@ class Profile:
 
     def told(self, attribute: str) -> bytes | None:
         """Return the value of an attribute as it was sent, None if there is none; what is known may go on resting."""
-        if self._known_rests:
-            return packing.read_attribute(self._known, attribute)
-        written = self.attributes.get(attribute)
+        if self._known is None:
+            return packing.read_attribute(self._packed_known, attribute)
+        written = self._known.attributes.get(attribute)
         return None if written is None else written[0].value
 
-    def _take_known(self, known: bytes) -> None:
-        self._known_rests = False
-        self.sightings, self.edges, self.attributes = packing.read_known(known)
+
+class _Resting(Profile):
+    """
+    A profile whose state rests: it becomes a `Profile` when one of its fields is read.
+
+    A class of its own, since Python reads the fields of one that has `__getattr__` at several times the cost.
+    """
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # else a field that is misspelt would be thought to be one that rests
+
+        def __getattr__(self, name: str) -> Any:
+            """Wake the state; Python asks here only for what is not there."""
+            if name not in _STATE:
+                raise AttributeError(f"'Profile' object has no attribute {name!r}", name=name, obj=self)
+            self._take_state(packing.read_state(self._packed_state), self._traits)
+            self._packed_state = b""
+            self.__class__ = Profile
+            return getattr(self, name)
 
 
 def pack(profile: Profile, definitions: Definitions) -> bytes:
@@ -178,8 +214,3 @@ def unpack(packed: bytes, definitions: Definitions) -> Profile:
     profile = Profile.of(*former.converted(state), definitions)
     profile.known_moved = True  # from where it was kept so far, the next row takes it away
     return profile
-
-
-def _drop(profile: Profile, name: str) -> None:
-    with suppress(AttributeError):  # it rests already
-        delattr(profile, name)

@@ -5,14 +5,19 @@ from __future__ import annotations
 from bisect import insort
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from obverse.core import json_values
 from obverse.core.crdt.clock import Stamp
 from obverse.core.traits import sketches
+from obverse.core.traits.kind import Takes
 
 EXACT = 1000
 """Different values a profile that are kept exactly; beyond, a reading is approximate."""
+
+_OPENING: Final = b"[{"
+_QUOTE: Final = ord('"')
+_ESCAPE: Final = b"\\"
 
 
 def _hash(text: bytes) -> int:
@@ -41,7 +46,7 @@ class MostFrequent:
     count is right, and the reading does not depend on the order of events.
     """
 
-    takes_value: ClassVar[bool] = True
+    takes: ClassVar[Takes] = Takes.TEXT
     in_place: ClassVar[bool] = True
     plain: ClassVar[bool] = False
 
@@ -49,21 +54,21 @@ class MostFrequent:
         """See `TraitKind.start`."""
         return Tally()
 
-    def add(self, state: Tally, value: Any, stamp: Stamp) -> Tally:  # noqa: ARG002 - see `TraitKind.add`
+    def add(self, state: Tally, value: bytes, stamp: Stamp) -> Tally:  # noqa: ARG002 - see `TraitKind.add`
         """See `TraitKind.add`."""
-        if value is None or isinstance(value, (dict, list)):
+        if value[0] in _OPENING:
             return state
-        text = json_values.encode(value)
-        known = state.counts.get(text, 0)
-        if not known and state.sample and not _make_room(state, text):
+        counts = state.counts
+        times = counts.get(value, 0) + 1
+        if times == 1 and state.sample and not _make_room(state, value):
             return state
-        state.counts[text] = known + 1
-        if len(state.counts) > EXACT:
+        counts[value] = times
+        if len(counts) > EXACT:
             return _settled(state)
+        best = state.best
         # Mostly the number of times alone tells, and no text has to be read.
-        best, times = state.best, known + 1
-        if best is None or (text != best and times >= state.counts[best] and _rank(state, text) < _rank(state, best)):
-            state.best, state.value = text, value
+        if best is None or (best != value and (led := counts[best]) <= times and (led < times or _less(value, best))):
+            state.best, state.value = value, json_values.decode(value)
         return state
 
     def merge(self, one: Tally, other: Tally) -> Tally:
@@ -115,9 +120,22 @@ def _find_best(tally: Tally) -> None:
 
 
 def _rank(tally: Tally, text: bytes) -> tuple[int, bool, Any, bytes]:
-    """Most frequent first, then numbers before text, then the smaller; of equals (1, 1.0) the smaller text."""
+    """Most frequent first, then the smaller."""
+    return -tally.counts[text], *_order(text)
+
+
+def _order(text: bytes) -> tuple[bool, Any, bytes]:
+    """Numbers before text, then the smaller; of equals (1, 1.0) the smaller spelling."""
     value = json_values.decode(text)
-    return -tally.counts[text], isinstance(value, str), value, text
+    return isinstance(value, str), value, text
+
+
+def _less(one: bytes, other: bytes) -> bool:
+    """Whether the one value is smaller than the other."""
+    if one[0] == other[0] == _QUOTE and _ESCAPE not in one and _ESCAPE not in other:
+        # Bytes of UTF-8 are ordered as the code points that they spell.
+        return one[1:-1] < other[1:-1]
+    return _order(one) < _order(other)
 
 
 @dataclass(slots=True)
@@ -131,7 +149,7 @@ class Distinct:
 class UniqueCount:
     """How many different values came: exact up to `EXACT`, then within 1.6 % (HyperLogLog)."""
 
-    takes_value: ClassVar[bool] = True
+    takes: ClassVar[Takes] = Takes.TEXT
     in_place: ClassVar[bool] = True
     plain: ClassVar[bool] = False
 
@@ -139,15 +157,12 @@ class UniqueCount:
         """See `TraitKind.start`."""
         return Distinct()
 
-    def add(self, state: Distinct, value: Any, stamp: Stamp) -> Distinct:  # noqa: ARG002 - see `TraitKind.add`
+    def add(self, state: Distinct, value: bytes, stamp: Stamp) -> Distinct:  # noqa: ARG002 - see `TraitKind.add`
         """See `TraitKind.add`."""
-        if value is None:
-            return state
-        text = _hash(json_values.encode(value))
         if state.registers is not None:
-            sketches.observe(state.registers, text)
+            sketches.observe(state.registers, _hash(value))
             return state
-        state.hashes.add(text)
+        state.hashes.add(_hash(value))
         return _bounded(state)
 
     def merge(self, one: Distinct, other: Distinct) -> Distinct:

@@ -2,9 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any, ClassVar, Final, Protocol
 
+from obverse.core import json_values
 from obverse.core.crdt.clock import Stamp
+
+
+class Takes(Enum):
+    """What a kind wants of the values that events bring. It is made once for all traits that look at one property."""
+
+    NOTHING = "nothing"
+    VALUE = "value"
+    """Decoded JSON, as `json_values.decode` reads it."""
+    NUMBER = "number"
+    """An exact decimal, as `json_values.number` makes it."""
+    TEXT = "text"
+    """JSON text, as `json_values.encode` writes it: one spelling for each value."""
+
+    def of(self, value: Any) -> Any:
+        """
+        What `TraitKind.add` is given of a value that an event brings; None if the event is passed over.
+
+        >>> Takes.NUMBER.of("12.5"), Takes.NUMBER.of("twelve"), Takes.TEXT.of("twelve")
+        (Decimal('12.5'), None, b'"twelve"')
+        """
+        return None if value is None else MAKERS[self](value)
+
+
+MAKERS: Final[Mapping[Takes, Callable[[Any], Any]]] = {
+    Takes.NOTHING: lambda _: None,
+    Takes.VALUE: lambda value: value,
+    Takes.NUMBER: json_values.number,
+    Takes.TEXT: json_values.encode,
+}
+"""What is made of a value that is not null."""
 
 
 class TraitKind(Protocol):
@@ -16,8 +49,8 @@ class TraitKind(Protocol):
     tested for every kind by `obverse.contracts.trait_kind`.
     """
 
-    takes_value: ClassVar[bool]
-    """Whether a definition of this kind names a property or field whose value is added."""
+    takes: ClassVar[Takes]
+    """What is added; unless it is nothing, a definition of this kind names the property or field that brings it."""
 
     in_place: ClassVar[bool]
     """Whether `add` changes the state it is given; if not, a state that it returns as it was has not moved."""
@@ -33,8 +66,8 @@ class TraitKind(Protocol):
         """
         The state after one more event; may change and return the state given.
 
-        `value` is decoded JSON (`json_values.decode`); None where the kind takes no value. A value that
-        this kind cannot use leaves the state as it was.
+        `value` is what the kind `takes`; None where it takes nothing, and there alone. A value that this
+        kind cannot use leaves the state as it was.
         """
         ...
 

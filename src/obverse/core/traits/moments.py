@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from obverse.core import json_values
 from obverse.core.crdt.clock import Stamp
+from obverse.core.traits.kind import Takes
 
 State = tuple[Stamp, bytes] | None
 """The stamp of the event that won, and its value as JSON text; None before the first event."""
@@ -15,7 +16,7 @@ State = tuple[Stamp, bytes] | None
 class _Moment(ABC):
     """One event's value, chosen by stamp."""
 
-    takes_value: ClassVar[bool] = True
+    takes: ClassVar[Takes] = Takes.TEXT
     in_place: ClassVar[bool] = False
     plain: ClassVar[bool] = False
 
@@ -23,11 +24,11 @@ class _Moment(ABC):
         """See `TraitKind.start`."""
         return None
 
-    def add(self, state: State, value: Any, stamp: Stamp) -> State:
+    def add(self, state: State, value: bytes, stamp: Stamp) -> State:
         """See `TraitKind.add`."""
-        if value is None or (state is not None and not self._wins(stamp, state[0])):
-            return state
-        return self.merge(state, (stamp, json_values.encode(value)))
+        if state is None:
+            return stamp, value
+        return self._pick(state, (stamp, value)) if self._wins(stamp, state[0]) else state
 
     @abstractmethod
     def _wins(self, stamp: Stamp, holder: Stamp) -> bool:

@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 
 from obverse.core import json_values
 from obverse.core.crdt.clock import Stamp
+from obverse.core.traits.kind import Takes
 
 
 class Count:
     """How many events came. State: an integer."""
 
-    takes_value: ClassVar[bool] = False
+    takes: ClassVar[Takes] = Takes.NOTHING
     in_place: ClassVar[bool] = False
     plain: ClassVar[bool] = True
 
@@ -43,9 +44,9 @@ class Count:
 
 
 class Sum:
-    """The exact sum of numbers; what is no number is passed over. State: a decimal."""
+    """The exact sum of numbers. State: a decimal."""
 
-    takes_value: ClassVar[bool] = True
+    takes: ClassVar[Takes] = Takes.NUMBER
     in_place: ClassVar[bool] = False
     plain: ClassVar[bool] = True
 
@@ -53,10 +54,9 @@ class Sum:
         """See `TraitKind.start`."""
         return Decimal(0)
 
-    def add(self, state: Decimal, value: Any, stamp: Stamp) -> Decimal:  # noqa: ARG002 - see `TraitKind.add`
+    def add(self, state: Decimal, value: Decimal, stamp: Stamp) -> Decimal:  # noqa: ARG002 - see `TraitKind.add`
         """See `TraitKind.add`."""
-        number = json_values.number(value)
-        return state if number is None else json_values.add(state, number)
+        return json_values.add(state, value)
 
     def merge(self, one: Decimal, other: Decimal) -> Decimal:
         """See `TraitKind.merge`."""
@@ -78,7 +78,7 @@ class Sum:
 class _Extreme(ABC):
     """The smallest or largest number. State: a decimal, or None before the first."""
 
-    takes_value: ClassVar[bool] = True
+    takes: ClassVar[Takes] = Takes.NUMBER
     in_place: ClassVar[bool] = False
     plain: ClassVar[bool] = True
 
@@ -86,21 +86,18 @@ class _Extreme(ABC):
         """See `TraitKind.start`."""
         return None
 
-    def add(self, state: Decimal | None, value: Any, stamp: Stamp) -> Decimal | None:  # noqa: ARG002 - as above
+    def add(self, state: Decimal | None, value: Decimal, stamp: Stamp) -> Decimal:  # noqa: ARG002 - as above
         """See `TraitKind.add`."""
-        return self.merge(state, json_values.number(value))
+        return value if state is None else self._pick(state, value)
 
     def merge(self, one: Decimal | None, other: Decimal | None) -> Decimal | None:
         """See `TraitKind.merge`."""
         if one is None or other is None:
             return other if one is None else one
-        if one == other:
-            # 1.5 and 1.50 are one number: the longer spelling stays, whichever came first.
-            return min(one, other, key=lambda number: (number.as_tuple().exponent, str(number)))
-        return one if self._better(one, other) else other
+        return self._pick(one, other)
 
     @abstractmethod
-    def _better(self, one: Decimal, other: Decimal) -> bool:
+    def _pick(self, one: Decimal, other: Decimal) -> Decimal:
         """Min and Max say it."""
 
     def read(self, state: Decimal | None) -> Decimal | None:
@@ -119,12 +116,24 @@ class _Extreme(ABC):
 class Min(_Extreme):
     """The smallest number."""
 
-    def _better(self, one: Decimal, other: Decimal) -> bool:
-        return one < other
+    def _pick(self, one: Decimal, other: Decimal) -> Decimal:
+        if one < other:
+            return one
+        return other if other < one else _longer(one, other)
 
 
 class Max(_Extreme):
     """The largest number."""
 
-    def _better(self, one: Decimal, other: Decimal) -> bool:
-        return one > other
+    def _pick(self, one: Decimal, other: Decimal) -> Decimal:
+        if one > other:
+            return one
+        return other if other > one else _longer(one, other)
+
+
+def _longer(one: Decimal, other: Decimal) -> Decimal:
+    """Of 1.5 and 1.50, which are one number, the longer spelling, whichever came first."""
+    spelt, otherwise = str(one), str(other)
+    if spelt == otherwise:
+        return one
+    return min(one, other, key=lambda number: (number.as_tuple().exponent, str(number)))

@@ -392,7 +392,8 @@ def _object_text(raw: Raw, name: str) -> bytes:
 
 def _placed(context: bytes, message: Message) -> bytes:
     """The context with the sender's IP address, if a person's own device sends, and it has none yet."""
-    if not message.address or not (message.browser or b'"direct"' in context):
+    # `find`, not `in`: see `identity.identifiers`.
+    if not message.address or not (message.browser or context.find(b'"direct"') >= 0):
         return context
     fields = object_decoder.decode(context)
     if "ip" in fields or not (message.browser or bytes(fields.get("direct", ABSENT)) == b"true"):
