@@ -16,7 +16,7 @@ from obverse.core.crdt.register import KEPT, Register, Write
 from obverse.core.definitions import Definitions
 from obverse.core.identity import Edge, edge_key
 from obverse.core.profiles import Membership, Profile, Sighting
-from obverse.core.traits import sketches
+from obverse.core.traits.sketches import Sketch
 
 WRITES = st.builds(Write, STAMPS, st.sampled_from([b"1", b"2", b'"x"', b"null"]))
 """Few stamps, so that they tie; then the value decides."""
@@ -80,15 +80,18 @@ class TestLatest(TestEarliest):
 
 class TestSketch(LatticeContract):
     def values(self) -> SearchStrategy[Any]:
-        return st.lists(st.integers(0, 2**64 - 1), max_size=20).map(sketches.sketch)
+        return st.lists(st.integers(0, 2**64 - 1), max_size=20).map(Sketch.of)
 
     def merge(self, one: Any, other: Any) -> Any:
-        return sketches.union(one, other)
+        return one.union(other)
 
     @LAWS
     @given(st.lists(st.integers(0, 2**64 - 1), max_size=20), st.lists(st.integers(0, 2**64 - 1), max_size=20))
     def test_a_union_is_the_sketch_of_both(self, one: list[int], other: list[int]) -> None:
-        assert sketches.union(sketches.sketch(one), sketches.sketch(other)) == sketches.sketch([*one, *other])
+        grown = Sketch.of([*one, *other])
+        assert Sketch.of(one).union(Sketch.of(other)) == grown
+        anew = Sketch(grown.registers)
+        assert (grown.weight, grown.empty) == (anew.weight, anew.empty)
 
 
 SIGHTINGS = st.tuples(st.builds(Sighting, st.integers(0, 4), st.sampled_from("ab")), st.integers(0, 4))

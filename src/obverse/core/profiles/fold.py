@@ -55,7 +55,8 @@ def _is_new(profile: Profile, event: Event, stamp: Stamp, place: tuple[int, int]
     if key in seen:
         return False
     seen[key] = received_at // 1_000_000
-    if len(seen) > 2 * LEAST and len(seen) % LEAST == 0:
+    count = len(seen)
+    if count > LEAST and count & (count - 1) == 0:  # at each doubling, for it looks at all of them
         profile.seen = recent(seen)
     if profile.first is None or stamp < profile.first:
         profile.first = stamp

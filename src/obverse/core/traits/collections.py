@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Final
 
 from obverse.core import json_values
 from obverse.core.crdt.clock import Stamp
-from obverse.core.traits import sketches
 from obverse.core.traits.kind import Takes
+from obverse.core.traits.sketches import Sketch
 
 EXACT = 1000
 """Different values a profile that are kept exactly; beyond, a reading is approximate."""
@@ -143,7 +143,7 @@ class Distinct:
     """The hashes met, exactly, or a sketch of them once they are too many."""
 
     hashes: set[int] = field(default_factory=set)
-    registers: bytearray | None = None
+    sketch: Sketch | None = None
 
 
 class UniqueCount:
@@ -159,38 +159,38 @@ class UniqueCount:
 
     def add(self, state: Distinct, value: bytes, stamp: Stamp) -> Distinct:  # noqa: ARG002 - see `TraitKind.add`
         """See `TraitKind.add`."""
-        if state.registers is not None:
-            sketches.observe(state.registers, _hash(value))
+        if state.sketch is not None:
+            state.sketch.observe(_hash(value))
             return state
         state.hashes.add(_hash(value))
         return _bounded(state)
 
     def merge(self, one: Distinct, other: Distinct) -> Distinct:
         """See `TraitKind.merge`."""
-        if one.registers is None and other.registers is None:
+        if one.sketch is None and other.sketch is None:
             return _bounded(Distinct(one.hashes | other.hashes))
-        return Distinct(registers=sketches.union(_registers(one), _registers(other)))
+        return Distinct(sketch=_sketch(one).union(_sketch(other)))
 
     def read(self, state: Distinct) -> int:
         """See `TraitKind.read`."""
-        return len(state.hashes) if state.registers is None else sketches.estimate(state.registers)
+        return len(state.hashes) if state.sketch is None else state.sketch.estimate()
 
     def pack(self, state: Distinct) -> Any:
         """See `TraitKind.pack`."""
-        return sorted(state.hashes) if state.registers is None else bytes(state.registers)
+        return sorted(state.hashes) if state.sketch is None else bytes(state.sketch.registers)
 
     def unpack(self, packed: Any) -> Distinct:
         """See `TraitKind.unpack`."""
         if isinstance(packed, bytes):
-            return Distinct(registers=bytearray(packed))
+            return Distinct(sketch=Sketch(bytearray(packed)))
         return Distinct(set(packed))
 
 
-def _registers(state: Distinct) -> bytearray:
-    return sketches.sketch(state.hashes) if state.registers is None else state.registers
+def _sketch(state: Distinct) -> Sketch:
+    return Sketch.of(state.hashes) if state.sketch is None else state.sketch
 
 
 def _bounded(state: Distinct) -> Distinct:
     if len(state.hashes) > EXACT:
-        return Distinct(registers=sketches.sketch(state.hashes))
+        return Distinct(sketch=Sketch.of(state.hashes))
     return state
