@@ -7,6 +7,8 @@ import os
 import re
 import secrets
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +16,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from installation import Installation, installation, kill, running, start, until
+from installation import Installation, environment, installation, kill, running, start, until
 from obverse.adapters.postgres.server import EmbeddedServer
+from obverse.apps.bench.machine import tree
 
 pytestmark = pytest.mark.service
 
@@ -138,3 +141,43 @@ async def test_up_prints_a_link_until_somebody_has_signed_in(data: Path) -> None
             here.process.terminate()
             await here.process.communicate()
     assert entered == [True, True, False]
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+async def test_a_benchmark_that_is_stopped_leaves_no_process_and_no_folder_behind(
+    data: Path, told: signal.Signals
+) -> None:
+    bench = await asyncio.create_subprocess_exec(
+        *(
+            sys.executable,
+            "-m",
+            "obverse.apps.cli",
+            "bench",
+            "road",
+            "--rate",
+            "100",
+            "--people",
+            "100",
+            "--seconds",
+            "600",
+        ),
+        env=environment(TMPDIR=str(data.parent)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+
+    async def all_run() -> list[int]:
+        found = tree(bench.pid)
+        return found if len(found) > 10 else []
+
+    found = await until(all_run)
+    bench.send_signal(told)
+
+    assert await asyncio.wait_for(bench.wait(), 60) == (143 if told is signal.SIGTERM else 130)
+
+    async def gone() -> bool:
+        return not any(map(_alive, found))
+
+    await until(gone)
+    assert os.listdir(data.parent) == []  # noqa: PTH208 - a look that blocks nobody

@@ -56,6 +56,19 @@ def run(main: Coroutine[Any, Any, int]) -> int:
         return runner.run(main)
 
 
+async def until_told_to_stop(work: Coroutine[Any, Any, int]) -> int:
+    """Do this work; SIGTERM ends it as Ctrl-C would, so that what it started is stopped, with 143 as its exit code."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        own = asyncio.current_task()
+        if own is not None and own.cancelling():
+            raise
+        return 128 + signal.SIGTERM
+
+
 def listen(host: str, port: int, table: str, setting: str = "port") -> socket.socket:
     """
     Open the door of a role; port 0 takes any free one.

@@ -156,11 +156,11 @@ def bench_idle_command(
 def _bench(measuring: Any, *, as_json: bool) -> None:
     from obverse.apps.bench.report import tell
     from obverse.apps.processes import run as run_process
-    from obverse.apps.processes import set_up_logging
+    from obverse.apps.processes import set_up_logging, until_told_to_stop
 
     set_up_logging("WARNING")
 
     async def measure() -> int:
         return tell(await measuring, as_json=as_json)
 
-    raise typer.Exit(told(lambda: run_process(measure())))
+    raise typer.Exit(told(lambda: run_process(until_told_to_stop(measure()))))
