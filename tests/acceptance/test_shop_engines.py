@@ -67,7 +67,7 @@ async def memory_engine(parts: EngineParts) -> Engine:
 
 async def embedded_engine(parts: EngineParts) -> Engine:
     return await open_embedded(
-        EmbeddedSettings(checkpoint_events=5_000, profiles_awake=100, profiles_in_memory=500), parts
+        EmbeddedSettings(checkpoint_events=5_000, profiles_awake=100, rest_after=2, profiles_in_memory=500), parts
     )
 
 

@@ -39,6 +39,7 @@ QUICK = EmbeddedSettings(
     checkpoint_events=50,
     idle_seconds=0.01,
     profiles_awake=0,
+    rest_after=1,
     profiles_in_memory=5,
     slice_events=7,
 )

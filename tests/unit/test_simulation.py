@@ -47,7 +47,9 @@ async def everything(runtime: SimulatedRuntime, engine_name: str) -> dict[str, A
     engine = await (
         open_memory(MemoryEngineSettings(), parts)
         if engine_name == "memory"
-        else open_embedded(EmbeddedSettings(slice_events=3, checkpoint_seconds=0.5, profiles_awake=0), parts)
+        else open_embedded(
+            EmbeddedSettings(slice_events=3, checkpoint_seconds=0.5, profiles_awake=0, rest_after=1), parts
+        )
     )
     collect = Collect(
         log=log, definitions=lambda: definitions, runtime=runtime, hash_key=lambda key: sha256(key.encode()).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -41,6 +42,8 @@ class CheckpointSettings(Protocol):
     def idle_seconds(self) -> float: ...  # noqa: D102 - as above
     @property
     def profiles_awake(self) -> int: ...  # noqa: D102 - as above
+    @property
+    def rest_after(self) -> int: ...  # noqa: D102 - as above
     @property
     def profiles_in_memory(self) -> int: ...  # noqa: D102 - as above
 
@@ -85,8 +88,10 @@ class Checkpoints:
         self._to_pack: dict[bytes, Profile] = {}
         self._packed: list[ProfileRow] = []
         self._packed_events: list[PackedEvents] = []
-        self._latest: Sequence[Profile] = ()
-        """Whom the last checkpoint was of."""
+        self._number = 0
+        """Of the checkpoint that was begun last."""
+        self._latest: deque[tuple[int, Sequence[Profile]]] = deque()
+        """Whom the last few checkpoints were of."""
         self._owed = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -125,7 +130,7 @@ class Checkpoints:
         for identifier in identifiers:
             profile = self._to_pack.pop(self._people.owners.get(identifier, b""), None)
             if profile is not None:
-                self._packed.append(ProfileRow.of(profile, self._people.definitions))
+                self._pack_one(profile)
 
     async def make_room(self) -> None:
         """Let others go on; wait if far more is owed to the store than one checkpoint should hold."""
@@ -171,6 +176,7 @@ class Checkpoints:
             members, self._dirty = list(self._dirty.values()), {}
             self._to_pack = {profile.id: profile for profile in members}
             self._packed = []
+            self._number += 1
         self._resumed = self._runtime.elapsed()
         await self._pack()
         # Before the mark says that these events were folded: a change that was not written by then never would be.
@@ -196,25 +202,30 @@ class Checkpoints:
             self._let_go()
 
     async def _have_rest(self, members: Sequence[Profile]) -> None:
-        """Have those rest that were in the checkpoint before and have not moved since, if we have many."""
-        before, self._latest = self._latest, members
+        """Have those rest that were in a checkpoint some time ago and in none since, if we have many."""
+        self._latest.append((self._number, members))
+        if len(self._latest) <= self._settings.rest_after:
+            return
+        number, before = self._latest.popleft()
         if len(self._people.profiles) <= self._settings.profiles_awake:
             return
-        active = {profile.id for profile in members}
-        idle = [profile for profile in before if profile.id not in active]
-        for some in _slices(idle):
+        for some in _slices([profile for profile in before if profile.kept_in == number]):
             async with self.turn:
                 for profile in some:
                     if profile.id not in self._dirty:
                         profile.rest(self._people.definitions)
             await self._give_way()
 
+    def _pack_one(self, profile: Profile) -> None:
+        profile.kept_in = self._number
+        self._packed.append(ProfileRow.of(profile, self._people.definitions))
+
     async def _pack(self) -> None:
         while self._to_pack:
             for _ in range(min(_SLICE, len(self._to_pack))):
                 _, profile = self._to_pack.popitem()
                 if profile.id in self._people.profiles:  # else it was merged away before the checkpoint
-                    self._packed.append(ProfileRow.of(profile, self._people.definitions))
+                    self._pack_one(profile)
             await self._give_way()
 
     async def _give_way(self) -> None:

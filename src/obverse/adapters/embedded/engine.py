@@ -31,8 +31,10 @@ class EmbeddedSettings:
     """Events after which a checkpoint is due in any case."""
     idle_seconds: float = 0.25
     """When nothing came for so long, a checkpoint is due at once."""
-    profiles_awake: int = 200_000
-    """Beyond, profiles that have not moved for a while rest as bytes: half of the memory, and 20 µs to wake."""
+    profiles_awake: int = 20_000
+    """Beyond, profiles that have not moved for a while rest as bytes: a fraction of the memory, and 20 µs to wake."""
+    rest_after: int = 6
+    """Checkpoints in which a profile was not, after which it rests: with many events, a minute."""
     profiles_in_memory: int = 500_000
     """Beyond, profiles that are safe in the store are let go."""
     slice_events: int = 200

@@ -61,6 +61,8 @@ class Profile:
     """Whether it has entered or left an audience since it was kept last."""
     claims: tuple[str, ...] = ()
     """Identifiers that it has come to since it was kept last."""
+    kept_in: int = 0
+    """Which checkpoint of the engine kept it last, counted from 1."""
 
     _known: _Known | None = field(default_factory=_Known, repr=False)
     """None while it rests."""
@@ -100,6 +102,11 @@ class Profile:
         return all(getattr(self, name) == getattr(other, name) for name in compared)
 
     __hash__ = None  # type: ignore[assignment]  # it changes
+
+    @property
+    def rests(self) -> bool:
+        """Whether its state is bytes."""
+        return bool(self._packed_state)
 
     def packed_known(self) -> bytes:
         """Return what is known as bytes."""

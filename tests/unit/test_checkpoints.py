@@ -1,0 +1,68 @@
+"""Checkpoints of the embedded engine: who has not moved for a while rests."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from obverse.adapters.embedded.checkpoints import Checkpoints
+from obverse.adapters.embedded.engine import EmbeddedSettings
+from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
+from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_profile_store
+from obverse.adapters.runtime.system import open_runtime
+from obverse.core import profiles
+from people_steps import DEFINITIONS, event, new, told
+
+
+async def rested(settings: EmbeddedSettings, *met: str) -> list[set[str]]:
+    """Meet these people, one checkpoint after another; return who rests after each."""
+    runtime, people, found = open_runtime(), new(), list[set[str]]()
+    store = await open_profile_store(MemoryStoreSettings(), runtime)
+    cache = await open_profile_cache(MemoryCacheSettings(), runtime)
+
+    async def flush() -> None:
+        pass
+
+    async with AsyncExitStack() as stack:
+        writer = await store.open_writer("unify")
+        stack.push_async_callback(writer.close)
+        shelf = await cache.open_writer(lambda profile: profiles.pack(profile, DEFINITIONS))
+        stack.push_async_callback(shelf.close)
+        checkpoints = Checkpoints(
+            settings=settings,
+            runtime=runtime,
+            people=people,
+            writer=writer,
+            cache=shelf,
+            flush_changes=flush,
+            obstacle=lambda: None,
+        )
+        kept: asyncio.Queue[None] = asyncio.Queue()
+
+        async def note(_: Checkpoints) -> None:
+            found.append(
+                {one.removeprefix("user_id:") for one, owner in people.owners.items() if people.profiles[owner].rests}
+            )
+            kept.put_nowait(None)
+
+        running = runtime.spawn("checkpoints", checkpoints.run(lambda: True, note))
+        stack.push_async_callback(running.stop)
+        for turn, names in enumerate(met):
+            for place, name in enumerate(names):
+                profile = people.fold(event(f"{turn}-{place}", at=turn, user_id=name), (0, turn)).profile
+                assert profile is not None
+                checkpoints.touch(profile.id)
+            await kept.get()
+        before = told(people)
+    assert {next(iter(one)).removeprefix("user_id:") for one in before} == set("".join(met))
+    return found
+
+
+async def test_who_was_in_none_of_the_last_checkpoints_rests_until_met_again() -> None:
+    settings = EmbeddedSettings(profiles_awake=0, rest_after=2)
+    assert await rested(settings, "abc", "a", "a", "ab", "a") == [set(), set(), {"b", "c"}, {"c"}, {"c"}]
+
+
+async def test_while_there_are_few_nobody_rests() -> None:
+    settings = EmbeddedSettings(profiles_awake=3, rest_after=2)
+    assert await rested(settings, "abc", "a", "a", "ad", "a") == [set(), set(), set(), set(), set()]
