@@ -10,7 +10,7 @@ from obverse.core import json_values, profiles
 from obverse.core.audiences import Audience, parse
 from obverse.core.definitions import Definitions, Trait, define
 from obverse.core.events import Event
-from obverse.core.identity import Decision
+from obverse.core.identity import Decision, IdentityRules
 from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.core.traits.collections import MostFrequent, UniqueCount
@@ -49,7 +49,9 @@ DEFINITIONS = define(
         audience("strangers", op="not", of={"op": "exists", "attribute": "plan"}),
         audience("not_pro", op="ne", attribute="plan", value="pro"),
     ],
+    identity=IdentityRules(limits={}),
 )
+"""Without limits, so that few events bring many profiles together, in whatever order."""
 
 
 def event(message_id: str, *, at: int = 0, type_: str = "page", name: str | None = None, **fields: Any) -> Event:

@@ -41,7 +41,7 @@ DEFINITIONS: Definitions = reader.read(
         document("trait", "first_order_at", aggregate="first", event="Order Completed", field="timestamp"),
         document("audience", "big_spenders", where={"op": "gte", "trait": "lifetime_value", "value": 1000}),
         document("audience", "one_time_buyers", where={"op": "eq", "trait": "orders", "value": 1}),
-        document("identity", "rules", blocked=["shared-till"]),
+        document("identity", "rules", blocked=["shared-till"], limits={"user_id": "none"}),
     ],
     {"count": Count(), "sum": Sum(), "most_frequent": MostFrequent(), "first": First()},
 )

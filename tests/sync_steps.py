@@ -20,6 +20,7 @@ from obverse.core import json_values
 from obverse.core.audiences import Audience, parse
 from obverse.core.definitions import Definitions, Trait, define
 from obverse.core.events import Event
+from obverse.core.identity import IdentityRules
 from obverse.core.outgoing import Connection, Direction, MappedField
 from obverse.core.profiles import Profile, unpack
 from obverse.core.records import Callback
@@ -62,6 +63,7 @@ def defined(*connections: Connection) -> Definitions:
         traits=[Trait("orders", Count(), "k:orders:1", "track", "Bought", None, None)],
         audiences=[Audience("buyers", parse({"op": "gte", "trait": "orders", "value": 1}))],
         connections=connections,
+        identity=IdentityRules(limits={}),
     )
 
 

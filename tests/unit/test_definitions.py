@@ -15,6 +15,7 @@ from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
 from obverse.core.definitions import NOTHING, BadDefinition, Definitions, Trait, define
 from obverse.core.documents import read
 from obverse.core.events import Event
+from obverse.core.identity import IdentityRules, Limit
 from obverse.core.traits.collections import MostFrequent
 from obverse.core.traits.kind import TraitKind
 from obverse.core.traits.moments import First
@@ -121,6 +122,21 @@ def test_identity_rules_add_up(tmp_path: Path) -> None:
     assert read_folder(tmp_path, KINDS).identity.blocked == {"test-user", "demo"}
 
 
+def test_what_one_profile_may_have_is_said_by_kind(tmp_path: Path) -> None:
+    assert read_folder(tmp_path, KINDS).identity == IdentityRules()
+    limits = "{email: {values: 2, within_days: 30}, anonymous_id: none}"
+    write(tmp_path, "a.yml", BLOCKED.replace("blocked: [test-user]", f"limits: {limits}, merges: 20, identifiers: 200"))
+    rules = read_folder(tmp_path, KINDS).identity
+    assert rules.limits == {"user_id": Limit(1), "email": Limit(2, 30 * 24 * 3600)}
+    assert (rules.merges, rules.identifiers, rules.blocked) == (20, 200, frozenset())
+
+
+def test_the_rules_that_the_page_shows_are_rules(tmp_path: Path) -> None:
+    page = Path("docs/identity.md").read_text(encoding="utf-8")
+    write(tmp_path, "a.yml", page.partition("```yaml\n")[2].partition("```")[0])
+    assert read_folder(tmp_path, KINDS).identity.merges == 20
+
+
 def test_a_changed_trait_has_a_state_of_its_own(tmp_path: Path) -> None:
     keys = set()
     for text in (SPENT, SPENT.replace("revenue", "total"), SPENT.replace("event: Order Completed, ", "")):
@@ -206,6 +222,15 @@ def test_a_property_that_cannot_be_computed_with_takes_no_other_with_it(tmp_path
         (WEB.replace(KEY, "wk_the_key_itself"), "spec.write_key_hashes[0]", "`obverse source add NAME` writes it"),
         (WEB.replace("true", "maybe"), "spec.enabled", "a source may have"),
         (BLOCKED.replace("[test-user]", "test-user"), "spec.blocked", "a list of texts"),
+        (
+            BLOCKED.replace("blocked: [test-user]", "limits: {phone: none}"),
+            "spec.limits",
+            "`phone`; identity rules may",
+        ),
+        (BLOCKED.replace("blocked: [test-user]", "limits: {email: few}"), "spec.limits.email", "each `none`"),
+        (BLOCKED.replace("blocked: [test-user]", "limits: {email: {values: 0}}"), "spec.limits.email.values", ">= 1"),
+        (BLOCKED.replace("blocked: [test-user]", "limits: {email: {within_days: 3}}"), "spec.limits.email", "`values`"),
+        (BLOCKED.replace("blocked: [test-user]", "merges: 0"), "spec.merges", "how many one profile may have"),
         (BUYERS.replace("where:", "were:"), "spec", "an audience has `where`"),
         (BUYERS.replace("gte", "=>"), "spec.where.op", "use one of and, or, not"),
         (BUYERS.replace("value: 1", "value: 2024-01-01"), "spec.where.value", "in quotes"),

@@ -17,6 +17,7 @@ from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_prof
 from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
 from obverse.core.audiences import Audience, parse
 from obverse.core.definitions import Definitions, Trait, define
+from obverse.core.identity import IdentityRules
 from obverse.core.mails import Mail
 from obverse.core.messages import Message
 from obverse.core.outgoing import Campaign, Template
@@ -42,6 +43,7 @@ def defined(*campaigns: Campaign, template: Template = WELCOME) -> Definitions:
         audiences=[Audience("buyers", parse({"op": "gte", "trait": "orders", "value": 1}))],
         templates=[template],
         campaigns=campaigns,
+        identity=IdentityRules(limits={}),
     )
 
 

@@ -223,6 +223,7 @@ def test_a_profile_that_was_kept_in_one_part_is_read() -> None:
     people = new()
     fold(people, *story())
     back = profiles.unpack(profiles.whole(b"", b85decode(FORMER)), DEFINITIONS)
+    only(people).merges = 0  # they were not counted then
     assert back == only(people)
     assert profiles.unpack(profiles.pack(back, DEFINITIONS), DEFINITIONS) == back
     row = ProfileRow.of(back, DEFINITIONS)
@@ -334,5 +335,6 @@ def test_what_people_and_sql_read_of_a_profile() -> None:
                 "at": "2026-01-01T00:00:01Z",
             }
         ],
+        "refused": [],
     }
     assert profiles.attributes_text(profile) == b'{"plan":"free"}'

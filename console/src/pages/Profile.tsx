@@ -10,7 +10,7 @@ import type { Profile, ProfileEvent } from "../api/types";
 import { count, dateTime, words } from "../format";
 import { Attributes } from "../parts/Attributes";
 import { Copy, Facts, IdentifierChip, Json, Value, When } from "../parts/Bits";
-import { EdgeTable } from "../parts/EdgeTable";
+import { EdgeTable, RefusedTable } from "../parts/EdgeTable";
 import { Page, Panel } from "../parts/Page";
 import { asIdentifier, nameOf } from "../parts/people";
 import { Empty, Loaded, More } from "../parts/States";
@@ -100,6 +100,7 @@ function Portrait({ profile, identifier }: { profile: Profile; identifier: strin
               <IdentityGraph identifiers={profile.identifiers} edges={profile.edges} />
             </Suspense>
             <EdgeTable edges={profile.edges} />
+            <RefusedTable edges={profile.refused} />
           </Tabs.Panel>
         </Tabs>
       </section>

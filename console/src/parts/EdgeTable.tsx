@@ -8,18 +8,35 @@ import { Rows } from "./Rows";
 /** The identity graph in words: what the drawing says, for whoever cannot see it. */
 export function EdgeTable({ edges }: { edges: readonly Edge[] }) {
   const { t } = useTranslation();
+  const about = edges.length === 0 ? t("graph.alone") : "";
+  return <Pairs edges={edges} title={t("graph.evidence")} about={about} rule={t("graph.rule")} />;
+}
+
+/** Pairs that tie nothing, and the rule that was against each; nothing, if there are none. */
+export function RefusedTable({ edges }: { edges: readonly Edge[] }) {
+  const { t } = useTranslation();
+  if (edges.length === 0) return null;
+  return (
+    <Pairs edges={edges} title={t("graph.refused")} about={t("graph.refusedAbout")} rule={t("graph.limit")} />
+  );
+}
+
+function Pairs(props: { edges: readonly Edge[]; title: string; about: string; rule: string }) {
+  const { edges, title, about, rule } = props;
+  const { t } = useTranslation();
   return (
     <div style={{ borderTop: "1px solid var(--line)" }}>
       <Title order={2} size="h3" px="md" pt={14} pb={4}>
-        {t("graph.evidence")}
+        {title}
       </Title>
-      {edges.length === 0 ? (
+      {about && (
         <Text c="dimmed" size="sm" px="md" pb="md">
-          {t("graph.alone")}
+          {about}
         </Text>
-      ) : (
+      )}
+      {edges.length > 0 && (
         <Rows
-          label={t("graph.evidence")}
+          label={title}
           rows={edges}
           rowKey={(edge) => `${edge.a} ${edge.b} ${edge.event}`}
           columns={[
@@ -32,7 +49,7 @@ export function EdgeTable({ edges }: { edges: readonly Edge[] }) {
                 </>
               ),
             },
-            { name: t("graph.rule"), cell: (edge) => words(edge.rule) },
+            { name: rule, cell: (edge) => words(edge.rule) },
             {
               name: t("graph.at"),
               wide: true,

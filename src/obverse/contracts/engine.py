@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from obverse.contracts.stories import DEFINITIONS, tell
+from obverse.contracts.stories import DEFINITIONS, START, tell
 from obverse.core import codec, profiles
 from obverse.core.changes import ENTERED, LEFT, MERGED, Change
 from obverse.core.definitions import Definitions, Source, define
@@ -156,6 +156,36 @@ class EngineContract:
         assert await read(parts, Stream.DECISIONS, Decision) == first
         assert {one.event for one in first} <= {event.message_id for _, _, event in placed}
         assert {"create", "link", "merge"} == {one.kind for one in first}
+
+    async def test_who_shares_a_device_stays_apart_and_that_is_decided_once(self) -> None:
+        parts = await self.open_parts(1)
+        shared = [
+            Event(
+                type="page",
+                message_id=f"shared-{place}",
+                source="web",
+                received_at=START + place,
+                timestamp=START + place,
+                user_id=f"user-{place % 3}",
+                anonymous_id="tablet",
+            )
+            for place in range(12)
+        ]
+        placed = await append(parts, shared[:6], batch=2)
+        await self.fold(parts)
+        placed += [(0, len(placed) + place, one) for place, one in enumerate(shared[6:])]
+        await append(parts, shared[6:], batch=2)
+        await self.fold(parts)
+
+        assert await kept(parts, placed) == expected(placed)
+        decided = [(one.kind, one.event) for one in await read(parts, Stream.DECISIONS, Decision)]
+        assert decided == [("create", f"shared-{place}") for place in range(3)]
+        people = {one.id: one for one in await load(parts, placed)}
+        assert sorted(sorted(one.identifiers) for one in people.values()) == [
+            ["anonymous_id:tablet", "user_id:user-0"],
+            ["user_id:user-1"],
+            ["user_id:user-2"],
+        ]
 
     async def test_changes_tell_who_entered_and_left(self) -> None:
         parts = await self.open_parts(1)

@@ -23,7 +23,7 @@ from obverse.core.definitions import (
     define,
 )
 from obverse.core.events import TYPES
-from obverse.core.identity import IdentityRules
+from obverse.core.identity import KINDS, IdentityRules, Limit
 from obverse.core.outgoing import Campaign, CampaignSpec, Connection, ConnectionSpec, Known, Template, TemplateSpec
 from obverse.core.tracking_plans import BadPlan, Mode, PlannedCall, TrackingPlan, planned_call, version_of
 from obverse.core.traits.kind import Takes, TraitKind
@@ -103,8 +103,22 @@ class _SourceSpec(msgspec.Struct, forbid_unknown_fields=True):
     tracking_plan: _HeldSpec | None = None
 
 
+class _LimitSpec(msgspec.Struct, forbid_unknown_fields=True):
+    values: _Count
+    within_days: _Count | None = None
+
+
+class _LimitsOfKinds(msgspec.Struct, forbid_unknown_fields=True):
+    user_id: _LimitSpec | Literal["none"] | None = None
+    email: _LimitSpec | Literal["none"] | None = None
+    anonymous_id: _LimitSpec | Literal["none"] | None = None
+
+
 class _IdentitySpec(msgspec.Struct, forbid_unknown_fields=True):
     blocked: list[str] = []
+    limits: _LimitsOfKinds = msgspec.field(default_factory=_LimitsOfKinds)
+    merges: _Count | None = None
+    identifiers: _Count | None = None
 
 
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
@@ -126,7 +140,10 @@ _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
         "a tracking plan has `version`, such as '1.0' in quotes, and `calls`, each with `event` (or `type`, and `name` "
         "for a page or screen), `description` and `schema`, the JSON Schema of its properties or traits"
     ),
-    _IdentitySpec: "identity rules have `blocked`, a list of texts",
+    _IdentitySpec: (
+        "identity rules may have `blocked`, a list of texts, `limits`, for user_id, email and anonymous_id each `none` "
+        "or `values` and perhaps `within_days`, and `merges` and `identifiers`, how many one profile may have"
+    ),
     ConnectionSpec: "a connection has `crm`, `settings` and `fields`, each the CRM's name of a field and what it holds",
     TemplateSpec: "a template has `subject`, `from`, and `mjml`, `mjml_file` or `text`",
     CampaignSpec: "a campaign has `trigger: entered AUDIENCE` and `template`",
@@ -155,7 +172,7 @@ class _Found:
     templates: list[Template] = field(default_factory=list)
     campaigns: list[Campaign] = field(default_factory=list)
     plans: list[TrackingPlan] = field(default_factory=list)
-    blocked: list[str] = field(default_factory=list)
+    identity: IdentityRules = field(default_factory=IdentityRules)
 
     def add(self, place: str, document: _Document) -> None:
         """Read one document by its kind."""
@@ -178,7 +195,7 @@ class _Found:
                 source = _read_as(_SourceSpec, spec, "spec")
                 self.sources.append(_source(name, about, source))
             case "identity":
-                self.blocked.extend(_read_as(_IdentitySpec, spec, "spec").blocked)
+                self.identity = _identity(_read_as(_IdentitySpec, spec, "spec"), self.identity)
             case "connection":
                 self.connections.append(outgoing.connection(name, _read_as(ConnectionSpec, spec, "spec")))
             case "template":
@@ -222,10 +239,11 @@ def read(documents: Iterable[tuple[str, Any]], kinds: Mapping[str, TraitKind]) -
         templates=found.templates,
         campaigns=found.campaigns,
         tracking_plans=found.plans,
-        identity=IdentityRules(blocked=frozenset(found.blocked)),
+        identity=found.identity,
     )
 
 
+_DAY: Final = 24 * 3600
 _UNREADABLE: Final = re.compile(r'["\\\x00-\x1f]')
 
 
@@ -238,6 +256,23 @@ def _checked(template: Template) -> Template:
     except BadTemplate as error:
         raise BadDefinition(str(error)) from error
     return template
+
+
+def _identity(spec: _IdentitySpec, before: IdentityRules) -> IdentityRules:
+    """Several documents add up; of two that speak of one thing the later one holds."""
+    limits = dict(before.limits)
+    for kind in KINDS:
+        limit = getattr(spec.limits, kind)
+        if limit == "none":
+            limits.pop(kind, None)
+        elif limit is not None:
+            limits[kind] = Limit(limit.values, None if limit.within_days is None else limit.within_days * _DAY)
+    return IdentityRules(
+        blocked=before.blocked | frozenset(spec.blocked),
+        limits=limits,
+        merges=spec.merges or before.merges,
+        identifiers=spec.identifiers or before.identifiers,
+    )
 
 
 def _held(spec: _HeldSpec | None) -> tuple[str, tuple[int, int] | None, Mode] | None:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from obverse.core import changes, profiles
 from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent, to_json
-from obverse.core.identity import Decision, Edge, edge_key, identifiers, profile_id
+from obverse.core.identity import Decision, identifiers
 from obverse.core.profiles import Profile, Sighting
-
-SEEN_TOGETHER: Final = "seen_together"
-"""The rule behind an edge: one event showed both identifiers."""
+from obverse.core.resolution import Resolution
 
 
 @dataclass(slots=True)
@@ -45,6 +42,7 @@ class People:
         self.owners: dict[str, bytes] = {}
         self.absorbed: dict[bytes, bytes] = {}
         """Absorbed profile -> the one it became part of; late events find their way."""
+        self._resolution = Resolution(workspace, self.owners, self.profiles)
 
     def admit(self, event: Event) -> Event | RejectedEvent:
         """Hold an event against its source's tracking plan: how it goes on, or what it becomes instead."""
@@ -78,7 +76,10 @@ class People:
         profile = self.profiles[self.owners[shown[0]]]
         at, last_shown = stamp.time, profile.identifiers
         for identifier in shown:
-            if at > last_shown[identifier]:
+            last = last_shown.get(identifier)
+            if last is None:
+                continue  # it was refused: it is another's
+            if at > last:
                 last_shown[identifier] = at
             else:
                 profiles.sight(profile, identifier, Sighting(at, event.message_id), at)
@@ -91,32 +92,7 @@ class People:
         """What a new identifier, or a new pair, makes of the profiles; None if the event shows nothing new."""
         if len(shown) == 1 and shown[0] in self.owners:
             return None
-        strongest, *others = shown
-        found = dict.fromkeys(self.owners[identifier] for identifier in shown if identifier in self.owners)
-        owned = [self.profiles[owner] for owner in found]
-        if len(owned) == 1 and all(identifier in self.owners for identifier in shown):
-            new_pairs = [other for other in others if edge_key(strongest, other) not in owned[0].edges]
-            if not new_pairs:
-                return None
-            others = new_pairs
-        if owned:
-            # The earlier first event survives, ties go to the smaller id.
-            survivor, *rest = sorted(owned, key=lambda profile: ((profile.first or stamp).time, profile.id))
-            profile, absorbed = survivor.id, tuple(one.id for one in rest)
-        else:
-            profile, absorbed = profile_id(self.workspace, strongest), ()
-        return Decision(
-            kind="merge" if absorbed else "link" if owned else "create",
-            profile=profile,
-            absorbed=absorbed,
-            identifiers=tuple(identifier for identifier in shown if identifier not in self.owners),
-            edges=tuple(
-                Edge(*edge_key(strongest, other), event.message_id, SEEN_TOGETHER, stamp.time) for other in others
-            ),
-            event=event.message_id,
-            stamp=stamp,
-            received_at=event.received_at,
-        )
+        return self._resolution.decide(event, stamp, shown, self.definitions.identity)
 
     @staticmethod
     def unidentified(event: Event, partition: int, offset: int) -> RejectedEvent:
@@ -173,6 +149,7 @@ class People:
         keeper.claims += tuple(lost.identifiers)
         self.absorbed[lost.id] = keeper.id
         profiles.merge(keeper, lost, self.definitions)
+        keeper.merges += 1
 
     def _judge(self, profile: Profile, stamp: Stamp) -> list[Change]:
         judged = (profiles.judge(profile, audience, stamp, self.definitions) for audience in self.definitions.audiences)

@@ -81,6 +81,13 @@ class ProfileView(msgspec.Struct, frozen=True):
     id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
     identifiers: list[IdentifierView]
     edges: list[EdgeView]
+    refused: Annotated[
+        list[EdgeView],
+        Meta(
+            description="Pairs that an event showed and that tie nothing; the rule is the kind whose limit was "
+            "reached, or `merges` or `identifiers`, if the profile has as many as it may."
+        ),
+    ]
     attributes: dict[str, AttributeView]
     traits: Traits
     audiences: list[AudienceView]
@@ -155,6 +162,7 @@ class ComponentView(msgspec.Struct, frozen=True):
 class _Graph(msgspec.Struct):
     identifiers: list[dict[str, str]]
     edges: list[EdgeView]
+    refused: list[EdgeView]
 
 
 def view_profile(profile: Profile, definitions: Definitions) -> ProfileView:
@@ -167,6 +175,7 @@ def view_profile(profile: Profile, definitions: Definitions) -> ProfileView:
             for one in graph.identifiers
         ],
         edges=graph.edges,
+        refused=graph.refused,
         attributes={name: _attribute(*written) for name, written in sorted(profile.attributes.items())},
         traits=profiles.computed_traits(profile, definitions),
         audiences=[

@@ -38,6 +38,7 @@ def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
     one.first = clock.earliest(one.first, other.first)
     one.changed_at = max(one.changed_at, other.changed_at)
     one.events += other.events
+    one.merges += other.merges
     return one
 
 
@@ -60,8 +61,16 @@ def sight(profile: Profile, identifier: str, first: Sighting, last: int) -> None
 
 
 def tie(profile: Profile, ends: tuple[str, str], edge: Edge) -> None:
-    """Add evidence; of two edges between the same ends the earlier one stays."""
+    """Add evidence; of two edges between the same ends the earlier one stays, of two that tie nothing the later one."""
     known = profile.edges.get(ends)
-    if known is None or (edge.at, edge.event) < (known.at, known.event):
+    if known is None or _stays(edge, known):
         profile.edges[ends] = edge
         profile.known_moved = True
+
+
+def _stays(edge: Edge, known: Edge) -> bool:
+    """Whether the one edge stays where the other was: what ties before what does not."""
+    if edge.refused != known.refused:
+        return known.refused
+    one, other = (edge.at, edge.event, edge.rule), (known.at, known.event, known.rule)
+    return one > other if edge.refused else one < other

@@ -33,6 +33,7 @@ class State(msgspec.Struct, array_like=True, gc=False):
     first: Stamp | None
     changed_at: int
     events: int
+    merges: int = 0
 
 
 class _Known(msgspec.Struct, array_like=True, gc=False):

@@ -13,7 +13,7 @@ from obverse.core.identity import Edge
 from obverse.core.profiles import former, packing, window
 from obverse.core.profiles.parts import Membership, Sighting
 
-_STATE: Final = ("identifiers", "traits", "audiences", "seen", "version", "first", "changed_at", "events")
+_STATE: Final = ("identifiers", "traits", "audiences", "seen", "version", "first", "changed_at", "events", "merges")
 _NO_TRAITS: Final[Mapping[int, Trait]] = {}
 
 
@@ -54,6 +54,8 @@ class Profile:
     changed_at: int = 0
     """Arrival of the event that changed it last, in microseconds since 1970."""
     events: int = 0
+    merges: int = 0
+    """How many other profiles have become part of it."""
 
     known_moved: bool = True
     """Whether what is known has moved since it was kept last. Whoever changes it says so."""
@@ -131,6 +133,7 @@ class Profile:
                 self.first,
                 self.changed_at,
                 self.events,
+                self.merges,
             )
         )
 
@@ -173,6 +176,7 @@ class Profile:
         self.first = read.first
         self.changed_at = read.changed_at
         self.events = read.events
+        self.merges = read.merges
 
     def told(self, attribute: str) -> bytes | None:
         """Return the value of an attribute as it was sent, None if there is none; what is known may go on resting."""

@@ -8,6 +8,7 @@ import msgspec
 
 from obverse.core import json_values, times
 from obverse.core.definitions import Definitions, reader
+from obverse.core.identity import REFUSED, Edge
 from obverse.core.profiles import window
 from obverse.core.profiles.profile import Profile
 
@@ -37,11 +38,14 @@ def identity_graph(profile: Profile) -> dict[str, Any]:
         shown.append({"kind": kind, "value": value, "first_seen": to_text(at), "event": event})
     return {
         "identifiers": shown,
-        "edges": [
-            {"a": edge.a, "b": edge.b, "event": edge.event, "rule": edge.rule, "at": times.to_text(edge.at)}
-            for _, edge in sorted(profile.edges.items())
-        ],
+        "edges": [_edge(edge) for _, edge in sorted(profile.edges.items()) if not edge.refused],
+        "refused": [_edge(edge) for _, edge in sorted(profile.edges.items()) if edge.refused],
     }
+
+
+def _edge(edge: Edge) -> dict[str, str]:
+    rule = edge.rule.removeprefix(REFUSED)
+    return {"a": edge.a, "b": edge.b, "event": edge.event, "rule": rule, "at": times.to_text(edge.at)}
 
 
 def state_of(profile: Profile, definitions: Definitions) -> dict[str, Any]:
