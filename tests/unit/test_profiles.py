@@ -298,6 +298,21 @@ def test_what_an_event_changes_of_what_is_known_is_in_the_next_row() -> None:
             assert ProfileRow.of(profile, DEFINITIONS).known is None, "it is told once"
 
 
+def test_a_state_from_before_merges_were_counted_is_read() -> None:
+    people = new()
+    fold(people, *story())
+    profile = only(people)
+    assert profile.merges > 0
+    known, state = profiles.parts(profiles.pack(profile, DEFINITIONS))
+    *former, merges = msgspec.msgpack.decode(state)
+    assert merges == profile.merges
+
+    back = profiles.unpack(profiles.whole(known, msgspec.msgpack.encode(former)), DEFINITIONS)
+
+    profile.merges = 0
+    assert back == profile
+
+
 def test_traits_whose_definition_is_gone_are_left_behind() -> None:
     people = new()
     fold(people, bought("m1", user_id="ada"))
