@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from obverse.core import times
 from obverse.core.events import TYPES, Event, RejectedEvent, corrected
-from obverse.core.wire import refusals
 from obverse.core.wire.body import (
     ABSENT,
     SAMPLE,
@@ -28,35 +26,12 @@ from obverse.core.wire.body import (
     sample,
     scalar_decoder,
 )
+from obverse.core.wire.contexts import placed
+from obverse.core.wire.reading import Reading
 from obverse.core.wire.refusals import alone, joined
 
 _encode = msgspec.json.encode
 _EXTRAS: Final = ("category", "channel", "version", "receivedAt", "_metadata")
-
-
-@dataclass(slots=True)
-class Reading:
-    """What a body came to."""
-
-    events: list[Event] = field(default_factory=list)
-    rejected: list[RejectedEvent] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
-    """Index in the batch of each rejected event."""
-    taken: list[int] = field(default_factory=list)
-    """Index in the batch of each event."""
-
-    def reject(self, judge: Callable[[Event], tuple[str, str, str] | None]) -> None:
-        """Make rejected events of those whom the judge gives (code, field, reason) for."""
-        events, taken = self.events, self.taken
-        self.events, self.taken = [], []
-        for event, place in zip(events, taken, strict=True):
-            verdict = judge(event)
-            if verdict is None:
-                self.events.append(event)
-                self.taken.append(place)
-            else:
-                self.rejected.append(refusals.rejected(event, *verdict))
-                self.places.append(place)
 
 
 def read_events(
@@ -270,7 +245,7 @@ def _event(item: Item, extra: dict[str, Raw], shared: _Shared) -> Event:
         anonymous_id=anonymous,
         name=name,
         properties=properties,
-        context=_placed(context, message) if message.address else context,
+        context=placed(context, message) if message.address else context,
         integrations=integrations,
         original_timestamp=original,
         sent_at=sent_at,
@@ -388,41 +363,3 @@ def _object_text(raw: Raw, name: str) -> bytes:
     if text == b"null":
         return b"{}"
     raise Flaw("invalid_type", f"$.{name}", f"expected an object, not {_glimpse(raw)}")
-
-
-def _placed(context: bytes, message: Message) -> bytes:
-    """The context with the sender's IP address, if a person's own device sends, and it has none yet."""
-    # `find`, not `in`: see `identity.identifiers`.
-    if not message.address or not (message.browser or context.find(b'"direct"') >= 0):
-        return context
-    fields = object_decoder.decode(context)
-    if "ip" in fields or not (message.browser or bytes(fields.get("direct", ABSENT)) == b"true"):
-        return context
-    return b'{"ip":' + _encode(message.address) + (b"," + context[1:] if fields else b"}")
-
-
-class _Agent(msgspec.Struct, gc=False):
-    userAgent: str | None = None  # noqa: N815 - the wire's own name
-
-
-_agent = msgspec.json.Decoder(_Agent)
-
-
-def agent_of(event: Event) -> str:
-    """What the person's browser calls itself, as the event says; empty if it does not."""
-    try:
-        return _agent.decode(event.context).userAgent or ""
-    except msgspec.MsgspecError:
-        return ""
-
-
-def rejections(reading: Reading) -> Iterator[Mapping[str, Any]]:
-    """What a sender who asks is told of its rejected events."""
-    for place, refused in zip(reading.places, reading.rejected, strict=True):
-        yield {
-            "index": place,
-            "messageId": refused.message_id,
-            "code": refused.code,
-            "field": refused.field,
-            "reason": refused.reason,
-        }
