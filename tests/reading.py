@@ -136,7 +136,7 @@ class Shop:
             if folded.profile is not None:
                 self.waiting.append(StoredEvent(folded.profile.id, 0, self.offset, event))
             self.offset += 1
-        await self.shown.publish(self.people.profiles.values())
+        await self.shown.publish(self.people.profiles.values(), self.people.set_aside)
 
     async def checkpoint(self, rejected: Sequence[RejectedEvent] = ()) -> None:
         """Write everything to the store."""
@@ -145,6 +145,7 @@ class Shop:
                 marks={Stream.EVENTS: {0: self.offset}},
                 profiles=[ProfileRow.of(profile, DEFINITIONS) for profile in self.people.profiles.values()],
                 absorbed=dict(self.people.absorbed),
+                set_aside=list(self.people.set_aside.values()),
                 events=[self.writer.pack(self.waiting)],
                 rejected=rejected,
             )

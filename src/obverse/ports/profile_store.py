@@ -12,6 +12,7 @@ import msgspec
 from obverse.core import json_values, profiles
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
+from obverse.core.identity import SetAside
 from obverse.core.profiles import Profile
 from obverse.ports.event_log import Stream
 
@@ -107,6 +108,8 @@ class Checkpoint:
     events: Sequence[PackedEvents] = ()
     """Of `StoreWriter.pack`."""
     rejected: Sequence[RejectedEvent] = ()
+    set_aside: Sequence[SetAside] = ()
+    """Identifiers that are nobody's from now on, whatever the profiles say."""
 
     @property
     def count(self) -> int:
@@ -270,6 +273,15 @@ class ProfileStore(Protocol):
         Return every profile that owns one of the identifiers or has one of the ids, each once, as `profiles.pack` does.
 
         An id that was merged away gives its keeper. What is not known is left out.
+
+        Raises:
+            Unreachable: the store cannot be read now.
+        """
+        ...
+
+    async def set_aside(self) -> Sequence[SetAside]:
+        """
+        Return the identifiers that were set aside, in their order.
 
         Raises:
             Unreachable: the store cannot be read now.

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from typing import Final, Protocol
 
 from obverse.core.events import RejectedEvent
+from obverse.core.identity import SetAside
 from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.ports.event_log import Stream
@@ -72,6 +73,7 @@ class Checkpoints:
         self.events = 0
         """How many wait for the next checkpoint."""
         self.rejected: list[RejectedEvent] = []
+        self.set_aside: list[SetAside] = []
         self.marks = dict(writer.marks.get(Stream.EVENTS, {}))
         self.kept = dict(self.marks)
         self.decisions = 0
@@ -171,6 +173,7 @@ class Checkpoints:
             self._owed.clear()
             events, self._packed_events, self.events = self._packed_events, [], 0
             rejected, self.rejected = self.rejected, []
+            set_aside, self.set_aside = self.set_aside, []
             marks, decisions = dict(self.marks), self.decisions
             absorbed, people.absorbed = people.absorbed, {}
             members, self._dirty = list(self._dirty.values()), {}
@@ -188,6 +191,7 @@ class Checkpoints:
                 absorbed=absorbed,
                 events=events,
                 rejected=rejected,
+                set_aside=set_aside,
             ),
             self._give_way,
         )

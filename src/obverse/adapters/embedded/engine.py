@@ -111,6 +111,7 @@ class EmbeddedEngine:
             slice_events=self._settings.slice_events,
             turn_events=self._settings.turn_events,
         )
+        people.set_aside.update((one.identifier, one) for one in await parts.store.set_aside())
         await folding.recall(writer.marks.get(Stream.DECISIONS, {}).get(0, 0))
         self.progress.folded = dict(folding.checkpoints.marks)
         await self._note_kept(folding.checkpoints)

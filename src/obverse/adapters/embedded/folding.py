@@ -51,9 +51,12 @@ class Folding:
             while at < end:
                 for batch in await reader.next():
                     for decision in _decisions.decode(batch.count, batch.body):
-                        await self._bring(decision.identifiers, (decision.profile, *decision.absorbed))
+                        await self._bring(_named(decision), (decision.profile, *decision.absorbed))
+                        touched = [decision.profile, *self.people.beside(decision)]
                         self.changes.add(self.people.carry_out(decision))
-                        self.checkpoints.touch(decision.profile)
+                        for one in touched:
+                            self.checkpoints.touch(one)
+                        self.checkpoints.set_aside += decision.set_aside
                     at = batch.end
             await reader.close()
         self.checkpoints.decisions = at
@@ -139,7 +142,8 @@ class Folding:
                     self.checkpoints.decisions = await self.decisions.append(0, records) + records.count
             # Only now, so that no change is in the log before the decision that it follows from.
             self.changes.add(work.changes)
-        await self.cache.publish(present.values())
+        aside = [one.identifier for decision in work.decisions for one in decision.set_aside]
+        await self.cache.publish(present.values(), aside)
         self.progress.folded = {**self.progress.folded, work.partition: work.end}
         self.progress.events += len(work.events)
         self.progress.decisions += len(work.decisions)
@@ -186,6 +190,8 @@ class Folding:
         work.touched[folded.profile.id] = folded.profile
         if folded.decision is not None:
             work.decisions.append(folded.decision)
+            work.touched.update((other.id, other) for other in folded.others)
+            self.checkpoints.set_aside += folded.decision.set_aside
         if folded.repeated:
             self.progress.repeated += 1
         else:
@@ -228,6 +234,12 @@ class _Turn:
     def arrived(self) -> int | None:
         """When the first of them arrived, in microseconds since 1970; None if there is none."""
         return next((event.received_at for event in self.events if event is not None), None)
+
+
+def _named(decision: Decision) -> set[str]:
+    """Identifiers whose owners a decision may move."""
+    ends = {end for edge in decision.edges for end in (edge.a, edge.b)}
+    return ends.union(decision.identifiers, (one.identifier for one in decision.set_aside))
 
 
 def _unfoldable(event: Event, error: Exception) -> RejectedEvent:

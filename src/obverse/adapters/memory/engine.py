@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from obverse.core import codec, profiles
 from obverse.core.changes import Change
 from obverse.core.events import Event, RejectedEvent
-from obverse.core.identity import Decision
+from obverse.core.identity import Decision, SetAside
 from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.ports.engine import WRITER, Engine, EngineParts, Progress
@@ -41,6 +41,7 @@ class _Owed:
     touched: dict[bytes, None] = field(default_factory=dict)
     events: list[StoredEvent] = field(default_factory=list)
     rejected: list[RejectedEvent] = field(default_factory=list)
+    set_aside: list[SetAside] = field(default_factory=list)
 
     @property
     def due(self) -> bool:
@@ -77,7 +78,7 @@ class MemoryEngine:
             while True:
                 for batch in await reader.next():
                     await self._take(batch, owed, decided, changed)
-                    await shown.publish(self._present(owed))
+                    await shown.publish(self._present(owed), [one.identifier for one in owed.set_aside])
                     if owed.due:
                         await self._keep(owed, writer)
 
@@ -109,6 +110,8 @@ class MemoryEngine:
                 owed.touched[folded.profile.id] = None
             if folded.decision is not None:
                 decisions.append(folded.decision)
+                owed.touched.update(dict.fromkeys(other.id for other in folded.others))
+                owed.set_aside += folded.decision.set_aside
             self.progress.repeated += folded.repeated
             if offset < known:
                 continue
@@ -144,9 +147,10 @@ class MemoryEngine:
                 absorbed=dict(self._people.absorbed),
                 events=[writer.pack(owed.events)],
                 rejected=owed.rejected,
+                set_aside=owed.set_aside,
             )
         )
-        owed.touched, owed.events, owed.rejected = {}, [], []
+        owed.touched, owed.events, owed.rejected, owed.set_aside = {}, [], [], []
         async with self._kept:
             self.progress.kept = dict(owed.reached)
             self.progress.checkpointed_at = self._parts.runtime.now()

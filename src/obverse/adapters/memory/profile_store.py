@@ -14,6 +14,7 @@ from msgspec import structs
 
 from obverse.core import profiles
 from obverse.core.events import Event, RejectedEvent
+from obverse.core.identity import SetAside
 from obverse.ports.event_log import Stream
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_store import (
@@ -64,6 +65,7 @@ class _Tables:
     rejected: list[KeptRejected] = field(default_factory=list)
     """By their ids, which begin with 1."""
     marks: dict[str, Marks] = field(default_factory=dict)
+    set_aside: dict[str, SetAside] = field(default_factory=dict)
 
     def write(self, writer: str, checkpoint: Checkpoint) -> None:
         """Take all of it in."""
@@ -86,6 +88,9 @@ class _Tables:
             self.last_id += 1
             self.events.setdefault(stored.profile, []).append((self.last_id, stored.event))
         self.rejected += map(KeptRejected, count(len(self.rejected) + 1), checkpoint.rejected)
+        for one in checkpoint.set_aside:
+            self.owners.pop(one.identifier, None)
+            self.set_aside[one.identifier] = one
         self.marks[writer] = _joined(self.marks.get(writer, {}), checkpoint.marks)
 
     def keeper(self, profile: bytes) -> bytes:
@@ -139,6 +144,10 @@ class MemoryProfileStore:
         named = [tables.owners[identifier] for identifier in identifiers if identifier in tables.owners]
         found = dict.fromkeys(tables.keeper(profile) for profile in (*named, *ids))
         return [_packed(tables.rows[profile]) for profile in found if profile in tables.rows]
+
+    async def set_aside(self) -> Sequence[SetAside]:
+        """See `ProfileStore.set_aside`."""
+        return [one for _, one in sorted(self._tables.set_aside.items())]
 
     async def people(self, *, limit: int, after: bytes | None = None) -> Sequence[bytes]:
         """See `ProfileStore.people`."""

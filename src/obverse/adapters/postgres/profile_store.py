@@ -13,11 +13,12 @@ import asyncpg
 from obverse.adapters.postgres import profile_queries as queries
 from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.connection import connect, trouble
-from obverse.adapters.postgres.event_log_rows import from_micros
+from obverse.adapters.postgres.event_log_rows import from_micros, to_micros
 from obverse.adapters.postgres.profile_rows import unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
 from obverse.core import profiles
 from obverse.core.events import Event, RejectedEvent
+from obverse.core.identity import SetAside
 from obverse.ports.event_log import Stream
 from obverse.ports.profile_store import (
     KeptRejected,
@@ -106,6 +107,11 @@ class PostgresProfileStore:
             return []
         rows = await self._read(queries.LOAD, [tidy(one) for one in identifiers], [UUID(bytes=one) for one in ids])
         return [_packed(row) for row in rows]
+
+    async def set_aside(self) -> Sequence[SetAside]:
+        """See `ProfileStore.set_aside`."""
+        rows = await self._read(queries.ALL_SET_ASIDE)
+        return [SetAside(row["identifier"], row["profiles"], row["event"], to_micros(row["at"])) for row in rows]
 
     async def people(self, *, limit: int, after: bytes | None = None) -> Sequence[bytes]:
         """See `ProfileStore.people`."""

@@ -11,7 +11,17 @@ from obverse.core.crdt.clock import Stamp
 SEEN_TOGETHER: Final = "seen_together"
 """The rule behind an edge: one event showed both identifiers."""
 REFUSED: Final = "refused:"
-"""Begins the rule behind an edge that ties nothing."""
+"""Begins the rule behind an edge that ties nothing; what was against it follows: a kind, or one of these."""
+MERGES: Final = "merges"
+"""The profile has taken in as many others as it may."""
+IDENTIFIERS: Final = "identifiers"
+"""It has as many identifiers as it may."""
+ISOLATION: Final = "isolation"
+"""What names a device is kept apart from what names a person."""
+TAKEN: Final = "taken"
+"""Somebody with another unique identifier was seen with it later, and has it now."""
+SHARED: Final = "shared"
+"""The identifier was set aside."""
 
 
 class Edge(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -31,6 +41,18 @@ class Edge(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return self.rule.startswith(REFUSED)
 
 
+class SetAside(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """An identifier that was shown with so many profiles that it tells nobody from another any more."""
+
+    identifier: str
+    profiles: int
+    """How many, when it was set aside."""
+    event: str
+    """Message id of the event that showed it with one too many."""
+    at: int
+    """That event's time, in microseconds since 1970."""
+
+
 class Decision(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True):
     """
     What was decided when an event showed a new pair of identifiers; never taken anew in a replay.
@@ -39,11 +61,14 @@ class Decision(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=T
     """
 
     kind: str
-    """`create`, `link`, `merge`, or `refuse` if nothing became of it."""
+    """`create`, `link`, `merge`, or `refuse` if nothing is tied that was not."""
     profile: bytes
     absorbed: tuple[bytes, ...]
     identifiers: tuple[str, ...]
+    """Whoever had them before."""
     edges: tuple[Edge, ...]
     event: str
     stamp: Stamp
     received_at: int
+    set_aside: tuple[SetAside, ...] = ()
+    """Identifiers that are nobody's from now on."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from obverse.core.crdt import clock, register
 from obverse.core.definitions import Definitions
-from obverse.core.identity import Edge
+from obverse.core.identity import REFUSED, Edge
 from obverse.core.profiles.parts import OUTSIDE, Membership, Sighting
 from obverse.core.profiles.profile import Profile
+
+MOST_REFUSED: Final = 100
+"""Edges that tie nothing of which a profile keeps no more; the latest stay."""
 
 
 def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
@@ -66,6 +71,38 @@ def tie(profile: Profile, ends: tuple[str, str], edge: Edge) -> None:
     if known is None or _stays(edge, known):
         profile.edges[ends] = edge
         profile.known_moved = True
+        if edge.refused:
+            _keep_latest(profile.edges)
+
+
+def _keep_latest(edges: dict[tuple[str, str], Edge]) -> None:
+    """Let go of the earliest edges that tie nothing, beyond `MOST_REFUSED`."""
+    if len(edges) <= MOST_REFUSED:
+        return
+    refused = sorted((edge.at, edge.event, ends) for ends, edge in edges.items() if edge.refused)
+    for _, _, ends in refused[: max(0, len(refused) - MOST_REFUSED)]:
+        del edges[ends]
+
+
+def lose(profile: Profile, identifier: str, why: str, event: str, at: int) -> list[Edge]:
+    """
+    Take an identifier from a profile; return what was said of it, of which nothing ties any more.
+
+    `why` is the rule, `event` the message id and `at` the time, in microseconds since 1970, of what it was lost by.
+    """
+    profile.identifiers.pop(identifier, None)
+    profile.sightings.pop(identifier, None)
+    profile.claims = tuple(one for one in profile.claims if one != identifier)
+    profile.losses += 1
+    said = []
+    for ends, edge in list(profile.edges.items()):
+        if identifier in ends:
+            if not edge.refused:
+                profile.edges[ends] = Edge(edge.a, edge.b, event, REFUSED + why, at)
+            said.append(profile.edges[ends])
+    _keep_latest(profile.edges)
+    profile.known_moved = True
+    return said
 
 
 def _stays(edge: Edge, known: Edge) -> bool:
