@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from obverse.contracts.profile_store_history import HistoryPromises
 from obverse.contracts.profile_store_merges import MergePromises
 from obverse.contracts.profile_store_pages import PagePromises
 from obverse.contracts.profile_store_replays import ReplayPromises
@@ -60,7 +61,7 @@ UNKEEPABLE: Final = (
 """JSON that is valid, and that a database may not be able to hold."""
 
 
-class ProfileStoreContract(WriterPromises, MergePromises, PagePromises, ReplayPromises):
+class ProfileStoreContract(WriterPromises, MergePromises, PagePromises, ReplayPromises, HistoryPromises):
     """
     Subclass, answer the questions of `StoreQuestions`, and every promise is tested.
 

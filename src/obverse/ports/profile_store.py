@@ -14,6 +14,7 @@ from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.profiles import Profile
 from obverse.ports.event_log import Stream
+from obverse.ports.profile_history import KeptDecision, ProfileHistory
 
 Marks = Mapping[Stream, Mapping[int, int]]
 """How far each partition of each stream was read: the offset that comes next."""
@@ -107,6 +108,8 @@ class Checkpoint:
     events: Sequence[PackedEvents] = ()
     """Of `StoreWriter.pack`."""
     rejected: Sequence[RejectedEvent] = ()
+    decisions: Sequence[KeptDecision] = ()
+    """Each is given once."""
 
     @property
     def count(self) -> int:
@@ -243,7 +246,7 @@ class StoreWriter(Protocol):
         ...
 
 
-class ProfileStore(Protocol):
+class ProfileStore(ProfileHistory, Protocol):
     """
     One workspace's profiles, events and rejected events.
 

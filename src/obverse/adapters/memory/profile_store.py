@@ -16,6 +16,7 @@ from obverse.core import profiles
 from obverse.core.events import Event, RejectedEvent
 from obverse.ports.event_log import Stream
 from obverse.ports.outcomes import Unreachable
+from obverse.ports.profile_history import KeptDecision
 from obverse.ports.profile_store import (
     Checkpoint,
     Fenced,
@@ -63,6 +64,7 @@ class _Tables:
     last_id: int = 0
     rejected: list[KeptRejected] = field(default_factory=list)
     """By their ids, which begin with 1."""
+    decisions: list[KeptDecision] = field(default_factory=list)
     marks: dict[str, Marks] = field(default_factory=dict)
 
     def write(self, writer: str, checkpoint: Checkpoint) -> None:
@@ -86,6 +88,7 @@ class _Tables:
             self.last_id += 1
             self.events.setdefault(stored.profile, []).append((self.last_id, stored.event))
         self.rejected += map(KeptRejected, count(len(self.rejected) + 1), checkpoint.rejected)
+        self.decisions += checkpoint.decisions
         self.marks[writer] = _joined(self.marks.get(writer, {}), checkpoint.marks)
 
     def keeper(self, profile: bytes) -> bytes:
@@ -172,6 +175,21 @@ class MemoryProfileStore:
             if before is None or number < before
         ]
         return sorted(found, key=lambda pair: -pair[0])[:limit]
+
+    async def decided(self) -> int:
+        """See `ProfileHistory.decided`."""
+        return max((one.offset + 1 for one in self._tables.decisions), default=0)
+
+    async def decisions_of(self, profile: bytes) -> Sequence[KeptDecision]:
+        """See `ProfileHistory.decisions_of`."""
+        decisions, related, before = self._tables.decisions, {profile}, 0
+        while len(related) > before:
+            before = len(related)
+            for one in decisions:
+                tied = {one.decision.profile, *one.decision.absorbed}
+                if not tied.isdisjoint(related):
+                    related |= tied
+        return sorted((one for one in decisions if one.decision.profile in related), key=lambda one: one.offset)
 
     async def rejected(
         self, wanted: RejectedFilter | None = None, *, limit: int, before: int | None = None

@@ -10,15 +10,18 @@ from uuid import UUID
 
 import asyncpg
 
+from obverse.adapters.postgres import history_queries as history
 from obverse.adapters.postgres import profile_queries as queries
 from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.connection import connect, trouble
 from obverse.adapters.postgres.event_log_rows import from_micros
+from obverse.adapters.postgres.history_rows import unpack_decision
 from obverse.adapters.postgres.profile_rows import unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
 from obverse.core import profiles
 from obverse.core.events import Event, RejectedEvent
 from obverse.ports.event_log import Stream
+from obverse.ports.profile_history import KeptDecision
 from obverse.ports.profile_store import (
     KeptRejected,
     Member,
@@ -130,6 +133,15 @@ class PostgresProfileStore:
         last = _LAST_ID if before is None else before
         rows = await self._read(queries.EVENTS_OF, UUID(bytes=profile), limit, last)
         return [(row["event_id"], unpack_event(row)) for row in rows]
+
+    async def decided(self) -> int:
+        """See `ProfileHistory.decided`."""
+        ((offset,),) = await self._read(history.DECIDED)
+        return int(offset)
+
+    async def decisions_of(self, profile: bytes) -> Sequence[KeptDecision]:
+        """See `ProfileHistory.decisions_of`."""
+        return [unpack_decision(row) for row in await self._read(history.DECISIONS_OF, UUID(bytes=profile))]
 
     async def rejected(
         self, wanted: RejectedFilter | None = None, *, limit: int, before: int | None = None
