@@ -138,10 +138,14 @@ class People:
         keeper.changed_at = max(keeper.changed_at, decision.received_at)
         return moved
 
-    def _find(self, profile: bytes) -> Profile | None:
+    def keeper(self, profile: bytes) -> bytes:
+        """Return the profile that holds this one now: itself, unless it was absorbed."""
         while profile in self.absorbed:
             profile = self.absorbed[profile]
-        return self.profiles.get(profile)
+        return profile
+
+    def _find(self, profile: bytes) -> Profile | None:
+        return self.profiles.get(self.keeper(profile))
 
     def _absorb(self, keeper: Profile, lost: Profile) -> None:
         for identifier in lost.identifiers:

@@ -14,9 +14,10 @@ from msgspec import structs
 
 from obverse.core import profiles
 from obverse.core.events import Event, RejectedEvent
+from obverse.core.history import PastEvent
 from obverse.ports.event_log import Stream
 from obverse.ports.outcomes import Unreachable
-from obverse.ports.profile_history import KeptDecision
+from obverse.ports.profile_history import KeptDecision, Remains
 from obverse.ports.profile_store import (
     Checkpoint,
     Fenced,
@@ -60,7 +61,7 @@ class _Tables:
     """The audiences that each profile is in."""
     merged_into: dict[bytes, bytes] = field(default_factory=dict)
     owners: dict[str, bytes] = field(default_factory=dict)
-    events: dict[bytes, list[tuple[int, Event]]] = field(default_factory=dict)
+    events: dict[bytes, list[PastEvent]] = field(default_factory=dict)
     last_id: int = 0
     rejected: list[KeptRejected] = field(default_factory=list)
     """By their ids, which begin with 1."""
@@ -86,7 +87,8 @@ class _Tables:
             self.merged_into[early] = self.keeper(middle)
         for stored in chain.from_iterable(map(_unpacked, checkpoint.events)):
             self.last_id += 1
-            self.events.setdefault(stored.profile, []).append((self.last_id, stored.event))
+            told = PastEvent(self.last_id, stored.profile, stored.partition, stored.offset, stored.event)
+            self.events.setdefault(stored.profile, []).append(told)
         self.rejected += map(KeptRejected, count(len(self.rejected) + 1), checkpoint.rejected)
         self.decisions += checkpoint.decisions
         self.marks[writer] = _joined(self.marks.get(writer, {}), checkpoint.marks)
@@ -169,10 +171,10 @@ class MemoryProfileStore:
         keeper = tables.keeper(profile)
         parts = [keeper, *(lost for lost, into in tables.merged_into.items() if into == keeper)]
         found = [
-            (number, event)
+            (one.id, one.event)
             for part in parts
-            for number, event in tables.events.get(part, ())
-            if before is None or number < before
+            for one in tables.events.get(part, ())
+            if before is None or one.id < before
         ]
         return sorted(found, key=lambda pair: -pair[0])[:limit]
 
@@ -190,6 +192,23 @@ class MemoryProfileStore:
                 if not tied.isdisjoint(related):
                     related |= tied
         return sorted((one for one in decisions if one.decision.profile in related), key=lambda one: one.offset)
+
+    async def past_events(
+        self, profiles: Collection[bytes], *, until: int, limit: int, after: int = 0
+    ) -> Sequence[PastEvent]:
+        """See `ProfileHistory.past_events`."""
+        found = [one for one in self._events_in(profiles) if one.id > after and one.event.received_at <= until]
+        return found[:limit]
+
+    async def remains(self, profiles: Collection[bytes]) -> Remains:
+        """See `ProfileHistory.remains`."""
+        rows, events = self._tables.rows, self._events_in(profiles)
+        people = [_packed(rows[one]) for one in profiles if one in rows]
+        return Remains(people, len(events), events[0].event.received_at if events else None)
+
+    def _events_in(self, profiles: Collection[bytes]) -> list[PastEvent]:
+        kept = self._tables.events
+        return sorted((event for one in set(profiles) for event in kept.get(one, ())), key=lambda one: one.id)
 
     async def rejected(
         self, wanted: RejectedFilter | None = None, *, limit: int, before: int | None = None

@@ -25,3 +25,32 @@ from related cross join lateral (
 order by decided.log_offset
 """
 """The decisions on a profile and on all that merges have ever tied to it, each looked up by index."""
+
+PAST_EVENTS = """
+select event.* from unnest($2::uuid[]) as part (id) cross join lateral (
+    select event_id, profile_id, log_partition, log_offset,
+        type, message_id, source, ingested_at, timestamp, user_id, anonymous_id, name, properties, context,
+        integrations, extra, original_timestamp, sent_at, group_id, previous_id,
+        properties_as_sent, context_as_sent, integrations_as_sent, extra_as_sent
+    from public.event_stream
+    where profile_id = part.id and workspace_id = $1 and event_id > $4 and ingested_at <= $3
+    order by event_id limit $5
+) as event
+order by event_id limit $5
+"""
+"""The earliest events of some profiles that arrived by a time, each found by index."""
+
+REMAINS = """
+select person.known, person.state,
+    (select count(*) from public.event_stream where workspace_id = $1 and profile_id = any ($2::uuid[])) as events,
+    (
+        select first.ingested_at from unnest($2::uuid[]) as part (id) cross join lateral (
+            select event_id, ingested_at from public.event_stream
+            where profile_id = part.id and workspace_id = $1 order by event_id limit 1
+        ) as first
+        order by first.event_id limit 1
+    ) as since
+from (select) as once left join public.customer_profiles as person
+    on person.workspace_id = $1 and person.id = any ($2::uuid[]) and person.state is not null
+"""
+"""How many events of some profiles are kept, since when; and who of them are people."""

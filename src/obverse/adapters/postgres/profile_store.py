@@ -16,12 +16,13 @@ from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.connection import connect, trouble
 from obverse.adapters.postgres.event_log_rows import from_micros
 from obverse.adapters.postgres.history_rows import unpack_decision
-from obverse.adapters.postgres.profile_rows import unpack_event, unpack_rejected
+from obverse.adapters.postgres.profile_rows import to_micros, unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
-from obverse.core import profiles
+from obverse.core import profiles, times
 from obverse.core.events import Event, RejectedEvent
+from obverse.core.history import PastEvent
 from obverse.ports.event_log import Stream
-from obverse.ports.profile_history import KeptDecision
+from obverse.ports.profile_history import KeptDecision, Remains
 from obverse.ports.profile_store import (
     KeptRejected,
     Member,
@@ -142,6 +143,26 @@ class PostgresProfileStore:
     async def decisions_of(self, profile: bytes) -> Sequence[KeptDecision]:
         """See `ProfileHistory.decisions_of`."""
         return [unpack_decision(row) for row in await self._read(history.DECISIONS_OF, UUID(bytes=profile))]
+
+    async def past_events(
+        self, profiles: Collection[bytes], *, until: int, limit: int, after: int = 0
+    ) -> Sequence[PastEvent]:
+        """See `ProfileHistory.past_events`."""
+        ids = [UUID(bytes=one) for one in profiles]
+        rows = await self._read(history.PAST_EVENTS, ids, from_micros(times.clamp(until)), after, limit)
+        return [
+            PastEvent(
+                row["event_id"], row["profile_id"].bytes, row["log_partition"], row["log_offset"], unpack_event(row)
+            )
+            for row in rows
+        ]
+
+    async def remains(self, profiles: Collection[bytes]) -> Remains:
+        """See `ProfileHistory.remains`."""
+        rows = await self._read(history.REMAINS, [UUID(bytes=one) for one in profiles])
+        since = rows[0]["since"]
+        people = [_packed(row) for row in rows if row["state"] is not None]
+        return Remains(people, rows[0]["events"], None if since is None else to_micros(since))
 
     async def rejected(
         self, wanted: RejectedFilter | None = None, *, limit: int, before: int | None = None
