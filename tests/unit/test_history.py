@@ -101,7 +101,7 @@ def test_what_was_left_out_beside_a_stronger_one_is_not_taken_when_it_is_told_ag
     """The device breaks no limit by itself: nothing but what was decided keeps it from the second of the two."""
     limits = {"user_id": Limit(1), "email": Limit(1), "anonymous_id": Limit(5)}
     rules = define(identity=IdentityRules(limits=limits))
-    shared = {"type_": "identify", "properties": {"email": "e@example.com"}}
+    shared: dict[str, Any] = {"type_": "identify", "properties": {"email": "e@example.com"}}
     log = [event("m1", user_id="ada", **shared), event("m2", at=1, user_id="bob", anonymous_id="a-1", **shared)]
     then = past(NOW + 1 * SECOND, lived(log, rules), rules)
 

@@ -27,6 +27,7 @@ from obverse.contracts.profile_store_steps import (
     write,
     writing,
 )
+from obverse.contracts.profile_store_waiting import WaitingPromises
 from obverse.contracts.profile_store_writers import WriterPromises
 from obverse.core import times
 from obverse.core.events import Event
@@ -61,7 +62,9 @@ UNKEEPABLE: Final = (
 """JSON that is valid, and that a database may not be able to hold."""
 
 
-class ProfileStoreContract(WriterPromises, MergePromises, PagePromises, ReplayPromises, HistoryPromises):
+class ProfileStoreContract(
+    WriterPromises, MergePromises, PagePromises, ReplayPromises, HistoryPromises, WaitingPromises
+):
     """
     Subclass, answer the questions of `StoreQuestions`, and every promise is tested.
 

@@ -15,6 +15,7 @@ from obverse.core.events import Event, RejectedEvent
 from obverse.core.profiles import Profile
 from obverse.ports.event_log import Stream
 from obverse.ports.profile_history import KeptDecision, ProfileHistory
+from obverse.ports.waiting_events import WaitingEvents
 
 Marks = Mapping[Stream, Mapping[int, int]]
 """How far each partition of each stream was read: the offset that comes next."""
@@ -246,7 +247,7 @@ class StoreWriter(Protocol):
         ...
 
 
-class ProfileStore(ProfileHistory, Protocol):
+class ProfileStore(ProfileHistory, WaitingEvents, Protocol):
     """
     One workspace's profiles, events and rejected events.
 

@@ -66,6 +66,10 @@ class _Tables:
     rejected: list[KeptRejected] = field(default_factory=list)
     """By their ids, which begin with 1."""
     decisions: list[KeptDecision] = field(default_factory=list)
+    asked: dict[str, Event] = field(default_factory=dict)
+    """By message id, in the order in which they were asked for."""
+    appended: dict[str, int] = field(default_factory=dict)
+    """When, those of them that were."""
     marks: dict[str, Marks] = field(default_factory=dict)
 
     def write(self, writer: str, checkpoint: Checkpoint) -> None:
@@ -254,6 +258,20 @@ class MemoryProfileStore:
 
     def _replace(self, one: KeptRejected) -> None:
         self._tables.rejected[one.id - 1] = one
+
+    async def ask_event(self, event: Event) -> bool:
+        """See `WaitingEvents.ask_event`."""
+        return self._tables.asked.setdefault(event.message_id, event) is event
+
+    async def waiting_events(self, *, limit: int) -> Sequence[Event]:
+        """See `WaitingEvents.waiting_events`."""
+        tables = self._tables
+        return [event for one, event in tables.asked.items() if one not in tables.appended][:limit]
+
+    async def settle_event(self, message_id: str, *, at: int) -> None:
+        """See `WaitingEvents.settle_event`."""
+        if message_id in self._tables.asked:
+            self._tables.appended.setdefault(message_id, at)
 
     async def overview(self) -> Overview:
         """See `ProfileStore.overview`."""

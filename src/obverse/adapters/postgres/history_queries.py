@@ -1,4 +1,4 @@
-"""The SQL of what is kept of the past, each query with one line of purpose."""
+"""The SQL of what is kept of the past, and of events that wait, each query with one line of purpose."""
 
 from __future__ import annotations
 
@@ -54,3 +54,19 @@ from (select) as once left join public.customer_profiles as person
     on person.workspace_id = $1 and person.id = any ($2::uuid[]) and person.state is not null
 """
 """How many events of some profiles are kept, since when; and who of them are people."""
+
+ASK_EVENT = """
+insert into public.waiting_events (workspace_id, message_id, source, type, packed) values ($1, $2, $3, $4, $5)
+on conflict do nothing returning place
+"""
+"""Have an event wait, unless one of its message id was ever asked for."""
+
+WAITING_EVENTS = """
+select packed from public.waiting_events where workspace_id = $1 and appended_at is null order by place limit $2
+"""
+"""Events that wait, in the order in which they were asked for."""
+
+SETTLE_EVENT = """
+update public.waiting_events set appended_at = $3 where workspace_id = $1 and message_id = $2 and appended_at is null
+"""
+"""Note that an event was appended."""

@@ -1,4 +1,4 @@
-"""Decisions of identity as rows of binary COPY, and rows as what they were: no I/O here."""
+"""Decisions of identity and events that wait as rows, and rows as what they were: no I/O here."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from obverse.adapters.postgres.binary_rows import bigint, blob, moment, row_head, text
+from obverse.core import codec
+from obverse.core.events import Event
 from obverse.core.identity import Decision
 from obverse.ports.profile_history import KeptDecision
 
@@ -19,6 +21,7 @@ _UUID: Final = 2950
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Decision).decode
+_events: Final = codec.Decoder(Event)
 
 
 def pack_decisions(workspace: str, decisions: Sequence[KeptDecision]) -> bytes:
@@ -50,3 +53,14 @@ def _uuids(ids: Sequence[bytes]) -> bytes:
 def unpack_decision(row: Mapping[str, Any]) -> KeptDecision:
     """Return the decision of a row of `identity_decisions`."""
     return KeptDecision(row["log_offset"], _decode(row["packed"]))
+
+
+def pack_waiting(event: Event) -> bytes:
+    """Return an event as the log holds it."""
+    return codec.encode([event])
+
+
+def unpack_waiting(packed: bytes) -> Event:
+    """Return the event that was packed."""
+    (event,) = _events.decode(1, packed)
+    return event

@@ -15,7 +15,7 @@ from obverse.adapters.postgres import profile_queries as queries
 from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.connection import connect, trouble
 from obverse.adapters.postgres.event_log_rows import from_micros
-from obverse.adapters.postgres.history_rows import unpack_decision
+from obverse.adapters.postgres.history_rows import pack_waiting, unpack_decision, unpack_waiting
 from obverse.adapters.postgres.profile_rows import to_micros, unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
 from obverse.core import profiles, times
@@ -188,6 +188,19 @@ class PostgresProfileStore:
         """See `ProfileStore.settle_replay`."""
         told = (None, None, None) if again is None else (tidy(again.code), tidy(again.reason), again.field)
         await self._read(queries.SETTLE_REPLAY, one, from_micros(at), *told)
+
+    async def ask_event(self, event: Event) -> bool:
+        """See `WaitingEvents.ask_event`."""
+        named = (tidy(event.message_id), tidy(event.source), tidy(event.type))
+        return bool(await self._read(history.ASK_EVENT, *named, pack_waiting(event)))
+
+    async def waiting_events(self, *, limit: int) -> Sequence[Event]:
+        """See `WaitingEvents.waiting_events`."""
+        return [unpack_waiting(row["packed"]) for row in await self._read(history.WAITING_EVENTS, limit)]
+
+    async def settle_event(self, message_id: str, *, at: int) -> None:
+        """See `WaitingEvents.settle_event`."""
+        await self._read(history.SETTLE_EVENT, tidy(message_id), from_micros(at))
 
     async def overview(self) -> Overview:
         """See `ProfileStore.overview`."""

@@ -24,14 +24,39 @@ comment on column public.identity_decisions.event is 'Message id of the event th
 comment on column public.identity_decisions.received_at is 'When that arrived.';
 comment on column public.identity_decisions.packed is 'What the engine reads back; the other columns are made from it.';
 
+-- Events that are asked for by who cannot append to the log; the collector does, and notes it here.
+create table public.waiting_events (
+    workspace_id text collate "C" not null,
+    message_id text collate "C" not null,
+    place bigint generated always as identity,
+    source text collate "C" not null,
+    type text collate "C" not null,
+    asked_at timestamptz not null default now(),
+    appended_at timestamptz,
+    packed bytea not null,
+    primary key (workspace_id, message_id)
+);
+
+create index waiting_events_waiting on public.waiting_events (workspace_id, place) where appended_at is null;
+
+comment on table public.waiting_events is 'Events that were asked for here, and not sent by a source.';
+comment on column public.waiting_events.place is 'Their order.';
+comment on column public.waiting_events.appended_at is 'Null while it waits.';
+comment on column public.waiting_events.packed is 'The event, as the log holds it.';
+
 -- Another server may have one login for everything, and none of our roles.
 do $$
 begin
     if exists (select from pg_roles where rolname = 'obverse_worker') then
-        grant select, insert, update, delete on public.identity_decisions to obverse_worker;
+        grant select, insert, update, delete on public.identity_decisions, public.waiting_events to obverse_worker;
     end if;
     if exists (select from pg_roles where rolname = 'obverse_api') then
         grant select on public.identity_decisions to obverse_api;
+        grant select, insert on public.waiting_events to obverse_api;
+    end if;
+    if exists (select from pg_roles where rolname = 'obverse_collector') then
+        grant select on public.waiting_events to obverse_collector;
+        grant update (appended_at) on public.waiting_events to obverse_collector;
     end if;
 end
 $$;
