@@ -11,6 +11,7 @@ import pytest
 
 from api_steps import build_api, is_problem, open_api_shop
 from asgi import App, ask
+from obverse.contracts.profile_store_steps import deciding
 from obverse.core.identity import SetAside
 from obverse.flows import views
 from obverse.ports.outcomes import AccessRefused, Unreachable
@@ -259,7 +260,7 @@ async def test_what_too_many_share_is_listed_and_nobodys(api: App, shop: Shop) -
     assert (empty.status, empty.json) == (200, {"identifiers": []})
 
     kiosk = SetAside("anonymous_id:kiosk/☕", 11, "m-11", 1_700_000_000_000_000)
-    shop.people.set_aside[kiosk.identifier] = kiosk
+    shop.decided.append(deciding(shop.decisions, kiosk))
     await shop.checkpoint()
 
     (aside,) = (await ask(api, "/v1/identity/set-aside")).json["identifiers"]

@@ -10,6 +10,7 @@ from obverse.contracts.profile_store_steps import (
     a_profile,
     an_event,
     an_id,
+    deciding,
     done_by,
     found,
     latest,
@@ -176,19 +177,22 @@ class MergePromises(StoreQuestions):
     async def test_what_is_set_aside_is_listed_and_nobodys(self, store: ProfileStore) -> None:
         first = SetAside("email:test@example.com", 11, "m1", NOON)
         await write(store, profiles=[a_profile("ada"), a_profile("bea", "user_id:bea", first.identifier)])
-        await write(store, set_aside=[first])
+        await write(store, decisions=[deciding(0, first)])
 
         assert await found(store, first.identifier) == []
         assert await found(store, "user_id:bea", "user_id:ada") == [b"state of ada", b"state of bea"]
         # Claimed and set aside in one checkpoint; and said again, as after a crash.
         odd = SetAside("anonymous_id:\ufffe 👩‍👩‍👧 'x' \U0010ffff", 12, "m2", NOON + 1)
-        await write(store, profiles=[a_profile("cleo", "user_id:cleo", odd.identifier)], set_aside=[odd, first, odd])
+        both = [deciding(1, odd), deciding(2, first, odd)]
+        await write(store, profiles=[a_profile("cleo", "user_id:cleo", odd.identifier)], decisions=both)
         assert await found(store, odd.identifier) == []
         assert list(await store.set_aside()) == [odd, first]
 
     async def test_nothing_is_set_aside_at_first_or_of_another_workspace(self, store: ProfileStore) -> None:
         assert list(await store.set_aside()) == []
-        await write(store, profiles=[a_profile("ada")], set_aside=[SetAside("user_id:ada", 11, "m1", NOON)])
+        await write(
+            store, profiles=[a_profile("ada")], decisions=[deciding(0, SetAside("user_id:ada", 11, "m1", NOON))]
+        )
         other = await self.neighbour(store)
         await write(other, profiles=[a_profile("bea", "user_id:ada")])
         assert list(await other.set_aside()) == []

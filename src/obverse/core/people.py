@@ -84,9 +84,8 @@ class People:
         moved: list[Change] = []
         others: list[Profile] = []
         if decision is not None:
-            beside = self.beside(decision)
             moved = self.carry_out(decision)
-            others = [self.profiles[one] for one in beside if one in self.profiles]
+            others = [self.profiles[one] for one in decision.beside]
             if decision.set_aside:
                 shown = self._not_set_aside(shown)
         profile = self.profiles[self.owners[shown[0]]]
@@ -126,15 +125,6 @@ class People:
             type=event.type,
             body=to_json(event),
         )
-
-    def beside(self, decision: Decision) -> list[bytes]:
-        """Whom a decision moves beside its own profile and what this one takes in; asked before it is carried out."""
-        names = [
-            *decision.identifiers,
-            *(end for edge in decision.edges if edge.refused for end in (edge.a, edge.b)),
-            *(one.identifier for one in decision.set_aside),
-        ]
-        return list(dict.fromkeys(self.owners[one] for one in names if one in self.owners))
 
     def carry_out(self, decision: Decision) -> list[Change]:
         """Do what was decided; doing it again changes nothing."""
@@ -193,10 +183,14 @@ class People:
             profiles.lose(owner, aside.identifier, SHARED, aside.event, aside.at)
         self.set_aside[aside.identifier] = aside
 
-    def _find(self, profile: bytes) -> Profile | None:
+    def keeper(self, profile: bytes) -> bytes:
+        """Return the profile that holds this one now: itself, unless it was absorbed."""
         while profile in self.absorbed:
             profile = self.absorbed[profile]
-        return self.profiles.get(profile)
+        return profile
+
+    def _find(self, profile: bytes) -> Profile | None:
+        return self.profiles.get(self.keeper(profile))
 
     def _absorb(self, keeper: Profile, lost: Profile) -> None:
         for identifier in lost.identifiers:

@@ -57,9 +57,19 @@ class Resolution:
             aside += more
             gone = {one.identifier for one in more}
             shown = [one for one in shown if one not in gone]
-        if not aside:
-            return decision
-        return replace(decision or case.nothing(owners[shown[0]]), set_aside=tuple(aside))
+        if decision is None and not aside:
+            return None
+        decision = decision or case.nothing(owners[shown[0]])
+        return replace(decision, set_aside=tuple(aside), beside=self._beside(decision, aside))
+
+    def _beside(self, decision: Decision, aside: Iterable[SetAside]) -> tuple[bytes, ...]:
+        names = [
+            *decision.identifiers,
+            *(end for edge in decision.edges if edge.refused for end in (edge.a, edge.b)),
+            *(one.identifier for one in aside),
+        ]
+        concerned = dict.fromkeys(self.owners[one] for one in names if one in self.owners)
+        return tuple(one for one in concerned if one != decision.profile and one not in decision.absorbed)
 
 
 @dataclass(slots=True)

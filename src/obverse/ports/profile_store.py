@@ -15,6 +15,8 @@ from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import SetAside
 from obverse.core.profiles import Profile
 from obverse.ports.event_log import Stream
+from obverse.ports.profile_history import KeptDecision, ProfileHistory
+from obverse.ports.waiting_events import WaitingEvents
 
 Marks = Mapping[Stream, Mapping[int, int]]
 """How far each partition of each stream was read: the offset that comes next."""
@@ -108,8 +110,13 @@ class Checkpoint:
     events: Sequence[PackedEvents] = ()
     """Of `StoreWriter.pack`."""
     rejected: Sequence[RejectedEvent] = ()
-    set_aside: Sequence[SetAside] = ()
-    """Identifiers that are nobody's from now on, whatever the profiles say."""
+    decisions: Sequence[KeptDecision] = ()
+    """Each is given once. What they set aside is nobody's from now on, whatever the profiles say."""
+
+    @property
+    def set_aside(self) -> Sequence[SetAside]:
+        """The identifiers that are nobody's from now on."""
+        return [one for kept in self.decisions for one in kept.decision.set_aside]
 
     @property
     def count(self) -> int:
@@ -246,7 +253,7 @@ class StoreWriter(Protocol):
         ...
 
 
-class ProfileStore(Protocol):
+class ProfileStore(ProfileHistory, WaitingEvents, Protocol):
     """
     One workspace's profiles, events and rejected events.
 

@@ -10,6 +10,7 @@ import structlog
 
 from obverse.adapters.embedded.changes import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
+from obverse.adapters.embedded.decisions import decided
 from obverse.core import codec, profiles
 from obverse.core.changes import Change
 from obverse.core.events import Event, RejectedEvent, to_json
@@ -22,7 +23,6 @@ from obverse.ports.profile_cache import CacheWriter
 from obverse.ports.profile_store import StoredEvent
 
 _events = codec.Decoder(Event)
-_decisions = codec.Decoder(Decision)
 _log = structlog.get_logger(__name__)
 
 GATHER: Final = 0.008
@@ -46,20 +46,15 @@ class Folding:
     async def recall(self, at: int) -> None:
         """Carry out what was decided after the last checkpoint, from this mark on: no decision is taken anew."""
         end = (await self.parts.log.bounds(Stream.DECISIONS))[0][1]
-        if at < end:
-            reader = await self.parts.log.open_reader(Stream.DECISIONS, {0: at})
-            while at < end:
-                for batch in await reader.next():
-                    for decision in _decisions.decode(batch.count, batch.body):
-                        await self._bring(_named(decision), (decision.profile, *decision.absorbed))
-                        touched = [decision.profile, *self.people.beside(decision)]
-                        self.changes.add(self.people.carry_out(decision))
-                        for one in touched:
-                            self.checkpoints.touch(one)
-                        self.checkpoints.set_aside += decision.set_aside
-                    at = batch.end
-            await reader.close()
         self.checkpoints.decisions = at
+        async for first, decisions in decided(self.parts.log, at, end):
+            for decision in decisions:
+                concerned = (decision.profile, *decision.absorbed, *decision.beside)
+                await self._bring(decision.identifiers, concerned)
+                self.changes.add(self.people.carry_out(decision))
+                for one in concerned:
+                    self.checkpoints.touch(one)
+            self.checkpoints.decided(first, decisions)
 
     async def run(self) -> None:
         """
@@ -138,8 +133,8 @@ class Folding:
             present = {one: profile for one, profile in work.touched.items() if one in people.profiles}
             self.checkpoints.fold_reached(work.partition, work.end, present, work.stored)
             if work.decisions:
-                for records in Records.of(work.decisions):
-                    self.checkpoints.decisions = await self.decisions.append(0, records) + records.count
+                first, *_ = [await self.decisions.append(0, records) for records in Records.of(work.decisions)]
+                self.checkpoints.decided(first, work.decisions)
             # Only now, so that no change is in the log before the decision that it follows from.
             self.changes.add(work.changes)
         aside = [one.identifier for decision in work.decisions for one in decision.set_aside]
@@ -191,7 +186,6 @@ class Folding:
         if folded.decision is not None:
             work.decisions.append(folded.decision)
             work.touched.update((other.id, other) for other in folded.others)
-            self.checkpoints.set_aside += folded.decision.set_aside
         if folded.repeated:
             self.progress.repeated += 1
         else:
@@ -234,12 +228,6 @@ class _Turn:
     def arrived(self) -> int | None:
         """When the first of them arrived, in microseconds since 1970; None if there is none."""
         return next((event.received_at for event in self.events if event is not None), None)
-
-
-def _named(decision: Decision) -> set[str]:
-    """Identifiers whose owners a decision may move."""
-    ends = {end for edge in decision.edges for end in (edge.a, edge.b)}
-    return ends.union(decision.identifiers, (one.identifier for one in decision.set_aside))
 
 
 def _unfoldable(event: Event, error: Exception) -> RejectedEvent:

@@ -10,16 +10,20 @@ from uuid import UUID
 
 import asyncpg
 
+from obverse.adapters.postgres import history_queries as history
 from obverse.adapters.postgres import profile_queries as queries
 from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.connection import connect, trouble
-from obverse.adapters.postgres.event_log_rows import from_micros, to_micros
-from obverse.adapters.postgres.profile_rows import unpack_event, unpack_rejected
+from obverse.adapters.postgres.event_log_rows import from_micros
+from obverse.adapters.postgres.history_rows import pack_waiting, unpack_decision, unpack_waiting
+from obverse.adapters.postgres.profile_rows import to_micros, unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
-from obverse.core import profiles
+from obverse.core import profiles, times
 from obverse.core.events import Event, RejectedEvent
+from obverse.core.history import PastEvent
 from obverse.core.identity import SetAside
 from obverse.ports.event_log import Stream
+from obverse.ports.profile_history import KeptDecision, Remains
 from obverse.ports.profile_store import (
     KeptRejected,
     Member,
@@ -137,6 +141,35 @@ class PostgresProfileStore:
         rows = await self._read(queries.EVENTS_OF, UUID(bytes=profile), limit, last)
         return [(row["event_id"], unpack_event(row)) for row in rows]
 
+    async def decided(self) -> int:
+        """See `ProfileHistory.decided`."""
+        ((offset,),) = await self._read(history.DECIDED)
+        return int(offset)
+
+    async def decisions_of(self, profile: bytes) -> Sequence[KeptDecision]:
+        """See `ProfileHistory.decisions_of`."""
+        return [unpack_decision(row) for row in await self._read(history.DECISIONS_OF, UUID(bytes=profile))]
+
+    async def past_events(
+        self, profiles: Collection[bytes], *, until: int, limit: int, after: int = 0
+    ) -> Sequence[PastEvent]:
+        """See `ProfileHistory.past_events`."""
+        ids = [UUID(bytes=one) for one in profiles]
+        rows = await self._read(history.PAST_EVENTS, ids, from_micros(times.clamp(until)), after, limit)
+        return [
+            PastEvent(
+                row["event_id"], row["profile_id"].bytes, row["log_partition"], row["log_offset"], unpack_event(row)
+            )
+            for row in rows
+        ]
+
+    async def remains(self, profiles: Collection[bytes]) -> Remains:
+        """See `ProfileHistory.remains`."""
+        rows = await self._read(history.REMAINS, [UUID(bytes=one) for one in profiles])
+        since = rows[0]["since"]
+        people = [_packed(row) for row in rows if row["state"] is not None]
+        return Remains(people, rows[0]["events"], None if since is None else to_micros(since))
+
     async def rejected(
         self, wanted: RejectedFilter | None = None, *, limit: int, before: int | None = None
     ) -> Sequence[KeptRejected]:
@@ -161,6 +194,19 @@ class PostgresProfileStore:
         """See `ProfileStore.settle_replay`."""
         told = (None, None, None) if again is None else (tidy(again.code), tidy(again.reason), again.field)
         await self._read(queries.SETTLE_REPLAY, one, from_micros(at), *told)
+
+    async def ask_event(self, event: Event) -> bool:
+        """See `WaitingEvents.ask_event`."""
+        named = (tidy(event.message_id), tidy(event.source), tidy(event.type))
+        return bool(await self._read(history.ASK_EVENT, *named, pack_waiting(event)))
+
+    async def waiting_events(self, *, limit: int) -> Sequence[Event]:
+        """See `WaitingEvents.waiting_events`."""
+        return [unpack_waiting(row["packed"]) for row in await self._read(history.WAITING_EVENTS, limit)]
+
+    async def settle_event(self, message_id: str, *, at: int) -> None:
+        """See `WaitingEvents.settle_event`."""
+        await self._read(history.SETTLE_EVENT, tidy(message_id), from_micros(at))
 
     async def overview(self) -> Overview:
         """See `ProfileStore.overview`."""

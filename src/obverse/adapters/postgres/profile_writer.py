@@ -17,6 +17,7 @@ from obverse.adapters.postgres import profile_slices as cut
 from obverse.adapters.postgres.binary_rows import HEADER, TRAILER, tidy
 from obverse.adapters.postgres.connection import FAILURES, connect, hang_up, trouble
 from obverse.adapters.postgres.event_log_rows import from_micros
+from obverse.adapters.postgres.history_rows import DECISION_COLUMNS, pack_decisions
 from obverse.adapters.postgres.profile_rows import (
     CLAIM_COLUMNS,
     EVENT_COLUMNS,
@@ -195,6 +196,8 @@ class PostgresWriter:
         await self._copy("event_stream", EVENT_COLUMNS, packed, 1, pack_events)
         pack = partial(pack_rejected, workspace)
         await self._copy("rejected_events", REJECTED_COLUMNS, checkpoint.rejected, cut.REJECTED, pack)
+        pack_them = partial(pack_decisions, workspace)
+        await self._copy("identity_decisions", DECISION_COLUMNS, checkpoint.decisions, cut.DECISIONS, pack_them)
         await self._mark(checkpoint.marks, figures)
         await self._connection.execute("commit")
 

@@ -72,3 +72,5 @@ class Decision(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=T
     received_at: int
     set_aside: tuple[SetAside, ...] = ()
     """Identifiers that are nobody's from now on."""
+    beside: tuple[bytes, ...] = ()
+    """Other profiles that it moves: they lose an identifier, or are told that nothing ties them."""
