@@ -10,7 +10,7 @@ from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent, to_json
-from obverse.core.identity import Decision, Edge, SetAside, identifiers
+from obverse.core.identity import Decision, Edge, Part, SetAside, identifiers
 from obverse.core.identity.evidence import SHARED, TAKEN
 from obverse.core.profiles import Profile, Sighting
 from obverse.core.resolution import Resolution
@@ -130,6 +130,8 @@ class People:
         """Do what was decided; doing it again changes nothing."""
         for aside in decision.set_aside:
             self._set_aside(aside)
+        for part in decision.parts:
+            self._part(decision, part)
         keeper = self._find(decision.profile)
         if keeper is None:
             keeper = Profile(decision.profile, first=decision.stamp)
@@ -176,6 +178,27 @@ class People:
         lost = profiles.lose(owner, identifier, TAKEN, decision.event, decision.stamp.time)
         for edge in lost:
             profiles.tie(keeper, (edge.a, edge.b), edge)
+
+    def _part(self, decision: Decision, part: Part) -> None:
+        """Have a part of a profile go its own way, as far as identity is concerned; traits are told anew of events."""
+        keeper = self._find(decision.profile)
+        if keeper is None:
+            return
+        other = None if part.profile is None else Profile(part.profile, first=decision.stamp)
+        gone = set(part.identifiers) & keeper.identifiers.keys()
+        profiles.separate(keeper, other, gone)
+        for identifier in gone:
+            self.owners.pop(identifier, None)
+        if other is None:
+            return
+        self.absorbed.pop(other.id, None)
+        self.absorbed.update(dict.fromkeys(part.absorbed, other.id))
+        other.merges = len(part.absorbed)
+        keeper.merges = max(0, keeper.merges - other.merges - 1)
+        self.profiles[other.id] = other
+        self.owners.update(dict.fromkeys(gone, other.id))
+        for edge in decision.edges:
+            profiles.tie(other, (edge.a, edge.b), edge)
 
     def _set_aside(self, aside: SetAside) -> None:
         owner = self.profiles.get(self.owners.pop(aside.identifier, b""))

@@ -20,7 +20,7 @@ from obverse.core.identity import (
     edge_key,
     profile_id,
 )
-from obverse.core.identity.evidence import IDENTIFIERS, ISOLATION, MERGES, TAKEN
+from obverse.core.identity.evidence import IDENTIFIERS, ISOLATION, MERGES, TAKEN, UNDONE
 from obverse.core.profiles import Profile
 
 _SECOND = 1_000_000
@@ -89,9 +89,11 @@ class _Case:
         """See `Resolution.decide`; nothing is set aside."""
         strongest, *others = shown
         keeper = self.owners.get(strongest)
+        apart = self._apart(keeper, strongest, others)
+        others = [other for other in others if edge_key(strongest, other) not in self.rules.apart]
         if keeper is not None:
             others = [other for other in others if self._is_open(keeper, strongest, other)]
-            if not any(self._is_new(keeper, strongest, other) for other in others):
+            if not apart and not any(self._is_new(keeper, strongest, other) for other in others):
                 return None
         kept, left_out = [strongest, *others], []
         self._take(kept)
@@ -119,7 +121,7 @@ class _Case:
             profile=profile,
             absorbed=absorbed,
             identifiers=found,
-            edges=(*ties, *refused),
+            edges=(*ties, *refused, *(self._edge(strongest, one, REFUSED + UNDONE) for one in apart)),
             event=self.event.message_id,
             stamp=self.stamp,
             received_at=self.event.received_at,
@@ -153,6 +155,12 @@ class _Case:
             for one, with_whom in counts.items()
             if 1 + len(with_whom) > most
         ]
+
+    def _apart(self, keeper: bytes | None, strongest: str, others: Iterable[str]) -> list[str]:
+        """What a rule keeps apart from the strongest, and the profile does not tell of yet."""
+        told = {} if keeper is None else self.known.profiles[keeper].edges
+        ends = {other: edge_key(strongest, other) for other in others} if self.rules.apart else {}
+        return [other for other, pair in ends.items() if pair in self.rules.apart and pair not in told]
 
     def _sharers(self, identifier: str, owner: bytes, within: int | None = None) -> set[str]:
         """What was shown with an identifier, and is another's than its owner's."""

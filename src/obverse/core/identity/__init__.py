@@ -1,6 +1,6 @@
 """Identity: which identifiers an event shows, and what is decided when it shows a new pair."""
 
-from obverse.core.identity.evidence import REFUSED, SEEN_TOGETHER, Decision, Edge, SetAside
+from obverse.core.identity.evidence import REFUSED, SEEN_TOGETHER, Decision, Edge, Part, SetAside
 from obverse.core.identity.kinds import KINDS, KNOWN, OF_A_DEVICE, SPELLINGS, Kind, Spelling, is_region
 from obverse.core.identity.names import ID, edge_key, id_name, id_named, id_text, profile_id
 from obverse.core.identity.rules import LIMITS, LONGEST, OTHERS, PRESETS, IdentityRules, Limit, is_blocked
@@ -23,6 +23,7 @@ __all__ = [
     "IdentityRules",
     "Kind",
     "Limit",
+    "Part",
     "SetAside",
     "Spelling",
     "edge_key",

@@ -22,6 +22,10 @@ TAKEN: Final = "taken"
 """Somebody with another unique identifier was seen with it later, and has it now."""
 SHARED: Final = "shared"
 """The identifier was set aside."""
+UNDONE: Final = "undone"
+"""Somebody has taken the edge back, or a rule keeps the two apart."""
+ACCEPTED: Final = "accepted"
+"""The rule behind an edge: somebody said that both are of one person."""
 
 
 class Edge(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -53,6 +57,16 @@ class SetAside(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """That event's time, in microseconds since 1970."""
 
 
+class Part(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What goes from a profile when an edge is taken back."""
+
+    profile: bytes | None
+    """Whose it is from now on; None: nobody's, since no event is left that is of nobody else."""
+    identifiers: tuple[str, ...]
+    absorbed: tuple[bytes, ...] = ()
+    """Profiles that were merged away, and are part of this one."""
+
+
 class Decision(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True):
     """
     What was decided when an event showed a new pair of identifiers; never taken anew in a replay.
@@ -61,7 +75,7 @@ class Decision(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=T
     """
 
     kind: str
-    """`create`, `link`, `merge`, or `refuse` if nothing is tied that was not."""
+    """`create`, `link`, `merge`, `refuse` if nothing is tied that was not, or `unmerge`."""
     profile: bytes
     absorbed: tuple[bytes, ...]
     identifiers: tuple[str, ...]
@@ -74,3 +88,5 @@ class Decision(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=T
     """Identifiers that are nobody's from now on."""
     beside: tuple[bytes, ...] = ()
     """Other profiles that it moves: they lose an identifier, or are told that nothing ties them."""
+    parts: tuple[Part, ...] = ()
+    """What goes from the profile, and is no part of it any more."""

@@ -70,6 +70,8 @@ class IdentityRules:
     """Kinds of identifier beside those that always count, by name."""
     unique: frozenset[str] = frozenset()
     """Kinds of which a profile has one value: who shows another one is another, and takes what was shown with it."""
+    apart: frozenset[tuple[str, str]] = frozenset()
+    """Pairs of identifiers, as `edge_key` orders them, that are never tied to each other."""
     isolated: bool = False
     """Whether what names a device is kept apart from what names a person."""
     kinds: tuple[str, ...] = field(init=False, compare=False, repr=False)
@@ -79,6 +81,11 @@ class IdentityRules:
         """Put the kinds in their order."""
         names = {*KINDS, *(kind.name for kind in self.added)}
         object.__setattr__(self, "kinds", (*STRONGEST, *sorted(names.difference(STRONGEST))))
+
+    def rank(self, identifier: str) -> int:
+        """The place of an identifier's kind, 0 for the strongest; a kind that is not defined any more comes last."""
+        kind = identifier.partition(":")[0]
+        return self.kinds.index(kind) if kind in self.kinds else len(self.kinds)
 
     def spelt(self, kind: str, value: str) -> str | None:
         """A value of a kind in the one spelling that events show it in; None if it is none of that kind."""
