@@ -15,6 +15,7 @@ from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.api.app import ApiParts, build
 from obverse.apps.metrics import new_registry
 from obverse.core.definitions import Definitions
+from obverse.flows.ask_identity import AskIdentity
 from obverse.flows.browse import Browse
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
@@ -46,6 +47,7 @@ def build_api(shop: Shop, **options: Any) -> App:
         "serve": shop.serve,
         "syncs": Syncs(MemorySyncQueue(runtime), Definitions, runtime),
         "messages": Messages(MemoryOutbox(runtime), shop.serve, Definitions, runtime),
+        "ask_identity": AskIdentity(shop.faulty_store, shop.serve, runtime, lambda: secrets.token_urlsafe(16)),
         "browse": Browse(shop.faulty_store, lambda: DEFINITIONS),
         "review": Review(shop.faulty_store),
         "live": Live(shop.faulty_log, runtime),

@@ -11,7 +11,7 @@ from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
 from obverse.core.events import Event
 from obverse.core.history import PastEvent
-from obverse.core.identity import REFUSED, Decision, Edge, IdentityRules, Part, edge_key, profile_id
+from obverse.core.identity import REFUSED, Decision, Edge, IdentityRules, Part, edge_key, id_named, profile_id
 from obverse.core.identity.evidence import SHARED, TAKEN, UNDONE
 from obverse.core.people import People
 from obverse.core.profiles import Membership, Profile
@@ -224,17 +224,28 @@ def _stand(people: People, profile: Profile, before: Mapping[str, Membership], s
     return told
 
 
+def _end(people: People, name: str) -> str:
+    """The identifier of somebody that a name means: itself; of a profile's own id, its strongest one."""
+    one = id_named(name)
+    profile = people.profiles.get(people.owners.get(name, b"") if one is None else people.keeper(one))
+    if profile is None or not profile.identifiers:
+        raise NothingToTie(f"nobody has {name}; check its kind and value")
+    rank = people.definitions.identity.rank
+    return name if one is None else min(profile.identifiers, key=lambda identifier: (rank(identifier), identifier))
+
+
 def accept(people: People, ends: tuple[str, str], stamp: Stamp, rule: str) -> Decision:
     """
-    Decide that two identifiers are of one person, since somebody said so; limits do not count. Changes nothing.
+    Decide that two are one person, since somebody said so; limits do not count. Changes nothing.
+
+    `ends` are identifiers, or ids of profiles (`id_name`).
 
     Raises:
         NothingToTie: one of them is nobody's.
     """
-    ends = edge_key(*ends)
-    for end in ends:
-        if end not in people.owners:
-            raise NothingToTie(f"nobody has {end}; check its kind and value")
+    ends = edge_key(_end(people, ends[0]), _end(people, ends[1]))
+    if ends[0] == ends[1]:
+        raise NothingToTie(f"both are {ends[0]}")
     owned = {people.owners[end]: people.profiles[people.owners[end]] for end in ends}
     survivor, *rest = sorted(owned.values(), key=lambda one: ((one.first or stamp).time, one.id))
     return Decision(

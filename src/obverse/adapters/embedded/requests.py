@@ -12,7 +12,7 @@ import structlog
 from obverse.adapters.embedded.changes import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.core.crdt.clock import Stamp
-from obverse.core.identity import Decision, edge_key
+from obverse.core.identity import Decision, edge_key, id_named
 from obverse.core.identity.evidence import ACCEPTED
 from obverse.core.people import People
 from obverse.core.unmerging import NothingToTie, NothingToUndo, accept, tell_anew, undo
@@ -85,7 +85,8 @@ class Requests:
         """Decide, write the decision down, carry it out. The turn is held, and nothing is owed to the store."""
         people = self.people
         people.definitions = self.parts.definitions()
-        await self.bring((request.one, request.other), ())
+        ends = (request.one, request.other)
+        await self.bring(ends, [one for one in map(id_named, ends) if one is not None])
         stamp = Stamp(self.parts.runtime.now(), request.by, request.id)
         history = Whole((), ())
         try:

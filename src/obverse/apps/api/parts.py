@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
 from obverse.core.definitions import Definitions
+from obverse.flows.ask_identity import AskIdentity
 from obverse.flows.browse import Browse
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
@@ -30,6 +31,7 @@ class ApiParts:
     serve: Serve
     syncs: Syncs
     messages: Messages
+    ask_identity: AskIdentity
     browse: Browse
     review: Review
     live: Live
