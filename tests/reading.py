@@ -23,6 +23,7 @@ from obverse.flows.serve import Serve
 from obverse.ports.engine import WRITER
 from obverse.ports.event_log import Appender, EventLog, Records, Stream
 from obverse.ports.profile_cache import CacheWriter, ProfileCache
+from obverse.ports.profile_history import KeptDecision
 from obverse.ports.profile_store import Checkpoint, ProfileRow, ProfileStore, StoredEvent, StoreWriter
 
 NOON = 1_769_860_800_000_000
@@ -118,7 +119,9 @@ class Shop:
     shown: CacheWriter
     people: People = field(default_factory=lambda: People("main", DEFINITIONS))
     waiting: list[StoredEvent] = field(default_factory=list)
+    decided: list[KeptDecision] = field(default_factory=list)
     offset: int = 0
+    decisions: int = 0
 
     def __post_init__(self) -> None:
         self.faulty_log = Faulty(self.log)
@@ -133,7 +136,10 @@ class Shop:
         for event in events:
             await self.appender.append(0, Records(1, codec.encode([event])))
             folded = self.people.fold(event, (0, self.offset))
-            if folded.profile is not None:
+            if folded.decision is not None:
+                self.decided.append(KeptDecision(self.decisions, folded.decision))
+                self.decisions += 1
+            if folded.profile is not None and not folded.repeated:
                 self.waiting.append(StoredEvent(folded.profile.id, 0, self.offset, event))
             self.offset += 1
         await self.shown.publish(self.people.profiles.values())
@@ -147,9 +153,10 @@ class Shop:
                 absorbed=dict(self.people.absorbed),
                 events=[self.writer.pack(self.waiting)],
                 rejected=rejected,
+                decisions=self.decided,
             )
         )
-        self.waiting = []
+        self.waiting, self.decided = [], []
 
     async def forget(self) -> None:
         """Empty the cache, as a restart of the worker does."""

@@ -188,6 +188,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.api.app import ApiParts, build
     from obverse.apps.metrics import new_registry
     from obverse.flows.browse import Browse
+    from obverse.flows.history import History
     from obverse.flows.live import Live
     from obverse.flows.messages import Messages
     from obverse.flows.review import Review
@@ -212,6 +213,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             messages=Messages(outbox, serve, definitions.current, wiring.runtime, log=log),
             syncs=Syncs(queue, definitions.current, wiring.runtime, log=log),
             serve=serve,
+            history=History(store, serve, definitions.current, wiring.runtime),
             runtime=wiring.runtime,
             registry=new_registry("api"),
             browse=Browse(store, definitions.current),

@@ -19,6 +19,7 @@ from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.api.app import ApiParts, build
 from obverse.core.definitions import Definitions
 from obverse.flows.browse import Browse
+from obverse.flows.history import History
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
 from obverse.flows.review import Review
@@ -49,6 +50,7 @@ async def generate() -> dict[str, Any]:
         syncs=Syncs(MemorySyncQueue(runtime), Definitions, runtime),
         messages=Messages(MemoryOutbox(runtime), serve, Definitions, runtime),
         browse=Browse(store, Definitions),
+        history=History(store, serve, Definitions, runtime),
         review=Review(store),
         live=Live(await open_event_log(MemoryLogSettings(), runtime), runtime),
         sign_in=SignIn(MemorySessions(), runtime, str),

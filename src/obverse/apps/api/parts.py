@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from obverse.core.definitions import Definitions
 from obverse.flows.browse import Browse
+from obverse.flows.history import History
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
 from obverse.flows.review import Review
@@ -31,6 +32,7 @@ class ApiParts:
     syncs: Syncs
     messages: Messages
     browse: Browse
+    history: History
     review: Review
     live: Live
     sign_in: SignIn
