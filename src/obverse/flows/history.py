@@ -15,7 +15,7 @@ from obverse.core.identity import Decision, id_name, id_named, id_text
 from obverse.core.profiles import Profile
 from obverse.flows.history_views import ComparisonView, RestorationView, compared
 from obverse.flows.restoring import Restoration, restoration
-from obverse.flows.serve import Found, Serve, UnreadableProfile
+from obverse.flows.serve import Found, ReadFrom, Serve, UnreadableProfile
 from obverse.flows.views import PastView, view_profile
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_store import ProfileStore
@@ -98,7 +98,7 @@ class History:
         if at >= current.changed_at:
             then = PastView(times.to_text(at), complete=True, kept_from=None, now=id_text(current.id), merged=[])
             return Found(structs.replace(view_profile(current, self._definitions()), past=then), read_from)
-        story = await self._story(name, current)
+        story = await self._story(name, current, read_from)
         (people,) = await self._people(story, at)
         one = people.find(name)
         if one is None:
@@ -130,8 +130,8 @@ class History:
         found = await self._serve.read(name)
         if found is None:
             return None
-        current, _ = found
-        story = await self._story(name, current)
+        current, read_from = found
+        story = await self._story(name, current, read_from)
         newest = to >= current.changed_at and story.kept_to is not None
         before, after = await self._people(story, began, began if newest else to)
         late = current if newest else after.find(name)
@@ -167,14 +167,14 @@ class History:
         found = await self._serve.read(name)
         if found is None:
             return None
-        current, _ = found
-        then = current if at >= current.changed_at else await self._whole(name, current, at)
+        current, read_from = found
+        then = current if at >= current.changed_at else await self._whole(name, current, read_from, at)
         planned = restoration(then, current, at, attributes, now=self._runtime.now(), definitions=self._definitions())
         return await self._carry_out(planned, at, preview=preview)
 
-    async def _whole(self, name: str, current: Profile, at: int) -> Profile:
+    async def _whole(self, name: str, current: Profile, read_from: ReadFrom, at: int) -> Profile:
         """Return who had the name, if all that had come by then is known."""
-        story = await self._story(name, current)
+        story = await self._story(name, current, read_from)
         if not story.complete:
             raise NotWhole(
                 f"the oldest events of this person are let go, and what came before {story.kept_from} is not known, so "
@@ -204,11 +204,14 @@ class History:
         if at > now:
             raise BadTime(f"{times.to_text(at)} is to come: it is {times.to_text(now)}; ask for a time before")
 
-    async def _story(self, name: str, current: Profile) -> _Story:
+    async def _story(self, name: str, current: Profile, read_from: ReadFrom) -> _Story:
         """Learn what is kept of a person, before any of it is folded."""
-        # First how far the store is, then the decisions: so none is missing of what is there by then.
-        kept = [self._unpacked(one) for one in await self._store.load((), (current.id,))]
-        behind = not kept or kept[0].events < current.events
+        kept_to = None
+        if read_from == "cache":
+            # First how far the store is, then the decisions: so none is missing of what is there by then.
+            kept = [self._unpacked(one) for one in await self._store.load((), (current.id,))]
+            if not kept or kept[0].events < current.events:
+                kept_to = kept[0].changed_at if kept else times.EARLIEST
         decisions = [one.decision for one in await self._store.decisions_of(current.id)]
         ids = {current.id, *(one for each in decisions for one in (each.profile, *each.absorbed))}
         remains = await self._store.remains(ids)
@@ -220,7 +223,7 @@ class History:
             ids=ids,
             complete=remains.events >= counted,
             since=remains.since,
-            kept_to=(kept[0].changed_at if kept else times.EARLIEST) if behind else None,
+            kept_to=kept_to,
         )
 
     async def _people(self, story: _Story, *at: int) -> Sequence[PastPeople]:

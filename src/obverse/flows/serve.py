@@ -32,6 +32,10 @@ _NOBODY: Final = bytes(16)
 """An id that no profile has."""
 
 
+ReadFrom = Literal["cache", "store"]
+"""Who knew a profile."""
+
+
 class BadIdentifier(ValueError):
     """A text that is no identifier; the message says what is wrong with it and what to write."""
 
@@ -79,7 +83,7 @@ class Found:
     """A profile, and who knew it."""
 
     view: ProfileView
-    read_from: Literal["cache", "store"]
+    read_from: ReadFrom
 
 
 class Serve:
@@ -213,7 +217,7 @@ class Serve:
         """Whether the identifier's value is one that many share, such as null."""
         return is_blocked(identifier.partition(":")[2], self._definitions().identity)
 
-    async def read(self, identifier: str) -> tuple[Profile, Literal["cache", "store"]] | None:
+    async def read(self, identifier: str) -> tuple[Profile, ReadFrom] | None:
         """
         Return the profile that owns this identifier (`parse_identifier`), and who knew it; None if nobody does.
 
