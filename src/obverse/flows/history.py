@@ -96,8 +96,15 @@ class History:
             return None
         current, read_from = found
         if at >= current.changed_at:
-            then = PastView(times.to_text(at), complete=True, kept_from=None, now=id_text(current.id), merged=[])
-            return Found(structs.replace(view_profile(current, self._definitions()), past=then), read_from)
+            past = PastView(
+                as_of=times.to_text(at),
+                complete=True,
+                kept_from=None,
+                known_from=_known_from(current, await self._decisions(current)),
+                now=id_text(current.id),
+                merged=[],
+            )
+            return Found(structs.replace(view_profile(current, self._definitions()), past=past), read_from)
         story = await self._story(name, current, read_from)
         (people,) = await self._people(story, at)
         one = people.find(name)
@@ -108,6 +115,7 @@ class History:
             as_of=times.to_text(at),
             complete=story.complete,
             kept_from=story.kept_from,
+            known_from=_known_from(current, story.decisions),
             now=id_text(now.keeper(one.id)),
             merged=[id_text(other) for other in apart(people, now, one)],
         )
@@ -212,7 +220,7 @@ class History:
             kept = [self._unpacked(one) for one in await self._store.load((), (current.id,))]
             if not kept or kept[0].events < current.events:
                 kept_to = kept[0].changed_at if kept else times.EARLIEST
-        decisions = [one.decision for one in await self._store.decisions_of(current.id)]
+        decisions = await self._decisions(current)
         ids = {current.id, *(one for each in decisions for one in (each.profile, *each.absorbed))}
         remains = await self._store.remains(ids)
         counted = sum(self._unpacked(one).events for one in remains.people)
@@ -225,6 +233,9 @@ class History:
             since=remains.since,
             kept_to=kept_to,
         )
+
+    async def _decisions(self, current: Profile) -> Sequence[Decision]:
+        return [one.decision for one in await self._store.decisions_of(current.id)]
 
     async def _people(self, story: _Story, *at: int) -> Sequence[PastPeople]:
         """
@@ -256,6 +267,10 @@ class History:
             return profiles.unpack(packed, self._definitions())
         except ValueError as error:
             raise UnreadableProfile(str(error)) from error
+
+
+def _known_from(current: Profile, decisions: Sequence[Decision]) -> str:
+    return times.to_text(min((one.received_at for one in decisions), default=current.changed_at))
 
 
 def _not_there(story: _Story, then: PastPeople) -> NotThere:

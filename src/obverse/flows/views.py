@@ -87,6 +87,7 @@ class PastView(msgspec.Struct, frozen=True):
         ),
     ]
     kept_from: Annotated[str | None, Meta(description="Arrival of the first event that is kept, if not all are.")]
+    known_from: Annotated[str, Meta(description="Arrival of the first event of whoever is one with it.")]
     now: Annotated[str, Meta(description="The profile that it is now.", extra_json_schema={"format": "uuid"})]
     merged: Annotated[
         list[Annotated[str, Meta(extra_json_schema={"format": "uuid"})]],
