@@ -301,7 +301,7 @@ def test_a_profile_as_it_was_is_compared_and_restored(visitor: Visitor, demo: De
     expect(attributes).to_contain_text("free")
     expect(attributes).not_to_contain_text("shoe size")
     assert serious(page) == []
-    take_picture(page, "/profiles/user_id:17850-past", "light", DESK)
+    take_picture(page, "/profile-as-of", "light", DESK)
 
     page.get_by_role("tab", name="Compare").click()
     changes = page.get_by_role("table", name="Attributes that changed (2)")
