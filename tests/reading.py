@@ -142,7 +142,7 @@ class Shop:
             if folded.profile is not None and not folded.repeated:
                 self.waiting.append(StoredEvent(folded.profile.id, 0, self.offset, event))
             self.offset += 1
-        await self.shown.publish(self.people.profiles.values())
+        await self.shown.publish(self.people.profiles.values(), self.people.set_aside)
 
     async def checkpoint(self, rejected: Sequence[RejectedEvent] = ()) -> None:
         """Write everything to the store."""
@@ -151,9 +151,9 @@ class Shop:
                 marks={Stream.EVENTS: {0: self.offset}},
                 profiles=[ProfileRow.of(profile, DEFINITIONS) for profile in self.people.profiles.values()],
                 absorbed=dict(self.people.absorbed),
+                decisions=self.decided,
                 events=[self.writer.pack(self.waiting)],
                 rejected=rejected,
-                decisions=self.decided,
             )
         )
         self.waiting, self.decided = [], []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 from urllib.parse import quote
 
@@ -10,11 +11,16 @@ import pytest
 
 from api_steps import build_api, is_problem
 from asgi import App, ask
+from obverse.adapters.runtime.system import open_runtime
+from obverse.core import json_values
 from obverse.core.identity import id_name
-from obverse.flows.history import PAGE
+from obverse.core.identity.rules import PRESETS
+from obverse.core.people import People
+from obverse.flows.history import PAGE, History
+from obverse.flows.serve import Serve
 from obverse.ports.outcomes import Unreachable
 from past_steps import ADA, BROWSER, MINUTE, as_of, at, compare, minute, open_past_shop, restore, told
-from reading import NOON, Shop, identify, track
+from reading import DEFINITIONS, NOON, Shop, identify, open_shop, track
 
 
 @pytest.fixture
@@ -143,6 +149,31 @@ async def test_any_way_to_write_a_time(api: App) -> None:
     for text in ("2026-01-31T13:02:30+01:00", "2026-01-31 12:02:30", " 2026-01-31T12:02:30.000Z "):
         assert (await as_of(api, text)).json == first.json
     assert is_problem(await as_of(api, "0001-01-01"), 404, "not-there-yet")
+
+
+async def test_an_identifier_that_was_taken_since_leads_to_who_had_it_then() -> None:
+    """By a rule that lets a new customer number take the device: twice, there and back."""
+    shop = await open_shop()
+    rules = replace(DEFINITIONS, identity=PRESETS["unique_user_id"])
+    shop.people = People("main", rules)
+    shop.serve = Serve(shop.faulty_store, shop.faulty_cache, lambda: rules)
+    history = History(shop.faulty_store, shop.serve, lambda: rules, open_runtime())
+    shared = {"anonymous_id": "tablet"}
+    await shop.fold(
+        identify(1, '{"name": "Ada"}', user_id="ada", **shared),
+        identify(2, '{"name": "Bob"}', user_id="bob", **shared),
+        identify(3, '{"city": "Oslo"}', user_id="ada", **shared),
+        identify(4, '{"city": "Rome"}', user_id="bob"),
+        identify(5, '{"city": "Bonn"}', user_id="ada"),
+    )
+    await shop.checkpoint()
+    had = [await history.profile("anonymous_id:tablet", NOON + at * MINUTE) for at in (1, 2, 3, 4)]
+    await shop.close()
+
+    views = [one.view for one in had if one is not None]
+    assert [json_values.decode(bytes(one.attributes["name"].value)) for one in views] == ["Ada", "Bob", "Ada", "Ada"]
+    assert [one.identifiers[-1].value for one in views] == ["ada", "bob", "ada", "ada"]
+    assert [one.events for one in views] == [1, 1, 2, 2]
 
 
 # What the store does not have.

@@ -12,8 +12,11 @@ from msgspec import structs
 
 from api_steps import build_api, is_problem
 from asgi import App, ask
+from obverse.core.crdt.clock import Stamp
 from obverse.core.events import Event
-from obverse.core.identity import id_name
+from obverse.core.identity import Part, id_name, profile_id
+from obverse.core.unmerging import tell_anew, undo
+from obverse.ports.profile_history import KeptDecision
 from past_steps import ADA, MINUTE, at, minute, open_past_shop, restore
 from reading import NOON, Shop, identify
 
@@ -156,6 +159,28 @@ async def test_a_body_that_is_none_is_refused(api: App, shop: Shop, body: Any) -
 
 async def test_who_was_not_there_yet_has_nothing_to_restore(api: App) -> None:
     assert is_problem(await restore(api, {"as_of": minute(0.5)}), 404, "not-there-yet")
+
+
+async def test_what_was_told_of_two_who_were_parted_since_is_given_to_neither(api: App, shop: Shop) -> None:
+    people, both = shop.people, shop.people.owners["user_id:ada"]
+    stamp = Stamp(NOON + 10 * MINUTE, "console", "request")
+    kept = await shop.store.past_events([*people.absorbed, both], until=stamp.time, limit=100)
+    decisions = [one.decision for one in await shop.store.decisions_of(both)]
+    # The browser stays who it was, and with it who was shown with it in minute 3.
+    parted = undo(people, ("user_id:ada", "anonymous_id:a-1"), stamp, decisions, kept)
+    parted = structs.replace(parted, parts=parted.parts or (Part(profile_id("main", ADA), (ADA,)),))
+    people.carry_out(parted)
+    tell_anew(people, parted, kept, complete=True)
+    shop.decided.append(KeptDecision(shop.decisions, parted))
+    await shop.fold(identify(11, '{"plan": "own"}', user_id="ada"), identify(12, '{"plan": "x"}', anonymous_id="a-1"))
+    await shop.checkpoint()
+
+    for name in (ADA, "anonymous_id:a-1"):
+        answer = await restore(api, {"as_of": minute(4)}, name)
+        assert is_problem(answer, 409, "not-restorable")
+        assert "parted since" in answer.json["detail"]
+        assert answer.json["remedy"].startswith("send an identify")
+    assert (await restore(api, {"as_of": minute(11)})).json["attributes"] == []
 
 
 async def test_an_address_that_is_not_its_own_is_left_out(api: App, shop: Shop) -> None:

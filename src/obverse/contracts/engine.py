@@ -17,7 +17,7 @@ from obverse.core import profiles
 from obverse.core.changes import ENTERED, LEFT, MERGED, Change
 from obverse.core.definitions import Source, define
 from obverse.core.events import Event
-from obverse.core.identity import Decision
+from obverse.core.identity import Decision, SetAside
 from obverse.core.people import People
 from obverse.core.tracking_plans import TrackingPlan, planned_call
 from obverse.ports.engine import EngineParts
@@ -170,6 +170,37 @@ class EngineContract(DecisionPromises):
             ["user_id:user-1"],
             ["user_id:user-2"],
         ]
+
+    async def test_what_too_many_share_is_set_aside_for_good(self) -> None:
+        parts = await self.open_parts(1)
+        told = [
+            Event(
+                type="page",
+                message_id=f"kiosk-{place}",
+                source="web",
+                received_at=START + place,
+                timestamp=START + place,
+                user_id=f"user-{place}",
+                anonymous_id="kiosk",
+            )
+            for place in range(24)
+        ]
+        placed = await append(parts, told[:15], batch=4)
+        await self.fold(parts)
+        placed += [(0, len(placed) + place, one) for place, one in enumerate(told[15:])]
+        await append(parts, told[15:], batch=4)
+        await self.fold(parts)
+
+        (aside,) = await parts.store.set_aside()
+        assert aside == SetAside("anonymous_id:kiosk", 11, "kiosk-10", START + 10)
+        assert await parts.store.load(["anonymous_id:kiosk"]) == []
+        decided = [one.set_aside for one in await read(parts, Stream.DECISIONS, Decision)]
+        assert [one for one in decided if one] == [(aside,)]
+        people = {one.id: one for one in await load(parts, placed)}
+        assert sorted(sorted(one.identifiers) for one in people.values()) == sorted(
+            [f"user_id:user-{number}"] for number in range(24)
+        )
+        assert await kept(parts, placed) == expected(placed)
 
     async def test_changes_tell_who_entered_and_left(self) -> None:
         parts = await self.open_parts(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from obverse.contracts.profile_store_steps import (
     NOON,
@@ -20,7 +21,7 @@ from obverse.contracts.profile_store_steps import (
 from obverse.core import times
 from obverse.core.crdt.clock import Stamp
 from obverse.core.history import PastEvent
-from obverse.core.identity import Decision, Edge
+from obverse.core.identity import Decision, Edge, Part
 from obverse.ports.profile_history import KeptDecision, Remains
 from obverse.ports.profile_store import Checkpoint, ProfileStore
 
@@ -69,6 +70,14 @@ class HistoryPromises(StoreQuestions):
         assert list(await soon(store.decisions_of(an_id("ada")))) == [first, second, third]
         assert await soon(store.decided()) == 4
 
+    async def test_a_decision_is_told_of_whom_it_moved_beside(self, store: ProfileStore) -> None:
+        taken = replace(decided(2, "bea", "cleo").decision, beside=(an_id("ada"), an_id("dora")))
+        await write(store, decisions=[decided(0, "ada"), decided(1, "bea"), KeptDecision(2, taken), decided(3, "cleo")])
+
+        assert await offsets(store, "ada") == [0, 2]
+        assert await offsets(store, "dora") == [2]
+        assert await offsets(store, "bea") == [1, 2, 3]
+
     async def test_merges_lead_to_the_keeper_and_to_all_that_it_absorbed(self, store: ProfileStore) -> None:
         names = ["ada", "bea", "cleo", "dora", "eve", "fay"]
         made = [decided(place, name) for place, name in enumerate(names)]
@@ -82,6 +91,15 @@ class HistoryPromises(StoreQuestions):
             assert await offsets(store, name) == [0, 1, 2, 3, 6, 7, 9]
         for name in ("eve", "fay"):
             assert await offsets(store, name) == [4, 5, 8]
+
+    async def test_who_was_parted_leads_to_each_other(self, store: ProfileStore) -> None:
+        gone = Part(an_id("fresh"), ("user_id:fresh",), (an_id("dora"),))
+        parted = replace(decided(2, "ada", kind="unmerge").decision, parts=(gone, Part(None, ("email:e",))))
+        made = [decided(0, "ada"), decided(1, "dora"), KeptDecision(2, parted), decided(3, "fresh", kind="link")]
+        await write(store, decisions=made)
+
+        for name in ("ada", "dora", "fresh"):
+            assert list(await soon(store.decisions_of(an_id(name)))) == made
 
     async def test_many_decisions_of_many_profiles(self, store: ProfileStore) -> None:
         made = [decided(place, f"p{place}") for place in range(1500)]

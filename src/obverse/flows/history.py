@@ -10,7 +10,7 @@ from msgspec import structs
 
 from obverse.core import profiles, times
 from obverse.core.definitions import Definitions
-from obverse.core.history import PastPeople, apart
+from obverse.core.history import PastPeople, apart, related, tied
 from obverse.core.identity import Decision, id_name, id_named, id_text
 from obverse.core.profiles import Profile
 from obverse.flows.history_views import ComparisonView, RestorationView, compared
@@ -40,7 +40,7 @@ class NotThere(LookupError):
 
 
 class NotWhole(Exception):
-    """The oldest events are let go, so what attributes said is not known; the message says since when they are kept."""
+    """What attributes said then is not known of this person; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +105,7 @@ class History:
                 merged=[],
             )
             return Found(structs.replace(view_profile(current, self._definitions()), past=past), read_from)
-        story = await self._story(name, current, read_from)
-        (people,) = await self._people(story, at)
-        one = people.find(name)
+        story, people, one = await self._who(name, found, at)
         if one is None:
             raise _not_there(story, people)
         now = PastPeople(times.LATEST, story.decisions, self._definitions())
@@ -120,6 +118,28 @@ class History:
             merged=[id_text(other) for other in apart(people, now, one)],
         )
         return Found(structs.replace(view_profile(one, self._definitions()), past=past), "store")
+
+    async def _who(
+        self, name: str, found: tuple[Profile, ReadFrom], at: int
+    ) -> tuple[_Story, PastPeople, Profile | None]:
+        """Find who had a name at a time, beginning with who has it now; it may have been taken from somebody since."""
+        ahead, seen = [found], set[bytes]()
+        tried: list[tuple[_Story, PastPeople]] = []
+        while ahead:
+            story = await self._story(name, *ahead.pop())
+            (people,) = await self._people(story, at)
+            tried.append((story, people))
+            one = people.find(name)
+            if one is not None and one.id in story.ids:
+                return story, people, one
+            seen.update(story.ids)
+            # Of others the story tells no more than what moved these beside them.
+            others = (other for each in story.decisions if name in each.identifiers for other in each.beside)
+            for other in dict.fromkeys(others if one is None else [one.id]):
+                former = None if other in seen else await self._serve.read(id_name(other))
+                if former is not None:
+                    ahead.append(former)
+        return *tried[0], None
 
     async def compare(self, name: str, began: int, to: int) -> ComparisonView | None:
         """
@@ -192,6 +212,12 @@ class History:
         then = people.find(name)
         if then is None:
             raise _not_there(story, people)
+        concerned = {then.id, current.id}
+        if any(one.parts and one.received_at > at and not concerned.isdisjoint(tied(one)) for one in story.decisions):
+            raise NotWhole(
+                "this profile was one with another then, from which it was parted since, and attributes of then are of "
+                "both: send an identify with the values that are this person's"
+            )
         return then
 
     async def _carry_out(self, planned: Restoration, at: int, *, preview: bool) -> RestorationView:
@@ -221,7 +247,7 @@ class History:
             if not kept or kept[0].events < current.events:
                 kept_to = kept[0].changed_at if kept else times.EARLIEST
         decisions = await self._decisions(current)
-        ids = {current.id, *(one for each in decisions for one in (each.profile, *each.absorbed))}
+        ids = related(current.id, decisions)
         remains = await self._store.remains(ids)
         counted = sum(self._unpacked(one).events for one in remains.people)
         return _Story(
@@ -282,7 +308,8 @@ def _not_there(story: _Story, then: PastPeople) -> NotThere:
         if (story.name in each.identifiers if one is None else each.profile == one)
     ]
     remedy = f"ask for a time from {times.to_text(min(came))} on" if came else "ask for a later time"
-    others = [id_name(other) for other in sorted(then.profiles)]
+    now = PastPeople(times.LATEST, story.decisions, then.definitions)
+    others = [id_name(other) for other in sorted(then.profiles) if now.keeper(other) == story.current.id]
     if others:
         remedy += f", or for who was there then and is one with it now: {', '.join(others[:5])}"
     return NotThere(f"{story.name} was nobody yet at {at}", remedy)

@@ -46,7 +46,8 @@ class ProfileHistory(Protocol):
         """
         Return every decision on a profile and on all that a merge has ever tied to it, in the order of the log.
 
-        Merges lead on, in both directions: to who absorbed it, to who else was absorbed there, and so on.
+        Merges lead on, in both directions: to who absorbed it, to who else was absorbed there, and so on. Decisions
+        that moved one of these beside its own profile are told too, and lead no further.
 
         Raises:
             Unreachable: the store cannot be read now.

@@ -12,6 +12,7 @@ import msgspec
 from obverse.core import json_values, profiles
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
+from obverse.core.identity import SetAside
 from obverse.core.profiles import Profile
 from obverse.ports.event_log import Stream
 from obverse.ports.profile_history import KeptDecision, ProfileHistory
@@ -110,7 +111,12 @@ class Checkpoint:
     """Of `StoreWriter.pack`."""
     rejected: Sequence[RejectedEvent] = ()
     decisions: Sequence[KeptDecision] = ()
-    """Each is given once."""
+    """Each is given once. What they set aside is nobody's from now on, whatever the profiles say."""
+
+    @property
+    def set_aside(self) -> Sequence[SetAside]:
+        """The identifiers that are nobody's from now on."""
+        return [one for kept in self.decisions for one in kept.decision.set_aside]
 
     @property
     def count(self) -> int:
@@ -274,6 +280,15 @@ class ProfileStore(ProfileHistory, WaitingEvents, Protocol):
         Return every profile that owns one of the identifiers or has one of the ids, each once, as `profiles.pack` does.
 
         An id that was merged away gives its keeper. What is not known is left out.
+
+        Raises:
+            Unreachable: the store cannot be read now.
+        """
+        ...
+
+    async def set_aside(self) -> Sequence[SetAside]:
+        """
+        Return the identifiers that were set aside, in their order.
 
         Raises:
             Unreachable: the store cannot be read now.

@@ -112,6 +112,7 @@ class EmbeddedEngine:
             slice_events=self._settings.slice_events,
             turn_events=self._settings.turn_events,
         )
+        people.set_aside.update((one.identifier, one) for one in await parts.store.set_aside())
         mark = writer.marks.get(Stream.DECISIONS, {}).get(0, 0)
         await bring_up(log, parts.store, writer, mark)
         await folding.recall(mark)

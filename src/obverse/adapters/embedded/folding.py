@@ -49,9 +49,11 @@ class Folding:
         self.checkpoints.decisions = at
         async for first, decisions in decided(self.parts.log, at, end):
             for decision in decisions:
-                await self._bring(decision.identifiers, (decision.profile, *decision.absorbed))
+                concerned = (decision.profile, *decision.absorbed, *decision.beside)
+                await self._bring(decision.identifiers, concerned)
                 self.changes.add(self.people.carry_out(decision))
-                self.checkpoints.touch(decision.profile)
+                for one in concerned:
+                    self.checkpoints.touch(one)
             self.checkpoints.decided(first, decisions)
 
     async def run(self) -> None:
@@ -135,7 +137,8 @@ class Folding:
                 self.checkpoints.decided(first, work.decisions)
             # Only now, so that no change is in the log before the decision that it follows from.
             self.changes.add(work.changes)
-        await self.cache.publish(present.values())
+        aside = [one.identifier for decision in work.decisions for one in decision.set_aside]
+        await self.cache.publish(present.values(), aside)
         self.progress.folded = {**self.progress.folded, work.partition: work.end}
         self.progress.events += len(work.events)
         self.progress.decisions += len(work.decisions)
@@ -182,6 +185,7 @@ class Folding:
         work.touched[folded.profile.id] = folded.profile
         if folded.decision is not None:
             work.decisions.append(folded.decision)
+            work.touched.update((other.id, other) for other in folded.others)
         if folded.repeated:
             self.progress.repeated += 1
         else:

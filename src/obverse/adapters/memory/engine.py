@@ -88,7 +88,8 @@ class MemoryEngine:
             while True:
                 for batch in await reader.next():
                     await self._take(batch, owed, decided, changed)
-                    await shown.publish(self._present(owed))
+                    lost = [one.identifier for kept in owed.decisions for one in kept.decision.set_aside]
+                    await shown.publish(self._present(owed), lost)
                     if owed.due:
                         await self._keep(owed, writer)
 
@@ -124,6 +125,7 @@ class MemoryEngine:
                 owed.touched[folded.profile.id] = None
             if folded.decision is not None:
                 decisions.append(folded.decision)
+                owed.touched.update(dict.fromkeys(other.id for other in folded.others))
             self.progress.repeated += folded.repeated
             if offset < known:
                 continue

@@ -14,7 +14,8 @@ from msgspec import structs
 
 from obverse.core import profiles
 from obverse.core.events import Event, RejectedEvent
-from obverse.core.history import PastEvent
+from obverse.core.history import PastEvent, related
+from obverse.core.identity import SetAside
 from obverse.ports.event_log import Stream
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_history import KeptDecision, Remains
@@ -71,6 +72,7 @@ class _Tables:
     appended: dict[str, int] = field(default_factory=dict)
     """When, those of them that were."""
     marks: dict[str, Marks] = field(default_factory=dict)
+    set_aside: dict[str, SetAside] = field(default_factory=dict)
 
     def write(self, writer: str, checkpoint: Checkpoint) -> None:
         """Take all of it in."""
@@ -94,6 +96,9 @@ class _Tables:
             told = PastEvent(self.last_id, stored.profile, stored.partition, stored.offset, stored.event)
             self.events.setdefault(stored.profile, []).append(told)
         self.rejected += map(KeptRejected, count(len(self.rejected) + 1), checkpoint.rejected)
+        for one in checkpoint.set_aside:
+            self.owners.pop(one.identifier, None)
+            self.set_aside[one.identifier] = one
         self.decisions += checkpoint.decisions
         self.marks[writer] = _joined(self.marks.get(writer, {}), checkpoint.marks)
 
@@ -149,6 +154,10 @@ class MemoryProfileStore:
         found = dict.fromkeys(tables.keeper(profile) for profile in (*named, *ids))
         return [_packed(tables.rows[profile]) for profile in found if profile in tables.rows]
 
+    async def set_aside(self) -> Sequence[SetAside]:
+        """See `ProfileStore.set_aside`."""
+        return [one for _, one in sorted(self._tables.set_aside.items())]
+
     async def people(self, *, limit: int, after: bytes | None = None) -> Sequence[bytes]:
         """See `ProfileStore.people`."""
         return sorted(one for one in self._tables.rows if after is None or one > after)[:limit]
@@ -188,14 +197,10 @@ class MemoryProfileStore:
 
     async def decisions_of(self, profile: bytes) -> Sequence[KeptDecision]:
         """See `ProfileHistory.decisions_of`."""
-        decisions, related, before = self._tables.decisions, {profile}, 0
-        while len(related) > before:
-            before = len(related)
-            for one in decisions:
-                tied = {one.decision.profile, *one.decision.absorbed}
-                if not tied.isdisjoint(related):
-                    related |= tied
-        return sorted((one for one in decisions if one.decision.profile in related), key=lambda one: one.offset)
+        decisions = self._tables.decisions
+        ids = related(profile, (one.decision for one in decisions))
+        found = [one for one in decisions if not ids.isdisjoint({one.decision.profile, *one.decision.beside})]
+        return sorted(found, key=lambda one: one.offset)
 
     async def past_events(
         self, profiles: Collection[bytes], *, until: int, limit: int, after: int = 0

@@ -17,10 +17,14 @@ with recursive related as (
         where workspace_id = $1 and absorbed @> array[related.id] and cardinality(absorbed) > 0
     ) as other
 )
-select decided.log_offset, decided.packed
+select distinct on (decided.log_offset) decided.log_offset, decided.packed
 from related cross join lateral (
     select log_offset, packed from public.identity_decisions
-    where workspace_id = $1 and profile_id = related.id offset 0
+    where workspace_id = $1 and profile_id = related.id
+    union all
+    select log_offset, packed from public.identity_decisions
+    where workspace_id = $1 and beside @> array[related.id] and cardinality(beside) > 0
+    offset 0
 ) as decided
 order by decided.log_offset
 """

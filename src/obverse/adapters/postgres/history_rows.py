@@ -10,11 +10,12 @@ import msgspec
 from obverse.adapters.postgres.binary_rows import bigint, blob, moment, row_head, text
 from obverse.core import codec
 from obverse.core.events import Event
+from obverse.core.history import tied
 from obverse.core.identity import Decision
 from obverse.ports.profile_history import KeptDecision
 
 DECISION_COLUMNS: Final = (
-    *("workspace_id", "log_offset", "profile_id", "absorbed", "kind", "event", "received_at", "packed"),
+    *("workspace_id", "log_offset", "profile_id", "absorbed", "beside", "kind", "event", "received_at", "packed"),
 )
 _UUID: Final = 2950
 """The type of an array's elements."""
@@ -33,7 +34,8 @@ def pack_decisions(workspace: str, decisions: Sequence[KeptDecision]) -> bytes:
                 head,
                 bigint(kept.offset),
                 blob(kept.decision.profile),
-                _uuids(kept.decision.absorbed),
+                _uuids(sorted(tied(kept.decision) - {kept.decision.profile})),
+                _uuids(kept.decision.beside),
                 text(kept.decision.kind),
                 text(kept.decision.event),
                 moment(kept.decision.received_at),

@@ -21,6 +21,7 @@ from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, 
 from obverse.core import profiles, times
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.history import PastEvent
+from obverse.core.identity import SetAside
 from obverse.ports.event_log import Stream
 from obverse.ports.profile_history import KeptDecision, Remains
 from obverse.ports.profile_store import (
@@ -110,6 +111,11 @@ class PostgresProfileStore:
             return []
         rows = await self._read(queries.LOAD, [tidy(one) for one in identifiers], [UUID(bytes=one) for one in ids])
         return [_packed(row) for row in rows]
+
+    async def set_aside(self) -> Sequence[SetAside]:
+        """See `ProfileStore.set_aside`."""
+        rows = await self._read(queries.ALL_SET_ASIDE)
+        return [SetAside(row["identifier"], row["profiles"], row["event"], to_micros(row["at"])) for row in rows]
 
     async def people(self, *, limit: int, after: bytes | None = None) -> Sequence[bytes]:
         """See `ProfileStore.people`."""

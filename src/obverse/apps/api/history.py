@@ -59,7 +59,7 @@ async def find_past(parts: ApiParts, name: str, as_of: str) -> Found:
     with _refused():
         found = await parts.history.profile(name, _time("query.as_of", as_of))
     if found is None:
-        raise unknown(parts.serve, name)
+        raise await unknown(parts.serve, name)
     return found
 
 
@@ -75,13 +75,13 @@ def _add_compare(router: APIRouter, parts: ApiParts) -> None:
         began: Annotated[str, Query(alias="from", description="The earlier time, ISO 8601.")],
         to: Annotated[str | None, Query(description="The later time; now, if it is left out.")] = None,
     ) -> Response:
-        name = identifier_in(identifier)
+        name = identifier_in(parts.serve, identifier)
         with _refused():
             earlier = _time("query.from", began)
             later = parts.runtime.now() if to is None else _time("query.to", to)
             found = await parts.history.compare(name, earlier, later)
         if found is None:
-            raise unknown(parts.serve, name)
+            raise await unknown(parts.serve, name)
         return Response(json_values.encode(found), media_type="application/json")
 
 
@@ -97,7 +97,7 @@ def _add_restore(router: APIRouter, parts: ApiParts) -> None:
         **describe_body(describe(RestorationView, "What is written.", *_ERRORS, HTTPStatus.CONFLICT), Restore),
     )
     async def restore(identifier: Identifier, request: Request) -> Response:
-        name = identifier_in(identifier)
+        name = identifier_in(parts.serve, identifier)
         wanted = await read_body(request, Restore, _HOW)
         if wanted.attributes is not None and not wanted.attributes:
             raise refuse(HTTPStatus.BAD_REQUEST, "invalid-body", "attributes is empty: leave it out for all", _HOW)
@@ -105,7 +105,7 @@ def _add_restore(router: APIRouter, parts: ApiParts) -> None:
             at = _time("as_of", wanted.as_of)
             found = await parts.history.restore(name, at, wanted.attributes, preview=wanted.preview)
         if found is None:
-            raise unknown(parts.serve, name)
+            raise await unknown(parts.serve, name)
         return Response(json_values.encode(found), media_type="application/json")
 
 

@@ -82,7 +82,7 @@ def routes(parts: ApiParts) -> APIRouter:
         if as_of is None:
             found = await _find(serve, identifier)
         else:
-            found = await find_past(parts, identifier_in(identifier), as_of)
+            found = await find_past(parts, identifier_in(serve, identifier), as_of)
         return _answer(found.view, found)
 
     return router
@@ -139,18 +139,18 @@ def _add_events(router: APIRouter, serve: Serve) -> None:
         limit: Annotated[int, Query(ge=1, le=MOST, description="How many.")] = 20,
         before: Annotated[int | None, Query(ge=0, le=_LARGEST, description="`next` of the answer before.")] = None,
     ) -> Response:
-        name = identifier_in(identifier)
+        name = identifier_in(serve, identifier)
         found = await serve.events(name, limit=limit, before=before)
         if found is None:
-            raise unknown(serve, name)
+            raise await unknown(serve, name)
         return Response(json_values.encode(found), media_type="application/json")
 
 
 async def _find(serve: Serve, address: str) -> Found:
-    name = identifier_in(address)
+    name = identifier_in(serve, address)
     found = await serve.find(name)
     if found is None:
-        raise unknown(serve, name)
+        raise await unknown(serve, name)
     return found
 
 

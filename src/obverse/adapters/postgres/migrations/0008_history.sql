@@ -5,6 +5,7 @@ create table public.identity_decisions (
     log_offset bigint not null,
     profile_id uuid not null,
     absorbed uuid[] not null default '{}',
+    beside uuid[] not null default '{}',
     kind text collate "C" not null,
     event text collate "C" not null,
     received_at timestamptz not null,
@@ -15,11 +16,13 @@ create table public.identity_decisions (
 create index identity_decisions_of_profile on public.identity_decisions (profile_id);
 create index identity_decisions_of_absorbed on public.identity_decisions using gin (absorbed)
     where cardinality(absorbed) > 0;
+create index identity_decisions_beside on public.identity_decisions using gin (beside) where cardinality(beside) > 0;
 
 comment on table public.identity_decisions is 'Decisions of identity, in the order in which they were taken.';
 comment on column public.identity_decisions.log_offset is 'Its place in the log''s stream of decisions.';
 comment on column public.identity_decisions.profile_id is 'Who goes on, at the time.';
-comment on column public.identity_decisions.absorbed is 'Who became part of it.';
+comment on column public.identity_decisions.absorbed is 'Who became part of it; of an unmerge, who went from it.';
+comment on column public.identity_decisions.beside is 'Whom else it moved: who lost an identifier, or was told of a refusal.';
 comment on column public.identity_decisions.event is 'Message id of the event that it was taken for.';
 comment on column public.identity_decisions.received_at is 'When that arrived.';
 comment on column public.identity_decisions.packed is 'What the engine reads back; the other columns are made from it.';
