@@ -17,6 +17,7 @@ from obverse.apps.metrics import new_registry
 from obverse.core.definitions import Definitions
 from obverse.flows.ask_identity import AskIdentity
 from obverse.flows.browse import Browse
+from obverse.flows.history import History
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
 from obverse.flows.review import Review
@@ -49,6 +50,7 @@ def build_api(shop: Shop, **options: Any) -> App:
         "messages": Messages(MemoryOutbox(runtime), shop.serve, Definitions, runtime),
         "ask_identity": AskIdentity(shop.faulty_store, shop.serve, runtime, lambda: secrets.token_urlsafe(16)),
         "browse": Browse(shop.faulty_store, lambda: DEFINITIONS),
+        "history": History(shop.faulty_store, shop.serve, lambda: DEFINITIONS, runtime),
         "review": Review(shop.faulty_store),
         "live": Live(shop.faulty_log, runtime),
         "sign_in": SignIn(MemorySessions(), runtime, lambda: secrets.token_urlsafe(32)),

@@ -143,6 +143,13 @@ class Visitor:
         self.page.locator("h1").first.wait_for(timeout=PATIENCE)
         expect(self.page.locator("[aria-busy=true]")).to_have_count(0, timeout=PATIENCE)
 
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for what other processes do."""
+        end = time.monotonic() + PATIENCE / 1000
+        while not condition():
+            assert time.monotonic() < end
+            self.page.wait_for_timeout(50)
+
     def note(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.wrong.append(f"{message.text} {message.location['url']}")

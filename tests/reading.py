@@ -119,8 +119,8 @@ class Shop:
     shown: CacheWriter
     people: People = field(default_factory=lambda: People("main", DEFINITIONS))
     waiting: list[StoredEvent] = field(default_factory=list)
-    offset: int = 0
     decided: list[KeptDecision] = field(default_factory=list)
+    offset: int = 0
     decisions: int = 0
 
     def __post_init__(self) -> None:
@@ -139,7 +139,7 @@ class Shop:
             if folded.decision is not None:
                 self.decided.append(KeptDecision(self.decisions, folded.decision))
                 self.decisions += 1
-            if folded.profile is not None:
+            if folded.profile is not None and not folded.repeated:
                 self.waiting.append(StoredEvent(folded.profile.id, 0, self.offset, event))
             self.offset += 1
         await self.shown.publish(self.people.profiles.values(), self.people.set_aside)

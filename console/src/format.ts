@@ -11,12 +11,26 @@ const day = new Intl.DateTimeFormat("en-GB", {
   hour: "2-digit",
   minute: "2-digit",
 });
+const precise = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 
 export const count = (value: number | undefined): string => (value === undefined ? "–" : whole.format(value));
 export const rate = (value: number): string => (value >= 100 ? whole.format(value) : one.format(value));
 export const clockTime = (iso: string): string => clock.format(new Date(iso));
 export const dateTime = (iso: string): string => day.format(new Date(iso));
+
+/** What an input of a date and a time shows and gives: the reader's own time, to the second. */
+export const asInput = (iso: string): string => {
+  const time = new Date(iso);
+  return new Date(time.getTime() - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+};
+export const fromInput = (value: string): string | undefined => {
+  const time = new Date(value);
+  return Number.isNaN(time.getTime()) ? undefined : time.toISOString();
+};
+
+/** To the second: the past is asked for so. */
+export const instant = (iso: string): string => precise.format(new Date(iso));
 
 const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["year", 31_557_600],

@@ -70,12 +70,15 @@ const profiles = createRoute({
   component: lazyRouteComponent(() => import("./pages/Profiles"), "Profiles"),
 });
 
-const profileTab = among("timeline", "graph");
+const profileTab = among("timeline", "graph", "compare");
 const profile = createRoute({
   getParentRoute: () => shell,
   path: "/profiles/$id",
-  validateSearch: (search: Record<string, unknown>): { tab?: "timeline" | "graph" } => ({
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { tab?: "timeline" | "graph" | "compare"; as_of?: string } => ({
     tab: profileTab(search.tab),
+    as_of: typeof search.as_of === "string" ? search.as_of : undefined,
   }),
   component: lazyRouteComponent(() => import("./pages/Profile"), "ProfilePage"),
 });

@@ -80,6 +80,7 @@ def _pages(visitor: Visitor) -> dict[str, str]:
         "/profiles/user_id:17850": "5391.21",
         "/profiles/user_id:17850?tab=timeline": "Order Completed",
         "/profiles/user_id:17850?tab=graph": "visitor-536365",
+        "/profiles/user_id:17850?tab=compare": "Between",
         "/profiles/user_id:nobody": "Nobody has user_id:nobody",
         "/shared": "No identifier was set aside",
         "/audiences": "834",
@@ -276,6 +277,55 @@ def test_a_rejected_event_is_edited_and_sent_again(visitor: Visitor, demo: Demo)
     visitor.open("/rejected?state=open&source=shop")
     page.get_by_text("Nothing rejected is like this").wait_for()
     assert visitor.wrong == []
+
+
+def test_a_profile_as_it_was_is_compared_and_restored(visitor: Visitor, demo: Demo) -> None:
+    page, headers = visitor.page, {"Authorization": "", "Sec-Fetch-Site": "same-origin"}
+
+    def tell(**traits: str) -> None:
+        body = {"writeKey": demo.key, "type": "identify", "userId": "past", "traits": traits}
+        assert visitor.context.request.post(f"{demo.collector}/v1/identify", data=body).status == 200
+
+    def told() -> Any:
+        answer = visitor.context.request.get(f"{visitor.api}/v1/profiles/user_id:past", headers=headers)
+        return json_values.decode(answer.body()) if answer.ok else {"attributes": {}}
+
+    tell(plan="free", city="Oslo")
+    visitor.until(lambda: "plan" in told()["attributes"])
+    then = told()["changed_at"]
+    tell(plan="pro", shoe_size="41")
+    visitor.until(lambda: "shoe_size" in told()["attributes"])
+
+    visitor.open(f"/profiles/user_id:past?as_of={then}")
+    page.get_by_text("This is the past").wait_for(timeout=PATIENCE)
+    attributes = page.get_by_role("table", name="Attributes")
+    expect(attributes).to_contain_text("free")
+    expect(attributes).not_to_contain_text("shoe size")
+    assert serious(page) == []
+    take_picture(page, "/profile-as-of", "light", DESK)
+
+    page.get_by_role("tab", name="Compare").click()
+    changes = page.get_by_role("table", name="Attributes that changed (2)")
+    expect(changes.get_by_role("row", name="plan")).to_contain_text(re.compile("free.*pro", re.DOTALL))
+    expect(changes.get_by_role("row", name="shoe size")).to_contain_text("41")
+    assert serious(page) == []
+
+    page.get_by_role("button", name="Restore these attributes").click()
+    planned = page.get_by_role("table", name="What will be written")
+    expect(planned.get_by_role("row", name="plan")).to_contain_text(re.compile("pro.*free", re.DOTALL))
+    assert serious(page) == []
+    page.get_by_role("button", name="Write 2 values").click()
+    page.get_by_text("2 values are written").wait_for(timeout=PATIENCE)
+
+    slider = page.get_by_role("slider", name="Time")
+    slider.focus()
+    slider.press("End")
+    page.get_by_text("This is the past").wait_for(state="detached", timeout=PATIENCE)
+    page.get_by_role("tab", name="Attributes").click()
+    expect(attributes.get_by_role("row", name="plan")).to_contain_text("free", timeout=PATIENCE)
+    page.get_by_role("button", name=re.compile("previous values? of plan")).click()
+    expect(attributes).to_contain_text("pro")
+    assert [one for one in visitor.wrong if "503" not in one] == []
 
 
 def test_a_source_is_added_and_its_key_replaced(visitor: Visitor) -> None:

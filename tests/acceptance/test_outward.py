@@ -162,6 +162,40 @@ class TestRoundTrip:
         assert status == 200
         assert [one["source"] for one in profile["attributes"]["firstName"]["previous"]] == ["hubspot", "test"]
 
+    async def test_a_value_that_is_restored_is_in_the_crm_and_one_that_was_not_told_is_empty_there(
+        self, outward: Outward
+    ) -> None:
+        api = outward.here.note["api"]
+
+        async def contact() -> Any:
+            return (await outward.contacts()).get("rita@example.com", {}).get("firstname")
+
+        async def says(name: str | None) -> bool:
+            return bool(await contact() == name)
+
+        await outward.tell("rita", traits={"email": "rita@example.com"})
+        await until(outward.here.drained)
+        nameless = (await outward.here.get("/v1/profiles/user_id:rita"))[1]["changed_at"]
+        await outward.tell("rita", traits={"firstName": "Rita"})
+        await until(lambda: says("Rita"))
+        await until(outward.here.drained)
+        named = (await outward.here.get("/v1/profiles/user_id:rita"))[1]["changed_at"]
+        await outward.tell("rita", traits={"firstName": "Mistake"})
+        await until(lambda: says("Mistake"))
+        await until(outward.here.drained)
+
+        await outward.ask(f"{api}/v1/profiles/user_id:rita/restore", "POST", {"as_of": named})
+        await until(lambda: says("Rita"))
+        assert await outward.attribute("rita", "firstName") == ("Rita", "obverse")
+        await until(outward.here.drained)
+        await outward.ask(f"{api}/v1/profiles/user_id:rita/restore", "POST", {"as_of": nameless})
+
+        async def empty() -> bool:
+            return not await contact()
+
+        await until(empty)
+        assert await outward.attribute("rita", "firstName") == (None, "obverse")
+
     async def test_a_dead_sandbox_harms_nobody_and_gets_everything_later(self, outward: Outward) -> None:
         note = running(outward.here.data)
         assert note is not None

@@ -238,7 +238,7 @@ async def test_the_document_tells_every_answer(api: App) -> None:
     assert set(tree["paths"]) == {
         "/v1/profiles/{identifier}",
         *(f"/v1/profiles/{{identifier}}/{part}" for part in (
-            "traits", "audiences", "identifiers", "attributes", "events", "version"
+            "traits", "audiences", "identifiers", "attributes", "events", "version", "compare", "restore"
         )),
         "/v1/profiles",
         "/v1/audiences",

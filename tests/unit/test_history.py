@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import reduce
 from random import Random
 from typing import Any
@@ -14,12 +15,15 @@ from hypothesis import strategies as st
 from obverse.contracts import stories
 from obverse.contracts.lattice import LAWS
 from obverse.core import profiles
+from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions, define
 from obverse.core.events import Event
-from obverse.core.history import PastEvent, PastPeople, alike, apart
+from obverse.core.history import PastEvent, PastPeople, alike, apart, related
 from obverse.core.identity import Decision, IdentityRules, Limit, id_name
+from obverse.core.identity.rules import PRESETS
 from obverse.core.people import People
 from obverse.core.profiles import Profile
+from obverse.core.unmerging import tell_anew, undo
 from people_logs import logs
 from people_steps import DEFINITIONS, NOW, SECOND, bought, event, new, told
 
@@ -95,6 +99,66 @@ def test_within_limits_everybody_is_who_they_were(log: list[Event], seconds: int
 
     assert [who(one, rules) for one in in_order(then)] == [who(one, rules) for one in in_order(expected)]
     assert then.owners == expected.owners
+
+
+@pytest.mark.parametrize("preset", ["unique_user_id", "profile_isolation", "segment"])
+@LAWS
+@given(log=logs(), seconds=st.integers(0, 10))
+def test_what_is_taken_and_set_aside_leaves_what_was_told_where_it_was(
+    log: list[Event], seconds: int, preset: str
+) -> None:
+    rules = define(
+        traits=DEFINITIONS.traits, audiences=DEFINITIONS.audiences, identity=replace(PRESETS[preset], shared=1)
+    )
+    at = NOW + seconds * SECOND
+    then, expected = past(at, lived(log, rules), rules), reduced(log, at, rules)
+
+    assert [who(one, rules) for one in in_order(then)] == [who(one, rules) for one in in_order(expected)]
+    assert (then.owners, then.set_aside) == (expected.owners, expected.set_aside)
+
+
+@pytest.mark.parametrize(("preset", "shared"), [("unique_user_id", 10), ("segment", 1)])
+def test_what_an_identifier_told_stays_with_whoever_had_it_though_it_is_anothers_or_nobodys(
+    preset: str, shared: int
+) -> None:
+    rules = define(traits=DEFINITIONS.traits, identity=replace(PRESETS[preset], shared=shared))
+    log = [
+        event("m1", user_id="ada", anonymous_id="tablet"),
+        bought("m2", 7, at=1, anonymous_id="tablet"),
+        event("m3", at=2, user_id="bob", anonymous_id="tablet"),
+        event("m4", at=3, user_id="cleo", anonymous_id="tablet"),
+    ]
+    then, expected = past(NOW + 9 * SECOND, lived(log, rules), rules), reduced(log, NOW + 9 * SECOND, rules)
+
+    assert then.owners.get("anonymous_id:tablet") == expected.owners.get("anonymous_id:tablet")
+    assert then.owners.get("anonymous_id:tablet") != then.owners["user_id:ada"]
+    ada = then.find("user_id:ada")
+    assert ada is not None
+    assert (ada.events, profiles.value_of(ada, "trait", "spent", rules)) == (2, 7)
+    assert [who(one, rules) for one in in_order(then)] == [who(one, rules) for one in in_order(expected)]
+
+
+def test_who_was_parted_is_one_before_and_two_after() -> None:
+    log = [
+        bought("m1", 7, user_id="ada", anonymous_id="a-1"),
+        event("m2", at=1, type_="identify", properties={"plan": "pro"}, user_id="bob"),
+        event("m3", at=2, type_="alias", user_id="bob", previous_id="a-1"),
+        bought("m4", 2, at=3, user_id="bob"),
+    ]
+    people, (decisions, kept) = reduced(log, NOW + 9 * SECOND), lived(log)
+    stamp = Stamp(NOW + 5 * SECOND, "console", "request")
+    decision = undo(people, ("user_id:bob", "anonymous_id:a-1"), stamp, decisions, kept)
+    people.carry_out(decision)
+    _, of = tell_anew(people, decision, kept, complete=True)
+    kept = [PastEvent(one.id, of.get(one.id, one.profile), 0, one.offset, one.event) for one in kept]
+
+    for seconds in range(5):
+        before = past(NOW + seconds * SECOND, ([*decisions, decision], kept))
+        assert told(before) == told(reduced(log, NOW + seconds * SECOND))
+    after = past(NOW + 5 * SECOND, ([*decisions, decision], kept))
+    assert told(after) == told(people)
+    assert len(after.profiles) == 2
+    assert related(kept[0].profile, [*decisions, decision]) == {one.profile for one in kept}
 
 
 def test_what_was_left_out_beside_a_stronger_one_is_not_taken_when_it_is_told_again() -> None:

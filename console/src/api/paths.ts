@@ -39,6 +39,12 @@ export interface paths {
   "/v1/sources/{name}/retire": { post: Operation<made.RetireKeysData, made.RetireKeysResponses> };
   "/v1/profiles": { get: Operation<made.ProfilesData, made.ProfilesResponses> };
   "/v1/profiles/{identifier}": { get: Operation<made.ProfileData, made.ProfileResponses> };
+  "/v1/profiles/{identifier}/compare": {
+    get: Operation<made.CompareProfileData, made.CompareProfileResponses>;
+  };
+  "/v1/profiles/{identifier}/restore": {
+    post: Operation<made.RestoreProfileData, made.RestoreProfileResponses>;
+  };
   "/v1/profiles/{identifier}/events": {
     get: Operation<made.ProfileEventsData, made.ProfileEventsResponses>;
   };

@@ -92,6 +92,42 @@ export const profileQuery = (identifier: string) =>
     refetchInterval: SOON,
   });
 
+/** What was does not change, but for what becomes of it. */
+export const pastProfileQuery = (identifier: string, as_of: string) =>
+  queryOptions({
+    queryKey: ["profile", identifier, "as_of", as_of],
+    queryFn: ({ signal }) =>
+      answer(
+        api.GET("/v1/profiles/{identifier}", { signal, params: { path: { identifier }, query: { as_of } } }),
+      ),
+  });
+
+export const comparisonQuery = (identifier: string, from: string, to: string | undefined) =>
+  queryOptions({
+    queryKey: ["profile", identifier, "compare", from, to],
+    queryFn: ({ signal }) =>
+      answer(
+        api.GET("/v1/profiles/{identifier}/compare", {
+          signal,
+          params: { path: { identifier }, query: { from, to } },
+        }),
+      ),
+  });
+
+export const restorationQuery = (identifier: string, as_of: string) =>
+  queryOptions({
+    queryKey: ["profile", identifier, "restore", as_of],
+    queryFn: ({ signal }) =>
+      answer(
+        api.POST("/v1/profiles/{identifier}/restore", {
+          signal,
+          params: { path: { identifier } },
+          body: { as_of, preview: true },
+        }),
+      ),
+    gcTime: 0,
+  });
+
 export const profileEventsQuery = (identifier: string) =>
   infiniteQueryOptions({
     queryKey: ["profile", identifier, "events"],

@@ -15,6 +15,9 @@ export type RejectedEvent = Answer<"/v1/rejected-events">["rejected"][number];
 export type Source = Answer<"/v1/sources">["sources"][number];
 export type ProfileSummary = Answer<"/v1/profiles">["profiles"][number];
 export type Profile = Answer<"/v1/profiles/{identifier}">;
+export type Comparison = Answer<"/v1/profiles/{identifier}/compare">;
+export type Restoration =
+  paths["/v1/profiles/{identifier}/restore"]["post"]["responses"][200]["content"]["application/json"];
 export type ProfileEvent = Answer<"/v1/profiles/{identifier}/events">["events"][number];
 export type Attribute = Profile["attributes"][string];
 export type Edge = Profile["edges"][number];

@@ -5,11 +5,13 @@ import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router"
 import { lazy, Suspense } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiError } from "../api/client";
-import { profileEventsQuery, profileQuery } from "../api/queries";
+import { pastProfileQuery, profileEventsQuery, profileQuery } from "../api/queries";
 import type { Profile, ProfileEvent } from "../api/types";
 import { count, dateTime, words } from "../format";
+import { AsOf, Past } from "../parts/AsOf";
 import { Attributes } from "../parts/Attributes";
 import { Copy, Facts, IdentifierChip, Json, Value, When } from "../parts/Bits";
+import { Compare } from "../parts/Comparison";
 import { EdgeTable, RefusedTable } from "../parts/EdgeTable";
 import { Page, Panel } from "../parts/Page";
 import { asIdentifier, nameOf } from "../parts/people";
@@ -22,7 +24,10 @@ export function ProfilePage() {
   const { t } = useTranslation();
   const { id } = useParams({ from: "/shell/profiles/$id" });
   const identifier = asIdentifier(id);
+  const { as_of: asOf } = useSearch({ from: "/shell/profiles/$id" });
+  const navigate = useNavigate({ from: "/profiles/$id" });
   const query = useQuery(profileQuery(identifier));
+  const past = useQuery({ ...pastProfileQuery(identifier, asOf ?? ""), enabled: asOf !== undefined });
   const missing = query.error instanceof ApiError && query.error.status === 404 && !query.data;
   return (
     <Page
@@ -48,7 +53,22 @@ export function ProfilePage() {
           </Empty>
         </Panel>
       ) : query.data ? (
-        <Loaded query={query}>{(profile) => <Portrait profile={profile} identifier={identifier} />}</Loaded>
+        <>
+          <AsOf
+            identifier={identifier}
+            profile={query.data}
+            asOf={asOf}
+            onChange={(as_of) => void navigate({ search: (before) => ({ ...before, as_of }), replace: true })}
+          />
+          <Loaded query={asOf === undefined ? query : past} lines={10}>
+            {(profile) => (
+              <>
+                <Past profile={profile} identifier={identifier} />
+                <Portrait profile={profile} identifier={identifier} />
+              </>
+            )}
+          </Loaded>
+        </>
       ) : (
         <Panel>
           <Loaded query={query} lines={10}>
@@ -79,7 +99,10 @@ function Portrait({ profile, identifier }: { profile: Profile; identifier: strin
           keepMounted={false}
           onChange={(next) =>
             void navigate({
-              search: { tab: next === "timeline" || next === "graph" ? next : undefined },
+              search: (before) => ({
+                ...before,
+                tab: next === "timeline" || next === "graph" || next === "compare" ? next : undefined,
+              }),
               replace: true,
             })
           }
@@ -88,12 +111,22 @@ function Portrait({ profile, identifier }: { profile: Profile; identifier: strin
             <Tabs.Tab value="attributes">{t("profile.attributes")}</Tabs.Tab>
             <Tabs.Tab value="timeline">{t("profile.timeline")}</Tabs.Tab>
             <Tabs.Tab value="graph">{t("profile.graph")}</Tabs.Tab>
+            <Tabs.Tab value="compare">{t("profile.compare")}</Tabs.Tab>
           </Tabs.List>
           <Tabs.Panel value="attributes">
             <Attributes attributes={profile.attributes} />
           </Tabs.Panel>
           <Tabs.Panel value="timeline">
-            <Events identifier={identifier} />
+            {profile.past === undefined ? (
+              <Events identifier={identifier} />
+            ) : (
+              <Text c="dimmed" size="sm" p="md">
+                {t("past.noTimeline")}
+              </Text>
+            )}
+          </Tabs.Panel>
+          <Tabs.Panel value="compare">
+            <Compare key={profile.past?.as_of} identifier={identifier} profile={profile} />
           </Tabs.Panel>
           <Tabs.Panel value="graph">
             <Suspense fallback={<Skeleton height={460} radius={0} />}>

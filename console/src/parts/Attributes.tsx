@@ -61,6 +61,7 @@ function Row({ name, attribute }: { name: string; attribute: Attribute }) {
         </Table.Td>
         <Table.Td className="phoneHide" c="dimmed" title={t("attributes.event", { event: attribute.event })}>
           {attribute.source}
+          {open && <Cause event={attribute.event} />}
         </Table.Td>
         <Table.Td className="number phoneHide" c="dimmed">
           <When at={attribute.updated_at} />
@@ -95,8 +96,9 @@ function Row({ name, attribute }: { name: string; attribute: Attribute }) {
                 {write.source} · <When at={write.updated_at} />
               </Text>
             </Table.Td>
-            <Table.Td className="phoneHide" c="dimmed" title={t("attributes.event", { event: write.event })}>
+            <Table.Td className="phoneHide" c="dimmed">
               {write.source}
+              <Cause event={write.event} />
             </Table.Td>
             <Table.Td className="number phoneHide" c="dimmed">
               <When at={write.updated_at} />
@@ -105,5 +107,15 @@ function Row({ name, attribute }: { name: string; attribute: Attribute }) {
           </Table.Tr>
         ))}
     </Fragment>
+  );
+}
+
+/** The event that told a value. */
+function Cause({ event }: { event: string }) {
+  const { t } = useTranslation();
+  return (
+    <Text size="xs" className="anywhere">
+      {t("attributes.event", { event })}
+    </Text>
   );
 }

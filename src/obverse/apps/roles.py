@@ -190,6 +190,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.metrics import new_registry
     from obverse.flows.ask_identity import AskIdentity
     from obverse.flows.browse import Browse
+    from obverse.flows.history import History
     from obverse.flows.live import Live
     from obverse.flows.messages import Messages
     from obverse.flows.review import Review
@@ -214,6 +215,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             messages=Messages(outbox, serve, definitions.current, wiring.runtime, log=log),
             syncs=Syncs(queue, definitions.current, wiring.runtime, log=log),
             serve=serve,
+            history=History(store, serve, definitions.current, wiring.runtime),
             runtime=wiring.runtime,
             registry=new_registry("api"),
             ask_identity=AskIdentity(store, serve, wiring.runtime, lambda: secrets.token_urlsafe(16)),

@@ -21,7 +21,7 @@ from obverse.contracts.profile_store_steps import (
 from obverse.core import times
 from obverse.core.crdt.clock import Stamp
 from obverse.core.history import PastEvent
-from obverse.core.identity import Decision, Edge
+from obverse.core.identity import Decision, Edge, Part
 from obverse.ports.profile_history import KeptDecision, Remains
 from obverse.ports.profile_store import Checkpoint, ProfileStore
 
@@ -91,6 +91,15 @@ class HistoryPromises(StoreQuestions):
             assert await offsets(store, name) == [0, 1, 2, 3, 6, 7, 9]
         for name in ("eve", "fay"):
             assert await offsets(store, name) == [4, 5, 8]
+
+    async def test_who_was_parted_leads_to_each_other(self, store: ProfileStore) -> None:
+        gone = Part(an_id("fresh"), ("user_id:fresh",), (an_id("dora"),))
+        parted = replace(decided(2, "ada", kind="unmerge").decision, parts=(gone, Part(None, ("email:e",))))
+        made = [decided(0, "ada"), decided(1, "dora"), KeptDecision(2, parted), decided(3, "fresh", kind="link")]
+        await write(store, decisions=made)
+
+        for name in ("ada", "dora", "fresh"):
+            assert list(await soon(store.decisions_of(an_id(name)))) == made
 
     async def test_many_decisions_of_many_profiles(self, store: ProfileStore) -> None:
         made = [decided(place, f"p{place}") for place in range(1500)]

@@ -51,27 +51,47 @@ class PastPeople(People):
         """
         Fold an event into whom it belonged to, if it had come by then. Called in the order of their ids.
 
-        That is who had the strongest of its identifiers; if nobody had it, whom the event was folded into.
+        That is who holds by then whom it is kept with; before there was such a profile, who had one of the identifiers.
         """
         event = one.event
         if event.received_at > self.at:
             return
         shown = self.shown(event) or ("",)
-        owner = self.owners.get(shown[0])
-        keeper = self._find(one.profile) if owner is None else self.profiles[owner]
+        owners = [self.owners[name] for name in shown if name in self.owners]
+        keeper = self._find(one.profile) or (self.profiles[owners[0]] if owners else None)
         if keeper is None:
             return  # of somebody who was nobody yet
         # It counted when it was folded, so it counts here, however long its message id is remembered.
         keeper.seen.pop(message_key(event), None)
+        owner = self.owners.get(shown[0])
         self.owners[shown[0]] = keeper.id
         self.fold(event, (one.partition, one.offset), shown)
         if owner is None:
             del self.owners[shown[0]]
+        else:
+            self.owners[shown[0]] = owner
 
     def find(self, name: str) -> Profile | None:
         """Return who had an identifier, or the profile of an id (`id:…`); None if there was none."""
         one = id_named(name) or self.owners.get(name)
         return None if one is None else self._find(one)
+
+
+def tied(decision: Decision) -> set[bytes]:
+    """Return the profiles that a decision makes one, or that part by it."""
+    parts = (one for part in decision.parts for one in (part.profile, *part.absorbed) if one is not None)
+    return {decision.profile, *decision.absorbed, *parts}
+
+
+def related(profile: bytes, decisions: Iterable[Decision]) -> set[bytes]:
+    """Return a profile and all that were ever one with it, or with one of these, and so on."""
+    found, groups, before = {profile}, [tied(one) for one in decisions], 0
+    while len(found) > before:
+        before = len(found)
+        for group in groups:
+            if not group.isdisjoint(found):
+                found |= group
+    return found
 
 
 def apart(past: People, now: People, one: Profile) -> Sequence[bytes]:

@@ -32,6 +32,10 @@ _NOBODY: Final = bytes(16)
 """An id that no profile has."""
 
 
+ReadFrom = Literal["cache", "store"]
+"""Who knew a profile."""
+
+
 class BadIdentifier(ValueError):
     """A text that is no identifier; the message says what is wrong with it and what to write."""
 
@@ -80,7 +84,7 @@ class Found:
     """A profile, and who knew it."""
 
     view: ProfileView
-    read_from: Literal["cache", "store"]
+    read_from: ReadFrom
 
 
 class Serve:
@@ -119,7 +123,7 @@ class Serve:
             Unreachable, AccessRefused: the store cannot be read, and the cache does not know.
             UnreadableProfile: another release wrote it.
         """
-        found = await self._read(identifier)
+        found = await self.read(identifier)
         if found is None:
             return None
         profile, read_from = found
@@ -133,7 +137,7 @@ class Serve:
             BadIdentifier: it is none.
             Unreachable, AccessRefused, UnreadableProfile: as `find`.
         """
-        found = await self._read(self.parsed(identifier))
+        found = await self.read(self.parsed(identifier))
         return None if found is None else found[0]
 
     async def events(self, identifier: str, *, limit: int, before: int | None = None) -> EventsView | None:
@@ -145,7 +149,7 @@ class Serve:
         Raises:
             Unreachable, AccessRefused: the store cannot be read.
         """
-        found = await self._read(identifier)
+        found = await self.read(identifier)
         if found is None:
             return None
         # One more than was asked for tells whether there are more.
@@ -237,7 +241,13 @@ class Serve:
         """Whether the identifier's value is one that many share, such as null."""
         return is_blocked(identifier.partition(":")[2], self._definitions().identity)
 
-    async def _read(self, identifier: str) -> tuple[Profile, Literal["cache", "store"]] | None:
+    async def read(self, identifier: str) -> tuple[Profile, ReadFrom] | None:
+        """
+        Return the profile that owns this identifier (`parse_identifier`), and who knew it; None if nobody does.
+
+        Raises:
+            Unreachable, AccessRefused, UnreadableProfile: as `find`.
+        """
         definitions = self._definitions()
         cached = await self._cached(identifier, definitions)
         if cached is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from obverse.core import profiles, times
 from obverse.core.crdt.register import Write
@@ -75,6 +75,26 @@ Version = Annotated[
 ]
 
 
+class PastView(msgspec.Struct, frozen=True):
+    """What is to be known of a profile as it was."""
+
+    as_of: Time
+    complete: Annotated[
+        bool,
+        Meta(
+            description="False if the oldest events of this person are let go. Then identifiers are whole; what was "
+            "told and computed begins with `kept_from`."
+        ),
+    ]
+    kept_from: Annotated[str | None, Meta(description="Arrival of the first event that is kept, if not all are.")]
+    known_from: Annotated[str, Meta(description="Arrival of the first event of whoever is one with it.")]
+    now: Annotated[str, Meta(description="The profile that it is now.", extra_json_schema={"format": "uuid"})]
+    merged: Annotated[
+        list[Annotated[str, Meta(extra_json_schema={"format": "uuid"})]],
+        Meta(description="Profiles of then that were apart from it, and are one with it now. Ask for them by `id`."),
+    ]
+
+
 class ProfileView(msgspec.Struct, frozen=True):
     """One person: what systems told us of them, and what we computed."""
 
@@ -95,6 +115,9 @@ class ProfileView(msgspec.Struct, frozen=True):
     events: Annotated[int, Meta(description="Events folded into the profile.")]
     first_seen: Annotated[str | None, Meta(description="Time of the earliest event.")]
     changed_at: Annotated[str, Meta(description="Arrival of the event that changed it last.")]
+    past: Annotated[
+        PastView | UnsetType, Meta(description="Only if it was asked for as of a time: then all else is as of it.")
+    ] = UNSET
 
 
 class EventView(msgspec.Struct, frozen=True):
@@ -197,10 +220,14 @@ def _attribute(winner: Write, *losers: Write) -> AttributeView:
         source=stamp.source,
         updated_at=times.to_text(stamp.time),
         event=stamp.message_id,
-        previous=[
-            WriteView(Raw(value), stamp.source, times.to_text(stamp.time), stamp.message_id) for stamp, value in losers
-        ],
+        previous=list(map(view_write, losers)),
     )
+
+
+def view_write(one: Write) -> WriteView:
+    """The write as it is read."""
+    stamp = one.stamp
+    return WriteView(Raw(one.value), stamp.source, times.to_text(stamp.time), stamp.message_id)
 
 
 def view_event(number: int, event: Event) -> EventView:

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 from obverse.core.definitions import Definitions
-from obverse.core.history import PastEvent, PastPeople
+from obverse.core.history import PastEvent, PastPeople, related
 from obverse.core.identity import Decision
 
 FOREVER: Final = 1 << 62
@@ -52,8 +52,7 @@ async def history_of(store: ProfileHistory, profile: bytes, definitions: Definit
     """
     decisions = [kept.decision for kept in await store.decisions_of(profile)]
     people = PastPeople(FOREVER, decisions, definitions)
-    related = {profile, *(one.profile for one in decisions), *(other for one in decisions for other in one.related)}
-    theirs = sorted(one for one in related if people.keeper(one) == people.keeper(profile))
+    theirs = sorted(one for one in related(profile, decisions) if people.keeper(one) == people.keeper(profile))
     events: list[PastEvent] = []
     while True:
         after = events[-1].id if events else 0

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from obverse.core import profiles
 from obverse.core.events import Event, RejectedEvent
-from obverse.core.history import PastEvent
+from obverse.core.history import PastEvent, related
 from obverse.core.identity import SetAside
 from obverse.ports.event_log import Stream
 from obverse.ports.identity_requests import IdentityRequest
@@ -214,14 +214,9 @@ class MemoryProfileStore:
 
     async def decisions_of(self, profile: bytes) -> Sequence[KeptDecision]:
         """See `ProfileHistory.decisions_of`."""
-        decisions, related, before = self._tables.decisions, {profile}, 0
-        while len(related) > before:
-            before = len(related)
-            for one in decisions:
-                tied = {one.decision.profile, *one.decision.related}
-                if not tied.isdisjoint(related):
-                    related |= tied
-        found = [one for one in decisions if not related.isdisjoint({one.decision.profile, *one.decision.beside})]
+        decisions = self._tables.decisions
+        ids = related(profile, (one.decision for one in decisions))
+        found = [one for one in decisions if not ids.isdisjoint({one.decision.profile, *one.decision.beside})]
         return sorted(found, key=lambda one: one.offset)
 
     async def past_events(

@@ -20,6 +20,7 @@ from obverse.apps.api.app import ApiParts, build
 from obverse.core.definitions import Definitions
 from obverse.flows.ask_identity import AskIdentity
 from obverse.flows.browse import Browse
+from obverse.flows.history import History
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
 from obverse.flows.review import Review
@@ -51,6 +52,7 @@ async def generate() -> dict[str, Any]:
         messages=Messages(MemoryOutbox(runtime), serve, Definitions, runtime),
         ask_identity=AskIdentity(store, serve, runtime, str),
         browse=Browse(store, Definitions),
+        history=History(store, serve, Definitions, runtime),
         review=Review(store),
         live=Live(await open_event_log(MemoryLogSettings(), runtime), runtime),
         sign_in=SignIn(MemorySessions(), runtime, str),

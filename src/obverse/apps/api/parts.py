@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from obverse.core.definitions import Definitions
 from obverse.flows.ask_identity import AskIdentity
 from obverse.flows.browse import Browse
+from obverse.flows.history import History
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
 from obverse.flows.review import Review
@@ -33,6 +34,7 @@ class ApiParts:
     messages: Messages
     ask_identity: AskIdentity
     browse: Browse
+    history: History
     review: Review
     live: Live
     sign_in: SignIn

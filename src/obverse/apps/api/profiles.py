@@ -6,15 +6,16 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from obverse.apps.api.addresses import identifier_in
-from obverse.apps.api.errors import Refusal, refuse
+from obverse.apps.api.errors import refuse
+from obverse.apps.api.history import add_history, find_past
+from obverse.apps.api.identifiers import Identifier, unknown
 from obverse.apps.api.parts import ApiParts
 from obverse.apps.api.schema import describe
 from obverse.core import json_values
-from obverse.core.identity import KINDS
 from obverse.flows.browse import Browse, PeopleView
 from obverse.flows.cursors import BadCursor
 from obverse.flows.serve import Found, Serve
@@ -34,21 +35,6 @@ MOST: Final = 100
 MOST_SOUGHT: Final = 500
 """Characters."""
 _LARGEST: Final = 2**63 - 1
-
-Identifier = Annotated[
-    str,
-    Path(
-        description=(
-            f"`kind:value`; kinds: {', '.join(KINDS)}, those that the workspace adds, or `id` with the profile's own. "
-            "Percent-encode it as UTF-8: a `/` in the value is `%2F`, without which a value that ends in `/traits` "
-            "would name a part."
-        ),
-        openapi_examples={
-            "a customer number": {"value": "user_id:42"},
-            "an address": {"value": "email:ada@example.com"},
-        },
-    ),
-]
 
 _HEADERS: Final = {
     READ_FROM: {
@@ -79,6 +65,7 @@ def routes(parts: ApiParts) -> APIRouter:
     for name, shape, summary in _PARTS:
         _add_part(router, serve, name, shape, summary)
     _add_events(router, serve)
+    add_history(router, parts)
 
     @router.get(
         "/{identifier:path}",
@@ -86,8 +73,16 @@ def routes(parts: ApiParts) -> APIRouter:
         operation_id="profile",
         **describe(ProfileView, "The profile.", *_ERRORS, headers=_HEADERS),
     )
-    async def profile(identifier: Identifier) -> Response:
-        found = await _find(serve, identifier)
+    async def profile(
+        identifier: Identifier,
+        as_of: Annotated[
+            str | None, Query(description="As it was at this time, ISO 8601: what had arrived by then.")
+        ] = None,
+    ) -> Response:
+        if as_of is None:
+            found = await _find(serve, identifier)
+        else:
+            found = await find_past(parts, identifier_in(serve, identifier), as_of)
         return _answer(found.view, found)
 
     return router
@@ -147,7 +142,7 @@ def _add_events(router: APIRouter, serve: Serve) -> None:
         name = identifier_in(serve, identifier)
         found = await serve.events(name, limit=limit, before=before)
         if found is None:
-            raise await _unknown(serve, name)
+            raise await unknown(serve, name)
         return Response(json_values.encode(found), media_type="application/json")
 
 
@@ -155,35 +150,9 @@ async def _find(serve: Serve, address: str) -> Found:
     name = identifier_in(serve, address)
     found = await serve.find(name)
     if found is None:
-        raise await _unknown(serve, name)
+        raise await unknown(serve, name)
     return found
 
 
 def _answer(view: msgspec.Struct | Any, found: Found) -> Response:
     return Response(json_values.encode(view), media_type="application/json", headers={READ_FROM: found.read_from})
-
-
-async def _unknown(serve: Serve, name: str) -> Refusal:
-    kind, _, value = name.partition(":")
-    aside = next((one for one in await serve.set_aside() if one.identifier == name), None)
-    if aside is not None:
-        return refuse(
-            HTTPStatus.NOT_FOUND,
-            "profile-not-found",
-            f"the {kind} {value!r} is nobody's: {aside.profiles} profiles shared it, so it was set aside",
-            "ask by another identifier; /v1/identity/set-aside lists all that are shared by too many",
-        )
-    if serve.identifies_nobody(name):
-        return refuse(
-            HTTPStatus.NOT_FOUND,
-            "profile-not-found",
-            f"{value!r} identifies nobody: it is a placeholder that many share, or longer than any identifier",
-            "send events with the person's own id, and ask for that",
-        )
-    return refuse(
-        HTTPStatus.NOT_FOUND,
-        "profile-not-found",
-        f"no profile has the {kind} {value!r}",
-        f"check the value, its case and spaces; try another kind ({', '.join(serve.kinds)}); an event sent moments ago "
-        "is here a moment later; if it was rejected, /v1/rejected-events says why",
-    )
