@@ -141,6 +141,7 @@ def test_the_rules_that_the_page_shows_are_rules(tmp_path: Path) -> None:
     rules = read_folder(tmp_path, KINDS).identity
     assert rules.merges == 20
     assert {"phone", "loyalty_card"} <= set(rules.kinds)
+    assert rules.apart == {("email:office@example.com", "user_id:42")}
 
 
 def test_a_preset_is_taken_and_changed_in_part(tmp_path: Path) -> None:
@@ -254,6 +255,9 @@ def test_a_property_that_cannot_be_computed_with_takes_no_other_with_it(tmp_path
         (BLOCKED.replace("blocked: [test-user]", "shared: 1"), "spec.shared", ">= 2"),
         (BLOCKED.replace("blocked: [test-user]", "preset: strict"), "spec.preset", "profile_conversion"),
         (BLOCKED.replace("blocked: [test-user]", "unique: [card]"), "spec.unique", "name it under `kinds`"),
+        (BLOCKED.replace("blocked: [test-user]", "apart: [[user_id:1]]"), "spec.apart[0]", "pairs of identifiers"),
+        (BLOCKED.replace("blocked: [test-user]", "apart: [[user_id:1, x]]"), "spec.apart[0]", "'x' is no identifier"),
+        (BLOCKED.replace("blocked: [test-user]", "apart: [['a:1', 'user_id:']]"), "spec.apart[0]", "'a:1' is no"),
         (BLOCKED.replace("blocked: [test-user]", "kinds: {Card: {}}"), "spec.kinds", "small letters"),
         (BLOCKED.replace("blocked: [test-user]", "kinds: {email: {}}"), "spec.kinds", "'email' means something"),
         (

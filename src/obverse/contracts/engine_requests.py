@@ -136,6 +136,21 @@ class RequestPromises(EngineQuestions):
             await self.settled(parts, "r4")
         assert await kept(parts, placed) == expected(placed)
 
+    async def test_a_rule_takes_back_what_was_tied_before(self) -> None:
+        parts = await self.limitless()
+        placed = await append(parts, ORDERS, batch=2)
+        await self.fold(parts)
+        apart = replace(LIMITLESS, identity=IdentityRules(limits={}, apart=frozenset({edge_key(BOB, TABLET)})))
+        ruled = replace(parts, definitions=lambda: apart)
+        async with self.running(ruled):
+            async with asyncio.timeout(PATIENCE):
+                while len(await load(ruled, placed)) == 1:
+                    await parts.runtime.sleep(0.02)
+        await self.told_apart(ruled, placed)
+        await self.fold(ruled)
+        kinds = [one.kind for one in await read(parts, Stream.DECISIONS, Decision)]
+        assert kinds.count("unmerge") == 1
+
     async def settled(self, parts: EngineParts, name: str) -> None:
         """Wait until a request is done with."""
 

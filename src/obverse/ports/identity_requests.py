@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Container, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -32,6 +32,16 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     done: bool
     detail: str
     """What was done, and what could not be; or why nothing was."""
+
+
+def by_rule(pairs: Collection[tuple[str, str]], known: Container[str], now: int) -> list[IdentityRequest]:
+    """What rules keep apart, for the engine to ask of itself, since it may be tied from before; but for those known."""
+    asked = {f"apart {one} {other}": (one, other) for one, other in sorted(pairs)}
+    return [
+        IdentityRequest(id=name, kind="unmerge", one=one, other=other, by="rule", asked_at=now)
+        for name, (one, other) in asked.items()
+        if name not in known
+    ]
 
 
 class IdentityRequests(Protocol):

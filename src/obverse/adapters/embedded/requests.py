@@ -18,7 +18,7 @@ from obverse.core.people import People
 from obverse.core.unmerging import NothingToTie, NothingToUndo, accept, tell_anew, undo
 from obverse.ports.engine import EngineParts
 from obverse.ports.event_log import Appender, Records
-from obverse.ports.identity_requests import IdentityRequest, Outcome
+from obverse.ports.identity_requests import IdentityRequest, Outcome, by_rule
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_cache import CacheWriter
 from obverse.ports.profile_history import Whole, history_of
@@ -62,10 +62,11 @@ class Requests:
         while True:
             await self.parts.runtime.sleep(LOOK)
             try:
-                waiting = await self.parts.store.waiting_identity(limit=_AT_ONCE)
+                waiting = list(await self.parts.store.waiting_identity(limit=_AT_ONCE))
             except Unreachable:
                 continue  # whoever folds will say so
-            waiting = [one for one in waiting if one.id not in self._known]
+            pairs, now = self.parts.definitions().identity.apart, self.parts.runtime.now()
+            waiting = [one for one in waiting if one.id not in self._known] + by_rule(pairs, self._known, now)
             if waiting and self.parts.obstacle() is None:
                 await self._do(waiting)
 

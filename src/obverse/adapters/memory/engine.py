@@ -20,7 +20,7 @@ from obverse.core.profiles import Profile
 from obverse.core.unmerging import NothingToTie, NothingToUndo, accept, tell_anew, undo
 from obverse.ports.engine import WRITER, Engine, EngineParts, Progress
 from obverse.ports.event_log import Appender, Batch, Records, Stream
-from obverse.ports.identity_requests import IdentityRequest, Outcome
+from obverse.ports.identity_requests import IdentityRequest, Outcome, by_rule
 from obverse.ports.profile_cache import CacheWriter
 from obverse.ports.profile_history import KeptDecision, Whole, history_of
 from obverse.ports.profile_store import Checkpoint, ProfileRow, StoredEvent, StoreWriter
@@ -116,12 +116,16 @@ class MemoryEngine:
         self, owed: _Owed, decided: Appender, changed: Appender, writer: StoreWriter, shown: CacheWriter
     ) -> None:
         """Do what people ask of identity, between two batches."""
+        done = set[str]()
         while True:
             await self._parts.runtime.sleep(LOOK)
-            for request in await self._parts.store.waiting_identity(limit=10):
+            asked = list(await self._parts.store.waiting_identity(limit=10))
+            pairs, now = self._people.definitions.identity.apart, self._parts.runtime.now()
+            for request in asked + by_rule(pairs, done, now):
                 async with self._turn:
                     if owed.due:
                         owed.touched = {}
+                        done.add(request.id)
                         await self._do(request, owed, decided, changed)
                         await shown.publish(self._present(owed), owed.nobodys)
                         await self._keep(owed, writer)

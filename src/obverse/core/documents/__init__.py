@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec.structs import asdict
@@ -22,8 +22,10 @@ from obverse.core.definitions import (
     check_subjects,
     define,
 )
+from obverse.core.documents.identity import identity_rules
+from obverse.core.documents.reading import Shape, read_as
 from obverse.core.events import TYPES
-from obverse.core.identity import ID, KINDS, KNOWN, OTHERS, PRESETS, IdentityRules, Kind, Limit, Spelling, is_region
+from obverse.core.identity import IdentityRules
 from obverse.core.outgoing import Campaign, CampaignSpec, Connection, ConnectionSpec, Known, Template, TemplateSpec
 from obverse.core.tracking_plans import BadPlan, Mode, PlannedCall, TrackingPlan, planned_call, version_of
 from obverse.core.traits.kind import Takes, TraitKind
@@ -103,28 +105,6 @@ class _SourceSpec(msgspec.Struct, forbid_unknown_fields=True):
     tracking_plan: _HeldSpec | None = None
 
 
-class _LimitSpec(msgspec.Struct, forbid_unknown_fields=True):
-    values: _Count
-    within_days: _Count | None = None
-
-
-class _KindSpec(msgspec.Struct, forbid_unknown_fields=True):
-    spelling: Spelling | None = None
-    region: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] | None = None
-
-
-class _IdentitySpec(msgspec.Struct, forbid_unknown_fields=True):
-    preset: Literal["segment", "unique_user_id", "profile_conversion", "profile_isolation"] | None = None
-    blocked: list[str] = []
-    kinds: dict[str, Any] = {}
-    limits: dict[str, Any] = {}
-    unique: list[str] = []
-    merges: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    identifiers: _Count | None = None
-    shared: Annotated[int, msgspec.Meta(ge=2)] | Literal["none"] | None = None
-
-
-_Shape = TypeVar("_Shape", bound=msgspec.Struct)
 _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
     _Document: (
         f"a document has `version: {VERSION}`, `kind` (trait, audience, source, identity, connection, template, "
@@ -143,26 +123,14 @@ _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
         "a tracking plan has `version`, such as '1.0' in quotes, and `calls`, each with `event` (or `type`, and `name` "
         "for a page or screen), `description` and `schema`, the JSON Schema of its properties or traits"
     ),
-    _IdentitySpec: (
-        "identity rules may have `preset` (segment, unique_user_id, profile_conversion or profile_isolation), "
-        "`blocked`, a list of texts, `kinds`, by name (small letters, digits, _ and .) each with `spelling` (as_sent, "
-        "lower_case, email or phone) and `region`, such as GB, `limits`, by kind each `none` or `values` and perhaps "
-        "`within_days`, `unique`, a list of kinds, `merges` and `identifiers`, how many one profile may have, and "
-        "`shared`, how many profiles may share an identifier, or `none`"
-    ),
     ConnectionSpec: "a connection has `crm`, `settings` and `fields`, each the CRM's name of a field and what it holds",
     TemplateSpec: "a template has `subject`, `from`, and `mjml`, `mjml_file` or `text`",
     CampaignSpec: "a campaign has `trigger: entered AUDIENCE` and `template`",
 }
 
 
-def _read_as(shape: type[_Shape], tree: Any, where: str, about: type[msgspec.Struct] | None = None) -> _Shape:
-    try:
-        return msgspec.convert(tree, shape)
-    except msgspec.ValidationError as error:
-        flaw, _, path = str(error).partition(" - at `$")
-        place = (where + path.removesuffix("`")).removeprefix(".")
-        raise BadDefinition(f"{place or 'the document'}: {flaw}; {_EXPECTED[about or shape]}") from error
+def _read(shape: type[Shape], tree: Any, where: str) -> Shape:
+    return read_as(shape, tree, where, _EXPECTED[shape])
 
 
 @dataclass(slots=True)
@@ -185,29 +153,29 @@ class _Found:
         name, about, spec = document.metadata.name, document.metadata.description, document.spec
         one = name
         if document.kind == "tracking_plan":
-            self.plans.append(_plan(name, about, _read_as(_PlanSpec, spec, "spec")))
+            self.plans.append(_plan(name, about, _read(_PlanSpec, spec, "spec")))
             one = self.plans[-1].title  # of which there may be many versions
         other = self.places.setdefault((document.kind, one), place)
         if other != place:
             raise BadDefinition(f"{document.kind} {one!r} is defined in {other} too; rename or remove one")
         match document.kind:
             case "trait":
-                said = _read_as(_TraitSpec, spec, "spec")
+                said = _read(_TraitSpec, spec, "spec")
                 self.traits.append(_trait(name, about, said, self.kinds))
             case "audience":
-                where = _read_as(_AudienceSpec, spec, "spec").where
+                where = _read(_AudienceSpec, spec, "spec").where
                 self.audiences.append(Audience(name, audiences.parse(where, "spec.where"), about))
             case "source":
-                source = _read_as(_SourceSpec, spec, "spec")
+                source = _read(_SourceSpec, spec, "spec")
                 self.sources.append(_source(name, about, source))
             case "identity":
-                self.identity = _identity(_read_as(_IdentitySpec, spec, "spec"), self.identity)
+                self.identity = identity_rules(spec, self.identity)
             case "connection":
-                self.connections.append(outgoing.connection(name, _read_as(ConnectionSpec, spec, "spec")))
+                self.connections.append(outgoing.connection(name, _read(ConnectionSpec, spec, "spec")))
             case "template":
-                self.templates.append(_checked(outgoing.template(name, _read_as(TemplateSpec, spec, "spec"))))
+                self.templates.append(_checked(outgoing.template(name, _read(TemplateSpec, spec, "spec"))))
             case "campaign":
-                self.campaigns.append(outgoing.campaign(name, _read_as(CampaignSpec, spec, "spec")))
+                self.campaigns.append(outgoing.campaign(name, _read(CampaignSpec, spec, "spec")))
 
     def check(self) -> None:
         """Hold what looks at something against what is defined; here, where its file is known."""
@@ -233,7 +201,7 @@ def read(documents: Iterable[tuple[str, Any]], kinds: Mapping[str, TraitKind]) -
     found = _Found(kinds)
     for place, tree in documents:
         try:
-            found.add(place, _read_as(_Document, tree, ""))
+            found.add(place, _read(_Document, tree, ""))
         except ValueError as error:
             raise BadDefinition(f"{place}: {error}") from error
     found.check()
@@ -249,8 +217,6 @@ def read(documents: Iterable[tuple[str, Any]], kinds: Mapping[str, TraitKind]) -
     )
 
 
-_DAY: Final = 24 * 3600
-_KIND: Final = re.compile(r"[a-z][a-z0-9_.]{0,39}")
 _UNREADABLE: Final = re.compile(r'["\\\x00-\x1f]')
 
 
@@ -263,57 +229,6 @@ def _checked(template: Template) -> Template:
     except BadTemplate as error:
         raise BadDefinition(str(error)) from error
     return template
-
-
-def _identity(spec: _IdentitySpec, before: IdentityRules) -> IdentityRules:
-    """Several documents add up; of two that speak of one thing the later one holds."""
-    if spec.preset is not None:
-        before = replace(PRESETS[spec.preset], blocked=before.blocked, added=before.added)
-    added = {kind.name: kind for kind in before.added} | {name: _kind(name, tree) for name, tree in spec.kinds.items()}
-    limits = dict(before.limits)
-    if before.limits:  # a preset without limits has none for these either
-        limits |= {name: OTHERS for name in spec.kinds if name not in limits}
-    known = {*KINDS, *added}
-    for place, names in (("limits", spec.limits), ("unique", spec.unique)):
-        for name in names:
-            if name not in known:
-                raise BadDefinition(
-                    f"spec.{place}: {name!r} is no kind of identifier; use one of {', '.join(sorted(known))}, or name "
-                    "it under `kinds`"
-                )
-    for name, tree in spec.limits.items():
-        if tree == "none":
-            limits.pop(name, None)
-        else:
-            limit = _read_as(_LimitSpec, tree, f"spec.limits.{name}", _IdentitySpec)
-            limits[name] = Limit(limit.values, None if limit.within_days is None else limit.within_days * _DAY)
-    return IdentityRules(
-        blocked=before.blocked | frozenset(spec.blocked),
-        limits=limits,
-        merges=before.merges if spec.merges is None else spec.merges,
-        identifiers=spec.identifiers or before.identifiers,
-        shared=before.shared if spec.shared is None else None if spec.shared == "none" else spec.shared,
-        added=tuple(kind for _, kind in sorted(added.items())),
-        unique=before.unique | frozenset(spec.unique),
-        isolated=before.isolated,
-    )
-
-
-def _kind(name: str, tree: Any) -> Kind:
-    spec = _read_as(_KindSpec, tree, f"spec.kinds.{name}", _IdentitySpec)
-    if _KIND.fullmatch(name) is None:
-        raise BadDefinition(
-            f"spec.kinds: {name!r} is no name of a kind; write at most 40 small letters, digits, _ and ."
-        )
-    if name in KINDS or name in {ID, "group_id"}:
-        raise BadDefinition(f"spec.kinds: {name!r} means something already; choose another name")
-    known = KNOWN.get(name, Kind(name))
-    kind = Kind(name, spec.spelling or known.spelling, spec.region)
-    if kind.region is not None and kind.spelling != "phone":
-        raise BadDefinition(f"spec.kinds.{name}: `region` is for `spelling: phone` alone; remove it")
-    if kind.region is not None and not is_region(kind.region):
-        raise BadDefinition(f"spec.kinds.{name}.region: {kind.region!r} is no country; write two letters, such as GB")
-    return kind
 
 
 def _held(spec: _HeldSpec | None) -> tuple[str, tuple[int, int] | None, Mode] | None:
