@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from obverse.contracts.profile_store_merges import MergePromises
-from obverse.contracts.profile_store_pages import PagePromises
+from obverse.contracts.profile_store_pages import OwnerPromises, PagePromises
 from obverse.contracts.profile_store_replays import ReplayPromises
 from obverse.contracts.profile_store_steps import (
     NOON,
@@ -60,7 +60,7 @@ UNKEEPABLE: Final = (
 """JSON that is valid, and that a database may not be able to hold."""
 
 
-class ProfileStoreContract(WriterPromises, MergePromises, PagePromises, ReplayPromises):
+class ProfileStoreContract(WriterPromises, MergePromises, PagePromises, OwnerPromises, ReplayPromises):
     """
     Subclass, answer the questions of `StoreQuestions`, and every promise is tested.
 

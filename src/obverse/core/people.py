@@ -71,8 +71,22 @@ class People:
         if not shown:
             return Folded(None)
         stamp = event.stamp
+        profile, decision, moved = self.resolve(event, stamp, shown)
+        done = profiles.apply(profile, event, stamp, place, self.definitions)
+        if done is None:
+            return Folded(profile, repeated=True, decision=decision, changes=moved)
+        return Folded(profile, decision=decision, changes=[*moved, *done] if moved else done)
+
+    def resolve(
+        self, event: Event, stamp: Stamp, shown: tuple[str, ...]
+    ) -> tuple[Profile, Decision | None, Sequence[Change]]:
+        """
+        Find whom an event belongs to: the part of the fold that identity needs, and nothing else of it.
+
+        Decides what the event makes new, carries that out, and notes what is shown; `shown` is not empty.
+        """
         decision = self.decide(event, stamp, shown)
-        moved = self.carry_out(decision) if decision is not None else []
+        moved = self.carry_out(decision) if decision is not None else ()
         profile = self.profiles[self.owners[shown[0]]]
         at, last_shown = stamp.time, profile.identifiers
         for identifier in shown:
@@ -83,10 +97,7 @@ class People:
                 last_shown[identifier] = at
             else:
                 profiles.sight(profile, identifier, Sighting(at, event.message_id), at)
-        done = profiles.apply(profile, event, stamp, place, self.definitions)
-        if done is None:
-            return Folded(profile, repeated=True, decision=decision, changes=moved)
-        return Folded(profile, decision=decision, changes=[*moved, *done] if moved else done)
+        return profile, decision, moved
 
     def decide(self, event: Event, stamp: Stamp, shown: tuple[str, ...]) -> Decision | None:
         """What a new identifier, or a new pair, makes of the profiles; None if the event shows nothing new."""

@@ -151,6 +151,18 @@ class Overview:
     """By writer."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owners:
+    """Who is who, all as of one moment."""
+
+    marks: Marks
+    """How far the log was read for it."""
+    profiles: Mapping[str, bytes]
+    """By identifier, the id of the profile that has it; never one that was merged away."""
+    refused: Mapping[str, int]
+    """Pairs that tie nothing, by the rule that is against them (`profiles.identity_graph`)."""
+
+
 class Member(msgspec.Struct, frozen=True, gc=False):
     """A profile in an audience."""
 
@@ -346,6 +358,15 @@ class ProfileStore(Protocol):
 
     async def settle_replay(self, one: int, *, at: int, again: RejectedEvent | None = None) -> None:
         """Note that one that waits was accepted at this time; or was rejected again, with this code and reason."""
+        ...
+
+    async def owners(self, writer: str) -> Owners:
+        """
+        Return who has which identifier, as of the last checkpoint of this writer: all of it at once.
+
+        Raises:
+            Unreachable: the store cannot be read now.
+        """
         ...
 
     async def overview(self) -> Overview:

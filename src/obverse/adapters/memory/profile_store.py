@@ -23,6 +23,7 @@ from obverse.ports.profile_store import (
     Marks,
     Member,
     Overview,
+    Owners,
     PackedEvents,
     ProfileRow,
     ProfileStore,
@@ -101,6 +102,13 @@ def _unpacked(events: PackedEvents) -> Sequence[StoredEvent]:
 
 def _packed(row: ProfileRow) -> bytes:
     return profiles.whole(b"" if row.known is None else row.known.packed, row.state)
+
+
+def _refused(row: ProfileRow) -> list[str]:
+    """The rules that are against pairs of a profile."""
+    if row.known is None:
+        return []
+    return [pair["rule"] for pair in msgspec.json.decode(row.known.identity_graph).get("refused", ())]
 
 
 def _joined(known: Marks, new: Marks) -> dict[Stream, Mapping[int, int]]:
@@ -217,6 +225,15 @@ class MemoryProfileStore:
 
     def _replace(self, one: KeptRejected) -> None:
         self._tables.rejected[one.id - 1] = one
+
+    async def owners(self, writer: str) -> Owners:
+        """See `ProfileStore.owners`."""
+        tables = self._tables
+        return Owners(
+            marks=dict(tables.marks.get(writer, {})),
+            profiles={one: tables.keeper(profile) for one, profile in tables.owners.items()},
+            refused=Counter(chain.from_iterable(map(_refused, tables.rows.values()))),
+        )
 
     async def overview(self) -> Overview:
         """See `ProfileStore.overview`."""

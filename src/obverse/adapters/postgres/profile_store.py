@@ -21,8 +21,10 @@ from obverse.core.events import Event, RejectedEvent
 from obverse.ports.event_log import Stream
 from obverse.ports.profile_store import (
     KeptRejected,
+    Marks,
     Member,
     Overview,
+    Owners,
     ProfileStore,
     RejectedCount,
     RejectedFilter,
@@ -33,6 +35,9 @@ from obverse.ports.runtime import Runtime
 
 READ_LIMIT = 30.0
 """Seconds after which an answer is not waited for any longer."""
+
+_PAGE = 20_000
+"""Identifiers that are fetched at once, of all."""
 
 _LAST_ID = 2**63 - 1
 _HIGHEST = chr(0x10FFFF)
@@ -156,6 +161,25 @@ class PostgresProfileStore:
         told = (None, None, None) if again is None else (tidy(again.code), tidy(again.reason), again.field)
         await self._read(queries.SETTLE_REPLAY, one, from_micros(at), *told)
 
+    async def owners(self, writer: str) -> Owners:
+        """See `ProfileStore.owners`."""
+        workspace, owned = self._settings.workspace, dict[str, bytes]()
+        try:
+            async with (
+                self._readers.acquire() as reader,
+                reader.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                marks = await reader.fetch(queries.MARKS_OF, workspace, tidy(writer), timeout=READ_LIMIT)
+                refused = await reader.fetch(queries.REFUSED, workspace)
+                cursor = await reader.cursor(queries.OWNERS, workspace)
+                ids: dict[bytes, bytes] = {}  # one object for each profile, however many identifiers it has
+                while page := await cursor.fetch(_PAGE, timeout=READ_LIMIT):
+                    for identifier, profile in page:
+                        owned[identifier] = ids.setdefault(profile.bytes, profile.bytes)
+        except LOST as error:
+            raise trouble(error, "read who has which identifier") from error
+        return Owners(marks=_marks(marks), profiles=owned, refused={row["rule"]: row["count"] for row in refused})
+
     async def overview(self) -> Overview:
         """See `ProfileStore.overview`."""
         ((profiles, merges, events, rejected, audiences, places),) = await self._read(queries.OVERVIEW)
@@ -194,6 +218,13 @@ class PostgresProfileStore:
 
 def _packed(row: asyncpg.Record) -> bytes:
     return profiles.whole(row["known"] or b"", row["state"])
+
+
+def _marks(rows: Sequence[asyncpg.Record]) -> Marks:
+    marks: dict[Stream, dict[int, int]] = {}
+    for stream, partition, offset in rows:
+        marks.setdefault(Stream(stream), {})[partition] = offset
+    return marks
 
 
 def _chosen(wanted: RejectedFilter | None) -> tuple[Any, ...]:
