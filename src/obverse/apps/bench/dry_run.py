@@ -46,9 +46,9 @@ _TRIED: Final = """
 version: obverse/v1
 kind: identity
 metadata: {name: tried}
-spec: {limits: {user_id: {values: 2}}}
+spec: {limits: {user_id: {values: 2}, anonymous_id: none}}
 """
-"""Two who share a tablet would be one."""
+"""Two who share a tablet would be one person."""
 
 
 async def bench_dry_run(*, events: int, people: int) -> dict[str, Any]:
