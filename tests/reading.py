@@ -23,6 +23,7 @@ from obverse.flows.serve import Serve
 from obverse.ports.engine import WRITER
 from obverse.ports.event_log import Appender, EventLog, Records, Stream
 from obverse.ports.profile_cache import CacheWriter, ProfileCache
+from obverse.ports.profile_history import KeptDecision
 from obverse.ports.profile_store import Checkpoint, ProfileRow, ProfileStore, StoredEvent, StoreWriter
 
 NOON = 1_769_860_800_000_000
@@ -119,6 +120,8 @@ class Shop:
     people: People = field(default_factory=lambda: People("main", DEFINITIONS))
     waiting: list[StoredEvent] = field(default_factory=list)
     offset: int = 0
+    decided: list[KeptDecision] = field(default_factory=list)
+    decisions: int = 0
 
     def __post_init__(self) -> None:
         self.faulty_log = Faulty(self.log)
@@ -133,10 +136,13 @@ class Shop:
         for event in events:
             await self.appender.append(0, Records(1, codec.encode([event])))
             folded = self.people.fold(event, (0, self.offset))
+            if folded.decision is not None:
+                self.decided.append(KeptDecision(self.decisions, folded.decision))
+                self.decisions += 1
             if folded.profile is not None:
                 self.waiting.append(StoredEvent(folded.profile.id, 0, self.offset, event))
             self.offset += 1
-        await self.shown.publish(self.people.profiles.values())
+        await self.shown.publish(self.people.profiles.values(), self.people.set_aside)
 
     async def checkpoint(self, rejected: Sequence[RejectedEvent] = ()) -> None:
         """Write everything to the store."""
@@ -145,11 +151,12 @@ class Shop:
                 marks={Stream.EVENTS: {0: self.offset}},
                 profiles=[ProfileRow.of(profile, DEFINITIONS) for profile in self.people.profiles.values()],
                 absorbed=dict(self.people.absorbed),
+                decisions=self.decided,
                 events=[self.writer.pack(self.waiting)],
                 rejected=rejected,
             )
         )
-        self.waiting = []
+        self.waiting, self.decided = [], []
 
     async def forget(self) -> None:
         """Empty the cache, as a restart of the worker does."""

@@ -80,6 +80,12 @@ const profile = createRoute({
   component: lazyRouteComponent(() => import("./pages/Profile"), "ProfilePage"),
 });
 
+const shared = createRoute({
+  getParentRoute: () => shell,
+  path: "/shared",
+  component: lazyRouteComponent(() => import("./pages/Shared"), "Shared"),
+});
+
 const audiences = createRoute({
   getParentRoute: () => shell,
   path: "/audiences",
@@ -161,6 +167,7 @@ export const router = createRouter({
       sources,
       profiles,
       profile,
+      shared,
       audiences,
       audience,
       crm,

@@ -81,6 +81,7 @@ def _pages(visitor: Visitor) -> dict[str, str]:
         "/profiles/user_id:17850?tab=timeline": "Order Completed",
         "/profiles/user_id:17850?tab=graph": "visitor-536365",
         "/profiles/user_id:nobody": "Nobody has user_id:nobody",
+        "/shared": "No identifier was set aside",
         "/audiences": "834",
         "/audiences/big_spenders": "lifetime value",
         "/audiences/nobody": "there is no audience",

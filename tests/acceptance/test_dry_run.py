@@ -23,7 +23,7 @@ from obverse.adapters.postgres.profile_store import PostgresStoreSettings, open_
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps.bench.dry_run import bench_dry_run
 from obverse.apps.cli.dry_run import OTHERWISE
-from obverse.contracts.engine import append
+from obverse.contracts.engine_steps import append
 from obverse.core.definitions import Definitions
 from obverse.core.dry_run import DryRun
 from obverse.core.events import Event
@@ -202,7 +202,7 @@ async def test_what_cannot_be_done_is_said(here: Installation, short: Path) -> N
     assert code == 2
     assert "--definitions" in errors
 
-    (short / "bad.yml").write_text("version: obverse/v1\nkind: identity\nmetadata: {name: a}\nspec: {merges: 0}\n")
+    (short / "bad.yml").write_text("version: obverse/v1\nkind: identity\nmetadata: {name: a}\nspec: {merges: -1}\n")
     code, _, errors = await run(here.data, "--definitions", str(short))
     assert code == 1
     assert "bad.yml" in errors

@@ -15,7 +15,7 @@ from obverse.adapters.embedded import EmbeddedSettings
 from obverse.adapters.embedded import open_engine as open_embedded
 from obverse.adapters.memory.engine import MemoryEngineSettings
 from obverse.adapters.memory.engine import open_engine as open_memory
-from obverse.contracts.engine import Placed, append, expected, kept
+from obverse.contracts.engine_steps import Placed, append, expected, kept
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event
 from obverse.ports.engine import Engine, EngineParts

@@ -27,7 +27,8 @@ from obverse.adapters.postgres.event_log import open_event_log as open_postgres_
 from obverse.adapters.postgres.profile_store import PostgresStoreSettings
 from obverse.adapters.postgres.profile_store import open_profile_store as open_postgres_store
 from obverse.adapters.runtime.system import open_runtime
-from obverse.contracts.engine import EngineContract, append, until
+from obverse.contracts.engine import EngineContract
+from obverse.contracts.engine_steps import append, until
 from obverse.contracts.stories import DEFINITIONS, tell
 from obverse.core.definitions import Definitions
 from obverse.ports.engine import Engine, EngineParts

@@ -245,6 +245,7 @@ async def test_the_document_tells_every_answer(api: App) -> None:
         "/v1/audiences/{name}/members",
         "/v1/events",
         "/v1/events/live",
+        "/v1/identity/set-aside",
         "/v1/inbox",
         "/v1/inbox/{id}",
         "/v1/connections",

@@ -11,6 +11,8 @@ import pytest
 
 from api_steps import build_api, is_problem, open_api_shop
 from asgi import App, ask
+from obverse.contracts.profile_store_steps import deciding
+from obverse.core.identity import SetAside
 from obverse.flows import views
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from reading import Shop, track
@@ -191,7 +193,7 @@ async def test_behind_a_prefix(api: App, shop: Shop) -> None:
     ("target", "words"),
     [
         ("", "kind:value"),
-        ("42", "write kind:value, with one of these kinds: user_id, email, anonymous_id"),
+        ("42", "write kind:value, with one of these kinds: user_id, email, android.id"),
         ("phone:42", "'phone' is no kind"),
         ("user_id:", "has no value"),
         ("user_id:/traits", "has no value"),
@@ -215,7 +217,7 @@ async def test_unknown_profiles(api: App, part: str) -> None:
 
     assert is_problem(answer, 404, "profile-not-found")
     assert answer.json["detail"] == "no profile has the user_id 'nobody'"
-    assert "user_id, email, anonymous_id" in answer.json["remedy"]
+    assert "user_id, email, android.id" in answer.json["remedy"]
 
 
 @pytest.mark.parametrize("value", ["null", "shared-till", "0000", "x" * 401])
@@ -251,3 +253,29 @@ async def test_a_profile_of_another_release(api: App, shop: Shop) -> None:
     shop.faulty_store.answers["load"] = [b"\x91\x63"]
 
     assert is_problem(await ask(api, "/v1/profiles/user_id:ada"), 500, "unreadable-profile")
+
+
+async def test_what_too_many_share_is_listed_and_nobodys(api: App, shop: Shop) -> None:
+    empty = await ask(api, "/v1/identity/set-aside")
+    assert (empty.status, empty.json) == (200, {"identifiers": []})
+
+    kiosk = SetAside("anonymous_id:kiosk/☕", 11, "m-11", 1_700_000_000_000_000)
+    shop.decided.append(deciding(shop.decisions, kiosk))
+    await shop.checkpoint()
+
+    (aside,) = (await ask(api, "/v1/identity/set-aside")).json["identifiers"]
+    assert aside == {
+        "kind": "anonymous_id",
+        "value": "kiosk/☕",
+        "profiles": 11,
+        "event": "m-11",
+        "at": "2023-11-14T22:13:20Z",
+    }
+    for part in ("", "/events"):
+        answer = await ask(api, f"/v1/profiles/{quote('anonymous_id:kiosk/☕', safe=':')}{part}")
+        assert is_problem(answer, 404, "profile-not-found")
+        assert "11 profiles shared it" in answer.json["detail"]
+        assert "/v1/identity/set-aside" in answer.json["remedy"]
+
+    shop.faulty_store.failure = Unreachable("the database is away")
+    assert is_problem(await ask(api, "/v1/identity/set-aside"), 503, "unavailable")

@@ -15,7 +15,7 @@ from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
 from obverse.core.definitions import NOTHING, BadDefinition, Definitions, Trait, define
 from obverse.core.documents import read
 from obverse.core.events import Event
-from obverse.core.identity import IdentityRules, Limit
+from obverse.core.identity import LIMITS, PRESETS, IdentityRules, Kind, Limit
 from obverse.core.traits.collections import MostFrequent
 from obverse.core.traits.kind import TraitKind
 from obverse.core.traits.moments import First
@@ -127,14 +127,34 @@ def test_what_one_profile_may_have_is_said_by_kind(tmp_path: Path) -> None:
     limits = "{email: {values: 2, within_days: 30}, anonymous_id: none}"
     write(tmp_path, "a.yml", BLOCKED.replace("blocked: [test-user]", f"limits: {limits}, merges: 20, identifiers: 200"))
     rules = read_folder(tmp_path, KINDS).identity
-    assert rules.limits == {"user_id": Limit(1), "email": Limit(2, 30 * 24 * 3600)}
+    assert rules.limits == {
+        kind: Limit(2, 30 * 24 * 3600) if kind == "email" else limit
+        for kind, limit in LIMITS.items()
+        if kind != "anonymous_id"
+    }
     assert (rules.merges, rules.identifiers, rules.blocked) == (20, 200, frozenset())
 
 
 def test_the_rules_that_the_page_shows_are_rules(tmp_path: Path) -> None:
     page = Path("docs/identity.md").read_text(encoding="utf-8")
     write(tmp_path, "a.yml", page.partition("```yaml\n")[2].partition("```")[0])
-    assert read_folder(tmp_path, KINDS).identity.merges == 20
+    rules = read_folder(tmp_path, KINDS).identity
+    assert rules.merges == 20
+    assert {"phone", "loyalty_card"} <= set(rules.kinds)
+
+
+def test_a_preset_is_taken_and_changed_in_part(tmp_path: Path) -> None:
+    write(tmp_path, "a.yml", BLOCKED.replace("blocked: [test-user]", "preset: unique_user_id, kinds: {card: {}}"))
+    rules = read_folder(tmp_path, KINDS).identity
+    assert (sorted(rules.unique), dict(rules.limits), rules.isolated) == (["user_id"], {}, False)
+    more = "unique: [card], limits: {email: {values: 3}}, shared: none, merges: 0"
+    write(tmp_path, "b.yml", BLOCKED.replace("rules", "more").replace("blocked: [test-user]", more))
+    rules = read_folder(tmp_path, KINDS).identity
+    assert (sorted(rules.unique), dict(rules.limits), rules.merges) == (["card", "user_id"], {"email": Limit(3)}, 0)
+    assert (rules.shared, rules.added) == (None, (Kind("card"),))
+    for name, rules in PRESETS.items():
+        write(tmp_path / name, "a.yml", BLOCKED.replace("blocked: [test-user]", f"preset: {name}"))
+        assert read_folder(tmp_path / name, KINDS).identity == rules
 
 
 def test_a_changed_trait_has_a_state_of_its_own(tmp_path: Path) -> None:
@@ -225,12 +245,24 @@ def test_a_property_that_cannot_be_computed_with_takes_no_other_with_it(tmp_path
         (
             BLOCKED.replace("blocked: [test-user]", "limits: {phone: none}"),
             "spec.limits",
-            "`phone`; identity rules may",
+            "'phone' is no kind of identifier; use one of android.id, ",
         ),
         (BLOCKED.replace("blocked: [test-user]", "limits: {email: few}"), "spec.limits.email", "each `none`"),
         (BLOCKED.replace("blocked: [test-user]", "limits: {email: {values: 0}}"), "spec.limits.email.values", ">= 1"),
         (BLOCKED.replace("blocked: [test-user]", "limits: {email: {within_days: 3}}"), "spec.limits.email", "`values`"),
-        (BLOCKED.replace("blocked: [test-user]", "merges: 0"), "spec.merges", "how many one profile may have"),
+        (BLOCKED.replace("blocked: [test-user]", "merges: -1"), "spec.merges", "how many one profile may have"),
+        (BLOCKED.replace("blocked: [test-user]", "shared: 1"), "spec.shared", ">= 2"),
+        (BLOCKED.replace("blocked: [test-user]", "preset: strict"), "spec.preset", "profile_conversion"),
+        (BLOCKED.replace("blocked: [test-user]", "unique: [card]"), "spec.unique", "name it under `kinds`"),
+        (BLOCKED.replace("blocked: [test-user]", "kinds: {Card: {}}"), "spec.kinds", "small letters"),
+        (BLOCKED.replace("blocked: [test-user]", "kinds: {email: {}}"), "spec.kinds", "'email' means something"),
+        (
+            BLOCKED.replace("blocked: [test-user]", "kinds: {card: {spelling: sha}}"),
+            "spec.kinds.card.spelling",
+            "phone",
+        ),
+        (BLOCKED.replace("blocked: [test-user]", "kinds: {card: {region: GB}}"), "spec.kinds.card", "`region` is for"),
+        (BLOCKED.replace("blocked: [test-user]", "kinds: {phone: {region: XX}}"), "spec.kinds.phone.region", "as GB"),
         (BUYERS.replace("where:", "were:"), "spec", "an audience has `where`"),
         (BUYERS.replace("gte", "=>"), "spec.where.op", "use one of and, or, not"),
         (BUYERS.replace("value: 1", "value: 2024-01-01"), "spec.where.value", "in quotes"),

@@ -14,7 +14,17 @@ from obverse.contracts.lattice import LAWS
 from obverse.contracts.trait_kind import ANYTHING, TEXTS
 from obverse.core import json_values
 from obverse.core.events import Event
-from obverse.core.identity import LONGEST, IdentityRules, edge_key, id_text, identifiers, is_blocked, profile_id
+from obverse.core.identity import (
+    KNOWN,
+    LONGEST,
+    IdentityRules,
+    Kind,
+    edge_key,
+    id_text,
+    identifiers,
+    is_blocked,
+    profile_id,
+)
 
 RULES = IdentityRules()
 
@@ -168,6 +178,108 @@ def test_a_context_without_traits_shows_nothing(context: bytes) -> None:
 def test_what_is_nested_too_deep_to_read_shows_nothing() -> None:
     deep = b'{"email":' * 5000 + b'"ada@example.com"' + b"}" * 5000
     assert shown(said(deep, context=b'{"traits":' + deep + b"}", user_id="ada")) == ("user_id:ada",)
+
+
+ANDROID = {"type": "Android", "id": "d-1", "advertisingId": "ad-1", "adTrackingEnabled": True, "token": "t-1"}
+
+
+def test_a_device_is_found_by_its_type() -> None:
+    event = said(context={"device": ANDROID}, anonymous_id="a-1")
+    assert shown(event) == ("android.id:d-1", "android.idfa:ad-1", "android.push_token:t-1", "anonymous_id:a-1")
+    event = said(context={"device": {**ANDROID, "type": "ios", "adTrackingEnabled": False}}, user_id="ada")
+    assert shown(event) == ("user_id:ada", "ios.id:d-1", "ios.push_token:t-1")
+    for odd in ({**ANDROID, "type": "desktop"}, {**ANDROID, "type": None}, "phone", None, [ANDROID]):
+        assert shown(said(context={"device": odd}, anonymous_id="a-1")) == ("anonymous_id:a-1",)
+    odd = {"type": "ios", "id": 5, "advertisingId": ["x"], "adTrackingEnabled": "true", "token": "null"}
+    assert shown(said(context={"device": odd}, anonymous_id="a-1")) == ("anonymous_id:a-1",)
+
+
+def test_googles_client_id_is_found_where_it_is_captured() -> None:
+    event = said(context={"integrations": {"Google Analytics": {"clientId": "1.2"}}}, anonymous_id="a-1")
+    assert shown(event) == ("anonymous_id:a-1", "ga_client_id:1.2")
+    for odd in ({"Google Analytics": True}, {"Google Analytics": {"clientId": 5}}, {"All": False}, None):
+        assert shown(said(context={"integrations": odd, "x": 'clientId"'}, anonymous_id="a-1")) == ("anonymous_id:a-1",)
+
+
+def external(kind: Any, value: Any, **more: Any) -> dict[str, Any]:
+    return {"id": value, "type": kind, "collection": "users", "encoding": "none", **more}
+
+
+OWN = IdentityRules(added=(Kind("loyalty_card"), Kind("member_email", "email"), Kind("phone", "phone", "GB")))
+
+
+def test_external_ids_count_if_their_kind_does() -> None:
+    ids = [
+        external("ga_client_id", "7"),
+        external("user_id", "ada"),
+        external("email", "ADA@example.com"),
+        external("loyalty_card", 42),
+        external("phone", "020 7946 0958"),
+        external("unheard_of", "1"),
+        external("loyalty_card", "9", collection="accounts"),
+        external("loyalty_card", "8", encoding="md5"),
+        external("loyalty_card", value=True),
+        external(5, "7"),
+        "odd",
+    ]
+    event = said(context={"externalIds": ids})
+    assert shown(event) == ("user_id:ada", "email:ada@example.com", "ga_client_id:7")
+    assert identifiers(event, OWN) == (
+        "user_id:ada",
+        "email:ada@example.com",
+        "ga_client_id:7",
+        "loyalty_card:42",
+        "phone:+442079460958",
+    )
+    assert shown(said(context={"externalIds": {"id": 1}}, user_id="bob")) == ("user_id:bob",)
+
+
+@pytest.mark.parametrize("key", ["loyalty_card", "loyaltyCard"])
+def test_a_kind_of_ones_own_is_found_in_snake_and_camel_case(key: str) -> None:
+    for event in (said({key: " 42 "}), said({key: 42}), said(context={"traits": {key: "42"}})):
+        assert identifiers(event, OWN) == ("loyalty_card:42",)
+        assert shown(event) == ()
+    odds: list[Any] = [True, None, 4.5, [], {}, "", " ", "null", "x" * 401, "a\0b"]
+    for odd in odds:
+        assert identifiers(said({key: odd}, user_id="ada"), OWN) == ("user_id:ada",)
+    assert identifiers(said({key: "42"}, type_="group", user_id="ada"), OWN) == ("user_id:ada",)
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("020 7946 0958", "+442079460958"),
+        ("+44 (0)20 7946 0958", "+442079460958"),
+        ("0044 20 7946 0958", "+442079460958"),
+        ("+1 650-253-0000", "+16502530000"),
+        ("tel:+442079460958", "+442079460958"),
+        ("none", None),
+        ("12", None),
+        ("+999 123", None),
+        ("0" * 12, None),
+    ],
+)
+def test_a_phone_number_has_one_spelling(written: str, number: str | None) -> None:
+    found = identifiers(said({"phone": written}), OWN)
+    assert found == (() if number is None else (f"phone:{number}",))
+
+
+def test_a_number_without_a_country_needs_a_region() -> None:
+    anywhere = IdentityRules(added=(Kind("phone", "phone"),))
+    assert identifiers(said({"phone": "020 7946 0958"}), anywhere) == ()
+    assert identifiers(said({"phone": "+44 20 7946 0958"}), anywhere) == ("phone:+442079460958",)
+
+
+def test_brazes_id_is_found_among_the_integrations_too() -> None:
+    rules = IdentityRules(added=(KNOWN["braze_id"],))
+    event = said(context={"integrations": {"Braze": {"braze_id": "b-1"}}}, user_id="ada")
+    assert identifiers(event, rules) == ("user_id:ada", "braze_id:b-1")
+    assert shown(event) == ("user_id:ada",)
+
+
+def test_kinds_are_in_the_order_of_their_strength() -> None:
+    assert OWN.kinds[:3] == ("user_id", "email", "android.id")
+    assert list(OWN.kinds[2:]) == sorted(OWN.kinds[2:])
 
 
 @LAWS

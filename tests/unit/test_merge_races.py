@@ -20,7 +20,7 @@ from obverse.adapters.memory.event_log import MemoryLogSettings, open_event_log
 from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
 from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_profile_store
 from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
-from obverse.contracts.engine import load
+from obverse.contracts.engine_steps import load
 from obverse.core import profiles
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import define

@@ -115,12 +115,12 @@ def test_it_equals_a_union_find() -> None:
         # As `People.fold` does both; apart, to tell what each takes.
         for event, identifiers in zip(events, shown, strict=True):
             stamp = event.stamp
-            profile, decision, _ = people.resolve(event, stamp, identifiers)
+            profile, folded = people.resolve(event, stamp, identifiers)
             at = spent.on("resolving", at)
             assert profiles.apply(profile, event, stamp, (0, offset), people.definitions) is not None
             at = spent.on("applying", at)
             offset += 1
-            decisions += decision is not None
+            decisions += folded.decision is not None
     seconds = sum(spent.steps.values())
     assert clusters(people) == oracle(IDENTIFIES)
     assert sum(profile.events for profile in people.profiles.values()) == offset

@@ -18,7 +18,7 @@ from msgspec import structs
 from contract.test_engine import memory_parts
 from identity_steps import digest, digest_of, size, tell
 from obverse.adapters.embedded import EmbeddedSettings, open_engine
-from obverse.contracts.engine import Placed, append, load
+from obverse.contracts.engine_steps import Placed, append, load
 from obverse.contracts.stories import DEFINITIONS
 from obverse.contracts.stories import tell as tell_story
 from obverse.core.events import Event
@@ -100,7 +100,10 @@ async def test_so_does_an_engine_over_partitions(story: list[Event], expected: s
 # With limits that are hit.
 
 RULES = IdentityRules(
-    limits={"user_id": Limit(1), "email": Limit(2, 2 * DAY), "anonymous_id": Limit(2, 2 * DAY)}, merges=3, identifiers=9
+    limits={"user_id": Limit(1), "email": Limit(2, 2 * DAY), "anonymous_id": Limit(2, 2 * DAY)},
+    merges=3,
+    identifiers=9,
+    shared=None,  # what is set aside is in `test_super_node`
 )
 LIMITED = replace(DEFINITIONS, identity=RULES)
 

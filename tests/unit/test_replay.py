@@ -14,7 +14,7 @@ from collect_steps import Installation, collecting, source
 from obverse.adapters.memory.profile_store import MemoryProfileStore, MemoryStoreSettings
 from obverse.core import wire
 from obverse.core.definitions import define
-from obverse.core.events import RejectedEvent
+from obverse.core.events import Event, RejectedEvent
 from obverse.core.tracking_plans import TrackingPlan, planned_call
 from obverse.flows.replay import AT_ONCE, Replay
 from obverse.ports.event_log import Stream
@@ -169,6 +169,45 @@ def test_while_the_log_is_away_it_waits() -> None:
     replaying(test, opened=False)
 
 
+ASKED = Event(type="identify", message_id="asked", source="obverse", received_at=THEN, timestamp=THEN, user_id="ada")
+"""One that somebody asked for who cannot append."""
+
+
+def test_an_event_that_was_asked_for_is_appended_once_and_arrives_then() -> None:
+    async def test(here: Installation, rejected: Rejected) -> None:
+        assert await rejected.store.ask_event(ASKED)
+        assert await rejected.replay.bring() == 1
+        assert await rejected.replay.bring() == 0
+        (event,) = await here.events()
+        assert event == structs.replace(ASKED, received_at=here.runtime.now())
+        assert rejected.replay.vitals.records["asked for"] == 1
+
+    replaying(test)
+
+
+def test_killed_before_it_is_settled_an_event_is_appended_twice_with_one_message_id_and_stamp() -> None:
+    async def test(here: Installation, rejected: Rejected) -> None:
+        await rejected.store.ask_event(ASKED)
+        await rejected.replay.bring()
+        rejected.store._tables.appended.clear()
+        await here.runtime.sleep(5)
+        await rejected.replay.bring()
+        one, other = await here.events()
+        assert (one.message_id, one.stamp) == (other.message_id, other.stamp) == ("asked", ASKED.stamp)
+
+    replaying(test)
+
+
+def test_while_the_log_is_away_what_was_asked_for_waits() -> None:
+    async def test(_: Installation, rejected: Rejected) -> None:
+        await rejected.store.ask_event(ASKED)
+        with pytest.raises(Unreachable):
+            await rejected.replay.bring()
+        assert await rejected.store.waiting_events(limit=9) == [ASKED]
+
+    replaying(test, opened=False)
+
+
 def test_many_are_sent_in_turns_and_what_comes_later_too() -> None:
     async def test(here: Installation, rejected: Rejected) -> None:
         await rejected.keep(*[{**GOOD, "messageId": f"m{number}"} for number in range(2 * AT_ONCE + 1)])
@@ -176,8 +215,11 @@ def test_many_are_sent_in_turns_and_what_comes_later_too() -> None:
         await here.runtime.sleep(1)
         assert len(await here.events()) == 2 * AT_ONCE + 1
         await rejected.keep({**GOOD, "messageId": "later"})
+        for number in range(AT_ONCE + 1):
+            await rejected.store.ask_event(structs.replace(ASKED, message_id=f"asked {number}"))
         await here.runtime.sleep(5)
-        assert (await here.events())[-1].message_id == "later"
+        assert (await here.events())[2 * AT_ONCE + 1].message_id == "later"
+        assert (await here.events())[-1].message_id == f"asked {AT_ONCE}"
         await work.stop()
 
     replaying(test)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from obverse.core import json_values
-from obverse.core.identity import id_text, profile_id
+from obverse.core.identity import IdentityRules, id_text, profile_id
 from obverse.core.profiles import parts, whole
 from obverse.flows.serve import BadIdentifier, Serve, UnreadableProfile, parse_identifier
 from obverse.flows.views import PartitionLag
@@ -333,13 +333,13 @@ async def test_a_component_that_says_nothing_is_unreachable(shop: Shop) -> None:
     ],
 )
 def test_identifiers_are_read(text: str, identifier: str) -> None:
-    assert parse_identifier(text) == identifier
+    assert parse_identifier(text, IdentityRules()) == identifier
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "write kind:value, with one of these kinds: user_id, email, anonymous_id"),
+        ("", "write kind:value, with one of these kinds: user_id, email, android.id"),
         ("42", "write kind:value"),
         ("phone:42", "'phone' is no kind of identifier: use one of user_id"),
         (":42", "'' is no kind"),
@@ -350,4 +350,4 @@ def test_identifiers_are_read(text: str, identifier: str) -> None:
 )
 def test_what_is_no_identifier_is_told(text: str, words: str) -> None:
     with pytest.raises(BadIdentifier, match=words):
-        parse_identifier(text)
+        parse_identifier(text, IdentityRules())

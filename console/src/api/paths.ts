@@ -42,6 +42,9 @@ export interface paths {
   "/v1/profiles/{identifier}/events": {
     get: Operation<made.ProfileEventsData, made.ProfileEventsResponses>;
   };
+  "/v1/identity/set-aside": {
+    get: Operation<made.SetAsideIdentifiersData, made.SetAsideIdentifiersResponses>;
+  };
   "/v1/audiences": { get: Operation<made.AudiencesData, made.AudiencesResponses> };
   "/v1/audiences/{name}/members": {
     get: Operation<made.AudienceMembersData, made.AudienceMembersResponses>;

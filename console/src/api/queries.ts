@@ -107,6 +107,12 @@ export const profileEventsQuery = (identifier: string) =>
     refetchInterval: (query) => ((query.state.data?.pages.length ?? 0) > 1 ? false : SOON),
   });
 
+export const setAsideQuery = queryOptions({
+  queryKey: ["set-aside"],
+  queryFn: ({ signal }) => answer(api.GET("/v1/identity/set-aside", { signal })),
+  refetchInterval: SOON,
+});
+
 export const audiencesQuery = queryOptions({
   queryKey: ["audiences"],
   queryFn: ({ signal }) => answer(api.GET("/v1/audiences", { signal })),

@@ -7,6 +7,7 @@ import {
   IconLayoutDashboard,
   IconMail,
   IconPlugConnected,
+  IconUserOff,
   IconUsersGroup,
 } from "@tabler/icons-react";
 
@@ -17,6 +18,7 @@ export const PAGES = [
   { to: "/rejected", name: "rejected", key: "r", icon: IconBan },
   { to: "/sources", name: "sources", key: "s", icon: IconAccessPoint },
   { to: "/profiles", name: "profiles", key: "p", icon: IconAddressBook },
+  { to: "/shared", name: "shared", key: "h", icon: IconUserOff },
   { to: "/audiences", name: "audiences", key: "a", icon: IconUsersGroup },
   { to: "/crm", name: "crm", key: "c", icon: IconPlugConnected },
   { to: "/messages", name: "messages", key: "m", icon: IconMail },

@@ -3,46 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from abc import abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import reduce
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from msgspec import structs
 
+from obverse.contracts.engine_decisions import DecisionPromises
+from obverse.contracts.engine_steps import PATIENCE, Placed, append, expected, kept, load, read, reduced, until
 from obverse.contracts.stories import DEFINITIONS, START, tell
-from obverse.core import codec, profiles
+from obverse.core import profiles
 from obverse.core.changes import ENTERED, LEFT, MERGED, Change
-from obverse.core.definitions import Definitions, Source, define
+from obverse.core.definitions import Source, define
 from obverse.core.events import Event
-from obverse.core.identity import Decision
+from obverse.core.identity import Decision, SetAside
 from obverse.core.people import People
-from obverse.core.profiles import Profile
 from obverse.core.tracking_plans import TrackingPlan, planned_call
-from obverse.ports.engine import Engine, EngineParts
+from obverse.ports.engine import EngineParts
 from obverse.ports.event_log import Appender, EventLog, Reader, Records, Stream
 from obverse.ports.runtime import Runtime
 
-PATIENCE: Final = 30.0
-"""Seconds after which an engine that does not get on has failed."""
 
-Placed = tuple[int, int, Event]
-"""Partition, offset, event."""
-
-
-class EngineContract:
-    """Subclass, answer the two questions, and every promise is tested."""
-
-    @abstractmethod
-    async def open_parts(self, partitions: int) -> EngineParts:
-        """Empty parts in the workspace `main`, with `stories.DEFINITIONS` as definitions."""
-
-    @abstractmethod
-    async def open_engine(self, parts: EngineParts) -> Engine:
-        """The engine over these parts."""
+class EngineContract(DecisionPromises):
+    """Subclass, answer the two questions of `EngineQuestions`, and every promise is tested."""
 
     async def test_it_gives_the_profiles_of_reduce(self) -> None:
         parts = await self.open_parts(1)
@@ -187,6 +171,37 @@ class EngineContract:
             ["user_id:user-2"],
         ]
 
+    async def test_what_too_many_share_is_set_aside_for_good(self) -> None:
+        parts = await self.open_parts(1)
+        told = [
+            Event(
+                type="page",
+                message_id=f"kiosk-{place}",
+                source="web",
+                received_at=START + place,
+                timestamp=START + place,
+                user_id=f"user-{place}",
+                anonymous_id="kiosk",
+            )
+            for place in range(24)
+        ]
+        placed = await append(parts, told[:15], batch=4)
+        await self.fold(parts)
+        placed += [(0, len(placed) + place, one) for place, one in enumerate(told[15:])]
+        await append(parts, told[15:], batch=4)
+        await self.fold(parts)
+
+        (aside,) = await parts.store.set_aside()
+        assert aside == SetAside("anonymous_id:kiosk", 11, "kiosk-10", START + 10)
+        assert await parts.store.load(["anonymous_id:kiosk"]) == []
+        decided = [one.set_aside for one in await read(parts, Stream.DECISIONS, Decision)]
+        assert [one for one in decided if one] == [(aside,)]
+        people = {one.id: one for one in await load(parts, placed)}
+        assert sorted(sorted(one.identifiers) for one in people.values()) == sorted(
+            [f"user_id:user-{number}"] for number in range(24)
+        )
+        assert await kept(parts, placed) == expected(placed)
+
     async def test_changes_tell_who_entered_and_left(self) -> None:
         parts = await self.open_parts(1)
         placed = await append(parts, tell(seed=9, people=12, events=300), batch=10)
@@ -259,21 +274,6 @@ class EngineContract:
         assert damaged == 3
         assert await kept(parts, placed) == expected(placed)
 
-    @asynccontextmanager
-    async def running(self, parts: EngineParts) -> AsyncIterator[Engine]:
-        """An engine that runs while the block does."""
-        engine = await self.open_engine(parts)
-        work = parts.runtime.spawn("engine", engine.run())
-        try:
-            yield engine
-        finally:
-            await work.stop()
-
-    async def fold(self, parts: EngineParts) -> None:
-        """Run an engine until the log is folded and kept."""
-        async with self.running(parts) as engine:
-            await asyncio.wait_for(engine.drain(), PATIENCE)
-
 
 _VISIT: Final = Event(
     type="track", message_id="visit", source="web", received_at=1, timestamp=1, anonymous_id="visitor", name="A"
@@ -334,65 +334,3 @@ class _SlowAppender:
 
     async def close(self) -> None:
         await self._appender.close()
-
-
-async def append(parts: EngineParts, story: Sequence[Event], *, batch: int) -> list[Placed]:
-    """Write events into the log in turn over its partitions, and tell where they are."""
-    appender = await parts.log.open_appender(Stream.EVENTS)
-    placed: list[Placed] = []
-    for turn, at in enumerate(range(0, len(story), batch)):
-        events = story[at : at + batch]
-        partition = turn % parts.log.partitions
-        first = await appender.append(partition, Records(len(events), codec.encode(events)))
-        placed += [(partition, first + place, event) for place, event in enumerate(events)]
-    await appender.close()
-    return placed
-
-
-def reduced(placed: Sequence[Placed], definitions: Definitions = DEFINITIONS) -> People:
-    """The people of a plain reduce over the log."""
-
-    def step(people: People, one: Placed) -> People:
-        partition, offset, event = one
-        people.fold(event, (partition, offset))
-        return people
-
-    return reduce(step, placed, People("main", definitions))
-
-
-def expected(placed: Sequence[Placed], definitions: Definitions = DEFINITIONS) -> dict[frozenset[str], dict[str, Any]]:
-    """The states of a plain reduce, by the identifiers of their person."""
-    people = reduced(placed, definitions)
-    return {frozenset(one.identifiers): profiles.state_of(one, definitions) for one in people.profiles.values()}
-
-
-async def load(parts: EngineParts, placed: Sequence[Placed]) -> list[Profile]:
-    """Every profile of the store that these events belong to."""
-    people = People("main", parts.definitions())
-    shown = {identifier for _, _, event in placed for identifier in people.shown(event)}
-    return [profiles.unpack(packed, people.definitions) for packed in await parts.store.load(shown)]
-
-
-async def kept(parts: EngineParts, placed: Sequence[Placed]) -> dict[frozenset[str], dict[str, Any]]:
-    """The states that the store keeps, by the identifiers of their person."""
-    definitions = parts.definitions()
-    return {frozenset(one.identifiers): profiles.state_of(one, definitions) for one in await load(parts, placed)}
-
-
-async def read(parts: EngineParts, stream: Stream, record: type[Any]) -> list[Any]:
-    """Every record of a stream that has one partition."""
-    end = (await parts.log.bounds(stream))[0][1]
-    found: list[Any] = []
-    reader = await parts.log.open_reader(stream, {0: 0})
-    while len(found) < end:
-        for batch in await reader.next():
-            found += codec.Decoder(record).decode(batch.count, batch.body)
-    await reader.close()
-    return found
-
-
-async def until(parts: EngineParts, condition: Any) -> None:
-    """Wait until a condition holds."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await parts.runtime.sleep(0.005)

@@ -108,6 +108,21 @@ class ProfileCacheContract:
             assert await shows(cache, identifier, ada)
         assert await cache.get("user_id:carol") is None
 
+    async def test_an_identifier_that_was_lost_is_nobodys(self, cache: ProfileCache) -> None:
+        writer = await cache.open_writer(packed)
+        ada, bob = person("user_id:ada", "anonymous_id:kiosk", "anonymous_id:shared"), person("user_id:bob")
+        await writer.publish([ada, bob])
+
+        # One goes to nobody, one to somebody else, and a third comes.
+        ada.identifiers = {"user_id:ada": 1, "anonymous_id:new": 1}
+        ada.losses = 2
+        bob.identifiers["anonymous_id:shared"] = 1
+        await writer.publish([ada, bob], ["anonymous_id:kiosk"])
+
+        assert await cache.get("anonymous_id:kiosk") is None
+        assert await shows(cache, "anonymous_id:shared", bob)
+        assert await shows(cache, "anonymous_id:new", ada)
+
     async def test_it_is_there_under_its_own_id_until_it_is_merged_away(self, cache: ProfileCache) -> None:
         writer = await cache.open_writer(packed)
         ada, guest = person("user_id:ada"), person("anonymous_id:a-1")

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from obverse.contracts.profile_store_history import HistoryPromises
 from obverse.contracts.profile_store_merges import MergePromises
 from obverse.contracts.profile_store_pages import OwnerPromises, PagePromises
 from obverse.contracts.profile_store_replays import ReplayPromises
@@ -26,6 +27,7 @@ from obverse.contracts.profile_store_steps import (
     write,
     writing,
 )
+from obverse.contracts.profile_store_waiting import WaitingPromises
 from obverse.contracts.profile_store_writers import WriterPromises
 from obverse.core import times
 from obverse.core.events import Event
@@ -60,7 +62,9 @@ UNKEEPABLE: Final = (
 """JSON that is valid, and that a database may not be able to hold."""
 
 
-class ProfileStoreContract(WriterPromises, MergePromises, PagePromises, OwnerPromises, ReplayPromises):
+class ProfileStoreContract(
+    WriterPromises, MergePromises, PagePromises, OwnerPromises, ReplayPromises, HistoryPromises, WaitingPromises
+):
     """
     Subclass, answer the questions of `StoreQuestions`, and every promise is tested.
 

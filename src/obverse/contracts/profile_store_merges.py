@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from obverse.contracts.profile_store_steps import (
+    NOON,
     StoreQuestions,
     a_profile,
     an_event,
     an_id,
+    deciding,
     done_by,
     found,
     latest,
@@ -16,6 +18,7 @@ from obverse.contracts.profile_store_steps import (
     write,
     writing,
 )
+from obverse.core.identity import SetAside
 from obverse.ports.profile_store import Checkpoint, ProfileStore
 
 ADA, BEA, CLEO = an_id("ada"), an_id("bea"), an_id("cleo")
@@ -168,3 +171,31 @@ class MergePromises(StoreQuestions):
         overview = await store.overview()
         assert (overview.profiles, overview.merges) == (2, 0)
         assert overview.marks == {"unify": up_to(1)}
+
+    # What is nobody's.
+
+    async def test_what_is_set_aside_is_listed_and_nobodys(self, store: ProfileStore) -> None:
+        first = SetAside("email:test@example.com", 11, "m1", NOON)
+        await write(store, profiles=[a_profile("ada"), a_profile("bea", "user_id:bea", first.identifier)])
+        await write(store, decisions=[deciding(0, first)])
+
+        assert await found(store, first.identifier) == []
+        assert await found(store, "user_id:bea", "user_id:ada") == [b"state of ada", b"state of bea"]
+        # Claimed and set aside in one checkpoint; and said again, as after a crash.
+        odd = SetAside("anonymous_id:\ufffe 👩‍👩‍👧 'x' \U0010ffff", 12, "m2", NOON + 1)
+        both = [deciding(1, odd), deciding(2, first, odd)]
+        await write(store, profiles=[a_profile("cleo", "user_id:cleo", odd.identifier)], decisions=both)
+        assert await found(store, odd.identifier) == []
+        assert list(await store.set_aside()) == [odd, first]
+        assert (await store.owners("unify")).set_aside == 2
+
+    async def test_nothing_is_set_aside_at_first_or_of_another_workspace(self, store: ProfileStore) -> None:
+        assert list(await store.set_aside()) == []
+        await write(
+            store, profiles=[a_profile("ada")], decisions=[deciding(0, SetAside("user_id:ada", 11, "m1", NOON))]
+        )
+        other = await self.neighbour(store)
+        await write(other, profiles=[a_profile("bea", "user_id:ada")])
+        assert list(await other.set_aside()) == []
+        assert await found(other, "user_id:ada") == [b"state of bea"]
+        assert len(await store.set_aside()) == 1

@@ -6,7 +6,8 @@ import msgspec
 from msgspec.structs import replace
 
 from obverse.contracts.profile_store_steps import NOON, StoreQuestions, a_profile, an_id, soon, up_to, whole, write
-from obverse.ports.profile_store import Member, Owners, ProfileRow, ProfileStore
+from obverse.ports.identifier_owners import Owners
+from obverse.ports.profile_store import Member, ProfileRow, ProfileStore
 
 PEOPLE = ("user_id:1", "user_id:17", "user_id:170", "user_id:18", "email:170@example.com", "anonymous_id:17")
 
@@ -93,7 +94,9 @@ class OwnerPromises(StoreQuestions):
     """Who has which identifier, all at once."""
 
     async def test_an_empty_store_has_no_owners(self, store: ProfileStore) -> None:
-        assert await soon(store.owners("unify")) == Owners(marks={}, profiles={}, refused={})
+        assert await soon(store.owners("unify")) == Owners(
+            marks={}, profiles={}, refused={}, undone=frozenset(), set_aside=0
+        )
 
     async def test_everybodys_identifiers_are_told_as_of_a_mark(self, store: ProfileStore) -> None:
         await write(
@@ -105,6 +108,8 @@ class OwnerPromises(StoreQuestions):
             marks=up_to(7),
             profiles={"user_id:1": an_id("ada"), "email:\U0001f600@x": an_id("ada"), "user_id:bea": an_id("bea")},
             refused={},
+            undone=frozenset(),
+            set_aside=0,
         )
         assert (await soon(store.owners("another"))).marks == {}
 
@@ -119,13 +124,14 @@ class OwnerPromises(StoreQuestions):
         def refusing(name: str, *rules: str) -> ProfileRow:
             row = a_profile(name)
             assert row.known is not None
-            pairs = [{"a": "user_id:1", "b": f"email:{rule}", "rule": rule} for rule in rules]
+            pairs = [{"a": f"email:{rule}", "b": "user_id:1", "rule": rule} for rule in rules]
             graph = msgspec.json.encode({"identifiers": [], "edges": [], "refused": pairs})
             return replace(row, known=replace(row.known, identity_graph=graph))
 
-        await write(
-            store, profiles=[refusing("ada", "email", "user_id"), refusing("bea", "user_id"), a_profile("cleo")]
-        )
-        assert (await soon(store.owners("unify"))).refused == {"email": 1, "user_id": 2}
+        people = [refusing("ada", "email", "user_id", "undone"), refusing("bea", "user_id", "taken"), a_profile("cleo")]
+        await write(store, profiles=people)
+        owners = await soon(store.owners("unify"))
+        assert owners.refused == {"email": 1, "user_id": 1, "undone": 1, "taken": 1}, "both sides tell of one pair"
+        assert owners.undone == {("email:undone", "user_id:1")}
         await write(store, absorbed={an_id("bea"): an_id("ada")})
-        assert (await soon(store.owners("unify"))).refused == {"email": 1, "user_id": 1}
+        assert "taken" not in (await soon(store.owners("unify"))).refused

@@ -14,8 +14,11 @@ import msgspec
 import pytest
 
 from obverse.core import profiles
+from obverse.core.crdt.clock import Stamp
 from obverse.core.events import Event, RejectedEvent
+from obverse.core.identity import Decision, SetAside
 from obverse.ports.event_log import Stream
+from obverse.ports.profile_history import KeptDecision
 from obverse.ports.profile_store import Checkpoint, Known, ProfileRow, ProfileStore, StoredEvent, StoreWriter
 
 Result = TypeVar("Result")
@@ -161,3 +164,20 @@ def state_of(packed: bytes) -> bytes:
 async def latest(store: ProfileStore, name: str, limit: int = 100, before: int | None = None) -> list[str]:
     """Return the message ids of the latest events of a profile."""
     return [event.message_id for _, event in await soon(store.events_of(an_id(name), limit=limit, before=before))]
+
+
+def deciding(offset: int, *set_aside: SetAside) -> KeptDecision:
+    """Return a decision, at this place of the log, that sets identifiers aside."""
+    stamp = Stamp(NOON, "shop", f"m{offset}")
+    decision = Decision(
+        kind="refuse",
+        profile=an_id("nobody"),
+        absorbed=(),
+        identifiers=(),
+        edges=(),
+        event=stamp.message_id,
+        stamp=stamp,
+        received_at=NOON,
+        set_aside=set_aside,
+    )
+    return KeptDecision(offset, decision)

@@ -11,6 +11,7 @@ TRAIT: Final = "trait"
 ENTERED: Final = "entered"
 LEFT: Final = "left"
 MERGED: Final = "merged"
+UNMERGED: Final = "unmerged"
 IDENTIFIER: Final = "identifier"
 
 
@@ -25,7 +26,10 @@ class Change(msgspec.Struct, array_like=True, frozen=True, gc=False):
     profile: bytes
     kind: str
     name: str
-    """The attribute, trait or audience; of a merge, the absorbed profile's id; of a new identifier, its kind."""
+    """
+    The attribute, trait or audience; of a merge, the absorbed profile's id; of an unmerge, the other one's; of a new
+    identifier, its kind.
+    """
     event: str
     """Message id of the event that did it."""
     number: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -23,7 +23,7 @@ from obverse.core.definitions import (
     define,
 )
 from obverse.core.events import TYPES
-from obverse.core.identity import KINDS, IdentityRules, Limit
+from obverse.core.identity import ID, KINDS, KNOWN, OTHERS, PRESETS, IdentityRules, Kind, Limit, Spelling, is_region
 from obverse.core.outgoing import Campaign, CampaignSpec, Connection, ConnectionSpec, Known, Template, TemplateSpec
 from obverse.core.tracking_plans import BadPlan, Mode, PlannedCall, TrackingPlan, planned_call, version_of
 from obverse.core.traits.kind import Takes, TraitKind
@@ -108,17 +108,20 @@ class _LimitSpec(msgspec.Struct, forbid_unknown_fields=True):
     within_days: _Count | None = None
 
 
-class _LimitsOfKinds(msgspec.Struct, forbid_unknown_fields=True):
-    user_id: _LimitSpec | Literal["none"] | None = None
-    email: _LimitSpec | Literal["none"] | None = None
-    anonymous_id: _LimitSpec | Literal["none"] | None = None
+class _KindSpec(msgspec.Struct, forbid_unknown_fields=True):
+    spelling: Spelling | None = None
+    region: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] | None = None
 
 
 class _IdentitySpec(msgspec.Struct, forbid_unknown_fields=True):
+    preset: Literal["segment", "unique_user_id", "profile_conversion", "profile_isolation"] | None = None
     blocked: list[str] = []
-    limits: _LimitsOfKinds = msgspec.field(default_factory=_LimitsOfKinds)
-    merges: _Count | None = None
+    kinds: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
+    unique: list[str] = []
+    merges: Annotated[int, msgspec.Meta(ge=0)] | None = None
     identifiers: _Count | None = None
+    shared: Annotated[int, msgspec.Meta(ge=2)] | Literal["none"] | None = None
 
 
 _Shape = TypeVar("_Shape", bound=msgspec.Struct)
@@ -141,8 +144,11 @@ _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
         "for a page or screen), `description` and `schema`, the JSON Schema of its properties or traits"
     ),
     _IdentitySpec: (
-        "identity rules may have `blocked`, a list of texts, `limits`, for user_id, email and anonymous_id each `none` "
-        "or `values` and perhaps `within_days`, and `merges` and `identifiers`, how many one profile may have"
+        "identity rules may have `preset` (segment, unique_user_id, profile_conversion or profile_isolation), "
+        "`blocked`, a list of texts, `kinds`, by name (small letters, digits, _ and .) each with `spelling` (as_sent, "
+        "lower_case, email or phone) and `region`, such as GB, `limits`, by kind each `none` or `values` and perhaps "
+        "`within_days`, `unique`, a list of kinds, `merges` and `identifiers`, how many one profile may have, and "
+        "`shared`, how many profiles may share an identifier, or `none`"
     ),
     ConnectionSpec: "a connection has `crm`, `settings` and `fields`, each the CRM's name of a field and what it holds",
     TemplateSpec: "a template has `subject`, `from`, and `mjml`, `mjml_file` or `text`",
@@ -150,13 +156,13 @@ _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
 }
 
 
-def _read_as(shape: type[_Shape], tree: Any, where: str) -> _Shape:
+def _read_as(shape: type[_Shape], tree: Any, where: str, about: type[msgspec.Struct] | None = None) -> _Shape:
     try:
         return msgspec.convert(tree, shape)
     except msgspec.ValidationError as error:
         flaw, _, path = str(error).partition(" - at `$")
         place = (where + path.removesuffix("`")).removeprefix(".")
-        raise BadDefinition(f"{place or 'the document'}: {flaw}; {_EXPECTED[shape]}") from error
+        raise BadDefinition(f"{place or 'the document'}: {flaw}; {_EXPECTED[about or shape]}") from error
 
 
 @dataclass(slots=True)
@@ -244,6 +250,7 @@ def read(documents: Iterable[tuple[str, Any]], kinds: Mapping[str, TraitKind]) -
 
 
 _DAY: Final = 24 * 3600
+_KIND: Final = re.compile(r"[a-z][a-z0-9_.]{0,39}")
 _UNREADABLE: Final = re.compile(r'["\\\x00-\x1f]')
 
 
@@ -260,19 +267,53 @@ def _checked(template: Template) -> Template:
 
 def _identity(spec: _IdentitySpec, before: IdentityRules) -> IdentityRules:
     """Several documents add up; of two that speak of one thing the later one holds."""
+    if spec.preset is not None:
+        before = replace(PRESETS[spec.preset], blocked=before.blocked, added=before.added)
+    added = {kind.name: kind for kind in before.added} | {name: _kind(name, tree) for name, tree in spec.kinds.items()}
     limits = dict(before.limits)
-    for kind in KINDS:
-        limit = getattr(spec.limits, kind)
-        if limit == "none":
-            limits.pop(kind, None)
-        elif limit is not None:
-            limits[kind] = Limit(limit.values, None if limit.within_days is None else limit.within_days * _DAY)
+    if before.limits:  # a preset without limits has none for these either
+        limits |= {name: OTHERS for name in spec.kinds if name not in limits}
+    known = {*KINDS, *added}
+    for place, names in (("limits", spec.limits), ("unique", spec.unique)):
+        for name in names:
+            if name not in known:
+                raise BadDefinition(
+                    f"spec.{place}: {name!r} is no kind of identifier; use one of {', '.join(sorted(known))}, or name "
+                    "it under `kinds`"
+                )
+    for name, tree in spec.limits.items():
+        if tree == "none":
+            limits.pop(name, None)
+        else:
+            limit = _read_as(_LimitSpec, tree, f"spec.limits.{name}", _IdentitySpec)
+            limits[name] = Limit(limit.values, None if limit.within_days is None else limit.within_days * _DAY)
     return IdentityRules(
         blocked=before.blocked | frozenset(spec.blocked),
         limits=limits,
-        merges=spec.merges or before.merges,
+        merges=before.merges if spec.merges is None else spec.merges,
         identifiers=spec.identifiers or before.identifiers,
+        shared=before.shared if spec.shared is None else None if spec.shared == "none" else spec.shared,
+        added=tuple(kind for _, kind in sorted(added.items())),
+        unique=before.unique | frozenset(spec.unique),
+        isolated=before.isolated,
     )
+
+
+def _kind(name: str, tree: Any) -> Kind:
+    spec = _read_as(_KindSpec, tree, f"spec.kinds.{name}", _IdentitySpec)
+    if _KIND.fullmatch(name) is None:
+        raise BadDefinition(
+            f"spec.kinds: {name!r} is no name of a kind; write at most 40 small letters, digits, _ and ."
+        )
+    if name in KINDS or name in {ID, "group_id"}:
+        raise BadDefinition(f"spec.kinds: {name!r} means something already; choose another name")
+    known = KNOWN.get(name, Kind(name))
+    kind = Kind(name, spec.spelling or known.spelling, spec.region)
+    if kind.region is not None and kind.spelling != "phone":
+        raise BadDefinition(f"spec.kinds.{name}: `region` is for `spelling: phone` alone; remove it")
+    if kind.region is not None and not is_region(kind.region):
+        raise BadDefinition(f"spec.kinds.{name}.region: {kind.region!r} is no country; write two letters, such as GB")
+    return kind
 
 
 def _held(spec: _HeldSpec | None) -> tuple[str, tuple[int, int] | None, Mode] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from heapq import nlargest
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from obverse.core import times
 from obverse.core.definitions import Definitions, define
 from obverse.core.events import Event, RejectedEvent
-from obverse.core.identity import KINDS, REFUSED, Edge, IdentityRules, id_text
+from obverse.core.identity import REFUSED, Edge, IdentityRules, id_text
 from obverse.core.people import People
 from obverse.core.profiles import Profile
 
@@ -70,6 +71,8 @@ class Side(msgspec.Struct, frozen=True):
     largest: list[Cluster]
     refused: dict[str, int]
     """Pairs that tie nothing, by the rule that is against them."""
+    set_aside: int
+    """Identifiers that are nobody's, since too many share them."""
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -113,8 +116,19 @@ class DryRun:
     of profiles may be others than an engine's, since which of two survives depends on more; who is one person does not.
     """
 
-    def __init__(self, workspace: str, rules: IdentityRules, definitions: Definitions) -> None:
-        """Take the rules to try, and the definitions in force: their tracking plans hold here too."""
+    def __init__(
+        self,
+        workspace: str,
+        rules: IdentityRules,
+        definitions: Definitions,
+        undone: frozenset[tuple[str, str]] = frozenset(),
+    ) -> None:
+        """
+        Take the rules to try, and the definitions in force: their tracking plans hold here too.
+
+        `undone` are the pairs that somebody has taken back (`edge_key`): whatever the rules, these stay apart.
+        """
+        rules = replace(rules, apart=rules.apart | undone)
         held = define(sources=definitions.sources, tracking_plans=definitions.tracking_plans, identity=rules)
         self.people = People(workspace, held)
         self.events = 0
@@ -138,14 +152,16 @@ class DryRun:
         people.resolve(admitted, admitted.stamp, shown)
         self.events += 1
 
-    def compare(self, owners: Mapping[str, bytes], refused: Mapping[str, int], *, show: int) -> Comparison:
+    def compare(
+        self, owners: Mapping[str, bytes], refused: Mapping[str, int], set_aside: int = 0, *, show: int
+    ) -> Comparison:
         """
         Hold it against who is who today.
 
-        `owners` has the profile of each identifier, `refused` how many pairs each rule is against. Of each list at
-        most `show` entries are told.
+        `owners` has the profile of each identifier, `refused` how many pairs each rule is against, `set_aside` how many
+        identifiers too many share. Of each list at most `show` entries are told.
         """
-        return _Comparing(self.people, owners, show).comparison(refused)
+        return _Comparing(self.people, owners, show).comparison(refused, set_aside)
 
 
 class _Comparing:
@@ -171,7 +187,7 @@ class _Comparing:
                 self.merging.append((len(found), len(profile.identifiers), profile))
                 self.merged |= found
 
-    def comparison(self, refused: Mapping[str, int]) -> Comparison:
+    def comparison(self, refused: Mapping[str, int], set_aside: int) -> Comparison:
         sizes = Counter(self.owners.values())
         largest = nlargest(self.show, sizes, key=lambda one: (sizes[one], one))
         several = [one for one, parts in self.parts.items() if parts > 1]
@@ -186,6 +202,7 @@ class _Comparing:
                 identifiers=len(self.owners),
                 largest=[self._cluster(members[one], one) for one in largest],
                 refused=dict(refused),
+                set_aside=set_aside,
             ),
             after=self._after(),
             merged=len(self.merged),
@@ -199,16 +216,17 @@ class _Comparing:
         )
 
     def _after(self) -> Side:
-        everybody = self.people.profiles.values()
-        refused = Counter(
-            edge.rule.removeprefix(REFUSED) for one in everybody for edge in one.edges.values() if edge.refused
-        )
+        # Who lost the last identifier, since too many share it, is nobody who can be found.
+        everybody = [one for one in self.people.profiles.values() if one.identifiers]
+        pairs = {(edge.rule, edge.a, edge.b) for one in everybody for edge in one.edges.values() if edge.refused}
+        refused = Counter(rule.removeprefix(REFUSED) for rule, *_ in pairs)  # both sides tell of a pair
         largest = nlargest(self.show, everybody, key=lambda one: (len(one.identifiers), one.id))
         return Side(
             people=len(everybody),
             identifiers=len(self.people.owners),
             largest=[self._cluster(one.identifiers) for one in largest],
             refused=dict(refused),
+            set_aside=len(self.people.set_aside),
         )
 
     def _merge(self, profile: Profile, members: Mapping[bytes, list[str]]) -> Merge:
@@ -235,18 +253,18 @@ class _Comparing:
             owner = self.people.owners.get(one)
             if owner is not None:
                 parts.setdefault(owner, []).append(one)
-        against = [
-            edge
+        against = {
+            (edge.a, edge.b): edge
             for part in parts
             for edge in self.people.profiles[part].edges.values()
             if edge.refused and edge.a in mine and edge.b in mine
-        ]
+        }
         ordered = nlargest(self.show, parts.values(), key=lambda part: (len(part), part))
         return Split(
             person=self._cluster(identifiers, person),
             people=len(parts),
             parts=[self._cluster(part) for part in ordered],
-            because=self._pairs(against),
+            because=self._pairs(against.values()),
         )
 
     def _members(self, people: set[bytes]) -> dict[bytes, list[str]]:
@@ -258,7 +276,8 @@ class _Comparing:
         return members
 
     def _cluster(self, identifiers: Iterable[str], profile: bytes | None = None) -> Cluster:
-        ordered = sorted(identifiers, key=_strength)
+        rules = self.people.definitions.identity
+        ordered = sorted(identifiers, key=lambda one: (rules.rank(one), one))
         return Cluster(len(ordered), ordered[: self.show], None if profile is None else id_text(profile))
 
     def _pairs(self, edges: Iterable[Edge]) -> list[Pair]:
@@ -275,8 +294,3 @@ class _Comparing:
             if count <= self.show:
                 shown.append(one)
         return Missing(count, shown)
-
-
-def _strength(identifier: str) -> tuple[int, str]:
-    kind = identifier.partition(":")[0]
-    return (KINDS.index(kind) if kind in KINDS else len(KINDS), identifier)

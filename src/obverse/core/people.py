@@ -10,7 +10,8 @@ from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent, to_json
-from obverse.core.identity import Decision, identifiers
+from obverse.core.identity import Decision, Edge, Part, SetAside, identifiers
+from obverse.core.identity.evidence import SHARED, TAKEN
 from obverse.core.profiles import Profile, Sighting
 from obverse.core.resolution import Resolution
 
@@ -25,6 +26,8 @@ class Folded:
     """The profile had seen its message id before."""
     decision: Decision | None = None
     changes: Sequence[Change] = ()
+    others: Sequence[Profile] = ()
+    """Whom the decision moved beside."""
 
 
 class People:
@@ -42,6 +45,8 @@ class People:
         self.owners: dict[str, bytes] = {}
         self.absorbed: dict[bytes, bytes] = {}
         """Absorbed profile -> the one it became part of; late events find their way."""
+        self.set_aside: dict[str, SetAside] = {}
+        """Identifiers that are nobody's, since too many share them."""
         self._resolution = Resolution(workspace, self.owners, self.profiles)
 
     def admit(self, event: Event) -> Event | RejectedEvent:
@@ -51,7 +56,10 @@ class People:
 
     def shown(self, event: Event) -> tuple[str, ...]:
         """The identifiers that an event shows, the strongest first."""
-        return identifiers(event, self.definitions.identity)
+        return self._not_set_aside(identifiers(event, self.definitions.identity))
+
+    def _not_set_aside(self, shown: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(one for one in shown if one not in self.set_aside) if self.set_aside else shown
 
     def adopt(self, profile: Profile) -> None:
         """Take in a profile that was kept elsewhere."""
@@ -67,26 +75,34 @@ class People:
 
     def fold(self, event: Event, place: tuple[int, int], shown: tuple[str, ...] | None = None) -> Folded:
         """Find whom the event belongs to, deciding what it makes new, and fold it. `place` is (partition, offset)."""
-        shown = self.shown(event) if shown is None else shown
+        # What was shown may have been set aside since.
+        shown = self.shown(event) if shown is None else self._not_set_aside(shown)
         if not shown:
             return Folded(None)
         stamp = event.stamp
-        profile, decision, moved = self.resolve(event, stamp, shown)
+        profile, folded = self.resolve(event, stamp, shown)
         done = profiles.apply(profile, event, stamp, place, self.definitions)
         if done is None:
-            return Folded(profile, repeated=True, decision=decision, changes=moved)
-        return Folded(profile, decision=decision, changes=[*moved, *done] if moved else done)
+            folded.repeated = True
+        else:
+            folded.changes = [*folded.changes, *done] if folded.changes else done
+        return folded
 
-    def resolve(
-        self, event: Event, stamp: Stamp, shown: tuple[str, ...]
-    ) -> tuple[Profile, Decision | None, Sequence[Change]]:
+    def resolve(self, event: Event, stamp: Stamp, shown: tuple[str, ...]) -> tuple[Profile, Folded]:
         """
         Find whom an event belongs to: the part of the fold that identity needs, and nothing else of it.
 
-        Decides what the event makes new, carries that out, and notes what is shown; `shown` is not empty.
+        Decides what the event makes new, carries that out, and notes what is shown; `shown` is not empty. Returns the
+        profile, and what became of the event so far.
         """
         decision = self.decide(event, stamp, shown)
-        moved = self.carry_out(decision) if decision is not None else ()
+        moved: list[Change] = []
+        others: list[Profile] = []
+        if decision is not None:
+            moved = self.carry_out(decision)
+            others = [self.profiles[one] for one in decision.beside]
+            if decision.set_aside:
+                shown = self._not_set_aside(shown)
         profile = self.profiles[self.owners[shown[0]]]
         at, last_shown = stamp.time, profile.identifiers
         for identifier in shown:
@@ -97,7 +113,7 @@ class People:
                 last_shown[identifier] = at
             else:
                 profiles.sight(profile, identifier, Sighting(at, event.message_id), at)
-        return profile, decision, moved
+        return profile, Folded(profile, decision=decision, changes=moved, others=others)
 
     def decide(self, event: Event, stamp: Stamp, shown: tuple[str, ...]) -> Decision | None:
         """What a new identifier, or a new pair, makes of the profiles; None if the event shows nothing new."""
@@ -124,35 +140,92 @@ class People:
 
     def carry_out(self, decision: Decision) -> list[Change]:
         """Do what was decided; doing it again changes nothing."""
+        for aside in decision.set_aside:
+            self._set_aside(aside)
+        for part in decision.parts:
+            self._part(decision, part)
         keeper = self._find(decision.profile)
         if keeper is None:
             keeper = Profile(decision.profile, first=decision.stamp)
             self.profiles[keeper.id] = keeper
-        moved: list[Change] = []
-        for other in decision.absorbed:
-            lost = self.profiles.pop(other, None) if other != keeper.id else None
-            if lost is None:
-                continue
-            self._absorb(keeper, lost)
-            moved.append(Change(keeper.id, changes.MERGED, lost.id.hex(), decision.event))
-            moved.extend(self._judge(keeper, decision.stamp))
+        moved = self._absorb_all(keeper, decision)
         at = decision.stamp.time
         for identifier in decision.identifiers:
             if identifier not in keeper.identifiers:
                 kind = identifier.partition(":")[0]
                 moved.append(Change(keeper.id, changes.IDENTIFIER, kind, decision.event))
+                self._take(identifier, keeper, decision)
             self.owners[identifier] = keeper.id
             keeper.claims += (identifier,)
             profiles.sight(keeper, identifier, Sighting(at, decision.event), at)
         for edge in decision.edges:
             profiles.tie(keeper, (edge.a, edge.b), edge)
+            if edge.refused:
+                self._tell_others(edge)
         keeper.changed_at = max(keeper.changed_at, decision.received_at)
         return moved
 
-    def _find(self, profile: bytes) -> Profile | None:
+    def _tell_others(self, edge: Edge) -> None:
+        """Have both sides know that nothing ties them; and whose the identifier is counts who wanted it."""
+        for end in (edge.a, edge.b):
+            owner = self.profiles.get(self.owners.get(end, b""))
+            if owner is not None:
+                profiles.tie(owner, (edge.a, edge.b), edge)
+
+    def _absorb_all(self, keeper: Profile, decision: Decision) -> list[Change]:
+        moved: list[Change] = []
+        for other in decision.absorbed:
+            lost = self.profiles.pop(other, None) if other != keeper.id else None
+            if lost is not None:
+                self._absorb(keeper, lost)
+                moved.append(Change(keeper.id, changes.MERGED, lost.id.hex(), decision.event))
+                moved.extend(self._judge(keeper, decision.stamp))
+        return moved
+
+    def _take(self, identifier: str, keeper: Profile, decision: Decision) -> None:
+        """Have an identifier leave whoever had it, for one whose it is now."""
+        owner = self.profiles.get(self.owners.get(identifier, b""))
+        if owner is None or owner is keeper:
+            return
+        lost = profiles.lose(owner, identifier, TAKEN, decision.event, decision.stamp.time)
+        for edge in lost:
+            profiles.tie(keeper, (edge.a, edge.b), edge)
+
+    def _part(self, decision: Decision, part: Part) -> None:
+        """Have a part of a profile go its own way, as far as identity is concerned; traits are told anew of events."""
+        keeper = self._find(decision.profile)
+        if keeper is None:
+            return
+        other = None if part.profile is None else Profile(part.profile, first=decision.stamp)
+        gone = set(part.identifiers) & keeper.identifiers.keys()
+        profiles.separate(keeper, other, gone)
+        for identifier in gone:
+            self.owners.pop(identifier, None)
+        if other is None:
+            return
+        self.absorbed.pop(other.id, None)
+        self.absorbed.update(dict.fromkeys(part.absorbed, other.id))
+        other.merges = len(part.absorbed)
+        keeper.merges = max(0, keeper.merges - other.merges - 1)
+        self.profiles[other.id] = other
+        self.owners.update(dict.fromkeys(gone, other.id))
+        for edge in decision.edges:
+            profiles.tie(other, (edge.a, edge.b), edge)
+
+    def _set_aside(self, aside: SetAside) -> None:
+        owner = self.profiles.get(self.owners.pop(aside.identifier, b""))
+        if owner is not None:
+            profiles.lose(owner, aside.identifier, SHARED, aside.event, aside.at)
+        self.set_aside[aside.identifier] = aside
+
+    def keeper(self, profile: bytes) -> bytes:
+        """Return the profile that holds this one now: itself, unless it was absorbed."""
         while profile in self.absorbed:
             profile = self.absorbed[profile]
-        return self.profiles.get(profile)
+        return profile
+
+    def _find(self, profile: bytes) -> Profile | None:
+        return self.profiles.get(self.keeper(profile))
 
     def _absorb(self, keeper: Profile, lost: Profile) -> None:
         for identifier in lost.identifiers:

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from obverse.core.crdt.clock import Stamp
 from obverse.core.events import Event
-from obverse.core.identity import REFUSED, SEEN_TOGETHER, Decision, Edge, IdentityRules, edge_key, profile_id
+from obverse.core.identity import (
+    OF_A_DEVICE,
+    REFUSED,
+    SEEN_TOGETHER,
+    Decision,
+    Edge,
+    IdentityRules,
+    SetAside,
+    edge_key,
+    profile_id,
+)
+from obverse.core.identity.evidence import IDENTIFIERS, ISOLATION, MERGES, TAKEN, UNDONE
 from obverse.core.profiles import Profile
 
 _SECOND = 1_000_000
@@ -30,82 +43,213 @@ class Resolution:
 
     def decide(self, event: Event, stamp: Stamp, shown: Sequence[str], rules: IdentityRules) -> Decision | None:
         """Return what an event makes of the profiles; None if it shows nothing new. The strongest is shown first."""
+        aside: list[SetAside] = []
+        while True:
+            owners = {one: self.owners[one] for one in shown if one in self.owners}
+            case = _Case(self, event, stamp, rules, owners)
+            decision = case.decide(shown)
+            more = [] if decision is None or rules.shared is None else case.too_shared(decision, rules.shared)
+            if len(more) == len(shown):
+                more = [one for one in more if one.identifier != shown[0]]  # the event is somebody's
+            if not more:
+                break
+            # Nobody's any more, so it is as if the event had not shown it.
+            aside += more
+            gone = {one.identifier for one in more}
+            shown = [one for one in shown if one not in gone]
+        if decision is None and not aside:
+            return None
+        decision = decision or case.nothing(owners[shown[0]])
+        return replace(decision, set_aside=tuple(aside), beside=self._beside(decision, aside))
+
+    def _beside(self, decision: Decision, aside: Iterable[SetAside]) -> tuple[bytes, ...]:
+        names = [
+            *decision.identifiers,
+            *(end for edge in decision.edges if edge.refused for end in (edge.a, edge.b)),
+            *(one.identifier for one in aside),
+        ]
+        concerned = dict.fromkeys(self.owners[one] for one in names if one in self.owners)
+        return tuple(one for one in concerned if one != decision.profile and one not in decision.absorbed)
+
+
+@dataclass(slots=True)
+class _Case:
+    """One event that is decided upon."""
+
+    known: Resolution
+    event: Event
+    stamp: Stamp
+    rules: IdentityRules
+    owners: dict[str, bytes]
+    """Of what is shown; without what is taken from its owner."""
+    taken: dict[str, bytes] = field(default_factory=dict)
+    """From whom."""
+
+    def decide(self, shown: Sequence[str]) -> Decision | None:
+        """See `Resolution.decide`; nothing is set aside."""
         strongest, *others = shown
         keeper = self.owners.get(strongest)
+        apart = self._apart(keeper, strongest, others)
+        others = [other for other in others if edge_key(strongest, other) not in self.rules.apart]
         if keeper is not None:
-            others = [other for other in others if self._is_open(keeper, strongest, other, stamp.time, rules)]
-            if not any(self._is_new(keeper, strongest, other) for other in others):
+            others = [other for other in others if self._is_open(keeper, strongest, other)]
+            if not apart and not any(self._is_new(keeper, strongest, other) for other in others):
                 return None
         kept, left_out = [strongest, *others], []
-        while len(kept) > 1 and self._against(kept, stamp.time, rules) is not None:
+        self._take(kept)
+        while len(kept) > 1 and self._against(kept) is not None:
             left_out.append(kept.pop())
         # Who would break nothing by itself is left out of this event, and free to come again.
         refused = [
-            Edge(*edge_key(strongest, one), event.message_id, REFUSED + against, stamp.time)
+            self._edge(strongest, one, REFUSED + against)
             for one in left_out
-            if (against := self._against([*kept, one], stamp.time, rules)) is not None
+            if (against := self._against([*kept, one])) is not None
         ]
-        owned = [self.profiles[one] for one in self._found(kept)]
+        owned = [self.known.profiles[one] for one in self._found(kept)]
         if owned:
             # The earlier first event survives, ties go to the smaller id.
-            survivor, *rest = sorted(owned, key=lambda profile: ((profile.first or stamp).time, profile.id))
+            survivor, *rest = sorted(owned, key=lambda profile: ((profile.first or self.stamp).time, profile.id))
             profile, absorbed = survivor.id, tuple(one.id for one in rest)
         else:
-            profile, absorbed = profile_id(self.workspace, strongest), ()
+            profile, absorbed = self._new_id(kept), ()
         found = tuple(one for one in kept if one not in self.owners)
         ties = [
-            Edge(*edge_key(strongest, other), event.message_id, SEEN_TOGETHER, stamp.time)
-            for other in kept[1:]
-            if self._is_new(profile, strongest, other)
+            self._edge(strongest, other, SEEN_TOGETHER) for other in kept[1:] if self._is_new(profile, strongest, other)
         ]
         return Decision(
             kind="merge" if absorbed else "create" if not owned else "link" if ties or found else "refuse",
             profile=profile,
             absorbed=absorbed,
             identifiers=found,
-            edges=(*ties, *refused),
-            event=event.message_id,
-            stamp=stamp,
-            received_at=event.received_at,
+            edges=(*ties, *refused, *(self._edge(strongest, one, REFUSED + UNDONE) for one in apart)),
+            event=self.event.message_id,
+            stamp=self.stamp,
+            received_at=self.event.received_at,
         )
 
-    def _is_open(self, keeper: bytes, strongest: str, other: str, at: int, rules: IdentityRules) -> bool:
+    def nothing(self, profile: bytes) -> Decision:
+        """Return the decision that changes nothing of this profile."""
+        return Decision(
+            kind="refuse",
+            profile=profile,
+            absorbed=(),
+            identifiers=(),
+            edges=(),
+            event=self.event.message_id,
+            stamp=self.stamp,
+            received_at=self.event.received_at,
+        )
+
+    def too_shared(self, decision: Decision, most: int) -> list[SetAside]:
+        """What this decision, which ties none of it, shows with more profiles than may share it."""
+        counts = {one: self._sharers(one, owner) | {decision.profile.hex()} for one, owner in self.taken.items()}
+        for edge in decision.edges:
+            if edge.refused:
+                for one, other in ((edge.a, edge.b), (edge.b, edge.a)):
+                    # A user id names somebody, whatever it is shown with.
+                    if one in self.owners and not one.startswith("user_id:"):
+                        within = self._within(edge.rule)
+                        counts[one] = self._sharers(one, self.owners[one], within) | {other}
+        return [
+            SetAside(one, 1 + len(with_whom), self.event.message_id, self.stamp.time)
+            for one, with_whom in counts.items()
+            if 1 + len(with_whom) > most
+        ]
+
+    def _apart(self, keeper: bytes | None, strongest: str, others: Iterable[str]) -> list[str]:
+        """What a rule keeps apart from the strongest, and the profile does not tell of yet."""
+        told = {} if keeper is None else self.known.profiles[keeper].edges
+        ends = {other: edge_key(strongest, other) for other in others} if self.rules.apart else {}
+        return [other for other, pair in ends.items() if pair in self.rules.apart and pair not in told]
+
+    def _sharers(self, identifier: str, owner: bytes, within: int | None = None) -> set[str]:
+        """What was shown with an identifier, and is another's than its owner's."""
+        return {
+            edge.b if edge.a == identifier else edge.a
+            for edge in self.known.profiles[owner].edges.values()
+            if edge.refused
+            and identifier in {edge.a, edge.b}
+            and (within is None or edge.at > self.stamp.time - within * _SECOND)
+        }
+
+    def _within(self, rule: str) -> int | None:
+        limit = self.rules.limits.get(rule.removeprefix(REFUSED))
+        return None if limit is None else limit.within
+
+    def _take(self, kept: Sequence[str]) -> None:
+        """Take from its owner what is shown by somebody whose unique identifier is another one."""
+        own: dict[str, str] = {}
+        for one in kept:
+            if _kind(one) in self.rules.unique:
+                own.setdefault(_kind(one), one)
+        if not own:
+            return
+        for one, owner in list(self.owners.items()):
+            theirs = self.known.profiles[owner].identifiers
+            if one in kept and any(_kind(other) in own and own[_kind(other)] not in theirs for other in theirs):
+                self.taken[one] = self.owners.pop(one)
+
+    def _new_id(self, kept: Sequence[str]) -> bytes:
+        """An id that no profile has: of the strongest identifier, unless that made another one before."""
+        names = [*kept, f"{kept[0]}\0{self.event.message_id}"]
+        ids = [profile_id(self.known.workspace, name) for name in names]
+        return next(one for one in ids if one not in self.known.profiles)
+
+    def _edge(self, one: str, other: str, rule: str) -> Edge:
+        return Edge(*edge_key(one, other), self.event.message_id, rule, self.stamp.time)
+
+    def _is_open(self, keeper: bytes, strongest: str, other: str) -> bool:
         """Whether the pair may tie its profiles, as far as was decided; a limit within a time is asked about again."""
-        edge = self.profiles[keeper].edges.get(edge_key(strongest, other))
+        edge = self.known.profiles[keeper].edges.get(edge_key(strongest, other))
         if edge is None or not edge.refused:
             return True
-        limit = rules.limits.get(edge.rule.removeprefix(REFUSED))
-        return limit is not None and limit.within is not None and at >= edge.at + limit.within * _SECOND
+        if edge.rule == REFUSED + TAKEN:
+            return self.stamp.time > edge.at  # else it was shown before it was taken
+        within = self._within(edge.rule)
+        return within is not None and self.stamp.time >= edge.at + within * _SECOND
 
     def _is_new(self, profile: bytes, strongest: str, other: str) -> bool:
         if self.owners.get(other) != profile or self.owners.get(strongest) != profile:
             return True
-        edge = self.profiles[profile].edges.get(edge_key(strongest, other))
+        edge = self.known.profiles[profile].edges.get(edge_key(strongest, other))
         return edge is None or edge.refused
 
     def _found(self, shown: Iterable[str]) -> list[bytes]:
         return list(dict.fromkeys(self.owners[one] for one in shown if one in self.owners))
 
-    def _against(self, kept: Sequence[str], at: int, rules: IdentityRules) -> str | None:
+    def _against(self, kept: Sequence[str]) -> str | None:
         """Name the rule that the profile of all these identifiers would break; None if it would break none."""
-        found = [self.profiles[one] for one in self._found(kept)]
+        rules = self.rules
+        found = [self.known.profiles[one] for one in self._found(kept)]
         new = [one for one in kept if one not in self.owners]
         if len(found) < 2 and not new:  # noqa: PLR2004 - one profile that has them all
             return None
         if len(found) > 1 and len(found) - 1 + sum(one.merges for one in found) > rules.merges:
-            return "merges"
+            return MERGES
         if len(new) + sum(len(one.identifiers) for one in found) > rules.identifiers:
-            return "identifiers"
+            return IDENTIFIERS
+        if rules.isolated:
+            all_of_them = [*new, *(one for profile in found for one in profile.identifiers)]
+            if len({_kind(one) in OF_A_DEVICE for one in all_of_them}) > 1:
+                return ISOLATION
+        return self._over_a_limit(found, new)
+
+    def _over_a_limit(self, found: Sequence[Profile], new: Sequence[str]) -> str | None:
+        """Name the first kind of which these together would have more than they may."""
+        rules, at = self.rules, self.stamp.time
         counts: dict[str, int] = {}
         for one in new:
-            kind = one.partition(":")[0]
-            counts[kind] = counts.get(kind, 0) + 1
+            counts[_kind(one)] = counts.get(_kind(one), 0) + 1
         for profile in found:
             for identifier in profile.identifiers:
-                kind = identifier.partition(":")[0]
+                kind = _kind(identifier)
                 limit = rules.limits.get(kind)
                 if limit is None:
                     continue
                 if limit.within is None or profile.sightings[identifier].at > at - limit.within * _SECOND:
                     counts[kind] = counts.get(kind, 0) + 1
         return next((kind for kind, limit in rules.limits.items() if counts.get(kind, 0) > limit.values), None)
+
+
+def _kind(identifier: str) -> str:
+    return identifier.partition(":")[0]

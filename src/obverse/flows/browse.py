@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from obverse.core import audiences, mapping, profiles, times
 from obverse.core.definitions import Definitions
-from obverse.core.identity import KINDS, id_named, id_text
+from obverse.core.identity import IdentityRules, id_named, id_text
 from obverse.core.profiles import Profile, unpack
 from obverse.flows.cursors import BadCursor, read_cursor
 from obverse.flows.serve import UnreadableProfile
@@ -114,15 +114,15 @@ class Browse:
         text = text.strip()
         one = id_named(text.lower()) or id_named(f"id:{text.lower()}")
         if one is not None:
-            return PeopleView([_person(profile) for profile in self._read(await self._store.load((), (one,)))], None)
+            found = self._read(await self._store.load((), (one,)))
+            return PeopleView([self._person(profile) for profile in found], None)
         if text:
-            return await self._found(_prefixes(text), limit, after)
+            return await self._found(_prefixes(text, self._definitions().identity), limit, after)
         ids = await self._store.people(limit=limit + 1, after=read_cursor(after))
         shown = ids[:limit]
         known = {profile.id: profile for profile in self._read(await self._store.load((), shown))}
-        return PeopleView(
-            [_person(known[one]) for one in shown if one in known], id_text(shown[-1]) if len(ids) > limit else None
-        )
+        following = id_text(shown[-1]) if len(ids) > limit else None
+        return PeopleView([self._person(known[one]) for one in shown if one in known], following)
 
     async def _found(self, prefixes: Collection[str], limit: int, after: str | None) -> PeopleView:
         if after is not None and not after.startswith(tuple(prefixes)):
@@ -137,7 +137,7 @@ class Browse:
                 (profile,) = self._read([state])
                 # A person is told once, by the first identifier of theirs that is like this.
                 if identifier == min(one for one in profile.identifiers if one.startswith(tuple(prefixes))):
-                    found.append(_person(profile))
+                    found.append(self._person(profile))
             else:
                 return PeopleView(found, None)
             if len(found) == limit:
@@ -175,7 +175,7 @@ class Browse:
                     profile=id_text(profile.id),
                     name=_name(profile),
                     email=mapping.address(profile),
-                    identifiers=_identifiers(profile),
+                    identifiers=self._identifiers(profile),
                     since=times.to_text(member.since),
                     number=member.number,
                 )
@@ -185,6 +185,21 @@ class Browse:
             total,
         )
 
+    def _person(self, profile: Profile) -> PersonView:
+        return PersonView(
+            id=id_text(profile.id),
+            name=_name(profile),
+            email=mapping.address(profile),
+            identifiers=self._identifiers(profile),
+            changed_at=times.to_text(profile.changed_at),
+        )
+
+    def _identifiers(self, profile: Profile) -> list[ShortIdentifier]:
+        # A kind that is not defined any more comes last.
+        rank = {kind: place for place, kind in enumerate(self._definitions().identity.kinds)}
+        shown = sorted(profile.identifiers, key=lambda one: (rank.get(one.partition(":")[0], len(rank)), one))[:SHOWN]
+        return [ShortIdentifier(kind, value) for kind, _, value in (one.partition(":") for one in shown)]
+
     def _read(self, states: Sequence[bytes]) -> list[Profile]:
         try:
             return [unpack(state, self._definitions()) for state in states]
@@ -192,30 +207,20 @@ class Browse:
             raise UnreadableProfile(str(error)) from error
 
 
-def _prefixes(text: str) -> list[str]:
+def _prefixes(text: str, rules: IdentityRules) -> list[str]:
     kind, colon, value = text.partition(":")
-    if colon and kind in KINDS:
-        return [f"{kind}:{value.lower() if kind == 'email' else value}"]
-    return [f"{kind}:{text.lower() if kind == 'email' else text}" for kind in KINDS]
+    if colon and kind in rules.kinds:
+        return [f"{kind}:{_begun(kind, value, rules)}"]
+    return [f"{kind}:{_begun(kind, text, rules)}" for kind in rules.kinds]
+
+
+def _begun(kind: str, text: str, rules: IdentityRules) -> str:
+    """How a value of this kind may begin; a number that is not whole yet is taken as it is written."""
+    return rules.spelt(kind, text) or text
 
 
 def _listed(names: Sequence[str]) -> str:
     return ("is " if len(names) == 1 else "are ") + ", ".join(names)
-
-
-def _person(profile: Profile) -> PersonView:
-    return PersonView(
-        id=id_text(profile.id),
-        name=_name(profile),
-        email=mapping.address(profile),
-        identifiers=_identifiers(profile),
-        changed_at=times.to_text(profile.changed_at),
-    )
-
-
-def _identifiers(profile: Profile) -> list[ShortIdentifier]:
-    shown = sorted(profile.identifiers, key=lambda one: (KINDS.index(one.partition(":")[0]), one))[:SHOWN]
-    return [ShortIdentifier(kind, value) for kind, _, value in (one.partition(":") for one in shown)]
 
 
 def _name(profile: Profile) -> str | None:

@@ -83,7 +83,7 @@ async def dry_run(parts: DryRunParts, rules: IdentityRules) -> DryRunReport:
     bounds = await parts.log.bounds(Stream.EVENTS)
     marks = owners.marks.get(Stream.EVENTS, {})
     until = {partition: (first, max(first, marks.get(partition, 0))) for partition, (first, _) in bounds.items()}
-    run = DryRun(parts.workspace, rules, parts.definitions)
+    run = DryRun(parts.workspace, rules, parts.definitions, owners.undone)
     whole = sum(end - first for first, end in until.values())
     done = damaged = 0
     async with _Merged(parts.log, until) as merged:
@@ -106,7 +106,7 @@ async def dry_run(parts: DryRunParts, rules: IdentityRules) -> DryRunReport:
             trimmed={partition: first for partition, (first, _) in bounds.items() if first},
             waiting=sum(max(0, end - until[partition][1]) for partition, (_, end) in bounds.items()),
         ),
-        comparison=run.compare(owners.profiles, owners.refused, show=parts.show),
+        comparison=run.compare(owners.profiles, owners.refused, owners.set_aside, show=parts.show),
     )
 
 

@@ -1,13 +1,14 @@
-"""Replay: send rejected events again, as of when they came first."""
+"""Replay: send rejected events again, as of when they came first; and those that others asked for."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from obverse.core import wire
-from obverse.core.events import RejectedEvent
+from obverse.core.events import Event, RejectedEvent
 from obverse.flows.collect import Collect
 from obverse.flows.vitals import Vitals, keep_on
 from obverse.ports.outcomes import Unreachable
@@ -22,6 +23,8 @@ AT_ONCE: Final = 100
 class Replay:
     """
     Reads what waits to be sent again with today's rules, and appends what is accepted now to the log.
+
+    Events that were asked for by who cannot append (`WaitingEvents`) arrive when they are appended.
 
     A crash between the append and its note appends an event twice; it has the same message id, so it counts once.
     """
@@ -38,7 +41,7 @@ class Replay:
 
     async def _run(self) -> None:
         while True:
-            while await self.turn() == AT_ONCE:
+            while await self.turn() == AT_ONCE or await self.bring() == AT_ONCE:
                 pass
             self.vitals.failure = None
             await self._runtime.sleep(LOOK)
@@ -60,6 +63,21 @@ class Replay:
             self.vitals.turns.note(self._runtime.elapsed() - began)
         return len(waiting)
 
+    async def bring(self) -> int:
+        """
+        Append some events that were asked for, and return how many.
+
+        Raises:
+            Unreachable, AccessRefused: as `turn`.
+        """
+        waiting = await self._store.waiting_events(limit=AT_ONCE)
+        for one in waiting:
+            now = self._runtime.now()
+            await self._append([msgspec.structs.replace(one, received_at=now)], len(one.properties))
+            await self._store.settle_event(one.message_id, at=now)
+            self.vitals.records["asked for"] += 1
+        return len(waiting)
+
     async def _send(self, one: KeptRejected) -> RejectedEvent | None:
         """Append what it holds; or why it is rejected again. All of it is accepted, or nothing."""
         event, body = one.event, _plain(one.event.body if one.correction is None else one.correction)
@@ -68,10 +86,13 @@ class Replay:
             return wire.rejected_whole(body, reading, source=event.source, received_at=event.received_at)
         if reading.rejected:
             return reading.rejected[0]
-        refusal = await self._collect.append(reading.events, (), len(body))
+        await self._append(reading.events, len(body))
+        return None
+
+    async def _append(self, events: Sequence[Event], size: int) -> None:
+        refusal = await self._collect.append(events, (), size)
         if refusal is not None:
             raise Unreachable(refusal.message, after=refusal.retry_after or LOOK)
-        return None
 
 
 def _plain(body: bytes) -> bytes:

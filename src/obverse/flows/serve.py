@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from obverse.core.definitions import Definitions
-from obverse.core.identity import ID, KINDS, id_name, id_named, is_blocked
+from obverse.core.identity import ID, IdentityRules, SetAside, id_name, id_named, is_blocked
 from obverse.core.profiles import Profile, unpack
 from obverse.flows.views import (
     ComponentView,
@@ -40,31 +40,32 @@ class UnreadableProfile(Exception):
     """What the store holds cannot be read by this release."""
 
 
-def parse_identifier(text: str) -> str:
+def parse_identifier(text: str, rules: IdentityRules) -> str:
     """
-    The identifier as events show it: `kind:value`, addresses in lower case; or `id:UUID`, a profile's own.
+    The identifier as events show it: `kind:value`, in the spelling of its kind; or `id:UUID`, a profile's own.
 
-    >>> parse_identifier("email:Ada@Example.com")
+    >>> parse_identifier("email:Ada@Example.com", IdentityRules())
     'email:ada@example.com'
 
     Raises:
         BadIdentifier: there is no kind, an unknown one, or no value.
     """
     kind, colon, value = text.partition(":")
-    kinds = ", ".join((*KINDS, ID))
+    kinds = ", ".join((*rules.kinds, ID))
     if not colon:
         raise BadIdentifier(f"{text!r} is no identifier: write kind:value, with one of these kinds: {kinds}")
     if kind == ID:
         return _own_id(value)
-    if kind not in KINDS:
+    if kind not in rules.kinds:
         raise BadIdentifier(f"{kind!r} is no kind of identifier: use one of {kinds}")
-    if kind == "email":
-        value = value.strip().lower()
-    if not value:
-        raise BadIdentifier(f"{text!r} has no value: write it after the colon, as in {kind}:42")
     if "\0" in value:
         raise BadIdentifier("an identifier has no NUL character: leave it out")
-    return f"{kind}:{value}"
+    if not value or (kind not in {"user_id", "anonymous_id"} and not value.strip()):
+        raise BadIdentifier(f"{text!r} has no value: write it after the colon, as in {kind}:42")
+    spelt = rules.spelt(kind, value)
+    if spelt is None:
+        raise BadIdentifier(f"{value!r} is no {kind}: write it whole, a phone number as in +44 20 7946 0958")
+    return f"{kind}:{spelt}"
 
 
 def _own_id(value: str) -> str:
@@ -132,7 +133,7 @@ class Serve:
             BadIdentifier: it is none.
             Unreachable, AccessRefused, UnreadableProfile: as `find`.
         """
-        found = await self._read(parse_identifier(identifier))
+        found = await self._read(self.parsed(identifier))
         return None if found is None else found[0]
 
     async def events(self, identifier: str, *, limit: int, before: int | None = None) -> EventsView | None:
@@ -208,6 +209,29 @@ class Serve:
         except (Unreachable, AccessRefused) as error:
             return ComponentView(name, "unreachable", str(error), remedy)
         return ComponentView(name, "ok")
+
+    async def set_aside(self) -> Sequence[SetAside]:
+        """
+        Return the identifiers that too many share.
+
+        Raises:
+            Unreachable, AccessRefused: the store cannot be read.
+        """
+        return await self._store.set_aside()
+
+    def parsed(self, text: str) -> str:
+        """
+        Return the identifier that a person wrote; see `parse_identifier`.
+
+        Raises:
+            BadIdentifier: it is none.
+        """
+        return parse_identifier(text, self._definitions().identity)
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """Every kind of identifier, the strongest first."""
+        return self._definitions().identity.kinds
 
     def identifies_nobody(self, identifier: str) -> bool:
         """Whether the identifier's value is one that many share, such as null."""

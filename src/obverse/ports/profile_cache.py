@@ -14,9 +14,9 @@ Packer = Callable[[Profile], bytes]
 class CacheWriter(Protocol):
     """What an engine tells of its profiles. One at a time writes."""
 
-    async def publish(self, profiles: Iterable[Profile]) -> None:
+    async def publish(self, profiles: Iterable[Profile], lost: Iterable[str] = ()) -> None:
         """
-        Make these profiles' present state readable, under every one of their identifiers.
+        Make these profiles' present state readable, under every one of their identifiers; `lost` ones are nobody's.
 
         The profiles stay the engine's; an adapter may pack one now, or when it is asked for.
         """

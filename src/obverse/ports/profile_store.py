@@ -12,8 +12,12 @@ import msgspec
 from obverse.core import json_values, profiles
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
+from obverse.core.identity import SetAside
 from obverse.core.profiles import Profile
 from obverse.ports.event_log import Stream
+from obverse.ports.identifier_owners import IdentifierOwners
+from obverse.ports.profile_history import KeptDecision, ProfileHistory
+from obverse.ports.waiting_events import WaitingEvents
 
 Marks = Mapping[Stream, Mapping[int, int]]
 """How far each partition of each stream was read: the offset that comes next."""
@@ -107,6 +111,13 @@ class Checkpoint:
     events: Sequence[PackedEvents] = ()
     """Of `StoreWriter.pack`."""
     rejected: Sequence[RejectedEvent] = ()
+    decisions: Sequence[KeptDecision] = ()
+    """Each is given once. What they set aside is nobody's from now on, whatever the profiles say."""
+
+    @property
+    def set_aside(self) -> Sequence[SetAside]:
+        """The identifiers that are nobody's from now on."""
+        return [one for kept in self.decisions for one in kept.decision.set_aside]
 
     @property
     def count(self) -> int:
@@ -149,18 +160,6 @@ class Overview:
     """Members by audience; an audience without members may be missing."""
     marks: Mapping[str, Marks]
     """By writer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owners:
-    """Who is who, all as of one moment."""
-
-    marks: Marks
-    """How far the log was read for it."""
-    profiles: Mapping[str, bytes]
-    """By identifier, the id of the profile that has it; never one that was merged away."""
-    refused: Mapping[str, int]
-    """Pairs that tie nothing, by the rule that is against them (`profiles.identity_graph`)."""
 
 
 class Member(msgspec.Struct, frozen=True, gc=False):
@@ -255,7 +254,7 @@ class StoreWriter(Protocol):
         ...
 
 
-class ProfileStore(Protocol):
+class ProfileStore(ProfileHistory, WaitingEvents, IdentifierOwners, Protocol):
     """
     One workspace's profiles, events and rejected events.
 
@@ -282,6 +281,15 @@ class ProfileStore(Protocol):
         Return every profile that owns one of the identifiers or has one of the ids, each once, as `profiles.pack` does.
 
         An id that was merged away gives its keeper. What is not known is left out.
+
+        Raises:
+            Unreachable: the store cannot be read now.
+        """
+        ...
+
+    async def set_aside(self) -> Sequence[SetAside]:
+        """
+        Return the identifiers that were set aside, in their order.
 
         Raises:
             Unreachable: the store cannot be read now.
@@ -358,15 +366,6 @@ class ProfileStore(Protocol):
 
     async def settle_replay(self, one: int, *, at: int, again: RejectedEvent | None = None) -> None:
         """Note that one that waits was accepted at this time; or was rejected again, with this code and reason."""
-        ...
-
-    async def owners(self, writer: str) -> Owners:
-        """
-        Return who has which identifier, as of the last checkpoint of this writer: all of it at once.
-
-        Raises:
-            Unreachable: the store cannot be read now.
-        """
         ...
 
     async def overview(self) -> Overview:

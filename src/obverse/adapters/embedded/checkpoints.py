@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Final, Protocol
 
 from obverse.core.events import RejectedEvent
+from obverse.core.identity import Decision
 from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.ports.event_log import Stream
 from obverse.ports.profile_cache import CacheWriter
+from obverse.ports.profile_history import KeptDecision
 from obverse.ports.profile_store import Checkpoint, PackedEvents, ProfileRow, StoredEvent, StoreWriter
 from obverse.ports.runtime import Runtime
 
@@ -75,6 +78,8 @@ class Checkpoints:
         self.marks = dict(writer.marks.get(Stream.EVENTS, {}))
         self.kept = dict(self.marks)
         self.decisions = 0
+        """How far the stream of decisions is carried out."""
+        self._decided: list[KeptDecision] = []
         self.took: float | None = None
         """Seconds that the last one took."""
         self._settings = settings
@@ -115,6 +120,12 @@ class Checkpoints:
             self.events += len(events)
         self.marks[partition] = offset
         self._dirty.update(touched)
+        self._owe()
+
+    def decided(self, first: int, decisions: Sequence[Decision]) -> None:
+        """Note what was decided, beginning at this offset of the stream. Called with the turn held."""
+        self._decided += map(KeptDecision, count(first), decisions)
+        self.decisions = first + len(decisions)
         self._owe()
 
     def _owe(self) -> None:
@@ -171,6 +182,7 @@ class Checkpoints:
             self._owed.clear()
             events, self._packed_events, self.events = self._packed_events, [], 0
             rejected, self.rejected = self.rejected, []
+            decided, self._decided = self._decided, []
             marks, decisions = dict(self.marks), self.decisions
             absorbed, people.absorbed = people.absorbed, {}
             members, self._dirty = list(self._dirty.values()), {}
@@ -188,6 +200,7 @@ class Checkpoints:
                 absorbed=absorbed,
                 events=events,
                 rejected=rejected,
+                decisions=decided,
             ),
             self._give_way,
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 from obverse.adapters.embedded.changes import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
+from obverse.adapters.embedded.decisions import bring_up
 from obverse.adapters.embedded.folding import Folding
 from obverse.core import profiles
 from obverse.core.people import People
@@ -111,7 +112,10 @@ class EmbeddedEngine:
             slice_events=self._settings.slice_events,
             turn_events=self._settings.turn_events,
         )
-        await folding.recall(writer.marks.get(Stream.DECISIONS, {}).get(0, 0))
+        people.set_aside.update((one.identifier, one) for one in await parts.store.set_aside())
+        mark = writer.marks.get(Stream.DECISIONS, {}).get(0, 0)
+        await bring_up(log, parts.store, writer, mark)
+        await folding.recall(mark)
         self.progress.folded = dict(folding.checkpoints.marks)
         await self._note_kept(folding.checkpoints)
         return folding

@@ -10,6 +10,7 @@ import structlog
 
 from obverse.adapters.embedded.changes import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
+from obverse.adapters.embedded.decisions import decided
 from obverse.core import codec, profiles
 from obverse.core.changes import Change
 from obverse.core.events import Event, RejectedEvent, to_json
@@ -22,7 +23,6 @@ from obverse.ports.profile_cache import CacheWriter
 from obverse.ports.profile_store import StoredEvent
 
 _events = codec.Decoder(Event)
-_decisions = codec.Decoder(Decision)
 _log = structlog.get_logger(__name__)
 
 GATHER: Final = 0.008
@@ -46,17 +46,15 @@ class Folding:
     async def recall(self, at: int) -> None:
         """Carry out what was decided after the last checkpoint, from this mark on: no decision is taken anew."""
         end = (await self.parts.log.bounds(Stream.DECISIONS))[0][1]
-        if at < end:
-            reader = await self.parts.log.open_reader(Stream.DECISIONS, {0: at})
-            while at < end:
-                for batch in await reader.next():
-                    for decision in _decisions.decode(batch.count, batch.body):
-                        await self._bring(decision.identifiers, (decision.profile, *decision.absorbed))
-                        self.changes.add(self.people.carry_out(decision))
-                        self.checkpoints.touch(decision.profile)
-                    at = batch.end
-            await reader.close()
         self.checkpoints.decisions = at
+        async for first, decisions in decided(self.parts.log, at, end):
+            for decision in decisions:
+                concerned = (decision.profile, *decision.absorbed, *decision.beside)
+                await self._bring(decision.identifiers, concerned)
+                self.changes.add(self.people.carry_out(decision))
+                for one in concerned:
+                    self.checkpoints.touch(one)
+            self.checkpoints.decided(first, decisions)
 
     async def run(self) -> None:
         """
@@ -135,11 +133,12 @@ class Folding:
             present = {one: profile for one, profile in work.touched.items() if one in people.profiles}
             self.checkpoints.fold_reached(work.partition, work.end, present, work.stored)
             if work.decisions:
-                for records in Records.of(work.decisions):
-                    self.checkpoints.decisions = await self.decisions.append(0, records) + records.count
+                first, *_ = [await self.decisions.append(0, records) for records in Records.of(work.decisions)]
+                self.checkpoints.decided(first, work.decisions)
             # Only now, so that no change is in the log before the decision that it follows from.
             self.changes.add(work.changes)
-        await self.cache.publish(present.values())
+        aside = [one.identifier for decision in work.decisions for one in decision.set_aside]
+        await self.cache.publish(present.values(), aside)
         self.progress.folded = {**self.progress.folded, work.partition: work.end}
         self.progress.events += len(work.events)
         self.progress.decisions += len(work.decisions)
@@ -186,6 +185,7 @@ class Folding:
         work.touched[folded.profile.id] = folded.profile
         if folded.decision is not None:
             work.decisions.append(folded.decision)
+            work.touched.update((other.id, other) for other in folded.others)
         if folded.repeated:
             self.progress.repeated += 1
         else:

@@ -143,8 +143,9 @@ class LocalCacheWriter:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(self._desk, sock=self._claim.door)
 
-    async def publish(self, profiles: Iterable[Profile]) -> None:
+    async def publish(self, profiles: Iterable[Profile], lost: Iterable[str] = ()) -> None:
         """See `CacheWriter.publish`."""
+        self._shelf.forget(lost)
         for profile in profiles:
             self._shelf.put(profile)
         if self._held:

@@ -16,7 +16,7 @@ class Shelf:
         self._capacity = capacity
         self._owners: dict[str, Profile] = {}
         self._unsettled: dict[bytes, tuple[int, Profile, int]] = {}
-        """With the how-manieth publication it was, and how many identifiers it had."""
+        """With the how-manieth publication it was, and how many identifiers it had ever had."""
         self._settled: OrderedDict[bytes, Profile] = OrderedDict()
         self._published = 0
 
@@ -34,9 +34,9 @@ class Shelf:
     def put(self, profile: Profile) -> None:
         """Keep the profile under all its identifiers, whoever had them before, until it is settled."""
         self._published += 1
-        known, shown = self._unsettled.get(profile.id), len(profile.identifiers)
+        known, shown = self._unsettled.get(profile.id), len(profile.identifiers) + profile.losses
         if known is not None and known[1] is profile and known[2] == shown:
-            # Nearly always: a profile gains identifiers, and loses them only with itself.
+            # Nearly always: a profile gains identifiers seldom.
             self._unsettled[profile.id] = (self._published, profile, shown)
             return
         before = self._remove(profile.id)
@@ -54,6 +54,11 @@ class Shelf:
             if not any(owners.get(identifier) is owner for identifier in owner.identifiers):
                 self._remove(owner.id)  # merged away: nobody can ask for it any more
         self._make_room()
+
+    def forget(self, identifiers: Iterable[str]) -> None:
+        """Let these be nobody's."""
+        for identifier in identifiers:
+            self._owners.pop(identifier, None)
 
     def settle(self, profiles: Iterable[Profile]) -> None:
         """Note that these may go."""

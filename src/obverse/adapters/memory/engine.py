@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from itertools import count
 
 from obverse.core import codec, profiles
 from obverse.core.changes import Change
@@ -15,6 +16,7 @@ from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.ports.engine import WRITER, Engine, EngineParts, Progress
 from obverse.ports.event_log import Appender, Batch, Records, Stream
+from obverse.ports.profile_history import KeptDecision
 from obverse.ports.profile_store import Checkpoint, ProfileRow, StoredEvent, StoreWriter
 
 _events = codec.Decoder(Event)
@@ -41,6 +43,15 @@ class _Owed:
     touched: dict[bytes, None] = field(default_factory=dict)
     events: list[StoredEvent] = field(default_factory=list)
     rejected: list[RejectedEvent] = field(default_factory=list)
+    decisions: list[KeptDecision] = field(default_factory=list)
+    decided: int = 0
+    """How far the stream of decisions is carried out."""
+
+    def decide(self, first: int, decisions: Sequence[Decision]) -> None:
+        """Note what was decided, beginning at this offset of the stream."""
+        if decisions:
+            self.decisions += map(KeptDecision, count(first), decisions)
+            self.decided = first + len(decisions)
 
     @property
     def due(self) -> bool:
@@ -70,28 +81,33 @@ class MemoryEngine:
             stack.push_async_callback(changed.close)
             shown = await self._parts.cache.open_writer(lambda profile: profiles.pack(profile, definitions))
             stack.push_async_callback(shown.close)
-            await self._recall()
+            owed = _Owed(dict(writer.marks.get(Stream.EVENTS, {})))
+            await self._recall(owed)
             reader = await log.open_reader(Stream.EVENTS, dict.fromkeys(range(log.partitions), 0))
             stack.push_async_callback(reader.close)
-            owed = _Owed(dict(writer.marks.get(Stream.EVENTS, {})))
             while True:
                 for batch in await reader.next():
                     await self._take(batch, owed, decided, changed)
-                    await shown.publish(self._present(owed))
+                    lost = [one.identifier for kept in owed.decisions for one in kept.decision.set_aside]
+                    await shown.publish(self._present(owed), lost)
                     if owed.due:
                         await self._keep(owed, writer)
 
-    async def _recall(self) -> None:
+    async def _recall(self, owed: _Owed) -> None:
         """Carry out what was decided before, so that no decision is taken anew."""
+        known = await self._parts.store.decided()
         end = (await self._parts.log.bounds(Stream.DECISIONS))[0][1]
         reader = await self._parts.log.open_reader(Stream.DECISIONS, {0: 0})
         at = 0
         while at < end:
             for batch in await reader.next():
-                for decision in _decisions.decode(batch.count, batch.body):
+                for offset, decision in enumerate(_decisions.decode(batch.count, batch.body), batch.first):
                     self._people.carry_out(decision)
+                    if offset >= known:
+                        owed.decisions.append(KeptDecision(offset, decision))
                 at = batch.end
         await reader.close()
+        owed.decided = at
 
     async def _take(self, batch: Batch, owed: _Owed, decided: Appender, changed: Appender) -> None:
         """Fold a batch; of what the store knows already, nothing is told again."""
@@ -109,6 +125,7 @@ class MemoryEngine:
                 owed.touched[folded.profile.id] = None
             if folded.decision is not None:
                 decisions.append(folded.decision)
+                owed.touched.update(dict.fromkeys(other.id for other in folded.others))
             self.progress.repeated += folded.repeated
             if offset < known:
                 continue
@@ -117,7 +134,7 @@ class MemoryEngine:
                 owed.rejected.append(People.unidentified(event, batch.partition, offset))
             elif not folded.repeated:
                 owed.events.append(StoredEvent(folded.profile.id, batch.partition, offset, event))
-        await _append(decided, decisions)
+        owed.decide(await _append(decided, decisions), decisions)
         await _append(changed, moved)
         owed.reached[batch.partition] = batch.end
         self.progress.events += len(events)
@@ -139,14 +156,15 @@ class MemoryEngine:
     async def _keep(self, owed: _Owed, writer: StoreWriter) -> None:
         await writer.commit(
             Checkpoint(
-                marks={Stream.EVENTS: owed.reached},
+                marks={Stream.EVENTS: owed.reached, Stream.DECISIONS: {0: owed.decided}},
                 profiles=[ProfileRow.of(profile, self._people.definitions) for profile in self._present(owed)],
                 absorbed=dict(self._people.absorbed),
                 events=[writer.pack(owed.events)],
                 rejected=owed.rejected,
+                decisions=owed.decisions,
             )
         )
-        owed.touched, owed.events, owed.rejected = {}, [], []
+        owed.touched, owed.events, owed.rejected, owed.decisions = {}, [], [], []
         async with self._kept:
             self.progress.kept = dict(owed.reached)
             self.progress.checkpointed_at = self._parts.runtime.now()
@@ -161,7 +179,7 @@ class MemoryEngine:
             )
 
 
-async def _append(appender: Appender, items: Sequence[Change] | Sequence[Decision]) -> None:
-    if items:
-        for records in Records.of(items):
-            await appender.append(0, records)
+async def _append(appender: Appender, items: Sequence[Change] | Sequence[Decision]) -> int:
+    """Append all of them and return the offset of the first, 0 of none; nobody else appends to this stream."""
+    offsets = [await appender.append(0, records) for records in (Records.of(items) if items else ())]
+    return offsets[0] if offsets else 0

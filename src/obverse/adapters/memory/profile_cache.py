@@ -55,14 +55,17 @@ class MemoryCacheWriter:
         self._pack = pack
         self._owners: dict[str, bytes] = {}
 
-    async def publish(self, profiles: Iterable[Profile]) -> None:
+    async def publish(self, profiles: Iterable[Profile], lost: Iterable[str] = ()) -> None:
         """See `CacheWriter.publish`."""
+        for identifier in lost:
+            self._owners.pop(identifier, None)
+            self._shelf.pop(identifier, None)
         for profile in profiles:
             robbed = {self._owners.get(identifier, profile.id) for identifier in profile.identifiers} - {profile.id}
             self._owners.update(dict.fromkeys(profile.identifiers, profile.id))
             self._shelf.update(dict.fromkeys((id_name(profile.id), *profile.identifiers), self._pack(profile)))
-            for lost in robbed - set(self._owners.values()):
-                self._shelf.pop(id_name(lost), None)  # merged away: nobody can ask for it any more
+            for other in robbed - set(self._owners.values()):
+                self._shelf.pop(id_name(other), None)  # merged away: nobody can ask for it any more
 
     def hold(self) -> None:
         """See `CacheWriter.hold`."""

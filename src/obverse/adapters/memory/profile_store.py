@@ -14,8 +14,13 @@ from msgspec import structs
 
 from obverse.core import profiles
 from obverse.core.events import Event, RejectedEvent
+from obverse.core.history import PastEvent
+from obverse.core.identity import SetAside
+from obverse.core.identity.evidence import UNDONE
 from obverse.ports.event_log import Stream
+from obverse.ports.identifier_owners import Owners
 from obverse.ports.outcomes import Unreachable
+from obverse.ports.profile_history import KeptDecision, Remains
 from obverse.ports.profile_store import (
     Checkpoint,
     Fenced,
@@ -23,7 +28,6 @@ from obverse.ports.profile_store import (
     Marks,
     Member,
     Overview,
-    Owners,
     PackedEvents,
     ProfileRow,
     ProfileStore,
@@ -60,11 +64,17 @@ class _Tables:
     """The audiences that each profile is in."""
     merged_into: dict[bytes, bytes] = field(default_factory=dict)
     owners: dict[str, bytes] = field(default_factory=dict)
-    events: dict[bytes, list[tuple[int, Event]]] = field(default_factory=dict)
+    events: dict[bytes, list[PastEvent]] = field(default_factory=dict)
     last_id: int = 0
     rejected: list[KeptRejected] = field(default_factory=list)
     """By their ids, which begin with 1."""
+    decisions: list[KeptDecision] = field(default_factory=list)
+    asked: dict[str, Event] = field(default_factory=dict)
+    """By message id, in the order in which they were asked for."""
+    appended: dict[str, int] = field(default_factory=dict)
+    """When, those of them that were."""
     marks: dict[str, Marks] = field(default_factory=dict)
+    set_aside: dict[str, SetAside] = field(default_factory=dict)
 
     def write(self, writer: str, checkpoint: Checkpoint) -> None:
         """Take all of it in."""
@@ -85,8 +95,13 @@ class _Tables:
             self.merged_into[early] = self.keeper(middle)
         for stored in chain.from_iterable(map(_unpacked, checkpoint.events)):
             self.last_id += 1
-            self.events.setdefault(stored.profile, []).append((self.last_id, stored.event))
+            told = PastEvent(self.last_id, stored.profile, stored.partition, stored.offset, stored.event)
+            self.events.setdefault(stored.profile, []).append(told)
         self.rejected += map(KeptRejected, count(len(self.rejected) + 1), checkpoint.rejected)
+        for one in checkpoint.set_aside:
+            self.owners.pop(one.identifier, None)
+            self.set_aside[one.identifier] = one
+        self.decisions += checkpoint.decisions
         self.marks[writer] = _joined(self.marks.get(writer, {}), checkpoint.marks)
 
     def keeper(self, profile: bytes) -> bytes:
@@ -104,11 +119,12 @@ def _packed(row: ProfileRow) -> bytes:
     return profiles.whole(b"" if row.known is None else row.known.packed, row.state)
 
 
-def _refused(row: ProfileRow) -> list[str]:
-    """The rules that are against pairs of a profile."""
+def _refused(row: ProfileRow) -> list[tuple[str, str, str]]:
+    """The pairs of a profile that tie nothing, each after the rule that is against it."""
     if row.known is None:
         return []
-    return [pair["rule"] for pair in msgspec.json.decode(row.known.identity_graph).get("refused", ())]
+    graph = msgspec.json.decode(row.known.identity_graph)
+    return [(pair["rule"], pair["a"], pair["b"]) for pair in graph.get("refused", ())]
 
 
 def _joined(known: Marks, new: Marks) -> dict[Stream, Mapping[int, int]]:
@@ -148,6 +164,10 @@ class MemoryProfileStore:
         found = dict.fromkeys(tables.keeper(profile) for profile in (*named, *ids))
         return [_packed(tables.rows[profile]) for profile in found if profile in tables.rows]
 
+    async def set_aside(self) -> Sequence[SetAside]:
+        """See `ProfileStore.set_aside`."""
+        return [one for _, one in sorted(self._tables.set_aside.items())]
+
     async def people(self, *, limit: int, after: bytes | None = None) -> Sequence[bytes]:
         """See `ProfileStore.people`."""
         return sorted(one for one in self._tables.rows if after is None or one > after)[:limit]
@@ -174,12 +194,45 @@ class MemoryProfileStore:
         keeper = tables.keeper(profile)
         parts = [keeper, *(lost for lost, into in tables.merged_into.items() if into == keeper)]
         found = [
-            (number, event)
+            (one.id, one.event)
             for part in parts
-            for number, event in tables.events.get(part, ())
-            if before is None or number < before
+            for one in tables.events.get(part, ())
+            if before is None or one.id < before
         ]
         return sorted(found, key=lambda pair: -pair[0])[:limit]
+
+    async def decided(self) -> int:
+        """See `ProfileHistory.decided`."""
+        return max((one.offset + 1 for one in self._tables.decisions), default=0)
+
+    async def decisions_of(self, profile: bytes) -> Sequence[KeptDecision]:
+        """See `ProfileHistory.decisions_of`."""
+        decisions, related, before = self._tables.decisions, {profile}, 0
+        while len(related) > before:
+            before = len(related)
+            for one in decisions:
+                tied = {one.decision.profile, *one.decision.absorbed}
+                if not tied.isdisjoint(related):
+                    related |= tied
+        found = [one for one in decisions if not related.isdisjoint({one.decision.profile, *one.decision.beside})]
+        return sorted(found, key=lambda one: one.offset)
+
+    async def past_events(
+        self, profiles: Collection[bytes], *, until: int, limit: int, after: int = 0
+    ) -> Sequence[PastEvent]:
+        """See `ProfileHistory.past_events`."""
+        found = [one for one in self._events_in(profiles) if one.id > after and one.event.received_at <= until]
+        return found[:limit]
+
+    async def remains(self, profiles: Collection[bytes]) -> Remains:
+        """See `ProfileHistory.remains`."""
+        rows, events = self._tables.rows, self._events_in(profiles)
+        people = [_packed(rows[one]) for one in profiles if one in rows]
+        return Remains(people, len(events), events[0].event.received_at if events else None)
+
+    def _events_in(self, profiles: Collection[bytes]) -> list[PastEvent]:
+        kept = self._tables.events
+        return sorted((event for one in set(profiles) for event in kept.get(one, ())), key=lambda one: one.id)
 
     async def rejected(
         self, wanted: RejectedFilter | None = None, *, limit: int, before: int | None = None
@@ -229,11 +282,28 @@ class MemoryProfileStore:
     async def owners(self, writer: str) -> Owners:
         """See `ProfileStore.owners`."""
         tables = self._tables
+        refused = set(chain.from_iterable(map(_refused, tables.rows.values())))
         return Owners(
             marks=dict(tables.marks.get(writer, {})),
             profiles={one: tables.keeper(profile) for one, profile in tables.owners.items()},
-            refused=Counter(chain.from_iterable(map(_refused, tables.rows.values()))),
+            refused=Counter(rule for rule, *_ in refused),
+            undone=frozenset((one, other) for rule, one, other in refused if rule == UNDONE),
+            set_aside=len(tables.set_aside),
         )
+
+    async def ask_event(self, event: Event) -> bool:
+        """See `WaitingEvents.ask_event`."""
+        return self._tables.asked.setdefault(event.message_id, event) is event
+
+    async def waiting_events(self, *, limit: int) -> Sequence[Event]:
+        """See `WaitingEvents.waiting_events`."""
+        tables = self._tables
+        return [event for one, event in tables.asked.items() if one not in tables.appended][:limit]
+
+    async def settle_event(self, message_id: str, *, at: int) -> None:
+        """See `WaitingEvents.settle_event`."""
+        if message_id in self._tables.asked:
+            self._tables.appended.setdefault(message_id, at)
 
     async def overview(self) -> Overview:
         """See `ProfileStore.overview`."""

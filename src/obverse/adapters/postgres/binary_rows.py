@@ -62,6 +62,11 @@ def integer(value: int) -> bytes:
     return _pack_integer(4, value)
 
 
+def bigint(value: int) -> bytes:
+    """Return a field of bigint."""
+    return _pack_bigint(8, value)
+
+
 def moment(value: int) -> bytes:
     """Return a field of timestamptz, given in microseconds since 1970."""
     return _pack_bigint(8, since_2000(value))

@@ -124,6 +124,27 @@ on conflict (workspace_id, audience, profile_id) do update set number = excluded
 """
 """Put profiles into the audiences that they are in; those that are there already cost a look only."""
 
+SET_ASIDE = """
+with given as (
+    select *
+    from unnest($2::text[], $3::integer[], $4::text[], $5::timestamptz[]) as given (identifier, profiles, event, at)
+),
+kept as (
+    insert into public.set_aside_identifiers (workspace_id, identifier, profiles, event, at)
+    select $1, given.* from given
+    on conflict (workspace_id, identifier) do update
+    set profiles = excluded.profiles, event = excluded.event, at = excluded.at
+)
+delete from public.profile_identifiers
+where workspace_id = $1 and identifier in (select identifier from given)
+"""
+"""Set identifiers aside: they are listed, and nobody's."""
+
+ALL_SET_ASIDE = """
+select identifier, profiles, event, at from public.set_aside_identifiers where workspace_id = $1 order by identifier
+"""
+"""Every identifier that was set aside."""
+
 ABSORB = """
 with given as materialized (
     select lost, coalesce(next.keeper, given.keeper) as keeper
@@ -298,12 +319,13 @@ where owned.workspace_id = $1
 """Every identifier with the profile whose it is."""
 
 REFUSED = """
-select pair ->> 'rule' as rule, count(*) as count
+select pair ->> 'rule' as rule, count(distinct (pair ->> 'a', pair ->> 'b')) as count,
+    case when pair ->> 'rule' = 'undone' then array_agg(distinct array[pair ->> 'a', pair ->> 'b']) end as undone
 from public.customer_profiles
 cross join lateral jsonb_array_elements(identity_graph -> 'refused') as pair
 where workspace_id = $1 and merged_into is null group by 1
 """
-"""How many pairs each rule is against."""
+"""How many pairs each rule is against; both sides tell of a pair. Those that somebody has taken back by name."""
 
 MARKS_OF = """
 select stream, partition, next_offset from public.checkpoints where workspace_id = $1 and writer = $2

@@ -18,6 +18,8 @@ CLAIMS: Final = 1000
 """Identifiers of one slice."""
 EVENTS: Final = 500
 """Events of one slice."""
+DECISIONS: Final = 500
+"""Decisions of one slice."""
 REJECTED: Final = 100
 """Rejected events of one slice, of 32 KB at most."""
 

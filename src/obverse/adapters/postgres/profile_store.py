@@ -10,21 +10,26 @@ from uuid import UUID
 
 import asyncpg
 
+from obverse.adapters.postgres import history_queries as history
 from obverse.adapters.postgres import profile_queries as queries
 from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.connection import connect, trouble
 from obverse.adapters.postgres.event_log_rows import from_micros
-from obverse.adapters.postgres.profile_rows import unpack_event, unpack_rejected
+from obverse.adapters.postgres.history_rows import pack_waiting, unpack_decision, unpack_waiting
+from obverse.adapters.postgres.profile_rows import to_micros, unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
-from obverse.core import profiles
+from obverse.core import profiles, times
 from obverse.core.events import Event, RejectedEvent
+from obverse.core.history import PastEvent
+from obverse.core.identity import SetAside
 from obverse.ports.event_log import Stream
+from obverse.ports.identifier_owners import Owners
+from obverse.ports.profile_history import KeptDecision, Remains
 from obverse.ports.profile_store import (
     KeptRejected,
     Marks,
     Member,
     Overview,
-    Owners,
     ProfileStore,
     RejectedCount,
     RejectedFilter,
@@ -112,6 +117,11 @@ class PostgresProfileStore:
         rows = await self._read(queries.LOAD, [tidy(one) for one in identifiers], [UUID(bytes=one) for one in ids])
         return [_packed(row) for row in rows]
 
+    async def set_aside(self) -> Sequence[SetAside]:
+        """See `ProfileStore.set_aside`."""
+        rows = await self._read(queries.ALL_SET_ASIDE)
+        return [SetAside(row["identifier"], row["profiles"], row["event"], to_micros(row["at"])) for row in rows]
+
     async def people(self, *, limit: int, after: bytes | None = None) -> Sequence[bytes]:
         """See `ProfileStore.people`."""
         rows = await self._read(queries.PEOPLE, UUID(bytes=after or bytes(16)), limit)
@@ -135,6 +145,35 @@ class PostgresProfileStore:
         last = _LAST_ID if before is None else before
         rows = await self._read(queries.EVENTS_OF, UUID(bytes=profile), limit, last)
         return [(row["event_id"], unpack_event(row)) for row in rows]
+
+    async def decided(self) -> int:
+        """See `ProfileHistory.decided`."""
+        ((offset,),) = await self._read(history.DECIDED)
+        return int(offset)
+
+    async def decisions_of(self, profile: bytes) -> Sequence[KeptDecision]:
+        """See `ProfileHistory.decisions_of`."""
+        return [unpack_decision(row) for row in await self._read(history.DECISIONS_OF, UUID(bytes=profile))]
+
+    async def past_events(
+        self, profiles: Collection[bytes], *, until: int, limit: int, after: int = 0
+    ) -> Sequence[PastEvent]:
+        """See `ProfileHistory.past_events`."""
+        ids = [UUID(bytes=one) for one in profiles]
+        rows = await self._read(history.PAST_EVENTS, ids, from_micros(times.clamp(until)), after, limit)
+        return [
+            PastEvent(
+                row["event_id"], row["profile_id"].bytes, row["log_partition"], row["log_offset"], unpack_event(row)
+            )
+            for row in rows
+        ]
+
+    async def remains(self, profiles: Collection[bytes]) -> Remains:
+        """See `ProfileHistory.remains`."""
+        rows = await self._read(history.REMAINS, [UUID(bytes=one) for one in profiles])
+        since = rows[0]["since"]
+        people = [_packed(row) for row in rows if row["state"] is not None]
+        return Remains(people, rows[0]["events"], None if since is None else to_micros(since))
 
     async def rejected(
         self, wanted: RejectedFilter | None = None, *, limit: int, before: int | None = None
@@ -171,6 +210,7 @@ class PostgresProfileStore:
             ):
                 marks = await reader.fetch(queries.MARKS_OF, workspace, tidy(writer), timeout=READ_LIMIT)
                 refused = await reader.fetch(queries.REFUSED, workspace)
+                set_aside = await reader.fetch(queries.ALL_SET_ASIDE, workspace, timeout=READ_LIMIT)
                 cursor = await reader.cursor(queries.OWNERS, workspace)
                 ids: dict[bytes, bytes] = {}  # one object for each profile, however many identifiers it has
                 while page := await cursor.fetch(_PAGE, timeout=READ_LIMIT):
@@ -178,7 +218,26 @@ class PostgresProfileStore:
                         owned[identifier] = ids.setdefault(profile.bytes, profile.bytes)
         except LOST as error:
             raise trouble(error, "read who has which identifier") from error
-        return Owners(marks=_marks(marks), profiles=owned, refused={row["rule"]: row["count"] for row in refused})
+        return Owners(
+            marks=_marks(marks),
+            profiles=owned,
+            refused={row["rule"]: row["count"] for row in refused},
+            undone=frozenset((one, other) for row in refused for one, other in row["undone"] or ()),
+            set_aside=len(set_aside),
+        )
+
+    async def ask_event(self, event: Event) -> bool:
+        """See `WaitingEvents.ask_event`."""
+        named = (tidy(event.message_id), tidy(event.source), tidy(event.type))
+        return bool(await self._read(history.ASK_EVENT, *named, pack_waiting(event)))
+
+    async def waiting_events(self, *, limit: int) -> Sequence[Event]:
+        """See `WaitingEvents.waiting_events`."""
+        return [unpack_waiting(row["packed"]) for row in await self._read(history.WAITING_EVENTS, limit)]
+
+    async def settle_event(self, message_id: str, *, at: int) -> None:
+        """See `WaitingEvents.settle_event`."""
+        await self._read(history.SETTLE_EVENT, tidy(message_id), from_micros(at))
 
     async def overview(self) -> Overview:
         """See `ProfileStore.overview`."""

@@ -14,8 +14,10 @@ import asyncpg
 
 from obverse.adapters.postgres import profile_queries as queries
 from obverse.adapters.postgres import profile_slices as cut
-from obverse.adapters.postgres.binary_rows import HEADER, TRAILER
+from obverse.adapters.postgres.binary_rows import HEADER, TRAILER, tidy
 from obverse.adapters.postgres.connection import FAILURES, connect, hang_up, trouble
+from obverse.adapters.postgres.event_log_rows import from_micros
+from obverse.adapters.postgres.history_rows import DECISION_COLUMNS, pack_decisions
 from obverse.adapters.postgres.profile_rows import (
     CLAIM_COLUMNS,
     EVENT_COLUMNS,
@@ -30,6 +32,7 @@ from obverse.adapters.postgres.profile_rows import (
     pack_rejected,
     unpack_events,
 )
+from obverse.core.identity import SetAside
 from obverse.ports.event_log import Stream
 from obverse.ports.profile_store import Checkpoint, Fenced, Marks, PackedEvents, ProfileRow, StoredEvent
 from obverse.ports.runtime import Runtime
@@ -185,6 +188,7 @@ class PostgresWriter:
             raise Fenced(f"another writer has taken over {self._name.writer}; open the writer again")
         await self._write_profiles(work.profiles, figures, careful=careful)
         await self._claim(checkpoint, work)
+        await self._set_aside(checkpoint.set_aside)
         await self._absorb(work.keepers, figures)
         # Some hundreds at a time, so that the server is not woken for a few rows.
         packed = cut.bundles(checkpoint.events, cut.EVENTS)
@@ -192,6 +196,8 @@ class PostgresWriter:
         await self._copy("event_stream", EVENT_COLUMNS, packed, 1, pack_events)
         pack = partial(pack_rejected, workspace)
         await self._copy("rejected_events", REJECTED_COLUMNS, checkpoint.rejected, cut.REJECTED, pack)
+        pack_them = partial(pack_decisions, workspace)
+        await self._copy("identity_decisions", DECISION_COLUMNS, checkpoint.decisions, cut.DECISIONS, pack_them)
         await self._mark(checkpoint.marks, figures)
         await self._connection.execute("commit")
 
@@ -223,6 +229,13 @@ class PostgresWriter:
             await self._connection.execute(queries.CLAIM, self._name.workspace)
             await self._connection.execute(queries.EMPTY)
             await self._give_way()
+
+    async def _set_aside(self, some: Sequence[SetAside]) -> None:
+        if some:
+            last = {tidy(one.identifier): one for one in some}
+            rows = [(name, one.profiles, tidy(one.event), from_micros(one.at)) for name, one in last.items()]
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            await self._connection.execute(queries.SET_ASIDE, self._name.workspace, *columns)
 
     async def _absorb(self, keepers: Mapping[bytes, bytes], figures: _Figures) -> None:
         for part in cut.slices(sorted(keepers), cut.CLAIMS):

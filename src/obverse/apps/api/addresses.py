@@ -8,12 +8,9 @@ from typing import Any, Final
 from urllib.parse import quote, unquote_to_bytes
 
 from obverse.apps.api.errors import refuse
-from obverse.core.identity import KINDS
-from obverse.flows.serve import BadIdentifier, parse_identifier
+from obverse.flows.serve import BadIdentifier, Serve
 
 PROFILES: Final = "/v1/profiles/"
-
-_HOW: Final = f"write kind:value, with a kind of {', '.join(KINDS)}, and percent-encode the value as UTF-8"
 
 
 def routed(scope: Mapping[str, Any]) -> str:
@@ -34,7 +31,7 @@ def routed(scope: Mapping[str, Any]) -> str:
     return root + below if below.startswith(PROFILES) else path
 
 
-def identifier_in(address: str) -> str:
+def identifier_in(serve: Serve, address: str) -> str:
     """
     Read the identifier that an address names.
 
@@ -42,9 +39,10 @@ def identifier_in(address: str) -> str:
         Refusal: it is none.
     """
     try:
-        return parse_identifier(unquote_to_bytes(address).decode())
+        return serve.parsed(unquote_to_bytes(address).decode())
     except UnicodeDecodeError:
         detail = f"{address} is no UTF-8 text when it is decoded"
     except BadIdentifier as error:
         detail = str(error)
-    raise refuse(HTTPStatus.BAD_REQUEST, "invalid-identifier", detail, _HOW)
+    how = f"write kind:value, with a kind of {', '.join(serve.kinds)}, and percent-encode the value as UTF-8"
+    raise refuse(HTTPStatus.BAD_REQUEST, "invalid-identifier", detail, how)

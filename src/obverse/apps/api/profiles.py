@@ -39,8 +39,9 @@ Identifier = Annotated[
     str,
     Path(
         description=(
-            f"`kind:value`; kinds: {', '.join(KINDS)}, or `id` with the profile's own. Percent-encode it as UTF-8: a "
-            "`/` in the value is `%2F`, without which a value that ends in `/traits` would name a part."
+            f"`kind:value`; kinds: {', '.join(KINDS)}, those that the workspace adds, or `id` with the profile's own. "
+            "Percent-encode it as UTF-8: a `/` in the value is `%2F`, without which a value that ends in `/traits` "
+            "would name a part."
         ),
         openapi_examples={
             "a customer number": {"value": "user_id:42"},
@@ -143,18 +144,18 @@ def _add_events(router: APIRouter, serve: Serve) -> None:
         limit: Annotated[int, Query(ge=1, le=MOST, description="How many.")] = 20,
         before: Annotated[int | None, Query(ge=0, le=_LARGEST, description="`next` of the answer before.")] = None,
     ) -> Response:
-        name = identifier_in(identifier)
+        name = identifier_in(serve, identifier)
         found = await serve.events(name, limit=limit, before=before)
         if found is None:
-            raise _unknown(serve, name)
+            raise await _unknown(serve, name)
         return Response(json_values.encode(found), media_type="application/json")
 
 
 async def _find(serve: Serve, address: str) -> Found:
-    name = identifier_in(address)
+    name = identifier_in(serve, address)
     found = await serve.find(name)
     if found is None:
-        raise _unknown(serve, name)
+        raise await _unknown(serve, name)
     return found
 
 
@@ -162,8 +163,16 @@ def _answer(view: msgspec.Struct | Any, found: Found) -> Response:
     return Response(json_values.encode(view), media_type="application/json", headers={READ_FROM: found.read_from})
 
 
-def _unknown(serve: Serve, name: str) -> Refusal:
+async def _unknown(serve: Serve, name: str) -> Refusal:
     kind, _, value = name.partition(":")
+    aside = next((one for one in await serve.set_aside() if one.identifier == name), None)
+    if aside is not None:
+        return refuse(
+            HTTPStatus.NOT_FOUND,
+            "profile-not-found",
+            f"the {kind} {value!r} is nobody's: {aside.profiles} profiles shared it, so it was set aside",
+            "ask by another identifier; /v1/identity/set-aside lists all that are shared by too many",
+        )
     if serve.identifies_nobody(name):
         return refuse(
             HTTPStatus.NOT_FOUND,
@@ -175,6 +184,6 @@ def _unknown(serve: Serve, name: str) -> Refusal:
         HTTPStatus.NOT_FOUND,
         "profile-not-found",
         f"no profile has the {kind} {value!r}",
-        f"check the value, its case and spaces; try another kind ({', '.join(KINDS)}); an event sent moments ago is "
-        "here a moment later; if it was rejected, /v1/rejected-events says why",
+        f"check the value, its case and spaces; try another kind ({', '.join(serve.kinds)}); an event sent moments ago "
+        "is here a moment later; if it was rejected, /v1/rejected-events says why",
     )

@@ -134,6 +134,7 @@ def _tell_sides(console: Console, found: Comparison) -> None:
         column.justify = "right"
     table.add_row("people", f"{before.people:,}", f"{after.people:,}")
     table.add_row("identifiers", f"{before.identifiers:,}", f"{after.identifiers:,}")
+    table.add_row("identifiers set aside", f"{before.set_aside:,}", f"{after.set_aside:,}")
     for rule in sorted({*before.refused, *after.refused}):
         table.add_row(f"pairs refused: {rule}", f"{before.refused.get(rule, 0):,}", f"{after.refused.get(rule, 0):,}")
     console.print(table)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from obverse.core.identity.kinds import Kind
 from obverse.core.identity.rules import IdentityRules, Limit
 
 _DAY: Final = 24 * 3600
@@ -34,7 +35,9 @@ def differences(in_force: IdentityRules, tried: IdentityRules) -> list[Differenc
     """
     found = []
     for rule in fields(IdentityRules):
-        one, other = getattr(in_force, rule.name), getattr(tried, rule.name)
+        if not rule.compare:
+            continue
+        one, other = (_by_name(getattr(rules, rule.name)) for rules in (in_force, tried))
         if isinstance(one, Mapping):
             found += [
                 Difference(f"{rule.name}.{kind}", _text(one.get(kind)), _text(other.get(kind)))
@@ -48,6 +51,11 @@ def differences(in_force: IdentityRules, tried: IdentityRules) -> list[Differenc
     return found
 
 
+def _by_name(value: Any) -> Any:
+    """A rule's value; kinds that are added by their names."""
+    return {kind.name: kind for kind in value} if isinstance(value, tuple) else value
+
+
 def _text(value: Any) -> str:
     """A rule's value; of a list, what the other one has not."""
     if value is None or value == frozenset():
@@ -57,8 +65,12 @@ def _text(value: Any) -> str:
             return f"{value.values} ever"
         days = f"{value.within / _DAY:g}"
         return f"{value.values} within {days} {'day' if days == '1' else 'days'}"
+    if isinstance(value, Kind):
+        return " ".join(filter(None, (value.spelling, value.region)))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, frozenset):
-        ordered = sorted(map(str, value))
+        ordered = sorted(" + ".join(one) if isinstance(one, tuple) else one for one in value)
         more = len(ordered) - _TOLD
         return ", ".join(ordered[:_TOLD]) + (f" and {more} more" if more > 0 else "")
     return str(value)

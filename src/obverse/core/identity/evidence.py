@@ -11,7 +11,21 @@ from obverse.core.crdt.clock import Stamp
 SEEN_TOGETHER: Final = "seen_together"
 """The rule behind an edge: one event showed both identifiers."""
 REFUSED: Final = "refused:"
-"""Begins the rule behind an edge that ties nothing."""
+"""Begins the rule behind an edge that ties nothing; what was against it follows: a kind, or one of these."""
+MERGES: Final = "merges"
+"""The profile has taken in as many others as it may."""
+IDENTIFIERS: Final = "identifiers"
+"""It has as many identifiers as it may."""
+ISOLATION: Final = "isolation"
+"""What names a device is kept apart from what names a person."""
+TAKEN: Final = "taken"
+"""Somebody with another unique identifier was seen with it later, and has it now."""
+SHARED: Final = "shared"
+"""The identifier was set aside."""
+UNDONE: Final = "undone"
+"""Somebody has taken the edge back, or a rule keeps the two apart."""
+ACCEPTED: Final = "accepted"
+"""The rule behind an edge: somebody said that both are of one person."""
 
 
 class Edge(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -31,6 +45,28 @@ class Edge(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return self.rule.startswith(REFUSED)
 
 
+class SetAside(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """An identifier that was shown with so many profiles that it tells nobody from another any more."""
+
+    identifier: str
+    profiles: int
+    """How many, when it was set aside."""
+    event: str
+    """Message id of the event that showed it with one too many."""
+    at: int
+    """That event's time, in microseconds since 1970."""
+
+
+class Part(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What goes from a profile when an edge is taken back."""
+
+    profile: bytes | None
+    """Whose it is from now on; None: nobody's, since no event is left that is of nobody else."""
+    identifiers: tuple[str, ...]
+    absorbed: tuple[bytes, ...] = ()
+    """Profiles that were merged away, and are part of this one."""
+
+
 class Decision(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True):
     """
     What was decided when an event showed a new pair of identifiers; never taken anew in a replay.
@@ -39,11 +75,18 @@ class Decision(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=T
     """
 
     kind: str
-    """`create`, `link`, `merge`, or `refuse` if nothing became of it."""
+    """`create`, `link`, `merge`, `refuse` if nothing is tied that was not, or `unmerge`."""
     profile: bytes
     absorbed: tuple[bytes, ...]
     identifiers: tuple[str, ...]
+    """Whoever had them before."""
     edges: tuple[Edge, ...]
     event: str
     stamp: Stamp
     received_at: int
+    set_aside: tuple[SetAside, ...] = ()
+    """Identifiers that are nobody's from now on."""
+    beside: tuple[bytes, ...] = ()
+    """Other profiles that it moves: they lose an identifier, or are told that nothing ties them."""
+    parts: tuple[Part, ...] = ()
+    """What goes from the profile, and is no part of it any more."""

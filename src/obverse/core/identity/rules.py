@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from obverse.core.identity.kinds import BUILT_IN, KINDS, STRONGEST, Kind
+
 LONGEST: Final = 400
 """Characters of the longest value that identifies anybody."""
-
-KINDS: Final = ("user_id", "email", "anonymous_id")
-"""Kinds of identifier, the strongest first."""
 
 _BLOCKED_ANY_CASE: Final = frozenset(
     [
@@ -46,8 +45,11 @@ LIMITS: Final[Mapping[str, Limit]] = {
     "user_id": Limit(1),
     "email": Limit(5, 365 * _DAY),
     "anonymous_id": Limit(5, 7 * _DAY),
+    **dict.fromkeys(sorted(BUILT_IN - {"user_id", "email", "anonymous_id"}), Limit(5)),
 }
 """What Segment recommends."""
+OTHERS: Final = Limit(5)
+"""What holds for a kind that the workspace adds, unless it says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,49 @@ class IdentityRules:
     """How often a profile may take in another one."""
     identifiers: int = 1000
     """How many a profile may have."""
+    shared: int | None = 10
+    """How many profiles one identifier may be shown with; with more it is set aside. None: any number."""
+    added: tuple[Kind, ...] = ()
+    """Kinds of identifier beside those that always count, by name."""
+    unique: frozenset[str] = frozenset()
+    """Kinds of which a profile has one value: who shows another one is another, and takes what was shown with it."""
+    apart: frozenset[tuple[str, str]] = frozenset()
+    """Pairs of identifiers, as `edge_key` orders them, that are never tied to each other."""
+    isolated: bool = False
+    """Whether what names a device is kept apart from what names a person."""
+    kinds: tuple[str, ...] = field(init=False, compare=False, repr=False)
+    """All kinds, the strongest first: user id, e-mail, then by name."""
+
+    def __post_init__(self) -> None:
+        """Put the kinds in their order."""
+        names = {*KINDS, *(kind.name for kind in self.added)}
+        object.__setattr__(self, "kinds", (*STRONGEST, *sorted(names.difference(STRONGEST))))
+
+    def rank(self, identifier: str) -> int:
+        """The place of an identifier's kind, 0 for the strongest; a kind that is not defined any more comes last."""
+        kind = identifier.partition(":")[0]
+        return self.kinds.index(kind) if kind in self.kinds else len(self.kinds)
+
+    def spelt(self, kind: str, value: str) -> str | None:
+        """A value of a kind in the one spelling that events show it in; None if it is none of that kind."""
+        if kind in {"user_id", "anonymous_id"}:
+            return value  # as they are sent, blanks and all
+        added = next((one for one in self.added if one.name == kind), None)
+        return (added or Kind(kind, "email" if kind == "email" else "as_sent")).spelt(value)
+
+
+PRESETS: Final[Mapping[str, IdentityRules]] = {
+    "segment": IdentityRules(),
+    "unique_user_id": IdentityRules(limits={}, unique=frozenset({"user_id"})),
+    "profile_conversion": IdentityRules(limits={"user_id": Limit(1)}, merges=0),
+    "profile_isolation": IdentityRules(limits={"user_id": Limit(1)}, isolated=True),
+}
+"""
+Policies by name. `segment`: Segment's, which holds unless another is named. `unique_user_id`: Snowplow's; a user id
+never shares a profile with another one, and who is seen last on a device has it. `profile_conversion`: mParticle's;
+a profile gains identifiers, and no two ever become one. `profile_isolation`: mParticle's; what names a device and what
+names a person are never tied.
+"""
 
 
 def is_blocked(value: str, rules: IdentityRules) -> bool:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from obverse.core.crdt import clock, register
 from obverse.core.definitions import Definitions
-from obverse.core.identity import Edge
+from obverse.core.identity import REFUSED, Edge
+from obverse.core.identity.evidence import ACCEPTED, SHARED, TAKEN, UNDONE
 from obverse.core.profiles.parts import OUTSIDE, Membership, Sighting
 from obverse.core.profiles.profile import Profile
+
+_FOR_GOOD: Final = frozenset(REFUSED + rule for rule in (SHARED, TAKEN, UNDONE))
+"""What is against a pair, whatever else the profile has."""
+MOST_REFUSED: Final = 100
+"""Edges that tie nothing of which a profile keeps no more; the latest stay."""
 
 
 def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
@@ -51,6 +59,30 @@ def _merge_traits(one: Profile, other: Profile, definitions: Definitions) -> Non
             one.traits[key] = defined[key].kind.merge(one.traits[key], state)
 
 
+def separate(one: Profile, other: Profile | None, identifiers: set[str]) -> None:
+    """
+    Move these identifiers of one profile, and what is said of them, to another one; to nobody, if that is None.
+
+    What was refused because of a limit is forgotten on both sides, for there is room now: it is asked about again.
+    """
+    for ends, edge in list(one.edges.items()):
+        if not identifiers.isdisjoint(ends):
+            del one.edges[ends]
+            if other is not None and (not edge.refused or edge.rule in _FOR_GOOD):
+                other.edges[ends] = edge
+        elif edge.refused and edge.rule not in _FOR_GOOD:
+            del one.edges[ends]
+    for identifier in identifiers:
+        last, first = one.identifiers.pop(identifier), one.sightings.pop(identifier)
+        if other is not None:
+            other.identifiers[identifier], other.sightings[identifier] = last, first
+    one.claims = tuple(identifier for identifier in one.claims if identifier not in identifiers)
+    one.losses += len(identifiers)
+    one.known_moved = True
+    if other is not None:
+        other.claims += tuple(identifiers)
+
+
 def sight(profile: Profile, identifier: str, first: Sighting, last: int) -> None:
     """Note that an identifier of this profile was shown, first so and last then."""
     known = profile.sightings.get(identifier)
@@ -61,16 +93,63 @@ def sight(profile: Profile, identifier: str, first: Sighting, last: int) -> None
 
 
 def tie(profile: Profile, ends: tuple[str, str], edge: Edge) -> None:
-    """Add evidence; of two edges between the same ends the earlier one stays, of two that tie nothing the later one."""
+    """
+    Add evidence: one edge between two ends.
+
+    What somebody said last of them stays; else the earliest edge that ties; else the latest that ties nothing.
+    """
     known = profile.edges.get(ends)
     if known is None or _stays(edge, known):
         profile.edges[ends] = edge
         profile.known_moved = True
+        if edge.refused:
+            _keep_latest(profile.edges)
+
+
+def _keep_latest(edges: dict[tuple[str, str], Edge]) -> None:
+    """Let go of the earliest edges that tie nothing, beyond `MOST_REFUSED`."""
+    if len(edges) <= MOST_REFUSED:
+        return
+    # What somebody has taken back stays for ever.
+    refused = sorted(
+        (edge.at, edge.event, ends) for ends, edge in edges.items() if edge.refused and edge.rule != REFUSED + UNDONE
+    )
+    for _, _, ends in refused[: max(0, len(refused) - MOST_REFUSED)]:
+        del edges[ends]
+
+
+def lose(profile: Profile, identifier: str, why: str, event: str, at: int) -> list[Edge]:
+    """
+    Take an identifier from a profile; return what was said of it, of which nothing ties any more.
+
+    `why` is the rule, `event` the message id and `at` the time, in microseconds since 1970, of what it was lost by.
+    """
+    profile.identifiers.pop(identifier, None)
+    profile.sightings.pop(identifier, None)
+    profile.claims = tuple(one for one in profile.claims if one != identifier)
+    profile.losses += 1
+    said = []
+    for ends, edge in list(profile.edges.items()):
+        if identifier in ends:
+            if not edge.refused:
+                profile.edges[ends] = Edge(edge.a, edge.b, event, REFUSED + why, at)
+            said.append(profile.edges[ends])
+    _keep_latest(profile.edges)
+    profile.known_moved = True
+    return said
 
 
 def _stays(edge: Edge, known: Edge) -> bool:
-    """Whether the one edge stays where the other was: what ties before what does not."""
-    if edge.refused != known.refused:
+    """Whether the one edge stays where the other was: a person's word first, then what ties, then what does not."""
+    said = _said(edge), _said(known)
+    if said[0] != said[1]:
+        return said[0]
+    if not said[0] and edge.refused != known.refused:
         return known.refused
     one, other = (edge.at, edge.event, edge.rule), (known.at, known.event, known.rule)
-    return one > other if edge.refused else one < other
+    return one > other if edge.refused or said[0] else one < other
+
+
+def _said(edge: Edge) -> bool:
+    """Whether somebody said so, or took it back."""
+    return edge.rule in {ACCEPTED, REFUSED + UNDONE}

@@ -63,6 +63,8 @@ class Profile:
     """Whether it has entered or left an audience since it was kept last."""
     claims: tuple[str, ...] = ()
     """Identifiers that it has come to since it was kept last."""
+    losses: int = 0
+    """How many identifiers it has lost, to another one or to nobody, while it was in memory."""
     kept_in: int = 0
     """Which checkpoint of the engine kept it last, counted from 1."""
 

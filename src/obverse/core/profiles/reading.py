@@ -39,7 +39,12 @@ def identity_graph(profile: Profile) -> dict[str, Any]:
     return {
         "identifiers": shown,
         "edges": [_edge(edge) for _, edge in sorted(profile.edges.items()) if not edge.refused],
-        "refused": [_edge(edge) for _, edge in sorted(profile.edges.items()) if edge.refused],
+        # What has come together since then by other evidence is tied after all.
+        "refused": [
+            _edge(edge)
+            for ends, edge in sorted(profile.edges.items())
+            if edge.refused and not profile.identifiers.keys() >= set(ends)
+        ],
     }
 
 

@@ -1,0 +1,67 @@
+"""Decisions of identity and events that wait as rows, and rows as what they were: no I/O here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from obverse.adapters.postgres.binary_rows import bigint, blob, moment, row_head, text
+from obverse.core import codec
+from obverse.core.events import Event
+from obverse.core.identity import Decision
+from obverse.ports.profile_history import KeptDecision
+
+DECISION_COLUMNS: Final = (
+    *("workspace_id", "log_offset", "profile_id", "absorbed", "beside", "kind", "event", "received_at", "packed"),
+)
+_UUID: Final = 2950
+"""The type of an array's elements."""
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Decision).decode
+_events: Final = codec.Decoder(Event)
+
+
+def pack_decisions(workspace: str, decisions: Sequence[KeptDecision]) -> bytes:
+    """Return the rows of decisions, one after another."""
+    head = row_head(len(DECISION_COLUMNS)) + text(workspace)
+    return b"".join(
+        b"".join(
+            (
+                head,
+                bigint(kept.offset),
+                blob(kept.decision.profile),
+                _uuids(kept.decision.absorbed),
+                _uuids(kept.decision.beside),
+                text(kept.decision.kind),
+                text(kept.decision.event),
+                moment(kept.decision.received_at),
+                blob(_encode(kept.decision)),
+            )
+        )
+        for kept in decisions
+    )
+
+
+def _uuids(ids: Sequence[bytes]) -> bytes:
+    """Return a field of an array: its dimensions, none of it null, the type, how many from 1, and each."""
+    dimensions = [1, 0, _UUID, len(ids), 1] if ids else [0, 0, _UUID]
+    return blob(b"".join(number.to_bytes(4) for number in dimensions) + b"".join(map(blob, ids)))
+
+
+def unpack_decision(row: Mapping[str, Any]) -> KeptDecision:
+    """Return the decision of a row of `identity_decisions`."""
+    return KeptDecision(row["log_offset"], _decode(row["packed"]))
+
+
+def pack_waiting(event: Event) -> bytes:
+    """Return an event as the log holds it."""
+    return codec.encode([event])
+
+
+def unpack_waiting(packed: bytes) -> Event:
+    """Return the event that was packed."""
+    (event,) = _events.decode(1, packed)
+    return event

@@ -1,0 +1,105 @@
+"""History: who people were at an earlier time, out of what was decided and what had come by then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from obverse.core import json_values
+from obverse.core.crdt.clock import Stamp
+from obverse.core.definitions import Definitions
+from obverse.core.events import Event
+from obverse.core.identity import Decision, id_named
+from obverse.core.people import People
+from obverse.core.profiles import Profile
+from obverse.core.profiles.window import message_key
+
+
+class PastEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event that was folded once."""
+
+    id: int
+    """Grows in the order in which events were folded."""
+    profile: bytes
+    """Whom it was folded into then."""
+    partition: int
+    offset: int
+    event: Event
+
+
+class PastPeople(People):
+    """
+    People as they were at a time: what had been decided by then is carried out first, then the events are folded.
+
+    By arrival: what had not come by then does not count, whenever it happened. Nothing is decided here.
+    """
+
+    def __init__(self, at: int, decisions: Iterable[Decision], definitions: Definitions) -> None:
+        """`at` is in microseconds since 1970; the decisions come in the order in which they were taken."""
+        super().__init__("", definitions)
+        self.at = at
+        for decision in decisions:
+            if decision.received_at <= at:
+                self.carry_out(decision)
+
+    def decide(self, event: Event, stamp: Stamp, shown: tuple[str, ...]) -> Decision | None:  # noqa: ARG002 - as in `People`
+        """Decide nothing: what was to be decided is."""
+        return None
+
+    def tell(self, one: PastEvent) -> None:
+        """
+        Fold an event into whom it belonged to, if it had come by then. Called in the order of their ids.
+
+        That is who had the strongest of its identifiers; if nobody had it, whom the event was folded into.
+        """
+        event = one.event
+        if event.received_at > self.at:
+            return
+        shown = self.shown(event) or ("",)
+        owner = self.owners.get(shown[0])
+        keeper = self._find(one.profile) if owner is None else self.profiles[owner]
+        if keeper is None:
+            return  # of somebody who was nobody yet
+        # It counted when it was folded, so it counts here, however long its message id is remembered.
+        keeper.seen.pop(message_key(event), None)
+        self.owners[shown[0]] = keeper.id
+        self.fold(event, (one.partition, one.offset), shown)
+        if owner is None:
+            del self.owners[shown[0]]
+
+    def find(self, name: str) -> Profile | None:
+        """Return who had an identifier, or the profile of an id (`id:…`); None if there was none."""
+        one = id_named(name) or self.owners.get(name)
+        return None if one is None else self._find(one)
+
+
+def apart(past: People, now: People, one: Profile) -> Sequence[bytes]:
+    """Return who were people beside this one in the past, and are one with it now, in order of their ids."""
+    keeper = now.keeper(one.id)
+    return sorted(other for other in past.profiles if other != one.id and now.keeper(other) == keeper)
+
+
+def alike(one: bytes | None, other: bytes | None) -> bool:
+    """
+    Whether two values of an attribute, as they were sent, say the same. One that is absent is like null.
+
+    >>> alike(b'{"a":1}', b'{ "a": 1 }'), alike(None, b"null"), alike(b"1", b'"1"'), alike(b"1", b"true")
+    (True, True, False, False)
+    """
+    one, other = one or b"null", other or b"null"
+    if one == other:
+        return True
+    try:
+        return _typed(json_values.decode(one)) == _typed(json_values.decode(other))
+    except ValueError:
+        return False
+
+
+def _typed(value: object) -> object:
+    """The value, in which true is not 1."""
+    if isinstance(value, dict):
+        return {key: _typed(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_typed(part) for part in value]
+    return (bool, value) if isinstance(value, bool) else value

@@ -1,0 +1,262 @@
+"""Unmerging: afterwards everything is as in a run in which the edge never was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obverse.contracts.lattice import LAWS
+from obverse.core import changes, profiles
+from obverse.core.changes import Change
+from obverse.core.crdt.clock import Stamp
+from obverse.core.definitions import Definitions
+from obverse.core.events import Event
+from obverse.core.history import PastEvent
+from obverse.core.identity import Decision, IdentityRules, edge_key
+from obverse.core.people import People
+from obverse.core.unmerging import NothingToTie, NothingToUndo, accept, tell_anew, undo
+from people_logs import logs
+from people_steps import DEFINITIONS, NOW, SECOND, bought, event, members
+
+LATER = Stamp(NOW + 1000 * SECOND, "console", "request-1")
+
+
+class Lived:
+    """People, and all that is kept of how they came to be."""
+
+    def __init__(self, log: Iterable[Event] = (), definitions: Definitions = DEFINITIONS) -> None:
+        self.people = People("main", definitions)
+        self.decisions: list[Decision] = []
+        self.events: list[PastEvent] = []
+        self.offset = 0
+        self.fold(*log)
+
+    def fold(self, *log: Event) -> None:
+        for one in log:
+            folded = self.people.fold(one, (0, self.offset))
+            self.offset += 1
+            if folded.decision is not None:
+                self.decisions.append(folded.decision)
+            if folded.profile is not None and not folded.repeated:
+                self.events.append(PastEvent(self.offset, folded.profile.id, 0, self.offset - 1, one))
+
+    def undo(self, one: str, other: str, *, complete: bool = True) -> tuple[Decision, list[Change], dict[int, bytes]]:
+        profile = self.people.profiles[self.people.owners[one]]
+        related = {profile.id, *(lost for lost in self.people.absorbed if self.people.keeper(lost) == profile.id)}
+        events = [past for past in self.events if past.profile in related]
+        decision = undo(self.people, (one, other), LATER, self.decisions, events)
+        self.people.carry_out(decision)
+        moved, of = tell_anew(self.people, decision, events, complete=complete)
+        self.decisions.append(decision)
+        for place, past in enumerate(self.events):
+            if past.id in of:
+                self.events[place] = PastEvent(past.id, of[past.id], past.partition, past.offset, past.event)
+        return decision, moved, dict(of)
+
+
+def told(people: People) -> list[Any]:
+    """All that two runs must agree on, whatever the profiles' ids."""
+    return sorted(
+        (
+            {
+                **profiles.state_of(profile, people.definitions),
+                "edges": {ends: edge for ends, edge in profile.edges.items() if not edge.refused},
+            }
+            for profile in people.profiles.values()
+        ),
+        key=lambda one: sorted(one["identifiers"]),
+    )
+
+
+def apart(log: Iterable[Event], *pairs: tuple[str, str]) -> People:
+    """A run in which these were never tied."""
+    kept = frozenset(edge_key(*pair) for pair in pairs)
+    return Lived(log, replace(DEFINITIONS, identity=IdentityRules(limits={}, apart=kept))).people
+
+
+FAMILY = (
+    bought("m1", 7, user_id="ada", anonymous_id="a-1"),
+    event("m2", at=1, type_="identify", properties={"plan": "pro", "name": "Bob"}, user_id="bob"),
+    bought("m3", 20, at=2, sku="B", user_id="bob"),
+    # The mistake: Bob's id with Ada's device.
+    event("m4", at=3, type_="alias", user_id="bob", previous_id="a-1"),
+    bought("m5", 1, at=4, user_id="ada"),
+    bought("m6", 2, at=5, user_id="bob", anonymous_id="a-1"),
+    bought("m7", 3, at=6, anonymous_id="a-1"),
+)
+WRONG = ("user_id:bob", "anonymous_id:a-1")
+
+
+def test_both_are_as_if_the_edge_had_never_been() -> None:
+    lived = Lived(FAMILY)
+    assert len(lived.people.profiles) == 1
+    decision, moved, of = lived.undo(*WRONG)
+
+    assert told(lived.people) == told(apart(FAMILY, WRONG))
+    ada, bob = (lived.people.profiles[lived.people.owners[one]] for one in ("user_id:ada", "user_id:bob"))
+    assert [profiles.value_of(one, "trait", "spent", DEFINITIONS) for one in (ada, bob)] == [11, 22]
+    assert [profiles.value_of(one, "attribute", "plan", DEFINITIONS) for one in (ada, bob)] == [None, "pro"]
+    # Whoever was merged away is who they were; only what was folded after the merge has to be told whose it is.
+    assert (ada.id, bob.id) == (lived.decisions[0].profile, lived.decisions[1].profile)
+    assert {past.event.message_id for past in lived.events if past.id in of} == {"m4", "m6"}
+    assert {(one.profile, one.name) for one in moved if one.kind == changes.UNMERGED} == {
+        (ada.id, bob.id.hex()),
+        (bob.id, ada.id.hex()),
+    }
+    assert decision.kind == "unmerge"
+    assert [one.rule for one in (ada.edges[edge_key(*WRONG)], bob.edges[edge_key(*WRONG)])] == ["refused:undone"] * 2
+
+
+def test_it_stays_undone_whatever_comes_and_is_packed() -> None:
+    lived = Lived(FAMILY)
+    lived.undo(*WRONG)
+    more = [
+        bought("m8", 4, at=7, user_id="bob", anonymous_id="a-1"),
+        bought("m9", 5, at=8, anonymous_id="a-1"),
+        *(event(f"n{n}", at=9 + n, user_id="bob", anonymous_id=f"b-{n}") for n in range(3)),
+    ]
+    decided = len(lived.decisions)
+    lived.fold(*more)
+    assert [one.kind for one in lived.decisions[decided:]] == ["link"] * 3
+    assert told(lived.people) == told(apart((*FAMILY, *more), WRONG))
+    for profile in lived.people.profiles.values():
+        assert profiles.unpack(profiles.pack(profile, DEFINITIONS), DEFINITIONS) == profile
+
+
+def test_carried_out_anew_from_the_log_it_comes_to_the_same() -> None:
+    lived = Lived(FAMILY)
+    lived.undo(*WRONG)
+    again = People("main", DEFINITIONS)
+    for decision in lived.decisions:
+        again.carry_out(decision)
+    assert again.owners == lived.people.owners
+    for past in lived.events:
+        again.fold(past.event, (past.partition, past.offset))
+    assert told(again) == told(lived.people)
+
+
+def test_an_edge_that_is_not_alone_is_taken_back_and_they_stay_one() -> None:
+    log = (*FAMILY, event("m8", at=7, type_="alias", user_id="ada", previous_id="b-1"),
+           event("m9", at=8, user_id="bob", anonymous_id="b-1"))  # fmt: skip
+    lived = Lived(log)
+    decision, moved, of = lived.undo(*WRONG)
+    assert (decision.parts, moved, of) == ((), [], {})
+    assert len(lived.people.profiles) == 1
+    # And with the other one, they part.
+    lived.undo("user_id:bob", "anonymous_id:b-1")
+    assert told(lived.people) == told(apart(log, WRONG, ("user_id:bob", "anonymous_id:b-1")))
+
+
+def test_what_was_only_ever_shown_with_the_other_is_nobodys() -> None:
+    log = [event("m1", user_id="ada", anonymous_id="a-1"), event("m2", at=1, user_id="ada", anonymous_id="a-2")]
+    lived = Lived(log)
+    decision, _, of = lived.undo("user_id:ada", "anonymous_id:a-2")
+    assert decision.parts[0].profile is None
+    assert "anonymous_id:a-2" not in lived.people.owners
+    assert not of
+    assert told(lived.people) == told(apart(log, ("user_id:ada", "anonymous_id:a-2")))
+    # Alone, it is somebody; with Ada, it is not hers.
+    more = [event("m3", at=2, anonymous_id="a-2"), event("m4", at=3, user_id="ada", anonymous_id="a-2")]
+    lived.fold(*more)
+    assert told(lived.people) == told(apart([*log, *more], ("user_id:ada", "anonymous_id:a-2")))
+
+
+def test_who_was_in_an_audience_and_is_does_not_enter_it_again() -> None:
+    lived = Lived(FAMILY)
+    before = lived.people.profiles[lived.people.owners["user_id:ada"]].audiences["big"]
+    _, moved, _ = lived.undo(*WRONG)
+    ada, bob = (lived.people.profiles[lived.people.owners[one]] for one in ("user_id:ada", "user_id:bob"))
+    assert ada.audiences["big"] == bob.audiences["big"] == before
+    assert not [one for one in moved if one.name == "big"]
+    # Ada has told no plan: she enters an audience in which she was not, with a number of its own.
+    entered = [(one.profile, one.name, one.number) for one in moved if one.kind == changes.ENTERED]
+    assert entered == [(ada.id, name, ada.audiences[name].number) for name in ("strangers", "not_pro")]
+    assert members(ada) == {"buyers", "big", "priced", "strangers", "not_pro"}
+
+
+def test_without_all_of_its_history_a_profile_stays_as_it_is_and_the_other_is_what_is_kept() -> None:
+    lived = Lived(FAMILY)
+    spent = profiles.computed_traits(lived.people.profiles[lived.people.owners["user_id:ada"]], DEFINITIONS)["spent"]
+    lived.events = lived.events[3:]
+    lived.undo(*WRONG, complete=False)
+    ada, bob = (lived.people.profiles[lived.people.owners[one]] for one in ("user_id:ada", "user_id:bob"))
+    assert profiles.value_of(ada, "trait", "spent", DEFINITIONS) == spent
+    assert profiles.value_of(bob, "trait", "spent", DEFINITIONS) == 2
+    assert set(bob.identifiers) == {"user_id:bob"}
+    assert profiles.unpack(profiles.pack(bob, DEFINITIONS), DEFINITIONS) == bob
+
+
+def test_what_a_limit_had_refused_is_asked_about_again() -> None:
+    rules = replace(DEFINITIONS, identity=IdentityRules())
+    log = [
+        event("m1", user_id="ada", anonymous_id="a-1"),
+        event("m2", at=1, anonymous_id="a-2"),
+        event("m3", at=2, type_="alias", user_id="ada", previous_id="a-2"),
+        event("m4", at=3, user_id="bob", anonymous_id="a-2"),
+    ]
+    lived = Lived(log, rules)
+    assert lived.people.owners["user_id:bob"] != lived.people.owners["anonymous_id:a-2"]
+    lived.undo("user_id:ada", "anonymous_id:a-2")
+    lived.fold(event("m5", at=4, anonymous_id="a-2"), event("m6", at=5, user_id="bob2", anonymous_id="a-2"))
+    assert lived.people.owners["user_id:bob2"] == lived.people.owners["anonymous_id:a-2"]
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        ("user_id:ada", "user_id:bob"),
+        ("user_id:ada", "user_id:nobody"),
+        ("user_id:nobody", "user_id:ada"),
+        ("user_id:ada", "user_id:ada"),
+    ],
+)
+def test_what_ties_nothing_cannot_be_undone(ends: tuple[str, str]) -> None:
+    lived = Lived(FAMILY)
+    with pytest.raises(NothingToUndo, match=f"no edge ties {min(ends)}"):
+        undo(lived.people, ends, LATER, lived.decisions, lived.events)
+    lived.undo(*WRONG)
+    with pytest.raises(NothingToUndo):
+        lived.undo(*WRONG)
+
+
+def test_two_are_one_because_somebody_says_so_and_may_be_parted_again() -> None:
+    rules = replace(DEFINITIONS, identity=IdentityRules())
+    log = [bought("m1", 1, user_id="ada"), bought("m2", 2, at=1, user_id="ada-lovelace", anonymous_id="a-1")]
+    lived = Lived(log, rules)
+    decision = accept(lived.people, ("user_id:ada", "user_id:ada-lovelace"), LATER, "accepted")
+    assert (decision.kind, len(decision.absorbed)) == ("merge", 1)
+    lived.people.carry_out(decision)
+    lived.decisions.append(decision)
+    (ada,) = lived.people.profiles.values()
+    assert profiles.value_of(ada, "trait", "spent", DEFINITIONS) == 3
+    lived.undo("user_id:ada", "user_id:ada-lovelace")
+    assert told(lived.people) == told(Lived(log, rules).people)
+    with pytest.raises(NothingToTie, match="nobody has user_id:nobody"):
+        accept(lived.people, ("user_id:ada", "user_id:nobody"), LATER, "accepted")
+
+
+def a_tie(people: People, which: int) -> tuple[str, str] | None:
+    ties: Sequence[tuple[str, str]] = sorted(
+        ends for profile in people.profiles.values() for ends, edge in profile.edges.items() if not edge.refused
+    )
+    return ties[which % len(ties)] if ties else None
+
+
+@LAWS
+@given(logs(), st.integers(0, 1000), st.integers(0, 10))
+def test_after_any_unmerge_people_are_those_of_a_run_without_the_edge(log: list[Event], which: int, cut: int) -> None:
+    lived = Lived(log[:cut])
+    tie = a_tie(lived.people, which)
+    if tie is not None:
+        lived.undo(*tie)
+    lived.fold(*log[cut:])
+    assert told(lived.people) == told(apart(log, *([] if tie is None else [tie])))
+    owned = {one: profile.id for profile in lived.people.profiles.values() for one in profile.identifiers}
+    assert owned == lived.people.owners
+    for past in lived.events:
+        assert lived.people.keeper(past.profile) in lived.people.profiles
