@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from heapq import nlargest
+from typing import Final
 
 import msgspec
 
@@ -13,8 +14,12 @@ from obverse.core import times
 from obverse.core.definitions import Definitions, define
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import REFUSED, Edge, IdentityRules, id_text
+from obverse.core.identity.evidence import SHARED, TAKEN
 from obverse.core.people import People
 from obverse.core.profiles import Profile
+
+_ONCE_TIED: Final = frozenset({REFUSED + SHARED, REFUSED + TAKEN})
+"""What an identifier tied stays tied when it leaves."""
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -49,7 +54,10 @@ class Merge(msgspec.Struct, frozen=True):
     of: list[Cluster]
     """Some of these people, those with the most identifiers first."""
     because: list[Pair]
-    """Some of the pairs that tie them, the earliest first."""
+    """
+    Some of the pairs that tie them, the earliest first. One of the rule `shared` or `taken` tied them before one of the
+    two identifiers left, by the event that is told.
+    """
 
 
 class Split(msgspec.Struct, frozen=True):
@@ -218,7 +226,8 @@ class _Comparing:
     def _after(self) -> Side:
         # Who lost the last identifier, since too many share it, is nobody who can be found.
         everybody = [one for one in self.people.profiles.values() if one.identifiers]
-        pairs = {(edge.rule, edge.a, edge.b) for one in everybody for edge in one.edges.values() if edge.refused}
+        edges = (edge for one in self.people.profiles.values() for edge in one.edges.values())
+        pairs = {(edge.rule, edge.a, edge.b) for edge in edges if edge.refused}
         refused = Counter(rule.removeprefix(REFUSED) for rule, *_ in pairs)  # both sides tell of a pair
         largest = nlargest(self.show, everybody, key=lambda one: (len(one.identifiers), one.id))
         return Side(
@@ -233,7 +242,11 @@ class _Comparing:
         people = self._people_of(profile)
         ordered = nlargest(self.show, people, key=lambda one: (len(members[one]), one))
         # Who is not known today stands between two who are: what ties it to either is a cause too.
-        ties = [edge for edge in profile.edges.values() if not edge.refused and self._was(edge.a) != self._was(edge.b)]
+        ties = [
+            edge
+            for edge in profile.edges.values()
+            if (not edge.refused or edge.rule in _ONCE_TIED) and self._was(edge.a) != self._was(edge.b)
+        ]
         return Merge(
             people=len(people),
             identifiers=len(profile.identifiers),
