@@ -4,9 +4,10 @@ BIN := .venv/bin
 ARGS ?=
 EXAMPLES ?= 10000
 KILLS ?= 500
+IDENTITY ?= 1000000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo up console pictures test check fuzz chaos unit lint types imports bench clean lock format openapi
+.PHONY: demo up console pictures test check fuzz chaos identity unit lint types imports bench clean lock format openapi
 
 demo: .venv/ready .venv/console  ## run everything with six weeks of a real shop's orders
 	$(BIN)/obverse demo $(ARGS)
@@ -27,6 +28,15 @@ fuzz: .venv/ready  ## send anything to the collector, for a quarter of an hour; 
 chaos: .venv/ready  ## kill -9 under load: 500 times, and at every point between two words with the database; KILLS=50 for less
 	OBVERSE_KILLS=$(KILLS) OBVERSE_POINTS=1000 $(BIN)/pytest -q -s tests/acceptance/test_kills.py \
 		tests/acceptance/test_crash_points.py tests/acceptance/test_disk_faults.py $(ARGS)
+
+# EXAMPLES=1000 IDENTITY=10000 for less. The second part runs in one process: a million take half of the memory of a small machine.
+identity: .venv/ready  ## identity at length: 100 orders, a storm of a million merges, a million who share a device
+	OBVERSE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -n 2 tests/contract/test_lattices.py tests/contract/test_trait_kinds.py \
+		tests/unit/test_order.py tests/unit/test_resolution.py tests/unit/test_dry_run.py $(ARGS)
+	OBVERSE_EVENTS=10000 OBVERSE_ORDERS=100 OBVERSE_ENGINES=5 OBVERSE_SCHEDULES=200 OBVERSE_STORM=$(IDENTITY) \
+		OBVERSE_STORM_THROUGH_ENGINE=$(IDENTITY) OBVERSE_SHARING=$(IDENTITY) \
+		$(BIN)/pytest -q -s -n 0 tests/unit/test_permutations.py tests/unit/test_merge_races.py tests/unit/test_merge_storm.py \
+		tests/unit/test_super_node.py tests/acceptance/test_naughty_strings.py tests/acceptance/test_dry_run.py $(ARGS)
 
 lint: .venv/ready
 	$(BIN)/ruff check

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from contract.test_engine import memory_parts
@@ -16,16 +15,14 @@ from obverse.adapters.embedded import EmbeddedSettings
 from obverse.adapters.embedded import open_engine as open_embedded
 from obverse.adapters.memory.engine import MemoryEngineSettings
 from obverse.adapters.memory.engine import open_engine as open_memory
-from obverse.apps.demo.shop import open_shop
 from obverse.contracts.engine_steps import Placed, append, expected, kept
-from obverse.core import wire
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event
 from obverse.ports.engine import Engine, EngineParts
 from obverse.wiring import trait_kinds
+from shop_steps import AT_ONCE, shop_story
 
 PATIENCE = 120.0
-AT_ONCE = 500
 
 
 @pytest.fixture(scope="module")
@@ -35,23 +32,7 @@ def definitions() -> Definitions:
 
 @pytest.fixture(scope="module")
 def story() -> list[Event]:
-    """What the collector makes of the shop's events."""
-    events = list(open_shop().events())
-    encoder = msgspec.json.Encoder(decimal_format="number")
-    read: list[Event] = []
-    for at in range(0, len(events), AT_ONCE):
-        body = encoder.encode({"batch": events[at : at + AT_ONCE]})
-        reading = wire.read_events(
-            wire.open_body(body, batch=True, limits=wire.Limits()),
-            call=None,
-            source="shop",
-            received_at=1_790_000_000_000_000 + at,
-            new_id=str,
-            limits=wire.Limits(),
-        )
-        assert not reading.rejected
-        read += reading.events
-    return read
+    return shop_story()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from obverse.contracts.profile_store_history import HistoryPromises
 from obverse.contracts.profile_store_merges import MergePromises
-from obverse.contracts.profile_store_pages import PagePromises
+from obverse.contracts.profile_store_pages import OwnerPromises, PagePromises
 from obverse.contracts.profile_store_replays import ReplayPromises
 from obverse.contracts.profile_store_requests import RequestPromises
 from obverse.contracts.profile_store_steps import (
@@ -64,7 +64,14 @@ UNKEEPABLE: Final = (
 
 
 class ProfileStoreContract(
-    RequestPromises, WriterPromises, MergePromises, PagePromises, ReplayPromises, HistoryPromises, WaitingPromises
+    RequestPromises,
+    WriterPromises,
+    MergePromises,
+    PagePromises,
+    OwnerPromises,
+    ReplayPromises,
+    HistoryPromises,
+    WaitingPromises,
 ):
     """
     Subclass, answer the questions of `StoreQuestions`, and every promise is tested.

@@ -187,6 +187,7 @@ class MergePromises(StoreQuestions):
         await write(store, profiles=[a_profile("cleo", "user_id:cleo", odd.identifier)], decisions=both)
         assert await found(store, odd.identifier) == []
         assert list(await store.set_aside()) == [odd, first]
+        assert (await store.owners("unify")).set_aside == 2
 
     async def test_nothing_is_set_aside_at_first_or_of_another_workspace(self, store: ProfileStore) -> None:
         assert list(await store.set_aside()) == []

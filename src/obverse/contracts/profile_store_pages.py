@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from obverse.contracts.profile_store_steps import NOON, StoreQuestions, a_profile, an_id, soon, whole, write
-from obverse.ports.profile_store import Member, ProfileStore
+import msgspec
+from msgspec.structs import replace
+
+from obverse.contracts.profile_store_steps import NOON, StoreQuestions, a_profile, an_id, soon, up_to, whole, write
+from obverse.ports.identifier_owners import Owners
+from obverse.ports.profile_store import Member, ProfileRow, ProfileStore
 
 PEOPLE = ("user_id:1", "user_id:17", "user_id:170", "user_id:18", "email:170@example.com", "anonymous_id:17")
 
@@ -84,3 +88,50 @@ class PagePromises(StoreQuestions):
 
         assert await _searched(store, "user_id:") == []
         assert await soon(store.members("vip", limit=5)) == []
+
+
+class OwnerPromises(StoreQuestions):
+    """Who has which identifier, all at once."""
+
+    async def test_an_empty_store_has_no_owners(self, store: ProfileStore) -> None:
+        assert await soon(store.owners("unify")) == Owners(
+            marks={}, profiles={}, refused={}, undone=frozenset(), set_aside=0
+        )
+
+    async def test_everybodys_identifiers_are_told_as_of_a_mark(self, store: ProfileStore) -> None:
+        await write(
+            store, profiles=[a_profile("ada", "user_id:1", "email:\U0001f600@x"), a_profile("bea")], marks=up_to(7)
+        )
+        await write(await self.neighbour(store), profiles=[a_profile("cleo")])
+
+        assert await soon(store.owners("unify")) == Owners(
+            marks=up_to(7),
+            profiles={"user_id:1": an_id("ada"), "email:\U0001f600@x": an_id("ada"), "user_id:bea": an_id("bea")},
+            refused={},
+            undone=frozenset(),
+            set_aside=0,
+        )
+        assert (await soon(store.owners("another"))).marks == {}
+
+    async def test_what_was_merged_away_owns_nothing(self, store: ProfileStore) -> None:
+        await write(store, profiles=[a_profile("ada"), a_profile("bea"), a_profile("cleo", "user_id:3")])
+        await write(store, profiles=[a_profile("ada")], absorbed={an_id("bea"): an_id("ada")})
+        await write(store, profiles=[a_profile("cleo")], absorbed={an_id("ada"): an_id("cleo")})
+
+        assert set((await soon(store.owners("unify"))).profiles.values()) == {an_id("cleo")}
+
+    async def test_refused_pairs_are_counted_by_their_rule(self, store: ProfileStore) -> None:
+        def refusing(name: str, *rules: str) -> ProfileRow:
+            row = a_profile(name)
+            assert row.known is not None
+            pairs = [{"a": f"email:{rule}", "b": "user_id:1", "rule": rule} for rule in rules]
+            graph = msgspec.json.encode({"identifiers": [], "edges": [], "refused": pairs})
+            return replace(row, known=replace(row.known, identity_graph=graph))
+
+        people = [refusing("ada", "email", "user_id", "undone"), refusing("bea", "user_id", "taken"), a_profile("cleo")]
+        await write(store, profiles=people)
+        owners = await soon(store.owners("unify"))
+        assert owners.refused == {"email": 1, "user_id": 1, "undone": 1, "taken": 1}, "both sides tell of one pair"
+        assert owners.undone == {("email:undone", "user_id:1")}
+        await write(store, absorbed={an_id("bea"): an_id("ada")})
+        assert "taken" not in (await soon(store.owners("unify"))).refused

@@ -80,6 +80,21 @@ class People:
         if not shown:
             return Folded(None)
         stamp = event.stamp
+        profile, folded = self.resolve(event, stamp, shown)
+        done = profiles.apply(profile, event, stamp, place, self.definitions)
+        if done is None:
+            folded.repeated = True
+        else:
+            folded.changes = [*folded.changes, *done] if folded.changes else done
+        return folded
+
+    def resolve(self, event: Event, stamp: Stamp, shown: tuple[str, ...]) -> tuple[Profile, Folded]:
+        """
+        Find whom an event belongs to: the part of the fold that identity needs, and nothing else of it.
+
+        Decides what the event makes new, carries that out, and notes what is shown; `shown` is not empty. Returns the
+        profile, and what became of the event so far.
+        """
         decision = self.decide(event, stamp, shown)
         moved: list[Change] = []
         others: list[Profile] = []
@@ -98,10 +113,7 @@ class People:
                 last_shown[identifier] = at
             else:
                 profiles.sight(profile, identifier, Sighting(at, event.message_id), at)
-        done = profiles.apply(profile, event, stamp, place, self.definitions)
-        if done is None:
-            return Folded(profile, repeated=True, decision=decision, changes=moved, others=others)
-        return Folded(profile, decision=decision, changes=[*moved, *done] if moved else done, others=others)
+        return profile, Folded(profile, decision=decision, changes=moved, others=others)
 
     def decide(self, event: Event, stamp: Stamp, shown: tuple[str, ...]) -> Decision | None:
         """What a new identifier, or a new pair, makes of the profiles; None if the event shows nothing new."""

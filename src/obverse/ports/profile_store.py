@@ -15,6 +15,7 @@ from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import SetAside
 from obverse.core.profiles import Profile
 from obverse.ports.event_log import Stream
+from obverse.ports.identifier_owners import IdentifierOwners
 from obverse.ports.identity_requests import IdentityRequests, Outcome
 from obverse.ports.profile_history import KeptDecision, ProfileHistory
 from obverse.ports.waiting_events import WaitingEvents
@@ -261,7 +262,7 @@ class StoreWriter(Protocol):
         ...
 
 
-class ProfileStore(ProfileHistory, WaitingEvents, IdentityRequests, Protocol):
+class ProfileStore(ProfileHistory, WaitingEvents, IdentityRequests, IdentifierOwners, Protocol):
     """
     One workspace's profiles, events and rejected events.
 

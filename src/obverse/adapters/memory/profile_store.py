@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, count
+from itertools import chain
 
 import msgspec
 from msgspec import structs
 
-from obverse.core import profiles
+from obverse.adapters.memory.profile_tables import Tables, packed
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.history import PastEvent, related
 from obverse.core.identity import SetAside
-from obverse.ports.event_log import Stream
+from obverse.core.identity.evidence import UNDONE
+from obverse.ports.identifier_owners import Owners
 from obverse.ports.identity_requests import IdentityRequest
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_history import KeptDecision, Remains
@@ -55,94 +56,10 @@ async def open_profile_store(settings: MemoryStoreSettings, runtime: Runtime) ->
 
 
 @dataclass(slots=True)
-class _Tables:
-    """What is kept of one workspace."""
-
-    rows: dict[bytes, ProfileRow] = field(default_factory=dict)
-    members: dict[bytes, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
-    """The audiences that each profile is in."""
-    merged_into: dict[bytes, bytes] = field(default_factory=dict)
-    owners: dict[str, bytes] = field(default_factory=dict)
-    events: dict[bytes, list[PastEvent]] = field(default_factory=dict)
-    last_id: int = 0
-    rejected: list[KeptRejected] = field(default_factory=list)
-    """By their ids, which begin with 1."""
-    decisions: list[KeptDecision] = field(default_factory=list)
-    asked: dict[str, Event] = field(default_factory=dict)
-    """By message id, in the order in which they were asked for."""
-    appended: dict[str, int] = field(default_factory=dict)
-    """When, those of them that were."""
-    marks: dict[str, Marks] = field(default_factory=dict)
-    set_aside: dict[str, SetAside] = field(default_factory=dict)
-    requests: dict[str, IdentityRequest] = field(default_factory=dict)
-
-    def write(self, writer: str, checkpoint: Checkpoint) -> None:
-        """Take all of it in."""
-        keepers = checkpoint.keepers()
-        for row in checkpoint.profiles:
-            self.owners.update(dict.fromkeys(row.identifiers, row.id))
-            if row.audiences is not None:
-                self.members[row.id] = row.audiences
-            if row.known is None:
-                row = structs.replace(row, known=self.rows[row.id].known)  # noqa: PLW2901 - it is told as it is kept
-            self.rows[row.id] = row
-            self.merged_into.pop(row.id, None)
-        self.merged_into.update({lost: self.keeper(keeper) for lost, keeper in keepers.items()})
-        for lost in keepers:
-            self.rows.pop(lost, None)
-            self.members.pop(lost, None)
-        for early, middle in self.merged_into.items():
-            self.merged_into[early] = self.keeper(middle)
-        for stored in chain.from_iterable(map(_unpacked, checkpoint.events)):
-            self.last_id += 1
-            told = PastEvent(self.last_id, stored.profile, stored.partition, stored.offset, stored.event)
-            self.events.setdefault(stored.profile, []).append(told)
-        self.rejected += map(KeptRejected, count(len(self.rejected) + 1), checkpoint.rejected)
-        self._part(checkpoint)
-        for one in checkpoint.set_aside:
-            self.owners.pop(one.identifier, None)
-            self.set_aside[one.identifier] = one
-        self.decisions += checkpoint.decisions
-        self.marks[writer] = _joined(self.marks.get(writer, {}), checkpoint.marks)
-
-    def _part(self, checkpoint: Checkpoint) -> None:
-        moved = checkpoint.moved
-        for identifier in checkpoint.nobodys:
-            self.owners.pop(identifier, None)
-        for request, outcome in checkpoint.settled.items():
-            if request in self.requests:
-                self.requests[request] = structs.replace(self.requests[request], outcome=outcome)
-        for profile, events in list(self.events.items()):
-            if any(one.id in moved for one in events):
-                self.events[profile] = [one for one in events if one.id not in moved]
-                for one in events:
-                    if one.id in moved:
-                        self.events.setdefault(moved[one.id], []).append(structs.replace(one, profile=moved[one.id]))
-
-    def keeper(self, profile: bytes) -> bytes:
-        """What holds this profile now: another one, if it was merged away."""
-        return self.merged_into.get(profile, profile)
-
-
-def _unpacked(events: PackedEvents) -> Sequence[StoredEvent]:
-    if not isinstance(events, tuple):
-        raise TypeError(f"another adapter has packed {type(events).__name__}")
-    return events
-
-
-def _packed(row: ProfileRow) -> bytes:
-    return profiles.whole(b"" if row.known is None else row.known.packed, row.state)
-
-
-def _joined(known: Marks, new: Marks) -> dict[Stream, Mapping[int, int]]:
-    return {stream: {**known.get(stream, {}), **new.get(stream, {})} for stream in {**known, **new}}
-
-
-@dataclass(slots=True)
 class _Disk:
     """What outlives a crash."""
 
-    workspaces: dict[str, _Tables] = field(default_factory=dict)
+    workspaces: dict[str, Tables] = field(default_factory=dict)
 
 
 class MemoryProfileStore:
@@ -152,7 +69,7 @@ class MemoryProfileStore:
         self._settings = settings
         self._runtime = runtime
         self._disk = disk or _Disk()
-        self._tables = self._disk.workspaces.setdefault(settings.workspace, _Tables())
+        self._tables = self._disk.workspaces.setdefault(settings.workspace, Tables())
         self._turns: dict[str, asyncio.Lock] = {}
         self._writers: list[_MemoryWriter] = []
 
@@ -169,7 +86,7 @@ class MemoryProfileStore:
         tables = self._tables
         named = [tables.owners[identifier] for identifier in identifiers if identifier in tables.owners]
         found = dict.fromkeys(tables.keeper(profile) for profile in (*named, *ids))
-        return [_packed(tables.rows[profile]) for profile in found if profile in tables.rows]
+        return [packed(tables.rows[profile]) for profile in found if profile in tables.rows]
 
     async def set_aside(self) -> Sequence[SetAside]:
         """See `ProfileStore.set_aside`."""
@@ -187,13 +104,13 @@ class MemoryProfileStore:
         found = sorted(
             one for one in tables.owners if one.startswith(tuple(prefixes)) and (after is None or one > after)
         )
-        return [(one, _packed(tables.rows[tables.keeper(tables.owners[one])])) for one in found[:limit]]
+        return [(one, packed(tables.rows[tables.keeper(tables.owners[one])])) for one in found[:limit]]
 
     async def members(self, audience: str, *, limit: int, after: bytes | None = None) -> Sequence[Member]:
         """See `ProfileStore.members`."""
         rows, members = self._tables.rows, self._tables.members
         found = sorted(one for one, among in members.items() if audience in among and (after is None or one > after))
-        return [Member(one, *members[one][audience], _packed(rows[one])) for one in found[:limit]]
+        return [Member(one, *members[one][audience], packed(rows[one])) for one in found[:limit]]
 
     async def events_of(self, profile: bytes, *, limit: int, before: int | None = None) -> Sequence[tuple[int, Event]]:
         """See `ProfileStore.events_of`."""
@@ -229,7 +146,7 @@ class MemoryProfileStore:
     async def remains(self, profiles: Collection[bytes]) -> Remains:
         """See `ProfileHistory.remains`."""
         rows, events = self._tables.rows, self._events_in(profiles)
-        people = [_packed(rows[one]) for one in profiles if one in rows]
+        people = [packed(rows[one]) for one in profiles if one in rows]
         return Remains(people, len(events), events[0].event.received_at if events else None)
 
     def _events_in(self, profiles: Collection[bytes]) -> list[PastEvent]:
@@ -280,6 +197,18 @@ class MemoryProfileStore:
 
     def _replace(self, one: KeptRejected) -> None:
         self._tables.rejected[one.id - 1] = one
+
+    async def owners(self, writer: str) -> Owners:
+        """See `ProfileStore.owners`."""
+        tables = self._tables
+        refused = set(chain.from_iterable(map(refused_pairs, tables.rows.values())))
+        return Owners(
+            marks=dict(tables.marks.get(writer, {})),
+            profiles={one: tables.keeper(profile) for one, profile in tables.owners.items()},
+            refused=Counter(rule for rule, *_ in refused),
+            undone=frozenset((one, other) for rule, one, other in refused if rule == UNDONE),
+            set_aside=len(tables.set_aside),
+        )
 
     async def ask_event(self, event: Event) -> bool:
         """See `WaitingEvents.ask_event`."""
@@ -347,7 +276,7 @@ class MemoryProfileStore:
 class _MemoryWriter:
     """See `StoreWriter`."""
 
-    def __init__(self, tables: _Tables, name: str, turn: asyncio.Lock, runtime: Runtime) -> None:
+    def __init__(self, tables: Tables, name: str, turn: asyncio.Lock, runtime: Runtime) -> None:
         self._tables = tables
         self._name = name
         self._turn: asyncio.Lock | None = turn

@@ -311,6 +311,27 @@ where workspace_id = $1 and rejected_id = $2 and state = 'waiting'
 """
 """Note what became of a rejected event that was sent again."""
 
+OWNERS = """
+select owned.identifier, coalesce(profile.merged_into, profile.id) as profile
+from public.profile_identifiers as owned join public.customer_profiles as profile on profile.id = owned.profile_id
+where owned.workspace_id = $1
+"""
+"""Every identifier with the profile whose it is."""
+
+REFUSED = """
+select pair ->> 'rule' as rule, count(distinct (pair ->> 'a', pair ->> 'b')) as count,
+    case when pair ->> 'rule' = 'undone' then array_agg(distinct array[pair ->> 'a', pair ->> 'b']) end as undone
+from public.customer_profiles
+cross join lateral jsonb_array_elements(identity_graph -> 'refused') as pair
+where workspace_id = $1 and merged_into is null group by 1
+"""
+"""How many pairs each rule is against; both sides tell of a pair. Those that somebody has taken back by name."""
+
+MARKS_OF = """
+select stream, partition, next_offset from public.checkpoints where workspace_id = $1 and writer = $2
+"""
+"""How far a writer has read."""
+
 OVERVIEW = """
 select coalesce(sum(profiles), 0)::bigint as profiles, coalesce(sum(merges), 0)::bigint as merges,
     coalesce(sum(events), 0)::bigint as events, coalesce(sum(rejected), 0)::bigint as rejected,

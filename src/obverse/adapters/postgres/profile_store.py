@@ -23,10 +23,12 @@ from obverse.core.events import Event, RejectedEvent
 from obverse.core.history import PastEvent
 from obverse.core.identity import SetAside
 from obverse.ports.event_log import Stream
+from obverse.ports.identifier_owners import Owners
 from obverse.ports.identity_requests import IdentityRequest
 from obverse.ports.profile_history import KeptDecision, Remains
 from obverse.ports.profile_store import (
     KeptRejected,
+    Marks,
     Member,
     Overview,
     ProfileStore,
@@ -39,6 +41,9 @@ from obverse.ports.runtime import Runtime
 
 READ_LIMIT = 30.0
 """Seconds after which an answer is not waited for any longer."""
+
+_PAGE = 20_000
+"""Identifiers that are fetched at once, of all."""
 
 _LAST_ID = 2**63 - 1
 _HIGHEST = chr(0x10FFFF)
@@ -210,6 +215,32 @@ class PostgresProfileStore:
         rows = await self._read(history.IDENTITY_REQUEST, tidy(one))
         return unpack_request(rows[0]) if rows else None
 
+    async def owners(self, writer: str) -> Owners:
+        """See `ProfileStore.owners`."""
+        workspace, owned = self._settings.workspace, dict[str, bytes]()
+        try:
+            async with (
+                self._readers.acquire() as reader,
+                reader.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                marks = await reader.fetch(queries.MARKS_OF, workspace, tidy(writer), timeout=READ_LIMIT)
+                refused = await reader.fetch(queries.REFUSED, workspace)
+                set_aside = await reader.fetch(queries.ALL_SET_ASIDE, workspace, timeout=READ_LIMIT)
+                cursor = await reader.cursor(queries.OWNERS, workspace)
+                ids: dict[bytes, bytes] = {}  # one object for each profile, however many identifiers it has
+                while page := await cursor.fetch(_PAGE, timeout=READ_LIMIT):
+                    for identifier, profile in page:
+                        owned[identifier] = ids.setdefault(profile.bytes, profile.bytes)
+        except LOST as error:
+            raise trouble(error, "read who has which identifier") from error
+        return Owners(
+            marks=_marks(marks),
+            profiles=owned,
+            refused={row["rule"]: row["count"] for row in refused},
+            undone=frozenset((one, other) for row in refused for one, other in row["undone"] or ()),
+            set_aside=len(set_aside),
+        )
+
     async def ask_event(self, event: Event) -> bool:
         """See `WaitingEvents.ask_event`."""
         named = (tidy(event.message_id), tidy(event.source), tidy(event.type))
@@ -261,6 +292,13 @@ class PostgresProfileStore:
 
 def _packed(row: asyncpg.Record) -> bytes:
     return profiles.whole(row["known"] or b"", row["state"])
+
+
+def _marks(rows: Sequence[asyncpg.Record]) -> Marks:
+    marks: dict[Stream, dict[int, int]] = {}
+    for stream, partition, offset in rows:
+        marks.setdefault(Stream(stream), {})[partition] = offset
+    return marks
 
 
 def _chosen(wanted: RejectedFilter | None) -> tuple[Any, ...]:

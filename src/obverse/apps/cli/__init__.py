@@ -110,6 +110,30 @@ def replay(
     _run(lambda settings: replay_rejected(settings, wanted, as_json=as_json))
 
 
+@app.command("dry-run")
+def dry_run(
+    definitions: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Folder with the identity rules to try; those in force, if none is named. Of it only these are used.",
+        ),
+    ] = None,
+    data: Data = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """
+    Show who would merge and who would split if identity were decided anew, and change nothing.
+
+    Ends with 0 if everybody would be who they are, with 3 if not.
+    """
+    _set(data, None)
+    from obverse.apps.cli.dry_run import run as run_dry
+
+    _run(lambda settings: run_dry(settings, definitions, as_json=as_json))
+
+
 @app.command()
 def typegen(
     plan: Annotated[str, typer.Argument(help="Name of a tracking plan.")],

@@ -141,6 +141,18 @@ def bench_log_command(
     _bench(bench_embedded_log(small=small, large=large), as_json=as_json)
 
 
+@bench.command("dry-run")
+def bench_dry_run_command(
+    events: Annotated[int, typer.Option(min=1000, help="Events in the log.")] = 1_000_000,
+    people: Annotated[int, typer.Option(min=10, help="Whose they are, with three devices each.")] = 100_000,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """How long `obverse dry-run` takes, from its start to its end, over a log in PostgreSQL."""
+    from obverse.apps.bench.dry_run import bench_dry_run
+
+    _bench(bench_dry_run(events=events, people=people), as_json=as_json)
+
+
 @bench.command("idle")
 def bench_idle_command(
     data: Annotated[Path, typer.Option(help="Folder of an installation that is stopped.")] = Path("demo-data"),

@@ -34,6 +34,7 @@ _MENDABLE = frozenset(
         "BadSourceName",
         "BenchFailed",
         "InUse",
+        "LogGap",
         "NoSuchSource",
         "NotOurs",
         "NotRunning",
@@ -43,6 +44,7 @@ _MENDABLE = frozenset(
         "ServerFailed",
         "SourceExists",
         "Unreachable",
+        "UnknownMark",
         "PermissionError",
     }
 )
