@@ -12,7 +12,7 @@ from itertools import chain
 import msgspec
 from msgspec import structs
 
-from obverse.adapters.memory.profile_tables import Tables, packed
+from obverse.adapters.memory.profile_tables import Tables, packed, refused_pairs
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.history import PastEvent, related
 from obverse.core.identity import SetAside
