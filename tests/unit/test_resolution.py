@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as replace_event
 
 from obverse.contracts.lattice import LAWS
 from obverse.core import profiles
@@ -112,6 +113,16 @@ def test_an_identifier_that_is_not_over_the_limit_goes_too_if_it_is_weaker() -> 
     # It broke nothing, so nothing is held against it when it comes again.
     fold(people, event("m3", at=2, **seen("ours@example.com", user_id="ada", anonymous_id="a-1")))
     assert of(people, "user_id:ada") == {"user_id:ada", "anonymous_id:a-1"}
+
+
+def test_a_retry_decides_nothing_that_the_event_itself_did_not() -> None:
+    people = new(LIMITED)
+    shared = event("m2", at=1, **seen("ours@example.com", user_id="ada", anonymous_id="a-1"))
+    fold(people, event("m1", **seen("ours@example.com", user_id="bob")), shared)
+    (again,) = fold(people, replace_event(shared, received_at=shared.received_at + 60_000_000))
+    assert again is None
+    assert of(people, "user_id:ada") == {"user_id:ada"}
+    assert "anonymous_id:a-1" not in people.owners
 
 
 def test_a_limit_within_a_time_slides() -> None:

@@ -17,6 +17,7 @@ from obverse.core.identity import REFUSED, Edge, IdentityRules, id_text
 from obverse.core.identity.evidence import SHARED, TAKEN
 from obverse.core.people import People
 from obverse.core.profiles import Profile
+from obverse.core.profiles.window import message_key
 
 _ONCE_TIED: Final = frozenset({REFUSED + SHARED, REFUSED + TAKEN})
 """What an identifier tied stays tied when it leaves."""
@@ -157,7 +158,10 @@ class DryRun:
         if not shown:
             self.unidentified += 1
             return
-        people.resolve(admitted, admitted.stamp, shown)
+        profile, folded = people.resolve(admitted, admitted.stamp, shown)
+        if folded.decision is not None:
+            # Where it comes again, nothing is decided anew; of an event that showed nothing new, nothing would be.
+            profile.seen[message_key(admitted)] = 0
         self.events += 1
 
     def compare(

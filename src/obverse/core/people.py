@@ -13,6 +13,7 @@ from obverse.core.events import Event, RejectedEvent, to_json
 from obverse.core.identity import Decision, Edge, Part, SetAside, identifiers
 from obverse.core.identity.evidence import SHARED, TAKEN
 from obverse.core.profiles import Profile, Sighting
+from obverse.core.profiles.window import message_key
 from obverse.core.resolution import Resolution
 
 
@@ -96,6 +97,8 @@ class People:
         profile, and what became of the event so far.
         """
         decision = self.decide(event, stamp, shown)
+        if decision is not None and self._has_come(event, shown[0]):
+            decision = None  # what it left out the first time, it leaves out again
         moved: list[Change] = []
         others: list[Profile] = []
         if decision is not None:
@@ -114,6 +117,10 @@ class People:
             else:
                 profiles.sight(profile, identifier, Sighting(at, event.message_id), at)
         return profile, Folded(profile, decision=decision, changes=moved, others=others)
+
+    def _has_come(self, event: Event, strongest: str) -> bool:
+        profile = self.profiles.get(self.owners.get(strongest, b""))
+        return profile is not None and message_key(event) in profile.seen
 
     def decide(self, event: Event, stamp: Stamp, shown: tuple[str, ...]) -> Decision | None:
         """What a new identifier, or a new pair, makes of the profiles; None if the event shows nothing new."""
