@@ -125,6 +125,22 @@ def test_a_retry_decides_nothing_that_the_event_itself_did_not() -> None:
     assert "anonymous_id:a-1" not in people.owners
 
 
+def test_folded_again_after_a_crash_an_event_leaves_out_what_it_left_out() -> None:
+    log = [
+        event("m1", **seen("ours@example.com", user_id="bob")),
+        event("m2", at=1, **seen("ours@example.com", user_id="ada", anonymous_id="a-1")),
+    ]
+    people = new(LIMITED)
+    decisions = fold(people, *log)
+    again = new(LIMITED)
+    for decision in decisions:
+        assert decision is not None
+        again.recall(decision)
+    assert fold(again, *log) == [None, None]
+    assert told(again) == told(people)
+    assert again.owners == people.owners
+
+
 def test_a_limit_within_a_time_slides() -> None:
     people = new(rules(limits={"anonymous_id": Limit(2, 7 * DAY)}))
     fold(people, *(event(f"m{day}", at=day * DAY, user_id="ada", anonymous_id=f"a-{day}") for day in range(4)))

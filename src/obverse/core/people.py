@@ -48,6 +48,8 @@ class People:
         """Absorbed profile -> the one it became part of; late events find their way."""
         self.set_aside: dict[str, SetAside] = {}
         """Identifiers that are nobody's, since too many share them."""
+        self._recalled: set[tuple[str, str]] = set()
+        """Source and message id of events that were decided upon before a crash, and are folded again."""
         self._resolution = Resolution(workspace, self.owners, self.profiles)
 
     def admit(self, event: Event) -> Event | RejectedEvent:
@@ -98,7 +100,7 @@ class People:
         """
         decision = self.decide(event, stamp, shown)
         if decision is not None and self._has_come(event, shown[0]):
-            decision = None  # what it left out the first time, it leaves out again
+            decision = None  # what was left out the first time is left out again
         moved: list[Change] = []
         others: list[Profile] = []
         if decision is not None:
@@ -119,6 +121,9 @@ class People:
         return profile, Folded(profile, decision=decision, changes=moved, others=others)
 
     def _has_come(self, event: Event, strongest: str) -> bool:
+        """Whether an event was decided upon before: it comes again, or is folded again after a crash."""
+        if (event.source, event.message_id) in self._recalled:
+            return True
         profile = self.profiles.get(self.owners.get(strongest, b""))
         return profile is not None and message_key(event) in profile.seen
 
@@ -144,6 +149,11 @@ class People:
             type=event.type,
             body=to_json(event),
         )
+
+    def recall(self, decision: Decision) -> list[Change]:
+        """Carry out what was decided before a crash; when its event is folded again, nothing is decided anew."""
+        self._recalled.add((decision.stamp.source, decision.event))
+        return self.carry_out(decision)
 
     def carry_out(self, decision: Decision) -> list[Change]:
         """Do what was decided; doing it again changes nothing."""

@@ -48,6 +48,8 @@ class Resolution:
             owners = {one: self.owners[one] for one in shown if one in self.owners}
             case = _Case(self, event, stamp, rules, owners)
             decision = case.decide(shown)
+            if not aside and not case.moves_others:
+                return decision
             more = [] if decision is None or rules.shared is None else case.too_shared(decision, rules.shared)
             if len(more) == len(shown):
                 more = [one for one in more if one.identifier != shown[0]]  # the event is somebody's
@@ -84,18 +86,23 @@ class _Case:
     """Of what is shown; without what is taken from its owner."""
     taken: dict[str, bytes] = field(default_factory=dict)
     """From whom."""
+    moves_others: bool = False
+    """Whether the decision moves other profiles than those that it makes one."""
 
     def decide(self, shown: Sequence[str]) -> Decision | None:
         """See `Resolution.decide`; nothing is set aside."""
         strongest, *others = shown
         keeper = self.owners.get(strongest)
-        apart = self._apart(keeper, strongest, others)
-        others = [other for other in others if edge_key(strongest, other) not in self.rules.apart]
+        apart: Sequence[str] = ()
+        if self.rules.apart:
+            apart = self._apart(keeper, strongest, others)
+            others = [other for other in others if edge_key(strongest, other) not in self.rules.apart]
         others = [other for other in others if self._is_open(strongest, other)]
         if keeper is not None and not apart and not any(self._is_new(keeper, strongest, other) for other in others):
             return None
         kept, left_out = [strongest, *others], []
-        self._take(kept)
+        if self.rules.unique:
+            self._take(kept)
         while len(kept) > 1 and self._against(kept) is not None:
             left_out.append(kept.pop())
         # Who would break nothing by itself is left out of this event, and free to come again.
@@ -104,13 +111,17 @@ class _Case:
             for one in left_out
             if (against := self._against([*kept, one])) is not None
         ]
+        absorbed: tuple[bytes, ...] = ()
+        self.moves_others = bool(refused or apart or self.taken)
         owned = [self.known.profiles[one] for one in self._found(kept)]
-        if owned:
+        if len(owned) == 1:
+            profile = owned[0].id
+        elif owned:
             # The earlier first event survives, ties go to the smaller id.
             survivor, *rest = sorted(owned, key=lambda profile: ((profile.first or self.stamp).time, profile.id))
             profile, absorbed = survivor.id, tuple(one.id for one in rest)
         else:
-            profile, absorbed = self._new_id(kept), ()
+            profile = self._new_id(kept)
         found = tuple(one for one in kept if one not in self.owners)
         ties = [
             self._edge(strongest, other, SEEN_TOGETHER)
@@ -160,7 +171,7 @@ class _Case:
     def _apart(self, keeper: bytes | None, strongest: str, others: Iterable[str]) -> list[str]:
         """What a rule keeps apart from the strongest, and the profile does not tell of yet."""
         told = {} if keeper is None else self.known.profiles[keeper].edges
-        ends = {other: edge_key(strongest, other) for other in others} if self.rules.apart else {}
+        ends = {other: edge_key(strongest, other) for other in others}
         return [other for other, pair in ends.items() if pair in self.rules.apart and pair not in told]
 
     def _sharers(self, identifier: str, owner: bytes, within: int | None = None) -> set[str]:
@@ -192,8 +203,8 @@ class _Case:
 
     def _new_id(self, kept: Sequence[str]) -> bytes:
         """An id that no profile has: of the strongest identifier, unless that made another one before."""
-        names = [*kept, f"{kept[0]}\0{self.event.message_id}"]
-        ids = [profile_id(self.known.workspace, name) for name in names]
+        names = (*kept, f"{kept[0]}\0{self.event.message_id}")
+        ids = (profile_id(self.known.workspace, name) for name in names)
         return next(one for one in ids if one not in self.known.profiles)
 
     def _edge(self, one: str, other: str, rule: str) -> Edge:
@@ -201,19 +212,20 @@ class _Case:
 
     def _is_open(self, strongest: str, other: str) -> bool:
         """Whether the pair may tie its profiles, as far as was decided; a limit within a time is asked about again."""
-        pair, at = edge_key(strongest, other), self.stamp.time
-        for owner in {self.owners[one] for one in (strongest, other) if one in self.owners}:
-            edge = self.known.profiles[owner].edges.get(pair)
-            if edge is None or not edge.refused:
-                continue
-            within = self._within(edge.rule)
-            if edge.rule == REFUSED + TAKEN:
-                is_open = at > edge.at  # else it was shown before it was taken
-            else:
-                is_open = within is not None and at >= edge.at + within * _SECOND
-            if not is_open:
+        pair, owners, profiles = edge_key(strongest, other), self.owners, self.known.profiles
+        for end in (strongest, other):
+            owner = owners.get(end)
+            edge = None if owner is None else profiles[owner].edges.get(pair)
+            if edge is not None and edge.refused and not self._is_over(edge):
                 return False
         return True
+
+    def _is_over(self, edge: Edge) -> bool:
+        """Whether what was against a pair holds no longer."""
+        if edge.rule == REFUSED + TAKEN:
+            return self.stamp.time > edge.at  # else it was shown before it was taken
+        within = self._within(edge.rule)
+        return within is not None and self.stamp.time >= edge.at + within * _SECOND
 
     def _is_new(self, keeper: bytes | None, strongest: str, other: str) -> bool:
         """Whether nothing ties the pair yet; the stronger one is the keeper's."""

@@ -73,7 +73,7 @@ class Folding:
                     continue
                 concerned = (decision.profile, *decision.absorbed, *decision.beside)
                 await self._bring(decision.identifiers, concerned)
-                self.changes.add(self.people.carry_out(decision))
+                self.changes.add(self.people.recall(decision))
                 for one in concerned:
                     self.checkpoints.touch(one)
                 self.checkpoints.decided(place, [decision])

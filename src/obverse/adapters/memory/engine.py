@@ -179,7 +179,7 @@ class MemoryEngine:
         while at < end:
             for batch in await reader.next():
                 for offset, decision in enumerate(_decisions.decode(batch.count, batch.body), batch.first):
-                    self._people.carry_out(decision)
+                    self._people.recall(decision)
                     if offset >= known:
                         owed.decisions.append(KeptDecision(offset, decision))
                         asked += [decision] if decision.is_asked else []
