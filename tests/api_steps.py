@@ -15,6 +15,7 @@ from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.api.app import ApiParts, build
 from obverse.apps.metrics import new_registry
 from obverse.core.definitions import Definitions
+from obverse.flows.ask_identity import AskIdentity
 from obverse.flows.browse import Browse
 from obverse.flows.history import History
 from obverse.flows.live import Live
@@ -47,6 +48,7 @@ def build_api(shop: Shop, **options: Any) -> App:
         "serve": shop.serve,
         "syncs": Syncs(MemorySyncQueue(runtime), Definitions, runtime),
         "messages": Messages(MemoryOutbox(runtime), shop.serve, Definitions, runtime),
+        "ask_identity": AskIdentity(shop.faulty_store, shop.serve, runtime, lambda: secrets.token_urlsafe(16)),
         "browse": Browse(shop.faulty_store, lambda: DEFINITIONS),
         "history": History(shop.faulty_store, shop.serve, lambda: DEFINITIONS, runtime),
         "review": Review(shop.faulty_store),

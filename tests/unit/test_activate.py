@@ -11,6 +11,7 @@ import pytest
 from obverse.adapters.memory.crm import MemoryAccount
 from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
 from obverse.core.records import Callback
+from obverse.ports.identity_requests import IdentityRequest
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from sync_steps import CRM, FIELDS, World, defined, mapped
 
@@ -198,6 +199,34 @@ def test_two_profiles_that_become_one_keep_one_living_contact() -> None:
         await world.quiet()
         assert await world.attribute("user_id:ada", "first_name") == ("Anna", "crm")
         assert world.contact("bea@example.com")["firstname"] == "Anna"
+
+    run(story)
+
+
+def test_two_who_are_parted_have_a_contact_each_that_says_what_is_theirs() -> None:
+    async def story(world: World) -> None:
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.tell("bea", email="bea@example.com", first_name="Bea")
+        await world.tell("bea", "track", "Bought")
+        await world.quiet()
+        before = {name: dict(world.contact(f"{name}@example.com")) for name in ("ada", "bea")}
+        assert before["bea"]["orders"] == "1"
+
+        await world.tell("ada", "track", "Bought", email="bea@example.com")  # a typing error at the till
+        await world.quiet()
+        profile = await world.profile("user_id:ada")
+        assert profile.id == (await world.profile("user_id:bea")).id
+        assert "2" in {one.get("orders") for one in world.account.contacts.values()}
+
+        await world.store.ask_identity(
+            IdentityRequest(
+                id="r1", kind="unmerge", one="user_id:ada", other="email:bea@example.com", by="eve", asked_at=1
+            )
+        )
+        await world.quiet()
+        assert world.contact("bea@example.com") == before["bea"]
+        assert world.contact("ada@example.com") == {**before["ada"], "orders": "1", "buyer": "true"}
+        assert not await world.queue.page_dead("crm", limit=5)
 
     run(story)
 

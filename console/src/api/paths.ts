@@ -48,6 +48,10 @@ export interface paths {
   "/v1/profiles/{identifier}/events": {
     get: Operation<made.ProfileEventsData, made.ProfileEventsResponses>;
   };
+  "/v1/identity/unmerge": { post: Operation<made.UnmergeData, made.UnmergeResponses> };
+  "/v1/identity/requests/{id}": {
+    get: Operation<made.IdentityRequestData, made.IdentityRequestResponses>;
+  };
   "/v1/identity/set-aside": {
     get: Operation<made.SetAsideIdentifiersData, made.SetAsideIdentifiersResponses>;
   };

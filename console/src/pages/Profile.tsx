@@ -132,7 +132,7 @@ function Portrait({ profile, identifier }: { profile: Profile; identifier: strin
             <Suspense fallback={<Skeleton height={460} radius={0} />}>
               <IdentityGraph identifiers={profile.identifiers} edges={profile.edges} />
             </Suspense>
-            <EdgeTable edges={profile.edges} />
+            <EdgeTable edges={profile.edges} undo />
             <RefusedTable edges={profile.refused} />
           </Tabs.Panel>
         </Tabs>

@@ -4,12 +4,13 @@ import type { Edge } from "../api/types";
 import { dateTime, words } from "../format";
 import { Copy } from "./Bits";
 import { Rows } from "./Rows";
+import { UndoEdge } from "./UndoEdge";
 
 /** The identity graph in words: what the drawing says, for whoever cannot see it. */
-export function EdgeTable({ edges }: { edges: readonly Edge[] }) {
+export function EdgeTable({ edges, undo }: { edges: readonly Edge[]; undo?: boolean }) {
   const { t } = useTranslation();
   const about = edges.length === 0 ? t("graph.alone") : "";
-  return <Pairs edges={edges} title={t("graph.evidence")} about={about} rule={t("graph.rule")} />;
+  return <Pairs edges={edges} title={t("graph.evidence")} about={about} rule={t("graph.rule")} undo={undo} />;
 }
 
 /** Pairs that tie nothing, and the rule that was against each; nothing, if there are none. */
@@ -21,8 +22,14 @@ export function RefusedTable({ edges }: { edges: readonly Edge[] }) {
   );
 }
 
-function Pairs(props: { edges: readonly Edge[]; title: string; about: string; rule: string }) {
-  const { edges, title, about, rule } = props;
+function Pairs(props: {
+  edges: readonly Edge[];
+  title: string;
+  about: string;
+  rule: string;
+  undo?: boolean | undefined;
+}) {
+  const { edges, title, about, rule, undo } = props;
   const { t } = useTranslation();
   return (
     <div style={{ borderTop: "1px solid var(--line)" }}>
@@ -68,6 +75,9 @@ function Pairs(props: { edges: readonly Edge[]; title: string; about: string; ru
                 </span>
               ),
             },
+            ...(undo
+              ? [{ name: t("undo.column"), width: 60, cell: (edge: Edge) => <UndoEdge edge={edge} /> }]
+              : []),
           ]}
         />
       )}

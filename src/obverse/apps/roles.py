@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import socket
 import sys
 from collections.abc import Callable, Collection, Coroutine, Mapping
@@ -187,6 +188,7 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.api.app import ApiParts, build
     from obverse.apps.metrics import new_registry
+    from obverse.flows.ask_identity import AskIdentity
     from obverse.flows.browse import Browse
     from obverse.flows.history import History
     from obverse.flows.live import Live
@@ -216,6 +218,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             history=History(store, serve, definitions.current, wiring.runtime),
             runtime=wiring.runtime,
             registry=new_registry("api"),
+            ask_identity=AskIdentity(store, serve, wiring.runtime, lambda: secrets.token_urlsafe(16)),
             browse=Browse(store, definitions.current),
             review=Review(store),
             live=live,

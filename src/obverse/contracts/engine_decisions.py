@@ -95,7 +95,7 @@ def _never_kept(parts: EngineParts) -> ProfileStore:
     async def commit(_: StoreWriter, __: Checkpoint) -> None:
         await parts.runtime.sleep(10 * PATIENCE)
 
-    return cast("ProfileStore", _Store(parts.store, commit))
+    return cast("ProfileStore", Otherwise(parts.store, commit))
 
 
 def _kept_without_decisions(parts: EngineParts) -> ProfileStore:
@@ -104,10 +104,10 @@ def _kept_without_decisions(parts: EngineParts) -> ProfileStore:
     async def commit(writer: StoreWriter, checkpoint: Checkpoint) -> None:
         await writer.commit(replace(checkpoint, decisions=()))
 
-    return cast("ProfileStore", _Store(parts.store, commit))
+    return cast("ProfileStore", Otherwise(parts.store, commit))
 
 
-class _Store:
+class Otherwise:
     """A store whose writers commit otherwise; all else is passed on."""
 
     def __init__(self, store: ProfileStore, commit: Commit) -> None:

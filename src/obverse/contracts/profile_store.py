@@ -12,6 +12,7 @@ from obverse.contracts.profile_store_history import HistoryPromises
 from obverse.contracts.profile_store_merges import MergePromises
 from obverse.contracts.profile_store_pages import PagePromises
 from obverse.contracts.profile_store_replays import ReplayPromises
+from obverse.contracts.profile_store_requests import RequestPromises
 from obverse.contracts.profile_store_steps import (
     NOON,
     a_profile,
@@ -63,7 +64,7 @@ UNKEEPABLE: Final = (
 
 
 class ProfileStoreContract(
-    WriterPromises, MergePromises, PagePromises, ReplayPromises, HistoryPromises, WaitingPromises
+    RequestPromises, WriterPromises, MergePromises, PagePromises, ReplayPromises, HistoryPromises, WaitingPromises
 ):
     """
     Subclass, answer the questions of `StoreQuestions`, and every promise is tested.

@@ -91,10 +91,9 @@ class _Case:
         keeper = self.owners.get(strongest)
         apart = self._apart(keeper, strongest, others)
         others = [other for other in others if edge_key(strongest, other) not in self.rules.apart]
-        if keeper is not None:
-            others = [other for other in others if self._is_open(keeper, strongest, other)]
-            if not apart and not any(self._is_new(keeper, strongest, other) for other in others):
-                return None
+        others = [other for other in others if self._is_open(strongest, other)]
+        if keeper is not None and not apart and not any(self._is_new(keeper, strongest, other) for other in others):
+            return None
         kept, left_out = [strongest, *others], []
         self._take(kept)
         while len(kept) > 1 and self._against(kept) is not None:
@@ -114,7 +113,9 @@ class _Case:
             profile, absorbed = self._new_id(kept), ()
         found = tuple(one for one in kept if one not in self.owners)
         ties = [
-            self._edge(strongest, other, SEEN_TOGETHER) for other in kept[1:] if self._is_new(profile, strongest, other)
+            self._edge(strongest, other, SEEN_TOGETHER)
+            for other in kept[1:]
+            if self._is_new(self.owners.get(strongest), strongest, other)
         ]
         return Decision(
             kind="merge" if absorbed else "create" if not owned else "link" if ties or found else "refuse",
@@ -198,20 +199,27 @@ class _Case:
     def _edge(self, one: str, other: str, rule: str) -> Edge:
         return Edge(*edge_key(one, other), self.event.message_id, rule, self.stamp.time)
 
-    def _is_open(self, keeper: bytes, strongest: str, other: str) -> bool:
+    def _is_open(self, strongest: str, other: str) -> bool:
         """Whether the pair may tie its profiles, as far as was decided; a limit within a time is asked about again."""
-        edge = self.known.profiles[keeper].edges.get(edge_key(strongest, other))
-        if edge is None or not edge.refused:
-            return True
-        if edge.rule == REFUSED + TAKEN:
-            return self.stamp.time > edge.at  # else it was shown before it was taken
-        within = self._within(edge.rule)
-        return within is not None and self.stamp.time >= edge.at + within * _SECOND
+        pair, at = edge_key(strongest, other), self.stamp.time
+        for owner in {self.owners[one] for one in (strongest, other) if one in self.owners}:
+            edge = self.known.profiles[owner].edges.get(pair)
+            if edge is None or not edge.refused:
+                continue
+            within = self._within(edge.rule)
+            if edge.rule == REFUSED + TAKEN:
+                is_open = at > edge.at  # else it was shown before it was taken
+            else:
+                is_open = within is not None and at >= edge.at + within * _SECOND
+            if not is_open:
+                return False
+        return True
 
-    def _is_new(self, profile: bytes, strongest: str, other: str) -> bool:
-        if self.owners.get(other) != profile or self.owners.get(strongest) != profile:
+    def _is_new(self, keeper: bytes | None, strongest: str, other: str) -> bool:
+        """Whether nothing ties the pair yet; the stronger one is the keeper's."""
+        if keeper is None or self.owners.get(other) != keeper:
             return True
-        edge = self.known.profiles[profile].edges.get(edge_key(strongest, other))
+        edge = self.known.profiles[keeper].edges.get(edge_key(strongest, other))
         return edge is None or edge.refused
 
     def _found(self, shown: Iterable[str]) -> list[bytes]:

@@ -132,9 +132,13 @@ class Activate:
             self._senders[name][1].wake.set()
 
 
+_ANYTHING: Final = frozenset({changes.MERGED, changes.UNMERGED})
+"""After these, whatever a record holds may be another's."""
+
+
 def _words(connections: tuple[Connection, ...]) -> set[str]:
     """What stands in each change that touches one of their records."""
-    return {changes.MERGED, *(name for one in connections for _, name in _watched(one))} if connections else set()
+    return {*_ANYTHING, *(name for one in connections for _, name in _watched(one))} if connections else set()
 
 
 def touched_by(moved: list[Change], connections: tuple[Connection, ...]) -> Mapping[str, set[bytes]]:
@@ -142,7 +146,7 @@ def touched_by(moved: list[Change], connections: tuple[Connection, ...]) -> Mapp
     touched: dict[str, set[bytes]] = {}
     for connection in connections:
         watched = _watched(connection)
-        found = {one.profile for one in moved if one.kind == changes.MERGED or (one.kind, one.name) in watched}
+        found = {one.profile for one in moved if one.kind in _ANYTHING or (one.kind, one.name) in watched}
         if found:
             touched[connection.name] = found
     return touched

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
-from obverse.core.history import PastEvent
+from obverse.core.definitions import Definitions
+from obverse.core.history import PastEvent, PastPeople
 from obverse.core.identity import Decision
+
+FOREVER: Final = 1 << 62
+"""Microseconds since 1970 by which everything has come."""
+_PAGE: Final = 1000
 
 
 class KeptDecision(msgspec.Struct, frozen=True, gc=False):
@@ -28,6 +33,34 @@ class Remains(msgspec.Struct, frozen=True, gc=False):
     """How many events are kept that were folded into any of them."""
     since: int | None
     """Arrival of the first of these, in microseconds since 1970."""
+
+
+class Whole(msgspec.Struct, frozen=True, gc=False):
+    """All that is kept of how one profile came to be."""
+
+    decisions: Sequence[Decision]
+    events: Sequence[PastEvent]
+    """In the order of the fold."""
+
+
+async def history_of(store: ProfileHistory, profile: bytes, definitions: Definitions) -> Whole:
+    """
+    Read how a profile came to be: its decisions, and the events of all that is part of it now.
+
+    Raises:
+        Unreachable: the store cannot be read now.
+    """
+    decisions = [kept.decision for kept in await store.decisions_of(profile)]
+    people = PastPeople(FOREVER, decisions, definitions)
+    related = {profile, *(one.profile for one in decisions), *(other for one in decisions for other in one.related)}
+    theirs = sorted(one for one in related if people.keeper(one) == people.keeper(profile))
+    events: list[PastEvent] = []
+    while True:
+        after = events[-1].id if events else 0
+        page = await store.past_events(theirs, until=FOREVER, limit=_PAGE, after=after)
+        events += page
+        if len(page) < _PAGE:
+            return Whole(decisions, events)
 
 
 class ProfileHistory(Protocol):

@@ -15,6 +15,7 @@ from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import SetAside
 from obverse.core.profiles import Profile
 from obverse.ports.event_log import Stream
+from obverse.ports.identity_requests import IdentityRequests, Outcome
 from obverse.ports.profile_history import KeptDecision, ProfileHistory
 from obverse.ports.waiting_events import WaitingEvents
 
@@ -112,6 +113,13 @@ class Checkpoint:
     rejected: Sequence[RejectedEvent] = ()
     decisions: Sequence[KeptDecision] = ()
     """Each is given once. What they set aside is nobody's from now on, whatever the profiles say."""
+
+    settled: Mapping[str, Outcome] = field(default_factory=dict)
+    """Requests of identity, by their ids, that are done with; what is none is passed over."""
+    moved: Mapping[int, bytes] = field(default_factory=dict)
+    """Whose events are from now on, by their event ids: of those that an unmerge gave to another profile."""
+    nobodys: Sequence[str] = ()
+    """Identifiers that an unmerge left to nobody."""
 
     @property
     def set_aside(self) -> Sequence[SetAside]:
@@ -253,7 +261,7 @@ class StoreWriter(Protocol):
         ...
 
 
-class ProfileStore(ProfileHistory, WaitingEvents, Protocol):
+class ProfileStore(ProfileHistory, WaitingEvents, IdentityRequests, Protocol):
     """
     One workspace's profiles, events and rejected events.
 

@@ -13,6 +13,7 @@ from obverse.core.identity import Decision
 from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.ports.event_log import Stream
+from obverse.ports.identity_requests import Outcome
 from obverse.ports.profile_cache import CacheWriter
 from obverse.ports.profile_history import KeptDecision
 from obverse.ports.profile_store import Checkpoint, PackedEvents, ProfileRow, StoredEvent, StoreWriter
@@ -80,6 +81,15 @@ class Checkpoints:
         self.decisions = 0
         """How far the stream of decisions is carried out."""
         self._decided: list[KeptDecision] = []
+        self.moved: dict[int, bytes] = {}
+        """Whose events are from the next checkpoint on, by event id, that were another's."""
+        self.nobodys: list[str] = []
+        """Identifiers that an unmerge has left to nobody."""
+        self._settled: dict[str, Outcome] = {}
+        self._hurry = 0
+        self._quiet = asyncio.Event()
+        """Set while nothing is owed to the store, nor on its way."""
+        self._quiet.set()
         self.took: float | None = None
         """Seconds that the last one took."""
         self._settings = settings
@@ -128,7 +138,26 @@ class Checkpoints:
         self.decisions = first + len(decisions)
         self._owe()
 
+    def settle(self, request: str, outcome: Outcome) -> None:
+        """Note what became of a request of identity."""
+        self._settled[request] = outcome
+        self._owe()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether everything is in the store."""
+        return self._quiet.is_set()
+
+    async def quiet(self) -> None:
+        """Wait until everything is in the store; nobody may fold meanwhile."""
+        self._hurry += 1
+        try:
+            await self._quiet.wait()
+        finally:
+            self._hurry -= 1
+
     def _owe(self) -> None:
+        self._quiet.clear()
         self._last_fold = self._runtime.elapsed()
         if not self._owed.is_set():
             self._owed_since = self._last_fold
@@ -159,12 +188,14 @@ class Checkpoints:
         """
         while True:
             await self._owed.wait()
-            while not (hurried() or self._due()) or self._obstacle() is not None:
+            while not (self._hurry or hurried() or self._due()) or self._obstacle() is not None:
                 await self._runtime.sleep(_LOOK)
             began = self._runtime.elapsed()
             await self._write()
             self.took = self._runtime.elapsed() - began
             await kept(self)
+            if not self._owed.is_set():
+                self._quiet.set()
 
     def _due(self) -> bool:
         now = self._runtime.elapsed()
@@ -183,6 +214,10 @@ class Checkpoints:
             events, self._packed_events, self.events = self._packed_events, [], 0
             rejected, self.rejected = self.rejected, []
             decided, self._decided = self._decided, []
+            moved, self.moved = self.moved, {}
+            settled, self._settled = self._settled, {}
+            # Unless somebody has shown them again.
+            nobodys, self.nobodys = [one for one in self.nobodys if one not in people.owners], []
             marks, decisions = dict(self.marks), self.decisions
             absorbed, people.absorbed = people.absorbed, {}
             members, self._dirty = list(self._dirty.values()), {}
@@ -201,6 +236,9 @@ class Checkpoints:
                 events=events,
                 rejected=rejected,
                 decisions=decided,
+                moved=moved,
+                settled=settled,
+                nobodys=nobodys,
             ),
             self._give_way,
         )

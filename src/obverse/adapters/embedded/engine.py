@@ -74,6 +74,7 @@ class EmbeddedEngine:
             for name, loop in (
                 ("fold", folding.run()),
                 ("changes", folding.changes.run()),
+                ("requests", folding.requests.run()),
                 ("checkpoints", checkpoints.run(lambda: self._hurry > 0, self._note_kept)),
             ):
                 work = runtime.spawn(f"unify {name}", _until_failure(loop, failed))

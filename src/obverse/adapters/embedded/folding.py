@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -11,6 +12,7 @@ import structlog
 from obverse.adapters.embedded.changes import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.adapters.embedded.decisions import decided
+from obverse.adapters.embedded.requests import Requests
 from obverse.core import codec, profiles
 from obverse.core.changes import Change
 from obverse.core.events import Event, RejectedEvent, to_json
@@ -42,19 +44,39 @@ class Folding:
     changes: ChangesOut
     slice_events: int
     turn_events: int
+    going: asyncio.Event = field(default_factory=asyncio.Event)
+    """Cleared while the fold is to wait."""
+    requests: Requests = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make ready for requests."""
+        self.going.set()
+        self.requests = Requests(
+            parts=self.parts,
+            people=self.people,
+            checkpoints=self.checkpoints,
+            decisions=self.decisions,
+            changes=self.changes,
+            cache=self.cache,
+            bring=self._bring,
+            going=self.going,
+        )
 
     async def recall(self, at: int) -> None:
         """Carry out what was decided after the last checkpoint, from this mark on: no decision is taken anew."""
         end = (await self.parts.log.bounds(Stream.DECISIONS))[0][1]
         self.checkpoints.decisions = at
         async for first, decisions in decided(self.parts.log, at, end):
-            for decision in decisions:
+            for place, decision in enumerate(decisions, first):
+                if decision.is_asked:
+                    await self.requests.carry_out(place, decision)
+                    continue
                 concerned = (decision.profile, *decision.absorbed, *decision.beside)
                 await self._bring(decision.identifiers, concerned)
                 self.changes.add(self.people.carry_out(decision))
                 for one in concerned:
                     self.checkpoints.touch(one)
-            self.checkpoints.decided(first, decisions)
+                self.checkpoints.decided(place, [decision])
 
     async def run(self) -> None:
         """
@@ -70,6 +92,7 @@ class Folding:
             while True:
                 before = self.progress.events
                 for work in self._turns(await reader.next()):
+                    await self.going.wait()
                     await self._fold(work)
                     await self.checkpoints.make_room()
                 if self.progress.events - before < self.slice_events:

@@ -7,18 +7,26 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Final
 
 from obverse.core import codec, profiles
 from obverse.core.changes import Change
+from obverse.core.crdt.clock import Stamp
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import Decision
+from obverse.core.identity.evidence import ACCEPTED
 from obverse.core.people import People
 from obverse.core.profiles import Profile
+from obverse.core.unmerging import NothingToTie, NothingToUndo, accept, tell_anew, undo
 from obverse.ports.engine import WRITER, Engine, EngineParts, Progress
 from obverse.ports.event_log import Appender, Batch, Records, Stream
-from obverse.ports.profile_history import KeptDecision
+from obverse.ports.identity_requests import IdentityRequest, Outcome
+from obverse.ports.profile_cache import CacheWriter
+from obverse.ports.profile_history import KeptDecision, Whole, history_of
 from obverse.ports.profile_store import Checkpoint, ProfileRow, StoredEvent, StoreWriter
 
+LOOK: Final = 1.0
+"""Seconds between two looks at what is asked."""
 _events = codec.Decoder(Event)
 _decisions = codec.Decoder(Decision)
 
@@ -43,6 +51,9 @@ class _Owed:
     touched: dict[bytes, None] = field(default_factory=dict)
     events: list[StoredEvent] = field(default_factory=list)
     rejected: list[RejectedEvent] = field(default_factory=list)
+    moved: dict[int, bytes] = field(default_factory=dict)
+    settled: dict[str, Outcome] = field(default_factory=dict)
+    nobodys: list[str] = field(default_factory=list)
     decisions: list[KeptDecision] = field(default_factory=list)
     decided: int = 0
     """How far the stream of decisions is carried out."""
@@ -66,6 +77,8 @@ class MemoryEngine:
         self._parts = parts
         self._people = People(parts.workspace, parts.definitions())
         self._kept = asyncio.Condition()
+        self._turn = asyncio.Lock()
+        """Held while something is folded, or done on request, until it is in the store."""
 
     async def run(self) -> None:
         """See `Engine.run`."""
@@ -82,19 +95,79 @@ class MemoryEngine:
             shown = await self._parts.cache.open_writer(lambda profile: profiles.pack(profile, definitions))
             stack.push_async_callback(shown.close)
             owed = _Owed(dict(writer.marks.get(Stream.EVENTS, {})))
-            await self._recall(owed)
+            asked = await self._recall(owed)
             reader = await log.open_reader(Stream.EVENTS, dict.fromkeys(range(log.partitions), 0))
             stack.push_async_callback(reader.close)
+            requests = self._parts.runtime.spawn(
+                "unify requests", self._do_requests(owed, decided, changed, writer, shown)
+            )
+            stack.push_async_callback(requests.stop)
             while True:
                 for batch in await reader.next():
-                    await self._take(batch, owed, decided, changed)
-                    lost = [one.identifier for kept in owed.decisions for one in kept.decision.set_aside]
-                    await shown.publish(self._present(owed), lost)
+                    async with self._turn:
+                        await self._take(batch, owed, decided, changed)
+                        lost = [one.identifier for kept in owed.decisions for one in kept.decision.set_aside]
+                        await shown.publish(self._present(owed), lost)
+                        if owed.due:
+                            await self._finish(asked, owed)
+                            await self._keep(owed, writer)
+
+    async def _do_requests(
+        self, owed: _Owed, decided: Appender, changed: Appender, writer: StoreWriter, shown: CacheWriter
+    ) -> None:
+        """Do what people ask of identity, between two batches."""
+        while True:
+            await self._parts.runtime.sleep(LOOK)
+            for request in await self._parts.store.waiting_identity(limit=10):
+                async with self._turn:
                     if owed.due:
+                        owed.touched = {}
+                        await self._do(request, owed, decided, changed)
+                        await shown.publish(self._present(owed), owed.nobodys)
                         await self._keep(owed, writer)
 
-    async def _recall(self, owed: _Owed) -> None:
-        """Carry out what was decided before, so that no decision is taken anew."""
+    async def _do(self, request: IdentityRequest, owed: _Owed, decided: Appender, changed: Appender) -> None:
+        people, ends = self._people, (request.one, request.other)
+        stamp = Stamp(self._parts.runtime.now(), request.by, request.id)
+        profile = people.owners.get(request.one)
+        whole = Whole((), ()) if profile is None else await history_of(self._parts.store, profile, people.definitions)
+        try:
+            if request.kind == "merge":
+                decision = accept(people, ends, stamp, ACCEPTED)
+            else:
+                decision = undo(people, ends, stamp, whole.decisions, whole.events)
+        except (NothingToTie, NothingToUndo) as error:
+            owed.settled[request.id] = Outcome(done=False, detail=str(error))
+            return
+        owed.decide(await _append(decided, [decision]), [decision])
+        moved = people.carry_out(decision)
+        if decision.kind == "unmerge":
+            more, moves = tell_anew(people, decision, whole.events, complete=True)
+            owed.moved.update(moves)
+            moved += more
+        await _append(changed, moved)
+        self._settle(decision, owed)
+
+    def _settle(self, decision: Decision, owed: _Owed) -> None:
+        owed.settled[decision.event] = Outcome(done=True, detail=decision.kind)
+        owed.nobodys += [name for part in decision.parts if part.profile is None for name in part.identifiers]
+        parts = [part.profile for part in decision.parts if part.profile is not None]
+        owed.touched.update(dict.fromkeys((self._people.keeper(decision.profile), *parts)))
+
+    async def _finish(self, asked: list[Decision], owed: _Owed) -> None:
+        """Do the rest of what was decided on request, and is not in the store."""
+        people = self._people
+        while asked:
+            decision = asked.pop()
+            self._settle(decision, owed)
+            for past in (await history_of(self._parts.store, decision.profile, people.definitions)).events:
+                owner = next((people.owners[one] for one in people.shown(past.event) if one in people.owners), None)
+                if owner is not None and owner != people.keeper(past.profile):
+                    owed.moved[past.id] = owner
+
+    async def _recall(self, owed: _Owed) -> list[Decision]:
+        """Carry out what was decided before, so that no decision is taken anew; return what the store has not done."""
+        asked: list[Decision] = []
         known = await self._parts.store.decided()
         end = (await self._parts.log.bounds(Stream.DECISIONS))[0][1]
         reader = await self._parts.log.open_reader(Stream.DECISIONS, {0: 0})
@@ -105,9 +178,11 @@ class MemoryEngine:
                     self._people.carry_out(decision)
                     if offset >= known:
                         owed.decisions.append(KeptDecision(offset, decision))
+                        asked += [decision] if decision.is_asked else []
                 at = batch.end
         await reader.close()
         owed.decided = at
+        return asked
 
     async def _take(self, batch: Batch, owed: _Owed, decided: Appender, changed: Appender) -> None:
         """Fold a batch; of what the store knows already, nothing is told again."""
@@ -162,9 +237,13 @@ class MemoryEngine:
                 events=[writer.pack(owed.events)],
                 rejected=owed.rejected,
                 decisions=owed.decisions,
+                moved=owed.moved,
+                settled=owed.settled,
+                nobodys=[one for one in owed.nobodys if one not in self._people.owners],
             )
         )
         owed.touched, owed.events, owed.rejected, owed.decisions = {}, [], [], []
+        owed.moved, owed.settled, owed.nobodys = {}, {}, []
         async with self._kept:
             self.progress.kept = dict(owed.reached)
             self.progress.checkpointed_at = self._parts.runtime.now()

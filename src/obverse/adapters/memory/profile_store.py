@@ -17,6 +17,7 @@ from obverse.core.events import Event, RejectedEvent
 from obverse.core.history import PastEvent, related
 from obverse.core.identity import SetAside
 from obverse.ports.event_log import Stream
+from obverse.ports.identity_requests import IdentityRequest
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_history import KeptDecision, Remains
 from obverse.ports.profile_store import (
@@ -73,6 +74,7 @@ class _Tables:
     """When, those of them that were."""
     marks: dict[str, Marks] = field(default_factory=dict)
     set_aside: dict[str, SetAside] = field(default_factory=dict)
+    requests: dict[str, IdentityRequest] = field(default_factory=dict)
 
     def write(self, writer: str, checkpoint: Checkpoint) -> None:
         """Take all of it in."""
@@ -96,11 +98,26 @@ class _Tables:
             told = PastEvent(self.last_id, stored.profile, stored.partition, stored.offset, stored.event)
             self.events.setdefault(stored.profile, []).append(told)
         self.rejected += map(KeptRejected, count(len(self.rejected) + 1), checkpoint.rejected)
+        self._part(checkpoint)
         for one in checkpoint.set_aside:
             self.owners.pop(one.identifier, None)
             self.set_aside[one.identifier] = one
         self.decisions += checkpoint.decisions
         self.marks[writer] = _joined(self.marks.get(writer, {}), checkpoint.marks)
+
+    def _part(self, checkpoint: Checkpoint) -> None:
+        moved = checkpoint.moved
+        for identifier in checkpoint.nobodys:
+            self.owners.pop(identifier, None)
+        for request, outcome in checkpoint.settled.items():
+            if request in self.requests:
+                self.requests[request] = structs.replace(self.requests[request], outcome=outcome)
+        for profile, events in list(self.events.items()):
+            if any(one.id in moved for one in events):
+                self.events[profile] = [one for one in events if one.id not in moved]
+                for one in events:
+                    if one.id in moved:
+                        self.events.setdefault(moved[one.id], []).append(structs.replace(one, profile=moved[one.id]))
 
     def keeper(self, profile: bytes) -> bytes:
         """What holds this profile now: another one, if it was merged away."""
@@ -267,6 +284,19 @@ class MemoryProfileStore:
     async def ask_event(self, event: Event) -> bool:
         """See `WaitingEvents.ask_event`."""
         return self._tables.asked.setdefault(event.message_id, event) is event
+
+    async def ask_identity(self, request: IdentityRequest) -> bool:
+        """See `IdentityRequests.ask_identity`."""
+        requests = self._tables.requests
+        return requests.setdefault(request.id, request) is request
+
+    async def waiting_identity(self, *, limit: int) -> Sequence[IdentityRequest]:
+        """See `IdentityRequests.waiting_identity`."""
+        return [one for one in self._tables.requests.values() if one.outcome is None][:limit]
+
+    async def identity_request(self, one: str) -> IdentityRequest | None:
+        """See `IdentityRequests.identity_request`."""
+        return self._tables.requests.get(one)
 
     async def waiting_events(self, *, limit: int) -> Sequence[Event]:
         """See `WaitingEvents.waiting_events`."""

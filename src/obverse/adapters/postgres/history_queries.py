@@ -59,6 +59,41 @@ from (select) as once left join public.customer_profiles as person
 """
 """How many events of some profiles are kept, since when; and who of them are people."""
 
+ASK_IDENTITY = """
+insert into public.identity_requests (workspace_id, request_id, kind, one, other, asked_by, why, asked_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing returning place
+"""
+"""Have a request of identity wait, unless there is one of its id."""
+
+WAITING_IDENTITY = """
+select request_id, kind, one, other, asked_by, why, asked_at, done, detail from public.identity_requests
+where workspace_id = $1 and done is null order by place limit $2
+"""
+"""Requests of identity that wait, in the order in which they were asked."""
+
+IDENTITY_REQUEST = """
+select request_id, kind, one, other, asked_by, why, asked_at, done, detail from public.identity_requests
+where workspace_id = $1 and request_id = $2
+"""
+"""One request of identity."""
+
+SETTLE_IDENTITY = """
+update public.identity_requests as request set done = given.done, detail = given.detail
+from unnest($2::text[], $3::boolean[], $4::text[]) as given (request_id, done, detail)
+where request.workspace_id = $1 and request.request_id = given.request_id and request.done is null
+"""
+"""Note what became of requests of identity."""
+
+MOVE_EVENTS = """
+update public.event_stream as event set profile_id = given.profile_id
+from unnest($2::bigint[], $3::uuid[]) as given (event_id, profile_id)
+where event.event_id = given.event_id and event.workspace_id = $1
+"""
+"""Give events to another profile."""
+
+RELEASE = "delete from public.profile_identifiers where workspace_id = $1 and identifier = any ($2::text[])"
+"""Let identifiers be nobody's."""
+
 ASK_EVENT = """
 insert into public.waiting_events (workspace_id, message_id, source, type, packed) values ($1, $2, $3, $4, $5)
 on conflict do nothing returning place

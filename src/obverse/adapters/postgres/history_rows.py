@@ -8,10 +8,11 @@ from typing import Any, Final
 import msgspec
 
 from obverse.adapters.postgres.binary_rows import bigint, blob, moment, row_head, text
+from obverse.adapters.postgres.event_log_rows import to_micros
 from obverse.core import codec
 from obverse.core.events import Event
-from obverse.core.history import tied
 from obverse.core.identity import Decision
+from obverse.ports.identity_requests import IdentityRequest, Outcome
 from obverse.ports.profile_history import KeptDecision
 
 DECISION_COLUMNS: Final = (
@@ -34,7 +35,7 @@ def pack_decisions(workspace: str, decisions: Sequence[KeptDecision]) -> bytes:
                 head,
                 bigint(kept.offset),
                 blob(kept.decision.profile),
-                _uuids(sorted(tied(kept.decision) - {kept.decision.profile})),
+                _uuids(kept.decision.related),
                 _uuids(kept.decision.beside),
                 text(kept.decision.kind),
                 text(kept.decision.event),
@@ -55,6 +56,20 @@ def _uuids(ids: Sequence[bytes]) -> bytes:
 def unpack_decision(row: Mapping[str, Any]) -> KeptDecision:
     """Return the decision of a row of `identity_decisions`."""
     return KeptDecision(row["log_offset"], _decode(row["packed"]))
+
+
+def unpack_request(row: Mapping[str, Any]) -> IdentityRequest:
+    """Return the request of a row of `identity_requests`."""
+    return IdentityRequest(
+        id=row["request_id"],
+        kind=row["kind"],
+        one=row["one"],
+        other=row["other"],
+        by=row["asked_by"],
+        why=row["why"],
+        asked_at=to_micros(row["asked_at"]),
+        outcome=None if row["done"] is None else Outcome(row["done"], row["detail"]),
+    )
 
 
 def pack_waiting(event: Event) -> bytes:

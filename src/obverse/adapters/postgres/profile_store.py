@@ -15,7 +15,7 @@ from obverse.adapters.postgres import profile_queries as queries
 from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.connection import connect, trouble
 from obverse.adapters.postgres.event_log_rows import from_micros
-from obverse.adapters.postgres.history_rows import pack_waiting, unpack_decision, unpack_waiting
+from obverse.adapters.postgres.history_rows import pack_waiting, unpack_decision, unpack_request, unpack_waiting
 from obverse.adapters.postgres.profile_rows import to_micros, unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
 from obverse.core import profiles, times
@@ -23,6 +23,7 @@ from obverse.core.events import Event, RejectedEvent
 from obverse.core.history import PastEvent
 from obverse.core.identity import SetAside
 from obverse.ports.event_log import Stream
+from obverse.ports.identity_requests import IdentityRequest
 from obverse.ports.profile_history import KeptDecision, Remains
 from obverse.ports.profile_store import (
     KeptRejected,
@@ -194,6 +195,20 @@ class PostgresProfileStore:
         """See `ProfileStore.settle_replay`."""
         told = (None, None, None) if again is None else (tidy(again.code), tidy(again.reason), again.field)
         await self._read(queries.SETTLE_REPLAY, one, from_micros(at), *told)
+
+    async def ask_identity(self, request: IdentityRequest) -> bool:
+        """See `IdentityRequests.ask_identity`."""
+        told = [tidy(one) for one in (request.id, request.kind, request.one, request.other, request.by, request.why)]
+        return bool(await self._read(history.ASK_IDENTITY, *told, from_micros(request.asked_at)))
+
+    async def waiting_identity(self, *, limit: int) -> Sequence[IdentityRequest]:
+        """See `IdentityRequests.waiting_identity`."""
+        return [unpack_request(row) for row in await self._read(history.WAITING_IDENTITY, limit)]
+
+    async def identity_request(self, one: str) -> IdentityRequest | None:
+        """See `IdentityRequests.identity_request`."""
+        rows = await self._read(history.IDENTITY_REQUEST, tidy(one))
+        return unpack_request(rows[0]) if rows else None
 
     async def ask_event(self, event: Event) -> bool:
         """See `WaitingEvents.ask_event`."""

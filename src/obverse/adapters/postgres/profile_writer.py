@@ -12,6 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
+from obverse.adapters.postgres import history_queries as history
 from obverse.adapters.postgres import profile_queries as queries
 from obverse.adapters.postgres import profile_slices as cut
 from obverse.adapters.postgres.binary_rows import HEADER, TRAILER, tidy
@@ -190,6 +191,7 @@ class PostgresWriter:
         await self._claim(checkpoint, work)
         await self._set_aside(checkpoint.set_aside)
         await self._absorb(work.keepers, figures)
+        await self._part(checkpoint)
         # Some hundreds at a time, so that the server is not woken for a few rows.
         packed = cut.bundles(checkpoint.events, cut.EVENTS)
         pack_events = partial(_rows_of, EventRows(workspace, careful=True) if careful else None)
@@ -236,6 +238,20 @@ class PostgresWriter:
             rows = [(name, one.profiles, tidy(one.event), from_micros(one.at)) for name, one in last.items()]
             columns = [list(column) for column in zip(*rows, strict=True)]
             await self._connection.execute(queries.SET_ASIDE, self._name.workspace, *columns)
+
+    async def _part(self, checkpoint: Checkpoint) -> None:
+        """Write what unmerges have done beside the profiles, and what became of requests."""
+        for some in cut.slices(sorted(checkpoint.moved.items()), cut.WRITTEN):
+            events, profiles = [event for event, _ in some], [UUID(bytes=profile) for _, profile in some]
+            await self._connection.execute(history.MOVE_EVENTS, self._name.workspace, events, profiles)
+            await self._give_way()
+        if checkpoint.nobodys:
+            names = [tidy(one) for one in checkpoint.nobodys]
+            await self._connection.execute(history.RELEASE, self._name.workspace, names)
+        if checkpoint.settled:
+            told = [(tidy(one), outcome.done, tidy(outcome.detail)) for one, outcome in checkpoint.settled.items()]
+            columns = [list(column) for column in zip(*told, strict=True)]
+            await self._connection.execute(history.SETTLE_IDENTITY, self._name.workspace, *columns)
 
     async def _absorb(self, keepers: Mapping[bytes, bytes], figures: _Figures) -> None:
         for part in cut.slices(sorted(keepers), cut.CLAIMS):

@@ -18,6 +18,7 @@ from obverse.adapters.memory.sync_queue import MemorySyncQueue
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.api.app import ApiParts, build
 from obverse.core.definitions import Definitions
+from obverse.flows.ask_identity import AskIdentity
 from obverse.flows.browse import Browse
 from obverse.flows.history import History
 from obverse.flows.live import Live
@@ -49,6 +50,7 @@ async def generate() -> dict[str, Any]:
         serve=serve,
         syncs=Syncs(MemorySyncQueue(runtime), Definitions, runtime),
         messages=Messages(MemoryOutbox(runtime), serve, Definitions, runtime),
+        ask_identity=AskIdentity(store, serve, runtime, str),
         browse=Browse(store, Definitions),
         history=History(store, serve, Definitions, runtime),
         review=Review(store),

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
 from obverse.core.definitions import Definitions
+from obverse.flows.ask_identity import AskIdentity
 from obverse.flows.browse import Browse
 from obverse.flows.history import History
 from obverse.flows.live import Live
@@ -31,6 +32,7 @@ class ApiParts:
     serve: Serve
     syncs: Syncs
     messages: Messages
+    ask_identity: AskIdentity
     browse: Browse
     history: History
     review: Review

@@ -90,3 +90,13 @@ class Decision(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=T
     """Other profiles that it moves: they lose an identifier, or are told that nothing ties them."""
     parts: tuple[Part, ...] = ()
     """What goes from the profile, and is no part of it any more."""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether it was taken on request, and not for an event."""
+        return self.kind == "unmerge" or any(edge.rule == ACCEPTED for edge in self.edges)
+
+    @property
+    def related(self) -> tuple[bytes, ...]:
+        """Every profile that it merged into the profile, or parted from it."""
+        return (*self.absorbed, *(part.profile for part in self.parts if part.profile is not None))

@@ -21,7 +21,7 @@ create index identity_decisions_beside on public.identity_decisions using gin (b
 comment on table public.identity_decisions is 'Decisions of identity, in the order in which they were taken.';
 comment on column public.identity_decisions.log_offset is 'Its place in the log''s stream of decisions.';
 comment on column public.identity_decisions.profile_id is 'Who goes on, at the time.';
-comment on column public.identity_decisions.absorbed is 'Who became part of it; of an unmerge, who went from it.';
+comment on column public.identity_decisions.absorbed is 'Who became part of it, or is none of it any more.';
 comment on column public.identity_decisions.beside is 'Whom else it moved: who lost an identifier, or was told of a refusal.';
 comment on column public.identity_decisions.event is 'Message id of the event that it was taken for.';
 comment on column public.identity_decisions.received_at is 'When that arrived.';

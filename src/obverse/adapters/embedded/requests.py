@@ -1,0 +1,160 @@
+"""What people ask of identity, done by the one who decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from obverse.adapters.embedded.changes import ChangesOut
+from obverse.adapters.embedded.checkpoints import Checkpoints
+from obverse.core.crdt.clock import Stamp
+from obverse.core.identity import Decision, edge_key, id_named
+from obverse.core.identity.evidence import ACCEPTED
+from obverse.core.people import People
+from obverse.core.unmerging import NothingToTie, NothingToUndo, accept, tell_anew, undo
+from obverse.ports.engine import EngineParts
+from obverse.ports.event_log import Appender, Records
+from obverse.ports.identity_requests import IdentityRequest, Outcome
+from obverse.ports.outcomes import Unreachable
+from obverse.ports.profile_cache import CacheWriter
+from obverse.ports.profile_history import Whole, history_of
+
+LOOK: Final = 1.0
+"""Seconds between two looks at what is asked."""
+_AT_ONCE: Final = 20
+_log = structlog.get_logger(__name__)
+
+Bring = Callable[[Iterable[str], Iterable[bytes]], Awaitable[None]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Requests:
+    """
+    Does what is asked while nothing is folded and everything is in the store.
+
+    So what is decided is the first thing after a checkpoint, and whoever reads it in the log after a crash finds the
+    history that it was decided upon.
+    """
+
+    parts: EngineParts
+    people: People
+    checkpoints: Checkpoints
+    decisions: Appender
+    changes: ChangesOut
+    cache: CacheWriter
+    bring: Bring
+    going: asyncio.Event
+    """Cleared while the fold is to wait."""
+    _known: set[str] = field(default_factory=set)
+    """Those that are done, and perhaps not settled in the store."""
+
+    async def run(self) -> None:
+        """
+        Look for requests, for ever.
+
+        Raises:
+            Unreachable: the log or the store failed while something was done.
+        """
+        while True:
+            await self.parts.runtime.sleep(LOOK)
+            try:
+                waiting = await self.parts.store.waiting_identity(limit=_AT_ONCE)
+            except Unreachable:
+                continue  # whoever folds will say so
+            waiting = [one for one in waiting if one.id not in self._known]
+            if waiting and self.parts.obstacle() is None:
+                await self._do(waiting)
+
+    async def _do(self, waiting: Sequence[IdentityRequest]) -> None:
+        self.going.clear()
+        try:
+            for request in waiting:
+                while request.id not in self._known:
+                    await self.checkpoints.quiet()
+                    async with self.checkpoints.turn:
+                        if self.checkpoints.is_quiet:  # else something was folded while we waited for the turn
+                            await self._do_one(request)
+        finally:
+            self.going.set()
+
+    async def _do_one(self, request: IdentityRequest) -> None:
+        """Decide, write the decision down, carry it out. The turn is held, and nothing is owed to the store."""
+        people = self.people
+        people.definitions = self.parts.definitions()
+        ends = (request.one, request.other)
+        await self.bring(ends, [one for one in map(id_named, ends) if one is not None])
+        stamp = Stamp(self.parts.runtime.now(), request.by, request.id)
+        history = Whole((), ())
+        try:
+            if request.kind == "merge":
+                decision = accept(people, (request.one, request.other), stamp, ACCEPTED)
+            else:
+                history = await self._history(people.owners.get(request.one))
+                decision = undo(people, (request.one, request.other), stamp, history.decisions, history.events)
+        except (NothingToUndo, NothingToTie) as error:
+            _log.info("request refused", request=request.id, reason=str(error))
+            self.settle(request.id, Outcome(done=False, detail=str(error)))
+            return
+        (records,) = Records.of([decision])
+        offset = await self.decisions.append(0, records)
+        await self.carry_out(offset, decision, history)
+
+    async def carry_out(self, offset: int, decision: Decision, history: Whole | None = None) -> None:
+        """Do what was decided on request, also when it is read in the log after a crash. The turn is held."""
+        people = self.people
+        await self.bring((), (decision.profile, *decision.absorbed))
+        before = people.profiles[people.keeper(decision.profile)].events
+        if history is None:
+            history = await self._history(people.keeper(decision.profile)) if decision.parts else Whole((), ())
+        moved = people.carry_out(decision)
+        if decision.kind == "unmerge":
+            complete = len(history.events) >= before
+            more, moves = tell_anew(people, decision, history.events, complete=complete)
+            moved += more
+            self.checkpoints.moved.update(moves)
+            nobodys = [name for part in decision.parts if part.profile is None for name in part.identifiers]
+            self.checkpoints.nobodys += nobodys
+            self.settle(decision.event, Outcome(done=True, detail=_told(decision, before - len(history.events))))
+        else:
+            nobodys = []
+            self.settle(decision.event, Outcome(done=True, detail=_tied(decision)))
+        self.checkpoints.decided(offset, [decision])
+        touched = [people.keeper(decision.profile), *(part.profile for part in decision.parts if part.profile)]
+        for one in touched:
+            self.checkpoints.touch(one)
+        self.changes.add(moved)
+        await self.cache.publish([people.profiles[one] for one in touched], nobodys)
+
+    def settle(self, request: str, outcome: Outcome) -> None:
+        """Have the next checkpoint say what became of a request."""
+        self._known.add(request)
+        self.checkpoints.settle(request, outcome)
+
+    async def _history(self, profile: bytes | None) -> Whole:
+        if profile is None:
+            return Whole((), ())
+        return await history_of(self.parts.store, profile, self.people.definitions)
+
+
+def _told(decision: Decision, missing: int) -> str:
+    edge = decision.edges[0]
+    pair = "{} and {}".format(*edge_key(edge.a, edge.b))
+    if not decision.parts:
+        return f"{pair} are not tied any more; other edges keep them in one profile"
+    names = [", ".join(part.identifiers) for part in decision.parts if part.profile is not None]
+    said = f"{'; '.join(names)}: a profile of its own" if names else f"{pair} are not tied any more"
+    if missing > 0:
+        said += (
+            f"; {missing} events are not kept any more, so the profile that stays is as it was, and what goes is made "
+            "of the events that are kept"
+        )
+    return said
+
+
+def _tied(decision: Decision) -> str:
+    edge = decision.edges[0]
+    return f"{edge.a} and {edge.b} are of one profile"

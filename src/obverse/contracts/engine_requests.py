@@ -1,0 +1,172 @@
+"""What every engine must prove of what people ask of identity."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any, cast
+
+from obverse.contracts.engine_decisions import Otherwise
+from obverse.contracts.engine_steps import PATIENCE, EngineQuestions, append, expected, kept, load, read
+from obverse.contracts.stories import DEFINITIONS, START, tell
+from obverse.core import profiles
+from obverse.core.changes import UNMERGED, Change
+from obverse.core.definitions import Definitions
+from obverse.core.events import Event
+from obverse.core.identity import Decision, IdentityRules, edge_key
+from obverse.ports.engine import EngineParts
+from obverse.ports.event_log import Stream
+from obverse.ports.identity_requests import IdentityRequest, Outcome
+from obverse.ports.profile_store import Checkpoint, ProfileStore, StoreWriter
+
+ADA, BOB, TABLET = "user_id:ada", "user_id:bob", "anonymous_id:tablet"
+LIMITLESS = replace(DEFINITIONS, identity=IdentityRules(limits={}))
+
+
+def shown(number: int, **ids: Any) -> Event:
+    """Return an order of one unit by whom these identifiers name."""
+    at = START + number
+    return Event(
+        type="track",
+        name="Order Completed",
+        message_id=f"asked-{number}",
+        source="web",
+        received_at=at,
+        timestamp=at,
+        properties=b'{"revenue": 1}',
+        **ids,
+    )
+
+
+ORDERS = [
+    shown(0, user_id="ada", anonymous_id="phone"),
+    shown(1, user_id="bob"),
+    shown(2, user_id="ada", anonymous_id="tablet"),
+    # The mistake.
+    shown(3, user_id="bob", anonymous_id="tablet"),
+    shown(4, user_id="bob"),
+    shown(5, anonymous_id="tablet"),
+]
+
+
+def asked(one: str, other: str, *, name: str = "r1", kind: Any = "unmerge") -> IdentityRequest:
+    """Return a request that nobody has looked at yet."""
+    return IdentityRequest(id=name, kind=kind, one=one, other=other, by="eve", asked_at=START)
+
+
+def is_hers(event: Event) -> bool:
+    """Whether an event shows Ada's tablet, and nobody by name."""
+    return (event.user_id, event.anonymous_id) == (None, "tablet")
+
+
+class RequestPromises(EngineQuestions):
+    """An edge is taken back, and two are one because somebody says so; killed at any moment, it is done once."""
+
+    async def limitless(self, definitions: Definitions = LIMITLESS) -> EngineParts:
+        """Parts in which many are brought together."""
+        return replace(await self.open_parts(1), definitions=lambda: definitions)
+
+    async def test_an_edge_is_taken_back_while_others_come_and_stays_so(self) -> None:
+        parts = await self.limitless()
+        placed = await append(parts, ORDERS, batch=2)
+        await self.fold(parts)
+        assert len(await load(parts, placed)) == 1
+        await parts.store.ask_identity(asked(BOB, TABLET))
+        async with self.running(parts) as engine:
+            await self.settled(parts, "r1")
+            more = [*tell(seed=31, people=5, events=60), shown(6, user_id="bob", anonymous_id="tablet")]
+            placed += [(0, len(ORDERS) + place, one) for place, one in enumerate(more)]
+            await append(parts, more, batch=7)
+            await asyncio.wait_for(engine.drain(), PATIENCE)
+
+        await self.told_apart(parts, placed)
+        (outcome,) = [one.outcome for one in [await parts.store.identity_request("r1")] if one is not None]
+        assert outcome is not None
+        assert outcome.done
+        # And once more, after a restart.
+        await self.fold(parts)
+        await self.told_apart(parts, placed)
+        decided = await read(parts, Stream.DECISIONS, Decision)
+        assert [one.kind for one in decided].count("unmerge") == 1
+        moved = [one for one in await read(parts, Stream.CHANGES, Change) if one.kind == UNMERGED]
+        assert len({(one.profile, one.name) for one in moved}) == 2
+
+    async def test_killed_after_the_decision_it_is_done_all_the_same(self) -> None:
+        parts = await self.limitless()
+        placed = await append(parts, ORDERS, batch=3)
+        await self.fold(parts)
+        await parts.store.ask_identity(asked(BOB, TABLET))
+        before = (await parts.log.bounds(Stream.DECISIONS))[0][1]
+        async with self.running(replace(parts, store=_never_settled(parts))):
+            async with asyncio.timeout(PATIENCE):
+                while (await parts.log.bounds(Stream.DECISIONS))[0][1] == before:
+                    await parts.runtime.sleep(0.02)
+        request = await parts.store.identity_request("r1")
+        assert request is not None
+        assert request.outcome is None
+        async with self.running(parts):
+            await self.settled(parts, "r1")
+
+        await self.told_apart(parts, placed)
+        assert [one.kind for one in await read(parts, Stream.DECISIONS, Decision)].count("unmerge") == 1
+
+    async def test_two_are_one_because_somebody_says_so(self) -> None:
+        parts = await self.limitless(DEFINITIONS)
+        placed = await append(parts, [shown(0, user_id="ada"), shown(1, user_id="bob")], batch=1)
+        await self.fold(parts)
+        await parts.store.ask_identity(asked(ADA, BOB, kind="merge"))
+        await parts.store.ask_identity(asked(ADA, "user_id:nobody", name="r2", kind="merge"))
+        await parts.store.ask_identity(asked(ADA, "user_id:nobody", name="r3"))
+        async with self.running(parts):
+            for name in ("r1", "r2", "r3"):
+                await self.settled(parts, name)
+
+        (one,) = await load(parts, placed)
+        assert set(one.identifiers) == {ADA, BOB}
+        assert one.edges[edge_key(ADA, BOB)].rule == "accepted"
+        for name, words in (("r2", "nobody has user_id:nobody"), ("r3", "no edge ties")):
+            request = await parts.store.identity_request(name)
+            assert request is not None
+            assert isinstance(request.outcome, Outcome)
+            assert not request.outcome.done
+            assert words in request.outcome.detail
+        # Undone, they are who they were.
+        await parts.store.ask_identity(asked(ADA, BOB, name="r4"))
+        async with self.running(parts):
+            await self.settled(parts, "r4")
+        assert await kept(parts, placed) == expected(placed)
+
+    async def settled(self, parts: EngineParts, name: str) -> None:
+        """Wait until a request is done with."""
+
+        async def wait() -> None:
+            while True:
+                request = await parts.store.identity_request(name)
+                if request is not None and request.outcome is not None:
+                    return
+                await parts.runtime.sleep(0.02)
+
+        await asyncio.wait_for(wait(), PATIENCE)
+
+    async def told_apart(self, parts: EngineParts, placed: list[Any]) -> None:
+        """Hold what is kept against a run in which the edge never was."""
+        apart = IdentityRules(limits={}, apart=frozenset({edge_key(BOB, TABLET)}))
+        assert await kept(parts, placed) == expected(placed, replace(DEFINITIONS, identity=apart))
+        ada, bob = [(await parts.store.load([one]))[0] for one in (ADA, BOB)]
+        theirs = [profiles.unpack(one, parts.definitions()) for one in (ada, bob)]
+        events = [[one.message_id for _, one in await parts.store.events_of(who.id, limit=100)] for who in theirs]
+        assert [sorted(one) for one in events] == [
+            sorted(one.message_id for _, _, one in placed if one.user_id == "ada" or is_hers(one)),
+            sorted(one.message_id for _, _, one in placed if one.user_id == "bob"),
+        ]
+
+
+def _never_settled(parts: EngineParts) -> ProfileStore:
+    """The store, if no checkpoint gets there with what was done on request."""
+
+    async def commit(writer: StoreWriter, checkpoint: Checkpoint) -> None:
+        if checkpoint.settled:
+            await parts.runtime.sleep(10 * PATIENCE)
+        await writer.commit(checkpoint)
+
+    return cast("ProfileStore", Otherwise(parts.store, commit))
