@@ -93,12 +93,12 @@ class HistoryPromises(StoreQuestions):
             assert await offsets(store, name) == [4, 5, 8]
 
     async def test_who_was_parted_leads_to_each_other(self, store: ProfileStore) -> None:
-        gone = Part(an_id("fresh"), ("user_id:fresh",), (an_id("dora"),))
+        gone = Part(an_id("fresh"), ("user_id:fresh",))
         parted = replace(decided(2, "ada", kind="unmerge").decision, parts=(gone, Part(None, ("email:e",))))
-        made = [decided(0, "ada"), decided(1, "dora"), KeptDecision(2, parted), decided(3, "fresh", kind="link")]
+        made = [decided(0, "ada"), KeptDecision(2, parted), decided(3, "fresh", kind="link")]
         await write(store, decisions=made)
 
-        for name in ("ada", "dora", "fresh"):
+        for name in ("ada", "fresh"):
             assert list(await soon(store.decisions_of(an_id(name)))) == made
 
     async def test_many_decisions_of_many_profiles(self, store: ProfileStore) -> None:

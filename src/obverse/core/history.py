@@ -77,15 +77,9 @@ class PastPeople(People):
         return None if one is None else self._find(one)
 
 
-def tied(decision: Decision) -> set[bytes]:
-    """Return the profiles that a decision makes one, or that part by it."""
-    parts = (one for part in decision.parts for one in (part.profile, *part.absorbed) if one is not None)
-    return {decision.profile, *decision.absorbed, *parts}
-
-
 def related(profile: bytes, decisions: Iterable[Decision]) -> set[bytes]:
     """Return a profile and all that were ever one with it, or with one of these, and so on."""
-    found, groups, before = {profile}, [tied(one) for one in decisions], 0
+    found, groups, before = {profile}, [{one.profile, *one.related} for one in decisions], 0
     while len(found) > before:
         before = len(found)
         for group in groups:

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from obverse.core import profiles, times
 from obverse.core.definitions import Definitions
-from obverse.core.history import PastPeople, apart, related, tied
+from obverse.core.history import PastPeople, apart, related
 from obverse.core.identity import Decision, id_name, id_named, id_text
 from obverse.core.profiles import Profile
 from obverse.flows.history_views import ComparisonView, RestorationView, compared
@@ -213,7 +213,8 @@ class History:
         if then is None:
             raise _not_there(story, people)
         concerned = {then.id, current.id}
-        if any(one.parts and one.received_at > at and not concerned.isdisjoint(tied(one)) for one in story.decisions):
+        since = (one for one in story.decisions if one.parts and one.received_at > at)
+        if any(not concerned.isdisjoint({one.profile, *one.related}) for one in since):
             raise NotWhole(
                 "this profile was one with another then, from which it was parted since, and attributes of then are of "
                 "both: send an identify with the values that are this person's"
@@ -244,7 +245,7 @@ class History:
         if read_from == "cache":
             # First how far the store is, then the decisions: so none is missing of what is there by then.
             kept = [self._unpacked(one) for one in await self._store.load((), (current.id,))]
-            if not kept or kept[0].events < current.events:
+            if not kept or kept[0].events != current.events:
                 kept_to = kept[0].changed_at if kept else times.EARLIEST
         decisions = await self._decisions(current)
         ids = related(current.id, decisions)

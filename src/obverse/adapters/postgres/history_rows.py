@@ -11,7 +11,6 @@ from obverse.adapters.postgres.binary_rows import bigint, blob, moment, row_head
 from obverse.adapters.postgres.event_log_rows import to_micros
 from obverse.core import codec
 from obverse.core.events import Event
-from obverse.core.history import tied
 from obverse.core.identity import Decision
 from obverse.ports.identity_requests import IdentityRequest, Outcome
 from obverse.ports.profile_history import KeptDecision
@@ -36,7 +35,7 @@ def pack_decisions(workspace: str, decisions: Sequence[KeptDecision]) -> bytes:
                 head,
                 bigint(kept.offset),
                 blob(kept.decision.profile),
-                _uuids(sorted(tied(kept.decision) - {kept.decision.profile})),
+                _uuids(kept.decision.related),
                 _uuids(kept.decision.beside),
                 text(kept.decision.kind),
                 text(kept.decision.event),

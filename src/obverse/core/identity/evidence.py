@@ -95,3 +95,9 @@ class Decision(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=T
     def is_asked(self) -> bool:
         """Whether it was taken on request, and not for an event."""
         return self.kind == "unmerge" or any(edge.rule == ACCEPTED for edge in self.edges)
+
+    @property
+    def related(self) -> tuple[bytes, ...]:
+        """Every profile that it merged into the profile, or parted from it."""
+        parts = (one for part in self.parts for one in (part.profile, *part.absorbed) if one is not None)
+        return (*self.absorbed, *parts)
