@@ -257,6 +257,8 @@ class _Case:
     def _over_a_limit(self, found: Sequence[Profile], new: Sequence[str]) -> str | None:
         """Name the first kind of which these together would have more than they may."""
         rules, at = self.rules, self.stamp.time
+        if not rules.limits:
+            return None
         counts: dict[str, int] = {}
         for one in new:
             counts[_kind(one)] = counts.get(_kind(one), 0) + 1
