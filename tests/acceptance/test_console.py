@@ -328,6 +328,39 @@ def test_a_profile_as_it_was_is_compared_and_restored(visitor: Visitor, demo: De
     assert [one for one in visitor.wrong if "503" not in one] == []
 
 
+def test_an_edge_is_taken_back(visitor: Visitor, demo: Demo) -> None:
+    page, headers = visitor.page, {"Authorization": "", "Sec-Fetch-Site": "same-origin"}
+
+    def tell(type_: str, **fields: str) -> None:
+        body = {"writeKey": demo.key, "type": type_, **fields}
+        assert visitor.context.request.post(f"{demo.collector}/v1/{type_}", data=body).status == 200
+
+    def edges() -> int:
+        answer = visitor.context.request.get(f"{visitor.api}/v1/profiles/user_id:lent", headers=headers)
+        return len(json_values.decode(answer.body())["edges"]) if answer.ok else -1
+
+    tell("page", anonymousId="tablet-of-another")
+    tell("page", userId="lent", anonymousId="tablet-of-another")
+    visitor.until(lambda: edges() == 1)
+
+    visitor.open("/profiles/user_id:lent?tab=graph")
+    page.get_by_role("button", name="Take the edge between").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("anonymous_id:tablet-of-another")
+    assert serious(page) == []
+    take_picture(page, "/undo-an-edge", "light", DESK)
+    dialog.get_by_label("Why").fill("lent for a day")
+    dialog.get_by_role("button", name="Take it back").click()
+    page.get_by_text("a profile of its own").wait_for(timeout=PATIENCE)
+    dialog.wait_for(state="detached")
+    page.get_by_text("One identifier alone").wait_for(timeout=PATIENCE)
+    expect(page.get_by_role("table", name="Not tied")).to_contain_text("undone")
+    assert edges() == 0
+    visitor.open("/profiles/anonymous_id:tablet-of-another")
+    page.get_by_text("tablet-of-another").first.wait_for(timeout=PATIENCE)
+    assert visitor.wrong == []
+
+
 def test_a_source_is_added_and_its_key_replaced(visitor: Visitor) -> None:
     page = visitor.page
 

@@ -65,7 +65,7 @@ export function UndoEdge({ edge }: { edge: Edge }) {
         />
         <Group justify="flex-end" mt="lg" gap="xs">
           <Button onClick={() => setSure(false)}>{t("action.cancel")}</Button>
-          <Button variant="filled" color="red" loading={undo.isPending} onClick={() => undo.mutate()}>
+          <Button variant="filled" loading={undo.isPending} onClick={() => undo.mutate()}>
             {t("undo.do")}
           </Button>
         </Group>
