@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from asgi import Answer, App
+from obverse.adapters.memory.merge_requests import MemoryMergeRequests
 from obverse.adapters.memory.outbox import MemoryOutbox
+from obverse.adapters.memory.proposals import MemoryProposals
 from obverse.adapters.memory.sessions import MemorySessions
 from obverse.adapters.memory.sync_queue import MemorySyncQueue
 from obverse.adapters.runtime.system import open_runtime
@@ -16,6 +18,7 @@ from obverse.apps.api.app import ApiParts, build
 from obverse.apps.metrics import new_registry
 from obverse.core.definitions import Definitions
 from obverse.flows.browse import Browse
+from obverse.flows.decide import Decide
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
 from obverse.flows.review import Review
@@ -48,6 +51,7 @@ def build_api(shop: Shop, **options: Any) -> App:
         "messages": Messages(MemoryOutbox(runtime), shop.serve, Definitions, runtime),
         "browse": Browse(shop.faulty_store, lambda: DEFINITIONS),
         "review": Review(shop.faulty_store),
+        "decide": Decide(MemoryProposals(), shop.faulty_store, MemoryMergeRequests(), lambda: DEFINITIONS, runtime),
         "live": Live(shop.faulty_log, runtime),
         "sign_in": SignIn(MemorySessions(), runtime, lambda: secrets.token_urlsafe(32)),
         "runtime": runtime,

@@ -188,6 +188,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.api.app import ApiParts, build
     from obverse.apps.metrics import new_registry
     from obverse.flows.browse import Browse
+    from obverse.flows.decide import Decide
     from obverse.flows.live import Live
     from obverse.flows.messages import Messages
     from obverse.flows.review import Review
@@ -206,6 +207,8 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         serve = Serve(store=store, cache=cache, definitions=definitions.current, log=log)
         sessions = await wiring.sessions()
         stack.push_async_callback(sessions.close)
+        proposals = await wiring.proposals()
+        stack.push_async_callback(proposals.close)
         live = Live(log, wiring.runtime)
         _start(stack, wiring, stop, {"live": live.end_at(stop)})
         parts = ApiParts(
@@ -216,6 +219,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             registry=new_registry("api"),
             browse=Browse(store, definitions.current),
             review=Review(store),
+            decide=Decide(proposals, store, wiring.merge_requests(), definitions.current, wiring.runtime),
             live=live,
             definitions=definitions.current,
             definitions_folder=settings.definitions_folder,

@@ -24,6 +24,8 @@ from obverse.core.definitions import (
 )
 from obverse.core.events import TYPES
 from obverse.core.identity import KINDS, IdentityRules, Limit
+from obverse.core.matching import MatchingRules
+from obverse.core.matching.documents import EXPECTED, MatchingSpec, rules_of
 from obverse.core.outgoing import Campaign, CampaignSpec, Connection, ConnectionSpec, Known, Template, TemplateSpec
 from obverse.core.tracking_plans import BadPlan, Mode, PlannedCall, TrackingPlan, planned_call, version_of
 from obverse.core.traits.kind import Takes, TraitKind
@@ -39,7 +41,9 @@ class _Metadata(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
     version: Literal["obverse/v1"]
-    kind: Literal["trait", "audience", "source", "identity", "connection", "template", "campaign", "tracking_plan"]
+    kind: Literal[
+        "trait", "audience", "source", "identity", "connection", "template", "campaign", "tracking_plan", "matching"
+    ]
     metadata: _Metadata
     spec: dict[str, Any]
 
@@ -125,7 +129,7 @@ _Shape = TypeVar("_Shape", bound=msgspec.Struct)
 _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
     _Document: (
         f"a document has `version: {VERSION}`, `kind` (trait, audience, source, identity, connection, template, "
-        "campaign or tracking_plan), `metadata` (name, description, labels) and `spec`"
+        "campaign, tracking_plan or matching), `metadata` (name, description, labels) and `spec`"
     ),
     _TraitSpec: "a trait has `aggregate`, and may have `type`, `event`, `property` or `field: timestamp`",
     _AudienceSpec: "an audience has `where`, a condition",
@@ -144,6 +148,7 @@ _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
         "identity rules may have `blocked`, a list of texts, `limits`, for user_id, email and anonymous_id each `none` "
         "or `values` and perhaps `within_days`, and `merges` and `identifiers`, how many one profile may have"
     ),
+    MatchingSpec: EXPECTED,
     ConnectionSpec: "a connection has `crm`, `settings` and `fields`, each the CRM's name of a field and what it holds",
     TemplateSpec: "a template has `subject`, `from`, and `mjml`, `mjml_file` or `text`",
     CampaignSpec: "a campaign has `trigger: entered AUDIENCE` and `template`",
@@ -173,6 +178,7 @@ class _Found:
     campaigns: list[Campaign] = field(default_factory=list)
     plans: list[TrackingPlan] = field(default_factory=list)
     identity: IdentityRules = field(default_factory=IdentityRules)
+    matching: MatchingRules = field(default_factory=MatchingRules)
 
     def add(self, place: str, document: _Document) -> None:
         """Read one document by its kind."""
@@ -196,6 +202,13 @@ class _Found:
                 self.sources.append(_source(name, about, source))
             case "identity":
                 self.identity = _identity(_read_as(_IdentitySpec, spec, "spec"), self.identity)
+            case "matching":
+                self.matching = rules_of(_read_as(MatchingSpec, spec, "spec"), self.matching)
+            case "connection" | "template" | "campaign":
+                self._add_outgoing(name, document.kind, spec)
+
+    def _add_outgoing(self, name: str, kind: str, spec: dict[str, Any]) -> None:
+        match kind:
             case "connection":
                 self.connections.append(outgoing.connection(name, _read_as(ConnectionSpec, spec, "spec")))
             case "template":
@@ -240,6 +253,7 @@ def read(documents: Iterable[tuple[str, Any]], kinds: Mapping[str, TraitKind]) -
         campaigns=found.campaigns,
         tracking_plans=found.plans,
         identity=found.identity,
+        matching=found.matching,
     )
 
 

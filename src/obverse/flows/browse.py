@@ -114,14 +114,16 @@ class Browse:
         text = text.strip()
         one = id_named(text.lower()) or id_named(f"id:{text.lower()}")
         if one is not None:
-            return PeopleView([_person(profile) for profile in self._read(await self._store.load((), (one,)))], None)
+            return PeopleView(
+                [view_person(profile) for profile in self._read(await self._store.load((), (one,)))], None
+            )
         if text:
             return await self._found(_prefixes(text), limit, after)
         ids = await self._store.people(limit=limit + 1, after=read_cursor(after))
         shown = ids[:limit]
         known = {profile.id: profile for profile in self._read(await self._store.load((), shown))}
         return PeopleView(
-            [_person(known[one]) for one in shown if one in known], id_text(shown[-1]) if len(ids) > limit else None
+            [view_person(known[one]) for one in shown if one in known], id_text(shown[-1]) if len(ids) > limit else None
         )
 
     async def _found(self, prefixes: Collection[str], limit: int, after: str | None) -> PeopleView:
@@ -137,7 +139,7 @@ class Browse:
                 (profile,) = self._read([state])
                 # A person is told once, by the first identifier of theirs that is like this.
                 if identifier == min(one for one in profile.identifiers if one.startswith(tuple(prefixes))):
-                    found.append(_person(profile))
+                    found.append(view_person(profile))
             else:
                 return PeopleView(found, None)
             if len(found) == limit:
@@ -203,7 +205,8 @@ def _listed(names: Sequence[str]) -> str:
     return ("is " if len(names) == 1 else "are ") + ", ".join(names)
 
 
-def _person(profile: Profile) -> PersonView:
+def view_person(profile: Profile) -> PersonView:
+    """The profile as it is told in a list."""
     return PersonView(
         id=id_text(profile.id),
         name=_name(profile),

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from obverse.core.definitions import Definitions
 from obverse.flows.browse import Browse
+from obverse.flows.decide import Decide
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
 from obverse.flows.review import Review
@@ -32,6 +33,7 @@ class ApiParts:
     messages: Messages
     browse: Browse
     review: Review
+    decide: Decide
     live: Live
     sign_in: SignIn
     runtime: Runtime

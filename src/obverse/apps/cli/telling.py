@@ -34,6 +34,8 @@ _MENDABLE = frozenset(
         "BadSourceName",
         "BenchFailed",
         "InUse",
+        "MatcherLacking",
+        "MergesUnavailable",
         "NoSuchSource",
         "NotOurs",
         "NotRunning",
@@ -43,6 +45,7 @@ _MENDABLE = frozenset(
         "ServerFailed",
         "SourceExists",
         "Unreachable",
+        "UnreadableProfile",
         "PermissionError",
     }
 )
