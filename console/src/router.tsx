@@ -80,6 +80,20 @@ const profile = createRoute({
   component: lazyRouteComponent(() => import("./pages/Profile"), "ProfilePage"),
 });
 
+const matchTier = among("exact", "strict", "loose");
+const matchState = among("open", "accepted", "rejected", "merged", "closed");
+const matches = createRoute({
+  getParentRoute: () => shell,
+  path: "/matches",
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { tier?: ReturnType<typeof matchTier>; state?: ReturnType<typeof matchState> } => ({
+    tier: matchTier(search.tier),
+    state: matchState(search.state),
+  }),
+  component: lazyRouteComponent(() => import("./pages/Matches"), "Matches"),
+});
+
 const audiences = createRoute({
   getParentRoute: () => shell,
   path: "/audiences",
@@ -161,6 +175,7 @@ export const router = createRouter({
       sources,
       profiles,
       profile,
+      matches,
       audiences,
       audience,
       crm,

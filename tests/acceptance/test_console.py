@@ -81,6 +81,8 @@ def _pages(visitor: Visitor) -> dict[str, str]:
         "/profiles/user_id:17850?tab=timeline": "Order Completed",
         "/profiles/user_id:17850?tab=graph": "visitor-536365",
         "/profiles/user_id:nobody": "Nobody has user_id:nobody",
+        "/matches": "No pair waits for you",
+        "/matches?state=rejected&tier=loose": "No pair is like this",
         "/audiences": "834",
         "/audiences/big_spenders": "lifetime value",
         "/audiences/nobody": "there is no audience",

@@ -18,6 +18,7 @@ class TestMemoryMatcher(MatcherContract):
         return await open_memory(MemoryMatcherSettings(), open_runtime())
 
 
+@pytest.mark.service  # no server, but seconds of each test
 class TestSplinkMatcher(MatcherContract):
     @pytest.fixture
     async def matcher(self) -> Matcher:

@@ -140,7 +140,7 @@ SURE = {"given_name": Agreement.SAME, "family_name": Agreement.SAME, "email": Ag
 
 def test_tiers_go_by_probability() -> None:
     told = agreeing(**SURE)
-    expected = {0.9995: Tier.EXACT, 0.9: Tier.STRICT, 0.8: Tier.STRICT, 0.5: Tier.LOOSE, 0.3: Tier.LOOSE, 0.29: None}
+    expected = {0.9995: Tier.EXACT, 0.9: Tier.STRICT, 0.75: Tier.STRICT, 0.5: Tier.LOOSE, 0.3: Tier.LOOSE, 0.29: None}
     assert {one: tier_of(one, FIELDS, told, Tiers()) for one in expected} == expected
 
 

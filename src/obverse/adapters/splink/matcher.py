@@ -7,7 +7,9 @@ import importlib.util
 import logging
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from obverse.adapters.splink.blocking import block, keys_sql
@@ -22,7 +24,7 @@ _TABLE: Final = "people"
 _ROUNDS: Final = 30
 _SETTLED: Final = 0.01
 """Bits that it may still move."""
-_HELD_FREQUENCY: Final = 1000
+_HELD_FREQUENCY: Final = 2000
 """Records that the usual frequency of a value counts for: among few, that two share it says little of its rarity."""
 _MARGIN: Final = 9.0
 """Bits below what is asked for that are looked at, since the expected number of matches may turn out higher."""
@@ -80,19 +82,19 @@ class SplinkMatcher:
         wanted = compared([fields[place] for place in used])
         # Splink tells each step of its training; who asked for pairs is told the pairs.
         logging.getLogger("splink").setLevel(logging.ERROR)
-        connection = duckdb.connect()
-        try:
-            self._set_up(connection)
+        with TemporaryDirectory(prefix="obverse-match-") as folder, closing(duckdb.connect()) as connection:
+            self._set_up(connection, folder)
             load(connection, wanted, [columns[place] for place in used], records)
             found = list(_pairs(connection, wanted, records, least))
-        finally:
-            connection.close()
         return sorted(
             (_spread(pair, used, len(fields)) for pair in found),
             key=lambda pair: (-pair.probability, pair.one, pair.other),
         )
 
-    def _set_up(self, connection: Any) -> None:
+    def _set_up(self, connection: Any, folder: str) -> None:
+        # What does not fit into memory goes there, and is gone with it; and nothing is fetched from anywhere.
+        connection.execute("set temp_directory = $1", [folder])
+        connection.execute("set autoinstall_known_extensions = false")
         connection.execute("set enable_progress_bar = false")
         if self._settings.threads:
             connection.execute(f"set threads = {self._settings.threads}")

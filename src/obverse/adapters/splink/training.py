@@ -74,13 +74,16 @@ def without_matches(u: Shares, m: Shares, rate: float) -> Shares:
 _SESSIONS: Final[tuple[tuple[Kind, ...], ...]] = (
     (Kind.DATE,),
     (Kind.EMAIL,),
-    (Kind.PHONE,),
     (Kind.CODE,),
     (Kind.GIVEN_NAME, Kind.FAMILY_NAME),
     (Kind.ORGANISATION,),
     (Kind.STREET,),
 )
-"""What is the same in all pairs of a session; all other fields are learned of in it."""
+"""
+What is the same in all pairs of a session; all other fields are learned of in it.
+
+No phone: a household has one, and so have the branches of a firm, who are alike in more than that and yet are not one.
+"""
 
 
 def sessions(fields: Sequence[Compared]) -> list[list[str]]:

@@ -60,7 +60,7 @@ class Tiers:
     """The least probability of each tier, that two profiles are one person."""
 
     exact: float = 0.999
-    strict: float = 0.8
+    strict: float = 0.75
     loose: float = 0.3
 
 
