@@ -30,9 +30,14 @@ async def shop() -> AsyncIterator[Shop]:
 
 @pytest.fixture
 async def queue(shop: Shop) -> Queue:
-    """Two pairs: Ada's, of whom all is the same, and Bob's, who has another phone."""
+    """Two pairs: Ada's, of whom all is the same, and Bob's, who has another phone and birth date."""
     queue = Queue(shop)
-    for user, person in (("1", ADA), ("2", ADA), ("3", BOB), ("4", BOB | {"phone": "+44 20 7000 0009"})):
+    for user, person in (
+        ("1", ADA),
+        ("2", ADA),
+        ("3", BOB),
+        ("4", BOB | {"phone": "+44 20 7000 0009", "birthday": "1990-02-28"}),
+    ):
         await queue.tell(user, **person)
     await queue.match()
     return queue

@@ -36,11 +36,11 @@ async def test_who_may_be_one_person_is_proposed_with_the_reasons(queue: Queue) 
 
     (proposal,) = await queue.every()
     assert proposal.pair == pair_of(ada, again)
-    assert (proposal.tier, proposal.state) == (Tier.LOOSE, State.OPEN)  # three of four
+    assert (proposal.tier, proposal.state) == (Tier.STRICT, State.OPEN)  # three of four
     assert proposal.reasons[:3] == ("same first name", "same surname", "same birth date")
     assert proposal.reasons[3].startswith("phone is different (4420")
     assert (matched.people, matched.open, matched.merged, matched.closed) == (3, 1, 0, 0)
-    assert dict(matched.tiers) == {Tier.LOOSE: 1}
+    assert dict(matched.tiers) == {Tier.STRICT: 1}
     assert [one.pair for one in matched.first] == [proposal.pair]
 
 

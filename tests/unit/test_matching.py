@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -301,3 +303,14 @@ def test_a_definition_that_cannot_be_used_is_told(spec: dict[str, Any], told: st
         rules(**spec)
     assert str(refused.value).startswith("rules.yml: ")
     assert told in str(refused.value)
+
+
+def test_the_rules_that_the_page_shows_are_rules() -> None:
+    page = (Path(__file__).parents[2] / "docs/matching.md").read_text(encoding="utf-8")
+    shown = page.partition("```yaml\n")[2].partition("```")[0]
+
+    found = read([("page.yml", yaml.safe_load(shown))], {}).matching
+
+    assert found.merge_exact
+    assert found.tiers.loose == 0.5
+    assert [one.name for one in found.fields][-2:] == ["postcode", "loyalty_card"]

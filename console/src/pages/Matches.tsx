@@ -227,4 +227,5 @@ function Head({ side, name }: { side: Side; name: string }) {
 }
 
 /** Never rounded up to certainty. */
-const percent = (probability: number) => (Math.floor(probability * 1000) / 10).toLocaleString("en");
+const percent = (probability: number) =>
+  Math.min(Math.floor(probability * 1000) / 10, 99.9).toLocaleString("en");

@@ -11,7 +11,7 @@ from typing import Final
 from obverse.core.definitions import Definitions
 from obverse.core.identity import id_name
 from obverse.core.matching import MatchingRules, Record, State, Tier, basis, reasons, record_of, reopens, tier_of
-from obverse.core.profiles import unpack
+from obverse.core.profiles import unpack_briefly
 from obverse.flows.serve import UnreadableProfile
 from obverse.ports.matcher import Matcher
 from obverse.ports.merge_requests import MergeRequests
@@ -72,9 +72,8 @@ class Match:
             UnreadableProfile: another release wrote a profile.
             MergesUnavailable: pairs are to be merged without a person, and nobody takes such requests.
         """
-        definitions = self._parts.definitions()
-        rules = definitions.matching
-        records = await self._records(definitions)
+        rules = self._parts.definitions().matching
+        records = await self._records(rules)
         suggestions = await self._suggestions(rules, records)
         standings = await self._standings()
         wanted = await self._not_decided(suggestions, standings, {one.profile for one in records})
@@ -91,14 +90,13 @@ class Match:
             first=waiting[:first],
         )
 
-    async def _records(self, definitions: Definitions) -> list[Record]:
+    async def _records(self, rules: MatchingRules) -> list[Record]:
         records: list[Record] = []
         after: bytes | None = None
         while ids := await self._parts.store.people(limit=PAGE, after=after):
             try:
                 records += [
-                    record_of(unpack(packed, definitions), definitions.matching.fields)
-                    for packed in await self._parts.store.load((), ids)
+                    record_of(unpack_briefly(packed), rules.fields) for packed in await self._parts.store.load((), ids)
                 ]
             except ValueError as error:
                 raise UnreadableProfile(str(error)) from error
@@ -153,7 +151,7 @@ class Match:
 
     async def _keeper(self, profile: bytes) -> bytes | None:
         for packed in await self._parts.store.load((), (profile,)):
-            return unpack(packed, self._parts.definitions()).id
+            return unpack_briefly(packed).id
         return None
 
     async def _merge_exact(self, suggestions: Sequence[Suggestion], opened: Iterable[Pair]) -> set[Pair]:

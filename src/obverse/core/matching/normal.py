@@ -49,8 +49,10 @@ def words(value: str) -> str | None:
     >>> words("  O'Brien-Müller ")
     'o brien muller'
     """
-    plain = "".join(one for one in unicodedata.normalize("NFKD", value) if not unicodedata.combining(one))
-    text = _NOT_A_WORD.sub(" ", unicodedata.normalize("NFKC", plain).casefold()).strip()
+    if not value.isascii():  # nearly all are, and need none of it
+        plain = "".join(one for one in unicodedata.normalize("NFKD", value) if not unicodedata.combining(one))
+        value = unicodedata.normalize("NFKC", plain)
+    text = _NOT_A_WORD.sub(" ", value.casefold()).strip()
     return None if text in _NOTHING else text
 
 
