@@ -163,7 +163,7 @@ def read_attribute(packed: bytes, name: str) -> bytes | None:
 
 def read_briefly(known: bytes, state: bytes) -> tuple[bytes, Mapping[str, int], Mapping[str, bytes]]:
     """
-    The id, the identifiers and the winning values alone; a sixth of the work of reading all.
+    The id, the identifiers and the winning values alone: a small part of the work of reading all.
 
     Raises:
         ValueError: the bytes are none, or of a format that this release does not know.
