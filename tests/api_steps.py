@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from asgi import Answer, App
+from obverse.adapters.memory.merge_requests import MemoryMergeRequests
 from obverse.adapters.memory.outbox import MemoryOutbox
+from obverse.adapters.memory.proposals import MemoryProposals
 from obverse.adapters.memory.sessions import MemorySessions
 from obverse.adapters.memory.sync_queue import MemorySyncQueue
 from obverse.adapters.runtime.system import open_runtime
@@ -17,6 +19,7 @@ from obverse.apps.metrics import new_registry
 from obverse.core.definitions import Definitions
 from obverse.flows.ask_identity import AskIdentity
 from obverse.flows.browse import Browse
+from obverse.flows.decide import Decide
 from obverse.flows.history import History
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
@@ -52,6 +55,7 @@ def build_api(shop: Shop, **options: Any) -> App:
         "browse": Browse(shop.faulty_store, lambda: DEFINITIONS),
         "history": History(shop.faulty_store, shop.serve, lambda: DEFINITIONS, runtime),
         "review": Review(shop.faulty_store),
+        "decide": Decide(MemoryProposals(), shop.faulty_store, MemoryMergeRequests(), lambda: DEFINITIONS, runtime),
         "live": Live(shop.faulty_log, runtime),
         "sign_in": SignIn(MemorySessions(), runtime, lambda: secrets.token_urlsafe(32)),
         "runtime": runtime,

@@ -89,6 +89,20 @@ const shared = createRoute({
   component: lazyRouteComponent(() => import("./pages/Shared"), "Shared"),
 });
 
+const matchTier = among("exact", "strict", "loose");
+const matchState = among("open", "accepted", "rejected", "merged", "closed");
+const matches = createRoute({
+  getParentRoute: () => shell,
+  path: "/matches",
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): { tier?: ReturnType<typeof matchTier>; state?: ReturnType<typeof matchState> } => ({
+    tier: matchTier(search.tier),
+    state: matchState(search.state),
+  }),
+  component: lazyRouteComponent(() => import("./pages/Matches"), "Matches"),
+});
+
 const audiences = createRoute({
   getParentRoute: () => shell,
   path: "/audiences",
@@ -171,6 +185,7 @@ export const router = createRouter({
       profiles,
       profile,
       shared,
+      matches,
       audiences,
       audience,
       crm,

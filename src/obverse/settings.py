@@ -129,6 +129,8 @@ class Settings(BaseSettings):
     outbox: dict[str, Any] = {"adapter": "postgres"}
     sessions: dict[str, Any] = {"adapter": "postgres"}
     email_service: dict[str, Any] = {"adapter": "local_inbox"}
+    proposals: dict[str, Any] = {"adapter": "postgres"}
+    matcher: dict[str, Any] = {"adapter": "splink"}
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 - pydantic-settings' own hook

@@ -22,6 +22,7 @@ from obverse.core.traits.kind import TraitKind
 from obverse.core.wire import Limits
 from obverse.flows.absorb import Absorb
 from obverse.flows.activate import Activate, ActivateParts
+from obverse.flows.ask_identity import AskMerges
 from obverse.flows.collect import Collect
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.deliver import Deliver, DeliverParts
@@ -30,9 +31,12 @@ from obverse.ports.crm import Crm
 from obverse.ports.email_service import EmailService
 from obverse.ports.engine import Engine, EngineParts
 from obverse.ports.event_log import EventLog
+from obverse.ports.matcher import Matcher
+from obverse.ports.merge_requests import MergeRequests
 from obverse.ports.outbox import Outbox
 from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
+from obverse.ports.proposals import Proposals
 from obverse.ports.runtime import Runtime
 from obverse.ports.sessions import Sessions
 from obverse.ports.sync_queue import SyncQueue
@@ -46,6 +50,8 @@ GROUPS: Final = (
     "sync_queue",
     "outbox",
     "sessions",
+    "proposals",
+    "matcher",
     "crm",
     "email_service",
     "trait_kind",
@@ -155,6 +161,25 @@ class Wiring:
     def sign_in(self, sessions: Sessions) -> SignIn:
         """The flow that lets people in."""
         return SignIn(sessions, self.runtime, lambda: secrets.token_urlsafe(32))
+
+    async def proposals(self) -> Proposals:
+        """Pairs of profiles that may be one person."""
+        proposals: Proposals = await self._open("proposals", self.runtime)
+        return proposals
+
+    async def matcher(self) -> Matcher:
+        """
+        Who finds them.
+
+        Raises:
+            MatcherLacking: what it needs is not installed.
+        """
+        matcher: Matcher = await self._open("matcher", self.runtime)
+        return matcher
+
+    def merge_requests(self, store: ProfileStore) -> MergeRequests:
+        """Who takes requests for merges."""
+        return AskMerges(store, self.runtime)
 
     async def email_service(self) -> EmailService:
         """Who carries our mail."""

@@ -83,6 +83,8 @@ def _pages(visitor: Visitor) -> dict[str, str]:
         "/profiles/user_id:17850?tab=compare": "Between",
         "/profiles/user_id:nobody": "Nobody has user_id:nobody",
         "/shared": "No identifier was set aside",
+        "/matches": "No pair waits for you",
+        "/matches?state=rejected&tier=loose": "No pair is like this",
         "/audiences": "834",
         "/audiences/big_spenders": "lifetime value",
         "/audiences/nobody": "there is no audience",

@@ -261,6 +261,7 @@ async def test_the_document_tells_every_answer(api: App) -> None:
         "/v1/session",
         "/v1/sources", "/v1/sources/{name}/rotate", "/v1/sources/{name}/retire",
         "/v1/overview",
+        "/v1/proposals", "/v1/proposals/counts", "/v1/proposals/{id}/accept", "/v1/proposals/{id}/reject",
         "/v1/rejected-events", "/v1/rejected-events/counts", "/v1/rejected-events/replay",
         "/health",
         "/ready",

@@ -207,6 +207,8 @@ def test_a_packed_profile_comes_back_whole() -> None:
 def test_bytes_that_are_no_profile_are_refused(packed: bytes) -> None:
     with pytest.raises(ValueError, match="no packed profile"):
         profiles.unpack(packed, DEFINITIONS)
+    with pytest.raises(ValueError, match="no packed profile"):
+        profiles.unpack_briefly(packed)
 
 
 def test_a_format_of_another_release_and_a_damaged_window_are_refused() -> None:
@@ -215,6 +217,8 @@ def test_a_format_of_another_release_and_a_damaged_window_are_refused() -> None:
     assert state[0] == packing.FORMAT
     with pytest.raises(ValueError, match="format 99 is not known; this release reads 2"):
         profiles.unpack(profiles.whole(known, msgspec.msgpack.encode([99, *state[1:]])), DEFINITIONS)
+    with pytest.raises(ValueError, match="format 99 is not known; this release reads 2"):
+        profiles.unpack_briefly(profiles.whole(known, msgspec.msgpack.encode([99, *state[1:]])))
     with pytest.raises(ValueError, match="13 bytes are no window"):
         profiles.unpack(profiles.whole(known, msgspec.msgpack.encode([*state[:5], b"x" * 13, *state[6:]])), DEFINITIONS)
 
@@ -229,6 +233,19 @@ def test_a_profile_that_was_kept_in_one_part_is_read() -> None:
     row = ProfileRow.of(back, DEFINITIONS)
     assert row.known is not None, "the next row has both parts, or what is known would be gone"
     assert profiles.unpack(profiles.whole(row.known.packed, row.state), DEFINITIONS) == back
+
+
+def test_what_is_told_of_a_packed_profile_is_read_without_the_rest() -> None:
+    people = new()
+    fold(people, *story())
+    profile = only(people)
+    for packed in (profiles.pack(profile, DEFINITIONS), profiles.whole(b"", b85decode(FORMER))):
+        brief = profiles.unpack_briefly(packed)
+        assert (brief.id, brief.identifiers) == (profile.id, profile.identifiers)
+        assert profile.attributes
+        assert {name: brief.told(name) for name in (*profile.attributes, "none")} == {
+            name: profile.told(name) for name in (*profile.attributes, "none")
+        }
 
 
 FORMER = (

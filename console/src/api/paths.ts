@@ -55,6 +55,16 @@ export interface paths {
   "/v1/identity/set-aside": {
     get: Operation<made.SetAsideIdentifiersData, made.SetAsideIdentifiersResponses>;
   };
+  "/v1/proposals": { get: Operation<made.ProposalsData, made.ProposalsResponses> };
+  "/v1/proposals/counts": {
+    get: Operation<made.ProposalCountsData, made.ProposalCountsResponses>;
+  };
+  "/v1/proposals/{id}/accept": {
+    post: Operation<made.AcceptProposalData, made.AcceptProposalResponses>;
+  };
+  "/v1/proposals/{id}/reject": {
+    post: Operation<made.RejectProposalData, made.RejectProposalResponses>;
+  };
   "/v1/audiences": { get: Operation<made.AudiencesData, made.AudiencesResponses> };
   "/v1/audiences/{name}/members": {
     get: Operation<made.AudienceMembersData, made.AudienceMembersResponses>;

@@ -2,7 +2,7 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { ApiError, answer, api } from "./client";
 import type { LiveFilter } from "./live";
-import type { Component, Message, RejectedEvent } from "./types";
+import type { Component, Message, Proposal, RejectedEvent } from "./types";
 
 const SOON = 5_000;
 
@@ -146,6 +146,19 @@ export const profileEventsQuery = (identifier: string) =>
 export const setAsideQuery = queryOptions({
   queryKey: ["set-aside"],
   queryFn: ({ signal }) => answer(api.GET("/v1/identity/set-aside", { signal })),
+  refetchInterval: SOON,
+});
+
+export type ProposalFilter = { tier?: Proposal["tier"]; state?: Proposal["state"] };
+
+export const proposalsQuery = ({ tier, state = "open" }: ProposalFilter) =>
+  pages(["proposals", "list", tier, state], (after, signal) =>
+    answer(api.GET("/v1/proposals", { signal, params: { query: { tier, state, limit: 20, after } } })),
+  );
+
+export const proposalCountsQuery = queryOptions({
+  queryKey: ["proposals", "counts"],
+  queryFn: ({ signal }) => answer(api.GET("/v1/proposals/counts", { signal })),
   refetchInterval: SOON,
 });
 

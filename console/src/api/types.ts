@@ -22,6 +22,7 @@ export type ProfileEvent = Answer<"/v1/profiles/{identifier}/events">["events"][
 export type Attribute = Profile["attributes"][string];
 export type Edge = Profile["edges"][number];
 export type Identifier = Profile["identifiers"][number];
+export type Proposal = Answer<"/v1/proposals">["proposals"][number];
 export type Audience = Answer<"/v1/audiences">["audiences"][number];
 /** As a definition writes it; the API's document leaves its depth open. */
 export type Condition =

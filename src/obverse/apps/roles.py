@@ -190,6 +190,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.metrics import new_registry
     from obverse.flows.ask_identity import AskIdentity
     from obverse.flows.browse import Browse
+    from obverse.flows.decide import Decide
     from obverse.flows.history import History
     from obverse.flows.live import Live
     from obverse.flows.messages import Messages
@@ -209,6 +210,8 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         serve = Serve(store=store, cache=cache, definitions=definitions.current, log=log)
         sessions = await wiring.sessions()
         stack.push_async_callback(sessions.close)
+        proposals = await wiring.proposals()
+        stack.push_async_callback(proposals.close)
         live = Live(log, wiring.runtime)
         _start(stack, wiring, stop, {"live": live.end_at(stop)})
         parts = ApiParts(
@@ -221,6 +224,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             ask_identity=AskIdentity(store, serve, wiring.runtime, lambda: secrets.token_urlsafe(16)),
             browse=Browse(store, definitions.current),
             review=Review(store),
+            decide=Decide(proposals, store, wiring.merge_requests(store), definitions.current, wiring.runtime),
             live=live,
             definitions=definitions.current,
             definitions_folder=settings.definitions_folder,

@@ -18,6 +18,7 @@ from obverse.core.audiences import Audience, compiled, subjects
 from obverse.core.crdt.clock import Stamp
 from obverse.core.events import Event
 from obverse.core.identity import IdentityRules
+from obverse.core.matching import MatchingRules
 from obverse.core.outgoing import Campaign, Connection, Known, Template
 from obverse.core.tracking_plans import BadPlan, Held, Mode, TrackingPlan, held_sources
 from obverse.core.traits.kind import MAKERS, Takes, TraitKind
@@ -155,6 +156,7 @@ class Definitions:
     held: Mapping[str, Held] = field(default_factory=dict)
     """By source, the tracking plan that its events are held to."""
     identity: IdentityRules = field(default_factory=IdentityRules)
+    matching: MatchingRules = field(default_factory=MatchingRules)
     source_of_key: Mapping[str, Source] = field(default_factory=dict)
     watchers: Mapping[tuple[str, str], tuple[Audience, ...]] = field(default_factory=dict)
     """Audiences by what they look at."""
@@ -186,6 +188,7 @@ def define(
     campaigns: Iterable[Campaign] = (),
     tracking_plans: Iterable[TrackingPlan] = (),
     identity: IdentityRules | None = None,
+    matching: MatchingRules | None = None,
 ) -> Definitions:
     """
     Make definitions ready for use.
@@ -229,6 +232,7 @@ def define(
         templates=all_templates,
         campaigns=all_campaigns,
         identity=identity or IdentityRules(),
+        matching=matching or MatchingRules(),
         source_of_key={key: source for source in all_sources for key in source.key_hashes},
         watchers=watchers,
         newcomers=tuple(one for one in all_audiences if compiled(one.where, _unknown)(None)),

@@ -49,6 +49,23 @@ class AskIdentity:
         await self._store.ask_identity(request)
         return request
 
+    async def request(self, one: str) -> IdentityRequest | None:
+        """
+        Return a request, and what became of it; None if there is none of this id.
+
+        Raises:
+            Unreachable, AccessRefused: the store is away.
+        """
+        return await self._store.identity_request(one)
+
+
+class AskMerges:
+    """See `MergeRequests`: the requests wait in the store."""
+
+    def __init__(self, store: ProfileStore, runtime: Runtime) -> None:
+        self._store = store
+        self._runtime = runtime
+
     async def ask_merge(self, one: str, other: str, *, by: str, why: str) -> None:
         """
         Ask for two to become one, whatever the limits say: identifiers, or ids as `id_name` writes them.
@@ -69,12 +86,3 @@ class AskIdentity:
             asked_at=self._runtime.now(),
         )
         await self._store.ask_identity(request)
-
-    async def request(self, one: str) -> IdentityRequest | None:
-        """
-        Return a request, and what became of it; None if there is none of this id.
-
-        Raises:
-            Unreachable, AccessRefused: the store is away.
-        """
-        return await self._store.identity_request(one)

@@ -115,14 +115,14 @@ class Browse:
         one = id_named(text.lower()) or id_named(f"id:{text.lower()}")
         if one is not None:
             found = self._read(await self._store.load((), (one,)))
-            return PeopleView([self._person(profile) for profile in found], None)
+            return PeopleView([self._view(profile) for profile in found], None)
         if text:
             return await self._found(_prefixes(text, self._definitions().identity), limit, after)
         ids = await self._store.people(limit=limit + 1, after=read_cursor(after))
         shown = ids[:limit]
         known = {profile.id: profile for profile in self._read(await self._store.load((), shown))}
         following = id_text(shown[-1]) if len(ids) > limit else None
-        return PeopleView([self._person(known[one]) for one in shown if one in known], following)
+        return PeopleView([self._view(known[one]) for one in shown if one in known], following)
 
     async def _found(self, prefixes: Collection[str], limit: int, after: str | None) -> PeopleView:
         if after is not None and not after.startswith(tuple(prefixes)):
@@ -137,7 +137,7 @@ class Browse:
                 (profile,) = self._read([state])
                 # A person is told once, by the first identifier of theirs that is like this.
                 if identifier == min(one for one in profile.identifiers if one.startswith(tuple(prefixes))):
-                    found.append(self._person(profile))
+                    found.append(self._view(profile))
             else:
                 return PeopleView(found, None)
             if len(found) == limit:
@@ -175,7 +175,7 @@ class Browse:
                     profile=id_text(profile.id),
                     name=_name(profile),
                     email=mapping.address(profile),
-                    identifiers=self._identifiers(profile),
+                    identifiers=_identifiers(profile, self._definitions().identity),
                     since=times.to_text(member.since),
                     number=member.number,
                 )
@@ -185,20 +185,8 @@ class Browse:
             total,
         )
 
-    def _person(self, profile: Profile) -> PersonView:
-        return PersonView(
-            id=id_text(profile.id),
-            name=_name(profile),
-            email=mapping.address(profile),
-            identifiers=self._identifiers(profile),
-            changed_at=times.to_text(profile.changed_at),
-        )
-
-    def _identifiers(self, profile: Profile) -> list[ShortIdentifier]:
-        # A kind that is not defined any more comes last.
-        rank = {kind: place for place, kind in enumerate(self._definitions().identity.kinds)}
-        shown = sorted(profile.identifiers, key=lambda one: (rank.get(one.partition(":")[0], len(rank)), one))[:SHOWN]
-        return [ShortIdentifier(kind, value) for kind, _, value in (one.partition(":") for one in shown)]
+    def _view(self, profile: Profile) -> PersonView:
+        return view_person(profile, self._definitions().identity)
 
     def _read(self, states: Sequence[bytes]) -> list[Profile]:
         try:
@@ -221,6 +209,22 @@ def _begun(kind: str, text: str, rules: IdentityRules) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return ("is " if len(names) == 1 else "are ") + ", ".join(names)
+
+
+def view_person(profile: Profile, rules: IdentityRules) -> PersonView:
+    """The profile as it is told in a list."""
+    return PersonView(
+        id=id_text(profile.id),
+        name=_name(profile),
+        email=mapping.address(profile),
+        identifiers=_identifiers(profile, rules),
+        changed_at=times.to_text(profile.changed_at),
+    )
+
+
+def _identifiers(profile: Profile, rules: IdentityRules) -> list[ShortIdentifier]:
+    shown = sorted(profile.identifiers, key=lambda one: (rules.rank(one), one))[:SHOWN]
+    return [ShortIdentifier(kind, value) for kind, _, value in (one.partition(":") for one in shown)]
 
 
 def _name(profile: Profile) -> str | None:

@@ -10,9 +10,11 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry
 
 from obverse.adapters.memory.event_log import MemoryLogSettings, open_event_log
+from obverse.adapters.memory.merge_requests import MemoryMergeRequests
 from obverse.adapters.memory.outbox import MemoryOutbox
 from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
 from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_profile_store
+from obverse.adapters.memory.proposals import MemoryProposals
 from obverse.adapters.memory.sessions import MemorySessions
 from obverse.adapters.memory.sync_queue import MemorySyncQueue
 from obverse.adapters.runtime.system import open_runtime
@@ -20,6 +22,7 @@ from obverse.apps.api.app import ApiParts, build
 from obverse.core.definitions import Definitions
 from obverse.flows.ask_identity import AskIdentity
 from obverse.flows.browse import Browse
+from obverse.flows.decide import Decide
 from obverse.flows.history import History
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
@@ -54,6 +57,7 @@ async def generate() -> dict[str, Any]:
         browse=Browse(store, Definitions),
         history=History(store, serve, Definitions, runtime),
         review=Review(store),
+        decide=Decide(MemoryProposals(), store, MemoryMergeRequests(), Definitions, runtime),
         live=Live(await open_event_log(MemoryLogSettings(), runtime), runtime),
         sign_in=SignIn(MemorySessions(), runtime, str),
         runtime=runtime,

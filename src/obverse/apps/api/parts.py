@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from obverse.core.definitions import Definitions
 from obverse.flows.ask_identity import AskIdentity
 from obverse.flows.browse import Browse
+from obverse.flows.decide import Decide
 from obverse.flows.history import History
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
@@ -36,6 +37,7 @@ class ApiParts:
     browse: Browse
     history: History
     review: Review
+    decide: Decide
     live: Live
     sign_in: SignIn
     runtime: Runtime

@@ -135,6 +135,15 @@ def dry_run(
 
 
 @app.command()
+def match(data: Data = None, as_json: Json = False) -> None:  # noqa: FBT002 - a flag
+    """Find profiles that may be one person, and propose them to people."""
+    _set(data, None)
+    from obverse.apps.cli.match import match as run_match
+
+    _run(lambda settings: run_match(settings, as_json=as_json))
+
+
+@app.command()
 def typegen(
     plan: Annotated[str, typer.Argument(help="Name of a tracking plan.")],
     language: Annotated[str, typer.Option(help="python or typescript.")],

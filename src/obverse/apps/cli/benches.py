@@ -153,6 +153,21 @@ def bench_dry_run_command(
     _bench(bench_dry_run(events=events, people=people), as_json=as_json)
 
 
+@bench.command("match")
+def bench_match_command(
+    *,
+    records: Annotated[
+        int, typer.Option(min=0, help="Records of a made crowd that are matched and timed too; 0: none.")
+    ] = 0,
+    folder: Annotated[Path, typer.Option(help="Where the labelled data sets are.")] = Path("tests/data/identity"),
+    as_json: Json = False,
+) -> None:
+    """How well profiles are matched, beside Splink with the settings of its own examples; and how fast a crowd is."""
+    from obverse.apps.bench.match import bench_match
+
+    _bench(bench_match(folder=folder, records=records), as_json=as_json)
+
+
 @bench.command("idle")
 def bench_idle_command(
     data: Annotated[Path, typer.Option(help="Folder of an installation that is stopped.")] = Path("demo-data"),

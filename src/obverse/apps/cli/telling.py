@@ -35,6 +35,7 @@ _MENDABLE = frozenset(
         "BenchFailed",
         "InUse",
         "LogGap",
+        "MatcherLacking",
         "NoSuchSource",
         "NotOurs",
         "NotRunning",
@@ -45,6 +46,7 @@ _MENDABLE = frozenset(
         "SourceExists",
         "Unreachable",
         "UnknownMark",
+        "UnreadableProfile",
         "PermissionError",
     }
 )

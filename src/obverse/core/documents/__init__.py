@@ -26,6 +26,8 @@ from obverse.core.documents.identity import identity_rules
 from obverse.core.documents.reading import Shape, read_as
 from obverse.core.events import TYPES
 from obverse.core.identity import IdentityRules
+from obverse.core.matching import MatchingRules
+from obverse.core.matching.documents import EXPECTED, MatchingSpec, rules_of
 from obverse.core.outgoing import Campaign, CampaignSpec, Connection, ConnectionSpec, Known, Template, TemplateSpec
 from obverse.core.tracking_plans import BadPlan, Mode, PlannedCall, TrackingPlan, planned_call, version_of
 from obverse.core.traits.kind import Takes, TraitKind
@@ -41,7 +43,9 @@ class _Metadata(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
     version: Literal["obverse/v1"]
-    kind: Literal["trait", "audience", "source", "identity", "connection", "template", "campaign", "tracking_plan"]
+    kind: Literal[
+        "trait", "audience", "source", "identity", "connection", "template", "campaign", "tracking_plan", "matching"
+    ]
     metadata: _Metadata
     spec: dict[str, Any]
 
@@ -108,7 +112,7 @@ class _SourceSpec(msgspec.Struct, forbid_unknown_fields=True):
 _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
     _Document: (
         f"a document has `version: {VERSION}`, `kind` (trait, audience, source, identity, connection, template, "
-        "campaign or tracking_plan), `metadata` (name, description, labels) and `spec`"
+        "campaign, tracking_plan or matching), `metadata` (name, description, labels) and `spec`"
     ),
     _TraitSpec: "a trait has `aggregate`, and may have `type`, `event`, `property` or `field: timestamp`",
     _AudienceSpec: "an audience has `where`, a condition",
@@ -123,6 +127,7 @@ _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
         "a tracking plan has `version`, such as '1.0' in quotes, and `calls`, each with `event` (or `type`, and `name` "
         "for a page or screen), `description` and `schema`, the JSON Schema of its properties or traits"
     ),
+    MatchingSpec: EXPECTED,
     ConnectionSpec: "a connection has `crm`, `settings` and `fields`, each the CRM's name of a field and what it holds",
     TemplateSpec: "a template has `subject`, `from`, and `mjml`, `mjml_file` or `text`",
     CampaignSpec: "a campaign has `trigger: entered AUDIENCE` and `template`",
@@ -147,6 +152,7 @@ class _Found:
     campaigns: list[Campaign] = field(default_factory=list)
     plans: list[TrackingPlan] = field(default_factory=list)
     identity: IdentityRules = field(default_factory=IdentityRules)
+    matching: MatchingRules = field(default_factory=MatchingRules)
 
     def add(self, place: str, document: _Document) -> None:
         """Read one document by its kind."""
@@ -170,6 +176,13 @@ class _Found:
                 self.sources.append(_source(name, about, source))
             case "identity":
                 self.identity = identity_rules(spec, self.identity)
+            case "matching":
+                self.matching = rules_of(_read(MatchingSpec, spec, "spec"), self.matching)
+            case "connection" | "template" | "campaign":
+                self._add_outgoing(name, document.kind, spec)
+
+    def _add_outgoing(self, name: str, kind: str, spec: dict[str, Any]) -> None:
+        match kind:
             case "connection":
                 self.connections.append(outgoing.connection(name, _read(ConnectionSpec, spec, "spec")))
             case "template":
@@ -214,6 +227,7 @@ def read(documents: Iterable[tuple[str, Any]], kinds: Mapping[str, TraitKind]) -
         campaigns=found.campaigns,
         tracking_plans=found.plans,
         identity=found.identity,
+        matching=found.matching,
     )
 
 

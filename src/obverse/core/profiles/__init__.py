@@ -4,7 +4,7 @@ from obverse.core.profiles.fold import apply, judge
 from obverse.core.profiles.merging import lose, merge, separate, sight, tie
 from obverse.core.profiles.packing import parts, whole
 from obverse.core.profiles.parts import Membership, Sighting
-from obverse.core.profiles.profile import Profile, pack, unpack
+from obverse.core.profiles.profile import Brief, Profile, pack, unpack, unpack_briefly
 from obverse.core.profiles.reading import (
     attributes_text,
     computed_traits,
@@ -14,6 +14,7 @@ from obverse.core.profiles.reading import (
 )
 
 __all__ = [
+    "Brief",
     "Membership",
     "Profile",
     "Sighting",
@@ -31,6 +32,7 @@ __all__ = [
     "state_of",
     "tie",
     "unpack",
+    "unpack_briefly",
     "value_of",
     "whole",
 ]

@@ -36,6 +36,14 @@ class State(msgspec.Struct, array_like=True, gc=False):
     merges: int = 0
 
 
+class _Head(msgspec.Struct, array_like=True, gc=False):
+    """The beginning of a `State`; what comes behind is passed over."""
+
+    format: int
+    id: bytes
+    identifiers: dict[str, int]
+
+
 class _Known(msgspec.Struct, array_like=True, gc=False):
     """
     What moves seldom.
@@ -58,6 +66,7 @@ class _Known(msgspec.Struct, array_like=True, gc=False):
 
 _packer = msgspec.msgpack.Encoder()
 _state = msgspec.msgpack.Decoder(State)
+_head = msgspec.msgpack.Decoder(_Head)
 _known = msgspec.msgpack.Decoder(_Known)
 
 
@@ -150,6 +159,22 @@ def read_attribute(packed: bytes, name: str) -> bytes | None:
     """The winning value of one attribute, out of what is known; a fifth of the work of reading all of it."""
     written = _known.decode(packed).attributes.get(name)
     return written[0][2] if written else None
+
+
+def read_briefly(known: bytes, state: bytes) -> tuple[bytes, Mapping[str, int], Mapping[str, bytes]]:
+    """
+    The id, the identifiers and the winning values alone: a small part of the work of reading all.
+
+    Raises:
+        ValueError: the bytes are none, or of a format that this release does not know.
+    """
+    try:
+        head, told = _head.decode(state), _known.decode(known).attributes
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"{len(known) + len(state)} bytes are no packed profile: {error}") from error
+    if head.format != FORMAT:
+        raise ValueError(f"profile format {head.format} is not known; this release reads {FORMAT}")
+    return head.id, head.identifiers, {name: written[0][2] for name, written in told.items()}
 
 
 def read_known(

@@ -214,6 +214,32 @@ def pack(profile: Profile, definitions: Definitions) -> bytes:
     return packing.whole(profile.packed_known(), profile.packed_state(definitions))
 
 
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What is told of a person, and nothing else of the profile."""
+
+    id: bytes
+    identifiers: Mapping[str, int]
+    """When each was shown last, in microseconds since 1970."""
+    attributes: Mapping[str, bytes]
+    """The winning value of each, as it was sent."""
+
+    def told(self, attribute: str) -> bytes | None:
+        """Return the value of an attribute as it was sent, None if there is none."""
+        return self.attributes.get(attribute)
+
+
+def unpack_briefly(packed: bytes) -> Brief:
+    """
+    What is told of the profile that was packed: to look at everybody.
+
+    Raises:
+        ValueError: the bytes are no profile, or of a format that this release does not know.
+    """
+    known, state = packing.parts(packed)
+    return Brief(*packing.read_briefly(*((known, state) if known else former.converted(state))))
+
+
 def unpack(packed: bytes, definitions: Definitions) -> Profile:
     """
     The profile that was packed.

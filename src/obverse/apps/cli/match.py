@@ -1,0 +1,99 @@
+"""`obverse match`: profiles that may be one person, found and proposed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from obverse.apps.roles import Place, wiring_of
+from obverse.core.identity import id_text
+from obverse.core.matching import Tier
+from obverse.flows.match import Match, Matched, MatchParts
+from obverse.settings import Settings
+
+
+class Told(msgspec.Struct, frozen=True):
+    """One pair, for programs."""
+
+    one: str
+    other: str
+    tier: Tier
+    probability: float
+    reasons: Sequence[str]
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What came of it, for programs."""
+
+    people: int
+    tiers: Mapping[str, int]
+    open: int
+    merged: int
+    decided: int
+    closed: int
+    first: Sequence[Told]
+
+
+async def match(settings: Settings, *, as_json: bool) -> int:
+    """
+    Compare all profiles of an installation, and write the proposals.
+
+    Raises:
+        MatcherLacking: what matching needs is not installed.
+        BadDefinition: a file cannot be used.
+        Unreachable, ServerFailed: the database is away.
+    """
+    wiring = wiring_of("api", settings, Place())
+    matcher = await wiring.matcher()
+    definitions = wiring.definitions()
+    store, proposals = await wiring.profile_store(), await wiring.proposals()
+    try:
+        flow = Match(
+            MatchParts(
+                store=store,
+                matcher=matcher,
+                proposals=proposals,
+                merges=wiring.merge_requests(store),
+                definitions=definitions.current,
+                runtime=wiring.runtime,
+            )
+        )
+        matched = await flow.run()
+    finally:
+        await proposals.close()
+        await store.close()
+    sys.stdout.write(as_line(matched) if as_json else in_words(matched))
+    return 0
+
+
+def as_line(matched: Matched) -> str:
+    """One line of JSON."""
+    result = Result(
+        people=matched.people,
+        tiers={tier.value: matched.tiers.get(tier, 0) for tier in Tier},
+        open=matched.open,
+        merged=matched.merged,
+        decided=matched.decided,
+        closed=matched.closed,
+        first=[
+            Told(id_text(one.pair[0]), id_text(one.pair[1]), one.tier, one.probability, one.reasons)
+            for one in matched.first
+        ],
+    )
+    return msgspec.json.encode(result).decode() + "\n"
+
+
+def in_words(matched: Matched) -> str:
+    """For people."""
+    tiers = ", ".join(f"{matched.tiers.get(tier, 0)} {tier}" for tier in Tier)
+    lines = [f"{matched.people} profiles compared; pairs that may be one person: {tiers}"]
+    lines.append(
+        f"{matched.open} wait for a person, {matched.merged} merged without one, {matched.decided} decided before, "
+        f"{matched.closed} closed"
+    )
+    for one in matched.first:
+        lines.append(f"  {one.tier:<6} {one.probability:.4f}  {id_text(one.pair[0])}  {id_text(one.pair[1])}")
+        lines.append(f"         {'; '.join(one.reasons)}")
+    return "\n".join(lines) + "\n"
