@@ -111,6 +111,12 @@ class Installation:
         async with self.http.post(self.note["collector"] + path, data=data, headers=headers) as answer:
             return answer.status, msgspec.json.decode(await answer.read())
 
+    async def ask(self, path: str, body: Any = None) -> tuple[int, Any]:
+        """Ask the api to do something; returns the status and the answer."""
+        data = b"" if body is None else msgspec.json.encode(body)
+        async with self.http.post(self.note["api"] + path, data=data) as answer:
+            return answer.status, msgspec.json.decode(await answer.read())
+
     async def get(self, path: str) -> tuple[int, Any]:
         """Read from the api; returns the status and the document."""
         async with self.http.get(self.note["api"] + path) as answer:

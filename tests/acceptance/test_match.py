@@ -77,6 +77,41 @@ async def test_pairs_are_found_told_and_decided_upon(here: Installation) -> None
     assert (await matched(here))["open"] == 2
 
 
+async def test_who_is_accepted_is_merged_and_can_be_parted_again(here: Installation) -> None:
+    """Two user ids, of which a profile may have one: a person's word counts for more than the limit."""
+    await matched(here)
+    _, page = await here.get("/v1/proposals")
+    (pair,) = [one for one in page["proposals"] if one["one"]["name"] == "Ada Lovelace"]
+    status, accepted = await here.ask(f"/v1/proposals/{pair['id']}/accept")
+    assert (status, accepted["state"]) == (200, "accepted")
+
+    async def merged() -> bool:
+        ids = [(await here.get(f"/v1/profiles/user_id:{user}"))[1]["id"] for user in ("ada-1", "ada-2")]
+        return bool(ids[0] == ids[1])
+
+    await until(merged)
+    _, ada = await here.get("/v1/profiles/user_id:ada-1")
+    (edge,) = ada["edges"]
+    assert edge["rule"] == "accepted"
+    assert ada["attributes"]["birthday"]["value"] == "1815-12-10"
+    await until(here.drained)
+    assert (await matched(here))["people"] == 5
+
+    status, request = await here.ask("/v1/identity/unmerge", {"one": edge["a"], "other": edge["b"]})
+    assert status == 202
+
+    async def parted() -> bool:
+        _, asked = await here.get(f"/v1/identity/requests/{request['id']}")
+        return bool(asked["status"] == "done")
+
+    await until(parted)
+    assert not await merged()
+    await until(here.drained)
+    # What a person has decided is not asked again.
+    again = await matched(here)
+    assert (again["people"], again["open"], again["decided"]) == (6, 1, 1)
+
+
 async def decide_in_the_console(here: Installation) -> None:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=executable(), args=list(QUIET))
