@@ -103,8 +103,10 @@ class People:
             decision = None  # what was left out the first time is left out again
         moved: list[Change] = []
         others: list[Profile] = []
+        told: tuple[str, ...] = ()
         if decision is not None:
             moved = self.carry_out(decision)
+            told = decision.identifiers
             others = [self.profiles[one] for one in decision.beside]
             if decision.set_aside:
                 shown = self._not_set_aside(shown)
@@ -112,8 +114,8 @@ class People:
         at, last_shown = stamp.time, profile.identifiers
         for identifier in shown:
             last = last_shown.get(identifier)
-            if last is None:
-                continue  # it was refused: it is another's
+            if last is None or identifier in told:
+                continue  # it was refused, and is another's; or was noted just now
             if at > last:
                 last_shown[identifier] = at
             else:
@@ -165,13 +167,14 @@ class People:
         if keeper is None:
             keeper = Profile(decision.profile, first=decision.stamp)
             self.profiles[keeper.id] = keeper
-        moved = self._absorb_all(keeper, decision)
+        moved = self._absorb_all(keeper, decision) if decision.absorbed else []
         at = decision.stamp.time
         for identifier in decision.identifiers:
             if identifier not in keeper.identifiers:
                 kind = identifier.partition(":")[0]
                 moved.append(Change(keeper.id, changes.IDENTIFIER, kind, decision.event))
-                self._take(identifier, keeper, decision)
+                if identifier in self.owners:
+                    self._take(identifier, keeper, decision)
             self.owners[identifier] = keeper.id
             keeper.claims += (identifier,)
             profiles.sight(keeper, identifier, Sighting(at, decision.event), at)

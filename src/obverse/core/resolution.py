@@ -103,36 +103,37 @@ class _Case:
         kept, left_out = [strongest, *others], []
         if self.rules.unique:
             self._take(kept)
-        while len(kept) > 1 and self._against(kept) is not None:
+        found = self._found(kept)
+        while len(kept) > 1 and self._against(kept, found) is not None:
             left_out.append(kept.pop())
+            found = self._found(kept)
         # Who would break nothing by itself is left out of this event, and free to come again.
         refused = [
             self._edge(strongest, one, REFUSED + against)
             for one in left_out
-            if (against := self._against([*kept, one])) is not None
+            if (against := self._against([*kept, one], self._found([*kept, one]))) is not None
         ]
         absorbed: tuple[bytes, ...] = ()
         self.moves_others = bool(refused or apart or self.taken)
-        owned = [self.known.profiles[one] for one in self._found(kept)]
-        if len(owned) == 1:
-            profile = owned[0].id
-        elif owned:
+        if len(found) == 1:
+            profile = found[0].id
+        elif found:
             # The earlier first event survives, ties go to the smaller id.
-            survivor, *rest = sorted(owned, key=lambda profile: ((profile.first or self.stamp).time, profile.id))
+            survivor, *rest = sorted(found, key=lambda profile: ((profile.first or self.stamp).time, profile.id))
             profile, absorbed = survivor.id, tuple(one.id for one in rest)
         else:
             profile = self._new_id(kept)
-        found = tuple(one for one in kept if one not in self.owners)
+        new = tuple(one for one in kept if one not in self.owners)
         ties = [
             self._edge(strongest, other, SEEN_TOGETHER)
             for other in kept[1:]
             if self._is_new(self.owners.get(strongest), strongest, other)
         ]
         return Decision(
-            kind="merge" if absorbed else "create" if not owned else "link" if ties or found else "refuse",
+            kind="merge" if absorbed else "create" if not found else "link" if ties or new else "refuse",
             profile=profile,
             absorbed=absorbed,
-            identifiers=found,
+            identifiers=new,
             edges=(*ties, *refused, *(self._edge(strongest, one, REFUSED + UNDONE) for one in apart)),
             event=self.event.message_id,
             stamp=self.stamp,
@@ -234,13 +235,18 @@ class _Case:
         edge = self.known.profiles[keeper].edges.get(edge_key(strongest, other))
         return edge is None or edge.refused
 
-    def _found(self, shown: Iterable[str]) -> list[bytes]:
-        return list(dict.fromkeys(self.owners[one] for one in shown if one in self.owners))
+    def _found(self, shown: Iterable[str]) -> list[Profile]:
+        """Whose these are, each once."""
+        found: list[bytes] = []
+        for one in shown:
+            owner = self.owners.get(one)
+            if owner is not None and owner not in found:
+                found.append(owner)
+        return [self.known.profiles[owner] for owner in found]
 
-    def _against(self, kept: Sequence[str]) -> str | None:
+    def _against(self, kept: Sequence[str], found: Sequence[Profile]) -> str | None:
         """Name the rule that the profile of all these identifiers would break; None if it would break none."""
         rules = self.rules
-        found = [self.known.profiles[one] for one in self._found(kept)]
         new = [one for one in kept if one not in self.owners]
         if len(found) < 2 and not new:  # noqa: PLR2004 - one profile that has them all
             return None
