@@ -21,6 +21,7 @@ __all__ = ["ApiParts", "RouteFactory", "build"]
 _TAGS: Final = (
     {"name": "profiles", "description": "People, by any of their identifiers."},
     {"name": "audiences", "description": "Who belongs together, by a definition."},
+    {"name": "groups", "description": "Accounts or companies, and who is a member of them."},
     {"name": "events", "description": "What comes in, as it comes in."},
     {"name": "rejected events", "description": "What was refused on the way in, and is sent again after a fix."},
     {"name": "sources", "description": "Who sends events, and with which keys."},
