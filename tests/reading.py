@@ -22,6 +22,7 @@ from obverse.core.traits.numbers import Count, Sum
 from obverse.flows.serve import Serve
 from obverse.ports.engine import WRITER
 from obverse.ports.event_log import Appender, EventLog, Records, Stream
+from obverse.ports.groups import GroupRow
 from obverse.ports.profile_cache import CacheWriter, ProfileCache
 from obverse.ports.profile_history import KeptDecision
 from obverse.ports.profile_store import Checkpoint, ProfileRow, ProfileStore, StoredEvent, StoreWriter
@@ -71,6 +72,20 @@ def identify(number: int, traits: str, *, source: str = "shop", **fields: Any) -
         source=source,
         received_at=at,
         timestamp=at,
+        properties=traits.encode(),
+        **fields,
+    )
+
+
+def group_call(number: int, group: str, traits: str = "{}", **fields: Any) -> Event:
+    at = NOON + number * 60_000_000
+    return Event(
+        type="group",
+        message_id=f"m-{number}",
+        source="shop",
+        received_at=at,
+        timestamp=at,
+        group_id=group,
         properties=traits.encode(),
         **fields,
     )
@@ -151,6 +166,7 @@ class Shop:
                 marks={Stream.EVENTS: {0: self.offset}},
                 profiles=[ProfileRow.of(profile, DEFINITIONS) for profile in self.people.profiles.values()],
                 absorbed=dict(self.people.absorbed),
+                groups=[GroupRow.of(group) for group in self.people.groups.values()],
                 decisions=self.decided,
                 events=[self.writer.pack(self.waiting)],
                 rejected=rejected,

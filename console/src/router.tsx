@@ -115,6 +115,19 @@ const audience = createRoute({
   component: lazyRouteComponent(() => import("./pages/Audience"), "AudiencePage"),
 });
 
+const groups = createRoute({
+  getParentRoute: () => shell,
+  path: "/groups",
+  validateSearch: (search: Record<string, unknown>): { q?: string } => ({ q: text(search.q) }),
+  component: lazyRouteComponent(() => import("./pages/Groups"), "Groups"),
+});
+
+const group = createRoute({
+  getParentRoute: () => shell,
+  path: "/groups/$id",
+  component: lazyRouteComponent(() => import("./pages/Group"), "GroupPage"),
+});
+
 const crm = createRoute({
   getParentRoute: () => shell,
   path: "/crm",
@@ -188,6 +201,8 @@ export const router = createRouter({
       matches,
       audiences,
       audience,
+      groups,
+      group,
       crm,
       connection,
       messages,

@@ -42,6 +42,7 @@ QUICK = EmbeddedSettings(
     profiles_awake=0,
     rest_after=1,
     profiles_in_memory=5,
+    groups_in_memory=1,
     slice_events=7,
 )
 """Checkpoints in the midst of everything, and next to nobody stays in memory."""

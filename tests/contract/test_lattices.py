@@ -10,10 +10,12 @@ from hypothesis.strategies import SearchStrategy
 
 from obverse.contracts.lattice import LAWS, LatticeContract
 from obverse.contracts.trait_kind import STAMPS
-from obverse.core import profiles
+from obverse.core import groups, profiles
 from obverse.core.crdt import clock, register
 from obverse.core.crdt.register import KEPT, Register, Write
 from obverse.core.definitions import Definitions
+from obverse.core.events import Event
+from obverse.core.groups import Group
 from obverse.core.identity import Edge, edge_key
 from obverse.core.profiles import Membership, Profile, Sighting
 from obverse.core.traits.sketches import Sketch
@@ -109,12 +111,14 @@ def made(
     shown: dict[str, tuple[Sighting, int]],
     edges: dict[tuple[str, str], Edge],
     attributes: dict[str, Register],
+    groups: dict[str, Sighting],
     **state: Any,
 ) -> Profile:
     profile = Profile(identifiers={name: first.at + more for name, (first, more) in shown.items()}, **state)
     profile.sightings.update({name: first for name, (first, _) in shown.items()})
     profile.edges.update(edges)
     profile.attributes.update(attributes)
+    profile.groups.update(groups)
     return profile
 
 
@@ -124,6 +128,9 @@ PROFILES = st.builds(
     id=st.sampled_from([b"1" * 16, b"2" * 16]),
     edges=st.lists(EDGES, max_size=3).map(lambda edges: {(edge.a, edge.b): edge for edge in edges}),
     attributes=st.dictionaries(st.sampled_from(["plan", "email"]), REGISTERS, max_size=2),
+    groups=st.dictionaries(
+        st.sampled_from(["acme", "initech"]), st.builds(Sighting, st.integers(0, 4), st.sampled_from("ab"))
+    ),
     audiences=st.dictionaries(
         st.sampled_from(["big", "shy"]),
         st.builds(Membership, st.booleans(), st.integers(0, 3), st.integers(0, 5)),
@@ -152,6 +159,7 @@ class TestProfile(LatticeContract):
             value.sightings,
             value.edges,
             value.attributes,
+            value.groups,
             value.audiences,
             value.seen,
             value.version,
@@ -166,3 +174,50 @@ class TestProfile(LatticeContract):
         merged = profiles.merge(one, other, NOTHING)
         assert merged is one
         assert (merged.id, merged.events) == (kept, events)
+
+
+CALLS = st.builds(
+    lambda number, at, properties: Event(
+        type="group",
+        message_id=number,
+        source="web",
+        received_at=at + 1,
+        timestamp=at,
+        group_id="acme",
+        properties=properties,
+    ),
+    st.sampled_from("abc"),
+    st.integers(0, 3),
+    st.sampled_from([b"{}", b'{"plan": "pro"}', b'{"plan": "free", "seats": 3}', b'{"seats": 4}']),
+)
+"""Few, so that one comes again, and some tie."""
+
+
+def told(calls: list[Event]) -> Group:
+    """Return the group after these calls, one after another."""
+    group = Group("acme")
+    for one in calls:
+        groups.tell(group, one, one.stamp)
+    return group
+
+
+class TestGroup(LatticeContract):
+    def values(self) -> SearchStrategy[Any]:
+        return st.lists(CALLS, max_size=8).map(told)
+
+    def merge(self, one: Any, other: Any) -> Any:
+        return groups.merge(one, other)
+
+    @LAWS
+    @given(st.lists(CALLS, max_size=10).flatmap(lambda all_: st.tuples(st.just(all_), st.permutations(all_))))
+    def test_telling_in_any_order_however_often_is_merging(self, drawn: tuple[list[Event], list[Event]]) -> None:
+        calls, shuffled = drawn
+        apart = Group("acme")
+        for one in shuffled:
+            groups.merge(apart, told([one]))
+        assert told(calls) == told(shuffled) == told([*calls, *shuffled]) == apart
+
+    @LAWS
+    @given(st.lists(CALLS, max_size=8).map(told))
+    def test_it_comes_back_as_it_was_packed(self, group: Group) -> None:
+        assert groups.unpack(groups.pack(group)) == group

@@ -51,8 +51,14 @@ class TestMemoryProfileStore(ProfileStoreContract):
             known=row.known.packed if row.known else None,
             computed_traits=json.loads(row.computed_traits),
             attributes=json.loads(row.known.attributes) if row.known else None,
+            groups=row.known.groups if row.known else (),
             audiences=row.audiences or {},
         )
+
+    async def kept_attributes(self, store: ProfileStore, group: str) -> Any:
+        assert isinstance(store, memory.MemoryProfileStore)
+        row = store.group_row(group)
+        return None if row is None else json.loads(row.attributes)
 
 
 def test_the_store_in_memory_repeats_from_a_seed() -> None:
@@ -118,8 +124,14 @@ class TestPostgresProfileStore(ProfileStoreContract):
             known=rows[0]["known"],
             computed_traits=json.loads(rows[0]["computed_traits"]),
             attributes=json.loads(rows[0]["attributes"] or "null"),
+            groups=tuple(rows[0]["groups"] or ()),
             audiences={row["audience"]: (row["number"], micros(row["since"])) for row in members},
         )
+
+    async def kept_attributes(self, store: ProfileStore, group: str) -> Any:
+        del store
+        rows = await self.sql("select attributes from groups where workspace_id = 'main' and group_id = $1", group)
+        return json.loads(rows[0]["attributes"]) if rows else None
 
     async def sql(self, query: str, *args: object) -> list[Any]:
         connection = await asyncpg.connect(self.database.admin)

@@ -238,11 +238,14 @@ async def test_the_document_tells_every_answer(api: App) -> None:
     assert set(tree["paths"]) == {
         "/v1/profiles/{identifier}",
         *(f"/v1/profiles/{{identifier}}/{part}" for part in (
-            "traits", "audiences", "identifiers", "attributes", "events", "version", "compare", "restore"
+            "traits", "audiences", "groups", "identifiers", "attributes", "events", "version", "compare", "restore"
         )),
         "/v1/profiles",
         "/v1/audiences",
         "/v1/audiences/{name}/members",
+        "/v1/groups",
+        "/v1/groups/{id}",
+        "/v1/groups/{id}/members",
         "/v1/events",
         "/v1/events/live",
         "/v1/identity/requests/{id}",

@@ -69,6 +69,9 @@ export interface paths {
   "/v1/audiences/{name}/members": {
     get: Operation<made.AudienceMembersData, made.AudienceMembersResponses>;
   };
+  "/v1/groups": { get: Operation<made.GroupsData, made.GroupsResponses> };
+  "/v1/groups/{id}": { get: Operation<made.GroupData, made.GroupResponses> };
+  "/v1/groups/{id}/members": { get: Operation<made.GroupMembersData, made.GroupMembersResponses> };
   "/v1/connections": { get: Operation<made.ConnectionsData, made.ConnectionsResponses> };
   "/v1/connections/{name}/records": {
     get: Operation<made.ConnectionRecordsData, made.ConnectionRecordsResponses>;

@@ -178,6 +178,28 @@ export const membersQuery = (name: string) =>
     ),
   );
 
+export const groupsQuery = (q: string) =>
+  pages(["groups", "list", q], (after, signal) =>
+    answer(api.GET("/v1/groups", { signal, params: { query: { q: q || undefined, limit: 50, after } } })),
+  );
+
+export const groupQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["groups", "one", id],
+    queryFn: ({ signal }) => answer(api.GET("/v1/groups/{id}", { signal, params: { path: { id } } })),
+    refetchInterval: SOON,
+  });
+
+export const groupMembersQuery = (id: string) =>
+  pages(["groups", "one", id, "members"], (after, signal) =>
+    answer(
+      api.GET("/v1/groups/{id}/members", {
+        signal,
+        params: { path: { id }, query: { limit: 50, after } },
+      }),
+    ),
+  );
+
 export const connectionsQuery = queryOptions({
   queryKey: ["connections"],
   queryFn: ({ signal }) => answer(api.GET("/v1/connections", { signal })),

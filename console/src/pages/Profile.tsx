@@ -13,6 +13,7 @@ import { Attributes } from "../parts/Attributes";
 import { Copy, Facts, IdentifierChip, Json, Value, When } from "../parts/Bits";
 import { Compare } from "../parts/Comparison";
 import { EdgeTable, RefusedTable } from "../parts/EdgeTable";
+import { InGroups } from "../parts/InGroups";
 import { Page, Panel } from "../parts/Page";
 import { asIdentifier, nameOf } from "../parts/people";
 import { Empty, Loaded, More } from "../parts/States";
@@ -156,6 +157,7 @@ function Portrait({ profile, identifier }: { profile: Profile; identifier: strin
         </Panel>
         <Traits traits={profile.traits as Record<string, unknown>} />
         <InAudiences profile={profile} />
+        <InGroups profile={profile} />
         <Identifiers profile={profile} />
       </div>
     </div>

@@ -7,13 +7,13 @@ import { words } from "../format";
 import { Value, When } from "./Bits";
 
 /** What systems told us: each value with who told it, when, by which event, and what it beat. */
-export function Attributes({ attributes }: { attributes: Profile["attributes"] }) {
+export function Attributes({ attributes, none }: { attributes: Profile["attributes"]; none?: string }) {
   const { t } = useTranslation();
   const rows = Object.entries(attributes).sort(([one], [other]) => one.localeCompare(other));
   if (rows.length === 0) {
     return (
       <Text c="dimmed" size="sm" p="md">
-        {t("profile.noAttributes")}
+        {none ?? t("profile.noAttributes")}
       </Text>
     );
   }

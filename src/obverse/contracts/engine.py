@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import structs
 
 from obverse.contracts.engine_decisions import DecisionPromises
+from obverse.contracts.engine_groups import GroupPromises
 from obverse.contracts.engine_requests import RequestPromises
 from obverse.contracts.engine_steps import PATIENCE, Placed, append, expected, kept, load, read, reduced, until
 from obverse.contracts.stories import DEFINITIONS, START, tell
@@ -26,7 +27,7 @@ from obverse.ports.event_log import Appender, EventLog, Reader, Records, Stream
 from obverse.ports.runtime import Runtime
 
 
-class EngineContract(RequestPromises, DecisionPromises):
+class EngineContract(GroupPromises, RequestPromises, DecisionPromises):
     """Subclass, answer the two questions of `EngineQuestions`, and every promise is tested."""
 
     async def test_it_gives_the_profiles_of_reduce(self) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from obverse.contracts.profile_store_groups import GroupPromises
 from obverse.contracts.profile_store_history import HistoryPromises
 from obverse.contracts.profile_store_merges import MergePromises
 from obverse.contracts.profile_store_pages import OwnerPromises, PagePromises
@@ -71,6 +72,7 @@ class ProfileStoreContract(
     OwnerPromises,
     ReplayPromises,
     HistoryPromises,
+    GroupPromises,
     WaitingPromises,
 ):
     """

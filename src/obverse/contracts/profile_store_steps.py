@@ -40,6 +40,7 @@ class Kept:
     computed_traits: Any
     """Decoded JSON."""
     attributes: Any
+    groups: Collection[str] = ()
     audiences: Mapping[str, tuple[int, int]]
 
 
@@ -62,6 +63,10 @@ class StoreQuestions:
     @abstractmethod
     async def kept(self, store: ProfileStore, profile: bytes) -> Kept | None:
         """Return what is kept of a profile, without asking the store; None if there is nothing."""
+
+    @abstractmethod
+    async def kept_attributes(self, store: ProfileStore, group: str) -> Any:
+        """Return the attributes of a group, decoded, without asking the store; None if there is no such group."""
 
 
 def an_id(name: str) -> bytes:

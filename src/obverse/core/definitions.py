@@ -120,6 +120,8 @@ class Plan:
     """The same, as JSON text each."""
     timed: bool = False
     """Whether the event's time is needed."""
+    tells: bool = False
+    """Whether these events tell something of the person, beside what moves traits: identify and group."""
 
     def values(self, event: Event) -> list[Any]:
         """What is taken of the event, each value made once; None where nothing can be taken; at the end, nothing."""
@@ -167,7 +169,7 @@ class Definitions:
     trait_of_name: Mapping[str, Trait] = field(default_factory=dict)
     trait_of_key: Mapping[str, Trait] = field(default_factory=dict)
     trait_of_code: Mapping[int, Trait] = field(default_factory=dict)
-    _plans: Mapping[tuple[str, str | None], Plan] = field(default_factory=dict)
+    _plans: Mapping[tuple[str, str | None], Plan] = field(default_factory=lambda: _plans((), {}))
 
     def plan(self, event: Event) -> Plan:
         """What this event does to traits."""
@@ -176,6 +178,7 @@ class Definitions:
 
 
 _NO_PLAN: Final = Plan()
+_TELLING: Final = ("identify", "group")
 
 
 def define(
@@ -306,8 +309,9 @@ _Watchers = Mapping[tuple[str, str], tuple[Audience, ...]]
 
 
 def _plans(traits: Sequence[Trait], watchers: _Watchers) -> dict[tuple[str, str | None], Plan]:
-    keys = dict.fromkeys((trait.type, trait.event) for trait in traits)
-    return {key: _plan([t for t in traits if t.type == key[0] and t.event in {None, key[1]}], watchers) for key in keys}
+    keys = dict.fromkeys([*((trait.type, trait.event) for trait in traits), *((one, None) for one in _TELLING)])
+    moving = {key: [t for t in traits if t.type == key[0] and t.event in {None, key[1]}] for key in keys}
+    return {key: dataclasses.replace(_plan(some, watchers), tells=key[0] in _TELLING) for key, some in moving.items()}
 
 
 def _plan(traits: Sequence[Trait], watchers: _Watchers) -> Plan:

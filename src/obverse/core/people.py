@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from obverse.core import changes, profiles
+from obverse.core import changes, groups, profiles
 from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent, to_json
+from obverse.core.groups import Group
 from obverse.core.identity import Decision, Edge, Part, SetAside, identifiers
 from obverse.core.identity.evidence import SHARED, TAKEN
 from obverse.core.profiles import Profile, Sighting
@@ -29,6 +30,8 @@ class Folded:
     changes: Sequence[Change] = ()
     others: Sequence[Profile] = ()
     """Whom the decision moved beside."""
+    group: str | None = None
+    """The group that it told something; None if it was repeated."""
 
 
 class People:
@@ -50,6 +53,8 @@ class People:
         """Identifiers that are nobody's, since too many share them."""
         self._recalled: set[tuple[str, str]] = set()
         """Source and message id of events that were decided upon before a crash, and are folded again."""
+        self.groups: dict[str, Group] = {}
+        """By their ids, those that were told something here."""
         self._resolution = Resolution(workspace, self.owners, self.profiles)
 
     def admit(self, event: Event) -> Event | RejectedEvent:
@@ -89,7 +94,16 @@ class People:
             folded.repeated = True
         else:
             folded.changes = [*folded.changes, *done] if folded.changes else done
+            if event.group_id is not None:
+                folded.group = self._tell_group(event, stamp)
         return folded
+
+    def _tell_group(self, event: Event, stamp: Stamp) -> str | None:
+        """Tell a group what a group call says of it; return its id, None if the event is of none."""
+        one = groups.group_of(event, self.definitions.identity)
+        if one is not None:
+            groups.tell(self.groups.setdefault(one, Group(one)), event, stamp)
+        return one
 
     def resolve(self, event: Event, stamp: Stamp, shown: tuple[str, ...]) -> tuple[Profile, Folded]:
         """

@@ -194,6 +194,8 @@ def _become(profile: Profile, fresh: Profile) -> None:
         profile.identifiers[name], profile.sightings[name] = fresh.identifiers[name], fresh.sightings[name]
     profile.attributes.clear()
     profile.attributes.update(fresh.attributes)
+    profile.groups.clear()
+    profile.groups.update(fresh.groups)
     profile.traits, profile.audiences, profile.seen = fresh.traits, fresh.audiences, fresh.seen
     profile.first, profile.events = fresh.first, fresh.events
     profile.version = profile.version or fresh.version

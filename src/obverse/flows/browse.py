@@ -1,4 +1,4 @@
-"""Browse: look for people, and see who is in an audience. All as of the last checkpoint."""
+"""Browse: look for people and groups, and see who is in an audience or a group. All as of the last checkpoint."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from obverse.core import audiences, mapping, profiles, times
+from obverse.core import audiences, groups, json_values, mapping, profiles, times
 from obverse.core.definitions import Definitions
-from obverse.core.identity import IdentityRules, id_named, id_text
+from obverse.core.groups import Group
+from obverse.core.identity import LONGEST, IdentityRules, id_named, id_text
 from obverse.core.profiles import Profile, unpack
 from obverse.flows.cursors import BadCursor, read_cursor
 from obverse.flows.serve import UnreadableProfile
+from obverse.flows.views import AttributeView, MessageId, view_attribute
 from obverse.ports.profile_store import ProfileStore
 
 SHOWN: Final = 10
@@ -87,6 +89,60 @@ class MembersView(msgspec.Struct, frozen=True):
     members: list[MemberView]
     next: Cursor
     total: int
+
+
+class GroupBrief(msgspec.Struct, frozen=True):
+    """A group in a list."""
+
+    id: Annotated[str, Meta(description="`groupId` of its group calls.", examples=["acme"])]
+    name: Annotated[str | None, Meta(description="Its attribute `name`; null while nobody has told one.")]
+    first_seen: Annotated[str, Meta(description="Time of the earliest event.")]
+    changed_at: Annotated[str, Meta(description="Arrival of the event that told it something last.")]
+
+
+class GroupsView(msgspec.Struct, frozen=True):
+    """Some groups, in order of their ids."""
+
+    groups: list[GroupBrief]
+    next: Cursor
+
+
+class GroupView(msgspec.Struct, frozen=True):
+    """An account or company: what systems told us of it."""
+
+    id: Annotated[str, Meta(examples=["acme"])]
+    name: Annotated[str | None, Meta(description="Its attribute `name`; null while nobody has told one.")]
+    attributes: dict[str, AttributeView]
+    members: Annotated[int, Meta(description="How many people are members of it.")]
+    first_seen: Annotated[str, Meta(description="Time of the earliest event.")]
+    changed_at: Annotated[str, Meta(description="Arrival of the event that told it something last.")]
+
+
+class GroupMemberView(msgspec.Struct, frozen=True):
+    """A member of a group."""
+
+    profile: Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+    name: Name
+    email: Email
+    identifiers: Identifiers
+    since: Annotated[str, Meta(description="Time of the earliest event that said so.")]
+    event: MessageId
+
+
+class GroupMembersView(msgspec.Struct, frozen=True):
+    """Some members, in order of their ids."""
+
+    members: list[GroupMemberView]
+    next: Cursor
+    total: int
+
+
+class BadGroup(ValueError):
+    """A text that can be no group's id; the message says why."""
+
+
+class NoSuchGroup(LookupError):
+    """An id that no group has."""
 
 
 class NoSuchAudience(LookupError):
@@ -185,6 +241,74 @@ class Browse:
             total,
         )
 
+    async def groups(self, text: str, *, limit: int, after: str | None = None) -> GroupsView:
+        """
+        Return groups whose ids begin with the text; all, if it is empty.
+
+        Raises:
+            BadCursor: as `people`.
+        """
+        prefix = text.lstrip()
+        if after is not None and ("\0" in after or not after.startswith(prefix)):
+            raise BadCursor(f"{after!r} is none of this search: give one that an answer before has given")
+        found = [] if "\0" in prefix else await self._store.groups(prefix, limit=limit + 1, after=after)
+        shown = _read_groups(found[:limit])
+        return GroupsView(
+            [GroupBrief(one.id, _group_name(one), _first_seen(one), times.to_text(one.changed_at)) for one in shown],
+            shown[-1].id if len(found) > limit else None,
+        )
+
+    async def group(self, name: str) -> GroupView:
+        """
+        Return a group.
+
+        Raises:
+            BadGroup: the name can be none.
+            NoSuchGroup: none has this id.
+        """
+        one = await self._group(name)
+        return GroupView(
+            id=one.id,
+            name=_group_name(one),
+            attributes={name: view_attribute(*written) for name, written in sorted(one.attributes.items())},
+            members=await self._store.group_size(one.id),
+            first_seen=_first_seen(one),
+            changed_at=times.to_text(one.changed_at),
+        )
+
+    async def group_members(self, name: str, *, limit: int, after: str | None = None) -> GroupMembersView:
+        """
+        Return who is a member of a group.
+
+        Raises:
+            BadGroup, NoSuchGroup: as `group`.
+            BadCursor: as `people`.
+        """
+        begin = read_cursor(after)
+        group = (await self._group(name)).id
+        total = await self._store.group_size(group)
+        found = self._read(await self._store.group_members(group, limit=limit + 1, after=begin))
+        members = [
+            GroupMemberView(
+                profile=id_text(profile.id),
+                name=_name(profile),
+                email=mapping.address(profile),
+                identifiers=_identifiers(profile, self._definitions().identity),
+                since=times.to_text(profile.groups[group].at),
+                event=profile.groups[group].event,
+            )
+            for profile in found[:limit]
+        ]
+        return GroupMembersView(members, members[-1].profile if len(found) > limit else None, total)
+
+    async def _group(self, name: str) -> Group:
+        one = name.strip()
+        if not one or "\0" in one or len(one) > LONGEST:
+            raise BadGroup(f"{name!r} can be no group's id: it has 1 to {LONGEST} characters, none of them NUL")
+        for group in _read_groups(await self._store.load_groups([one])):
+            return group
+        raise NoSuchGroup(f"there is no group {one!r}")
+
     def _view(self, profile: Profile) -> PersonView:
         return view_person(profile, self._definitions().identity)
 
@@ -193,6 +317,23 @@ class Browse:
             return [unpack(state, self._definitions()) for state in states]
         except ValueError as error:
             raise UnreadableProfile(str(error)) from error
+
+
+def _read_groups(states: Sequence[bytes]) -> list[Group]:
+    try:
+        return [groups.unpack(state) for state in states]
+    except ValueError as error:
+        raise UnreadableProfile(str(error)) from error
+
+
+def _group_name(group: Group) -> str | None:
+    written = group.attributes.get("name")
+    name = None if written is None else json_values.lenient(written[0].value)
+    return name if isinstance(name, str) and name.strip() else None
+
+
+def _first_seen(group: Group) -> str:
+    return times.to_text(group.changed_at if group.first is None else group.first.time)
 
 
 def _prefixes(text: str, rules: IdentityRules) -> list[str]:

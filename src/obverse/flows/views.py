@@ -66,6 +66,14 @@ class AudienceView(msgspec.Struct, frozen=True):
     number: Annotated[int, Meta(description="How often it has entered, this time included.")]
 
 
+class GroupOfView(msgspec.Struct, frozen=True):
+    """A group that the person is a member of."""
+
+    id: Annotated[str, Meta(description="`groupId`, as `GET /v1/groups/{id}` takes it.", examples=["acme"])]
+    since: Annotated[str, Meta(description="Time of the earliest event that said so.")]
+    event: MessageId
+
+
 Traits = Annotated[
     dict[str, Any],
     Meta(description="Every trait that has a value. Numbers are exact: read them as decimals."),
@@ -111,6 +119,7 @@ class ProfileView(msgspec.Struct, frozen=True):
     attributes: dict[str, AttributeView]
     traits: Traits
     audiences: list[AudienceView]
+    groups: Annotated[list[GroupOfView], Meta(description="In order of their ids.")]
     version: Version
     events: Annotated[int, Meta(description="Events folded into the profile.")]
     first_seen: Annotated[str | None, Meta(description="Time of the earliest event.")]
@@ -199,12 +208,15 @@ def view_profile(profile: Profile, definitions: Definitions) -> ProfileView:
         ],
         edges=graph.edges,
         refused=graph.refused,
-        attributes={name: _attribute(*written) for name, written in sorted(profile.attributes.items())},
+        attributes={name: view_attribute(*written) for name, written in sorted(profile.attributes.items())},
         traits=profiles.computed_traits(profile, definitions),
         audiences=[
             AudienceView(name, times.to_text(standing.since), standing.number)
             for name, standing in sorted(profile.audiences.items())
             if standing.member
+        ],
+        groups=[
+            GroupOfView(one, times.to_text(since.at), since.event) for one, since in sorted(profile.groups.items())
         ],
         version={str(partition): offset for partition, offset in sorted(profile.version.items())},
         events=profile.events,
@@ -213,7 +225,8 @@ def view_profile(profile: Profile, definitions: Definitions) -> ProfileView:
     )
 
 
-def _attribute(winner: Write, *losers: Write) -> AttributeView:
+def view_attribute(winner: Write, *losers: Write) -> AttributeView:
+    """The attribute as it is read."""
     stamp = winner.stamp
     return AttributeView(
         value=Raw(winner.value),

@@ -15,6 +15,7 @@ from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import SetAside
 from obverse.core.profiles import Profile
 from obverse.ports.event_log import Stream
+from obverse.ports.groups import GroupRow, Groups
 from obverse.ports.identifier_owners import IdentifierOwners
 from obverse.ports.identity_requests import IdentityRequests, Outcome
 from obverse.ports.profile_history import KeptDecision, ProfileHistory
@@ -33,6 +34,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """JSON."""
     attributes: bytes
     """The winning values, as one JSON object."""
+    groups: Collection[str] = ()
+    """Ids of those that the person is a member of."""
 
 
 class ProfileRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -65,6 +68,7 @@ class ProfileRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
                 packed=profile.packed_known(),
                 identity_graph=json_values.encode(profiles.identity_graph(profile)),
                 attributes=profiles.attributes_text(profile),
+                groups=tuple(profile.groups),
             )
             if profile.known_moved
             else None,
@@ -111,6 +115,8 @@ class Checkpoint:
     """Profiles that were merged away -> the profile that holds them now. They keep a row, with nothing packed."""
     events: Sequence[PackedEvents] = ()
     """Of `StoreWriter.pack`."""
+    groups: Sequence[GroupRow] = ()
+    """Of two rows of one group the last one counts."""
     rejected: Sequence[RejectedEvent] = ()
     decisions: Sequence[KeptDecision] = ()
     """Each is given once. What they set aside is nobody's from now on, whatever the profiles say."""
@@ -262,7 +268,7 @@ class StoreWriter(Protocol):
         ...
 
 
-class ProfileStore(ProfileHistory, WaitingEvents, IdentityRequests, IdentifierOwners, Protocol):
+class ProfileStore(ProfileHistory, WaitingEvents, IdentityRequests, IdentifierOwners, Groups, Protocol):
     """
     One workspace's profiles, events and rejected events.
 

@@ -9,10 +9,12 @@ from itertools import count
 from typing import Final, Protocol
 
 from obverse.core.events import RejectedEvent
+from obverse.core.groups import Group
 from obverse.core.identity import Decision
 from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.ports.event_log import Stream
+from obverse.ports.groups import GroupRow
 from obverse.ports.identity_requests import Outcome
 from obverse.ports.profile_cache import CacheWriter
 from obverse.ports.profile_history import KeptDecision
@@ -50,6 +52,8 @@ class CheckpointSettings(Protocol):
     def rest_after(self) -> int: ...  # noqa: D102 - as above
     @property
     def profiles_in_memory(self) -> int: ...  # noqa: D102 - as above
+    @property
+    def groups_in_memory(self) -> int: ...  # noqa: D102 - as above
 
 
 class Checkpoints:
@@ -100,6 +104,8 @@ class Checkpoints:
         self._flush_changes = flush_changes
         self._obstacle = obstacle
         self._dirty: dict[bytes, Profile] = {}
+        self._groups: dict[str, None] = {}
+        """Those that are not as the store knows them."""
         self._to_pack: dict[bytes, Profile] = {}
         self._packed: list[ProfileRow] = []
         self._packed_events: list[PackedEvents] = []
@@ -131,6 +137,13 @@ class Checkpoints:
         self.marks[partition] = offset
         self._dirty.update(touched)
         self._owe()
+
+    def told(self, groups: Iterable[str]) -> None:
+        """Note that these groups are not as the store knows them. Called with the turn held."""
+        known = self._people.groups
+        for one in groups:
+            known[one] = known.pop(one)  # to the end: whoever is let go comes first
+            self._groups[one] = None
 
     def decided(self, first: int, decisions: Sequence[Decision]) -> None:
         """Note what was decided, beginning at this offset of the stream. Called with the turn held."""
@@ -221,11 +234,13 @@ class Checkpoints:
             marks, decisions = dict(self.marks), self.decisions
             absorbed, people.absorbed = people.absorbed, {}
             members, self._dirty = list(self._dirty.values()), {}
+            told, self._groups = [people.groups[one] for one in self._groups], {}
             self._to_pack = {profile.id: profile for profile in members}
             self._packed = []
             self._number += 1
         self._resumed = self._runtime.elapsed()
         await self._pack()
+        groups = await self._pack_groups(told)
         # Before the mark says that these events were folded: a change that was not written by then never would be.
         await self._flush_changes()
         await self._writer.commit(
@@ -233,6 +248,7 @@ class Checkpoints:
                 marks={Stream.EVENTS: marks, Stream.DECISIONS: {0: decisions}},
                 profiles=self._packed,
                 absorbed=absorbed,
+                groups=groups,
                 events=events,
                 rejected=rejected,
                 decisions=decided,
@@ -279,6 +295,14 @@ class Checkpoints:
                     self._pack_one(profile)
             await self._give_way()
 
+    async def _pack_groups(self, told: Sequence[Group]) -> list[GroupRow]:
+        """Pack groups as they are by now: one that has moved since is told again, and may be."""
+        rows: list[GroupRow] = []
+        for at in range(0, len(told), _SLICE):
+            rows += map(GroupRow.of, told[at : at + _SLICE])
+            await self._give_way()
+        return rows
+
     async def _give_way(self) -> None:
         """Let others go on: while events are folded, for longer than we worked; unless the next checkpoint is due."""
         now = self._runtime.elapsed()
@@ -288,8 +312,12 @@ class Checkpoints:
         self._resumed = self._runtime.elapsed()
 
     def _let_go(self) -> None:
-        """Keep no more profiles in memory than we may; those that the store does not hold as they are stay."""
+        """Keep no more profiles and groups in memory than we may; those that are not in the store as they are stay."""
         people = self._people
+        many = len(people.groups) - self._settings.groups_in_memory
+        if many > 0:
+            for group in [one for one in people.groups if one not in self._groups][:many]:
+                del people.groups[group]
         surplus = len(people.profiles) - self._settings.profiles_in_memory
         if surplus <= 0:
             return

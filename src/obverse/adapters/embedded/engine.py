@@ -38,6 +38,8 @@ class EmbeddedSettings:
     """Checkpoints in which a profile was not, after which it rests: with many events, a minute."""
     profiles_in_memory: int = 500_000
     """Beyond, profiles that are safe in the store are let go."""
+    groups_in_memory: int = 20_000
+    """Beyond, groups that were told nothing for the longest time, and are safe in the store, are let go."""
     slice_events: int = 200
     """Events folded before others get their turn."""
     turn_events: int = 1000

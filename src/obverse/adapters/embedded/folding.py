@@ -13,7 +13,7 @@ from obverse.adapters.embedded.changes import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.adapters.embedded.decisions import decided
 from obverse.adapters.embedded.requests import Requests
-from obverse.core import codec, profiles
+from obverse.core import codec, groups, profiles
 from obverse.core.changes import Change
 from obverse.core.events import Event, RejectedEvent, to_json
 from obverse.core.identity import Decision
@@ -153,6 +153,8 @@ class Folding:
                 if at:
                     await self.parts.runtime.sleep(0)
                 self._fold_slice(work, at, shown[at : at + self.slice_events])
+            if work.groups:
+                await self._bring_groups(work.groups)
             present = {one: profile for one, profile in work.touched.items() if one in people.profiles}
             self.checkpoints.fold_reached(work.partition, work.end, present, work.stored)
             if work.decisions:
@@ -213,7 +215,24 @@ class Folding:
             self.progress.repeated += 1
         else:
             work.stored.append(StoredEvent(folded.profile.id, work.partition, offset, event))
+        if folded.group is not None:
+            work.groups[folded.group] = None
         work.changes.extend(folded.changes)
+
+    async def _bring_groups(self, told: Iterable[str]) -> None:
+        """
+        Unite groups that were told something with what the store knows of them, before anybody sees them.
+
+        Afterwards, since of a lattice it does not matter; so that other events need not be looked at for it.
+        """
+        fresh = {one: group for one in told if not (group := self.people.groups[one]).whole}
+        if fresh:
+            for packed in await self.parts.store.load_groups(fresh):
+                known = groups.unpack(packed)
+                groups.merge(fresh[known.id], known)
+            for group in fresh.values():
+                group.whole = True
+        self.checkpoints.told(told)
 
     async def _bring(self, identifiers: Iterable[str], ids: Iterable[bytes] = ()) -> None:
         """Have the profiles that own these identifiers, or have these ids, in memory."""
@@ -242,6 +261,8 @@ class _Turn:
     stored: list[StoredEvent] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+    groups: dict[str, None] = field(default_factory=dict)
+    """Those that were told something."""
 
     @property
     def end(self) -> int:

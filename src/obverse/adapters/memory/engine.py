@@ -20,6 +20,7 @@ from obverse.core.profiles import Profile
 from obverse.core.unmerging import NothingToTie, NothingToUndo, accept, tell_anew, undo
 from obverse.ports.engine import WRITER, Engine, EngineParts, Progress
 from obverse.ports.event_log import Appender, Batch, Records, Stream
+from obverse.ports.groups import GroupRow
 from obverse.ports.identity_requests import IdentityRequest, Outcome, by_rule
 from obverse.ports.profile_cache import CacheWriter
 from obverse.ports.profile_history import KeptDecision, Whole, history_of
@@ -49,6 +50,7 @@ class _Owed:
     """How far the store had it when this run began; until that is reached again, profiles are older than it."""
     reached: dict[int, int] = field(default_factory=dict)
     touched: dict[bytes, None] = field(default_factory=dict)
+    groups: dict[str, None] = field(default_factory=dict)
     events: list[StoredEvent] = field(default_factory=list)
     rejected: list[RejectedEvent] = field(default_factory=list)
     moved: dict[int, bytes] = field(default_factory=dict)
@@ -205,6 +207,8 @@ class MemoryEngine:
             if folded.decision is not None:
                 decisions.append(folded.decision)
                 owed.touched.update(dict.fromkeys(other.id for other in folded.others))
+            if folded.group is not None:
+                owed.groups[folded.group] = None
             self.progress.repeated += folded.repeated
             if offset < known:
                 continue
@@ -238,6 +242,7 @@ class MemoryEngine:
                 marks={Stream.EVENTS: owed.reached, Stream.DECISIONS: {0: owed.decided}},
                 profiles=[ProfileRow.of(profile, self._people.definitions) for profile in self._present(owed)],
                 absorbed=dict(self._people.absorbed),
+                groups=[GroupRow.of(self._people.groups[one]) for one in owed.groups],
                 events=[writer.pack(owed.events)],
                 rejected=owed.rejected,
                 decisions=owed.decisions,
@@ -247,7 +252,7 @@ class MemoryEngine:
             )
         )
         owed.touched, owed.events, owed.rejected, owed.decisions = {}, [], [], []
-        owed.moved, owed.settled, owed.nobodys = {}, {}, []
+        owed.moved, owed.settled, owed.nobodys, owed.groups = {}, {}, [], {}
         async with self._kept:
             self.progress.kept = dict(owed.reached)
             self.progress.checkpointed_at = self._parts.runtime.now()

@@ -12,11 +12,12 @@ from itertools import chain
 import msgspec
 from msgspec import structs
 
-from obverse.adapters.memory.profile_tables import Tables, packed, refused_pairs
+from obverse.adapters.memory.profile_tables import Tables, members_of, packed, refused_pairs
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.history import PastEvent, related
 from obverse.core.identity import SetAside
 from obverse.core.identity.evidence import UNDONE
+from obverse.ports.groups import GroupRow
 from obverse.ports.identifier_owners import Owners
 from obverse.ports.identity_requests import IdentityRequest
 from obverse.ports.outcomes import Unreachable
@@ -198,6 +199,27 @@ class MemoryProfileStore:
     def _replace(self, one: KeptRejected) -> None:
         self._tables.rejected[one.id - 1] = one
 
+    async def load_groups(self, ids: Collection[str]) -> Sequence[bytes]:
+        """See `Groups.load_groups`."""
+        kept = self._tables.groups
+        return [kept[one].packed for one in dict.fromkeys(ids) if one in kept]
+
+    async def groups(self, prefix: str, *, limit: int, after: str | None = None) -> Sequence[bytes]:
+        """See `Groups.groups`."""
+        kept = self._tables.groups
+        found = sorted(one for one in kept if one.startswith(prefix) and (after is None or one > after))
+        return [kept[one].packed for one in found[:limit]]
+
+    async def group_members(self, group: str, *, limit: int, after: bytes | None = None) -> Sequence[bytes]:
+        """See `Groups.group_members`."""
+        rows = self._tables.rows
+        found = [one for one in members_of(rows, group) if after is None or one > after]
+        return [packed(rows[one]) for one in found[:limit]]
+
+    async def group_size(self, group: str) -> int:
+        """See `Groups.group_size`."""
+        return len(members_of(self._tables.rows, group))
+
     async def owners(self, writer: str) -> Owners:
         """See `ProfileStore.owners`."""
         tables = self._tables
@@ -271,6 +293,10 @@ class MemoryProfileStore:
         if kept is not None:
             kept = msgspec.structs.replace(kept, audiences=self._tables.members.get(profile, {}))
         return kept, self._tables.merged_into.get(profile)
+
+    def group_row(self, group: str) -> GroupRow | None:
+        """Return what is kept of a group."""
+        return self._tables.groups.get(group)
 
 
 class _MemoryWriter:

@@ -14,6 +14,7 @@ from obverse.core.events import Event
 from obverse.core.history import PastEvent
 from obverse.core.identity import SetAside
 from obverse.ports.event_log import Stream
+from obverse.ports.groups import GroupRow
 from obverse.ports.identity_requests import IdentityRequest
 from obverse.ports.profile_history import KeptDecision
 from obverse.ports.profile_store import (
@@ -47,6 +48,7 @@ class Tables:
     marks: dict[str, Marks] = field(default_factory=dict)
     set_aside: dict[str, SetAside] = field(default_factory=dict)
     requests: dict[str, IdentityRequest] = field(default_factory=dict)
+    groups: dict[str, GroupRow] = field(default_factory=dict)
 
     def write(self, writer: str, checkpoint: Checkpoint) -> None:
         """Take all of it in."""
@@ -69,6 +71,7 @@ class Tables:
             self.last_id += 1
             told = PastEvent(self.last_id, stored.profile, stored.partition, stored.offset, stored.event)
             self.events.setdefault(stored.profile, []).append(told)
+        self.groups.update((row.id, row) for row in checkpoint.groups)
         self.rejected += map(KeptRejected, count(len(self.rejected) + 1), checkpoint.rejected)
         self._part(checkpoint)
         for one in checkpoint.set_aside:
@@ -105,6 +108,11 @@ def _unpacked(events: PackedEvents) -> Sequence[StoredEvent]:
 def packed(row: ProfileRow) -> bytes:
     """Both parts of a profile in one."""
     return profiles.whole(b"" if row.known is None else row.known.packed, row.state)
+
+
+def members_of(rows: Mapping[bytes, ProfileRow], group: str) -> list[bytes]:
+    """Ids of the people who are members of a group, in their order."""
+    return sorted(one for one, row in rows.items() if row.known is not None and group in row.known.groups)
 
 
 def refused_pairs(row: ProfileRow) -> list[tuple[str, str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from struct import Struct
 from typing import Final, TypeVar
 
@@ -16,6 +16,8 @@ _EPOCH: Final = 946_684_800_000_000
 """2000-01-01 in microseconds since 1970: PostgreSQL counts from there."""
 
 _MOST_KNOWN: Final = 10_000
+_TEXT: Final = 25
+"""The type of an array's elements."""
 
 _LENGTHS: Final = [length.to_bytes(4) for length in range(4096)]
 _pack_integer: Final = Struct(">ii").pack
@@ -43,6 +45,17 @@ def text(value: str) -> bytes:
         encoded = tidy(value).encode()
     length = len(encoded)
     return (_LENGTHS[length] if length < 4096 else length.to_bytes(4)) + encoded  # noqa: PLR2004 - as above
+
+
+def array(kind: int, fields: Collection[bytes]) -> bytes:
+    """Return a field of an array: its dimensions, no null in it, its elements' type, how many from 1, and each."""
+    dimensions = [1, 0, kind, len(fields), 1] if fields else [0, 0, kind]
+    return blob(b"".join(number.to_bytes(4) for number in dimensions) + b"".join(fields))
+
+
+def texts(values: Collection[str]) -> bytes:
+    """Return a field of an array of text."""
+    return array(_TEXT, [text(one) for one in values])
 
 
 def tidy(value: str) -> str:

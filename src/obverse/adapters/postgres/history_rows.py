@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from obverse.adapters.postgres.binary_rows import bigint, blob, moment, row_head, text
+from obverse.adapters.postgres.binary_rows import array, bigint, blob, moment, row_head, text
 from obverse.adapters.postgres.event_log_rows import to_micros
 from obverse.core import codec
 from obverse.core.events import Event
@@ -48,9 +48,8 @@ def pack_decisions(workspace: str, decisions: Sequence[KeptDecision]) -> bytes:
 
 
 def _uuids(ids: Sequence[bytes]) -> bytes:
-    """Return a field of an array: its dimensions, none of it null, the type, how many from 1, and each."""
-    dimensions = [1, 0, _UUID, len(ids), 1] if ids else [0, 0, _UUID]
-    return blob(b"".join(number.to_bytes(4) for number in dimensions) + b"".join(map(blob, ids)))
+    """Return a field of an array of ids."""
+    return array(_UUID, list(map(blob, ids)))
 
 
 def unpack_decision(row: Mapping[str, Any]) -> KeptDecision:

@@ -20,7 +20,7 @@ set tcp_keepalives_interval = 2;
 set tcp_keepalives_count = 3;
 create temporary table staged_profiles
     (id uuid, identity_graph jsonb, computed_traits jsonb, attributes jsonb, known bytea, state bytea,
-    changed_at timestamptz, moved boolean)
+    groups text[], changed_at timestamptz, moved boolean)
     on commit delete rows;
 create temporary table staged_identifiers (identifier text collate "C", profile_id uuid) on commit delete rows;
 create temporary table staged_members (audience text collate "C", profile_id uuid, number integer, since timestamptz)
@@ -60,12 +60,14 @@ with returned as (
 ),
 written as (
     insert into public.customer_profiles as known
-        (id, workspace_id, identity_graph, computed_traits, attributes, known, state, timestamp)
-    select id, $1, identity_graph, computed_traits, attributes, known, state, changed_at from pg_temp.staged_profiles
+        (id, workspace_id, identity_graph, computed_traits, attributes, known, groups, state, timestamp)
+    select id, $1, identity_graph, computed_traits, attributes, known, groups, state, changed_at
+    from pg_temp.staged_profiles
     on conflict (id) do update
     set identity_graph = coalesce(excluded.identity_graph, known.identity_graph),
         attributes = coalesce(excluded.attributes, known.attributes),
         known = coalesce(excluded.known, known.known),
+        groups = coalesce(excluded.groups, known.groups),
         computed_traits = excluded.computed_traits, state = excluded.state, timestamp = excluded.timestamp,
         merged_into = null
     where known.workspace_id = excluded.workspace_id
@@ -165,7 +167,7 @@ written as (
     select lost, $1, '{"edges": [], "identifiers": []}', '{}', keeper, now() from given order by lost
     on conflict (id) do update
     set identity_graph = excluded.identity_graph, computed_traits = excluded.computed_traits, attributes = null,
-        known = null, state = null, merged_into = excluded.merged_into, timestamp = excluded.timestamp
+        known = null, groups = null, state = null, merged_into = excluded.merged_into, timestamp = excluded.timestamp
     where known.workspace_id = excluded.workspace_id and known.merged_into is distinct from excluded.merged_into
     returning xmax = 0 as created
 )

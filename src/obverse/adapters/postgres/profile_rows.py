@@ -20,6 +20,7 @@ from obverse.adapters.postgres.binary_rows import (
     row_head,
     since_2000,
     text,
+    texts,
     unpack_row,
 )
 from obverse.core.events import Event, RejectedEvent
@@ -36,7 +37,7 @@ REJECTED_COLUMNS: Final = (
 )
 
 PROFILE_COLUMNS: Final = (
-    *("id", "changed_at", "moved", "computed_traits", "state", "identity_graph", "attributes", "known"),
+    *("id", "changed_at", "moved", "computed_traits", "state", "identity_graph", "attributes", "known", "groups"),
 )
 CLAIM_COLUMNS: Final = ("identifier", "profile_id")
 MEMBER_COLUMNS: Final = ("audience", "profile_id", "number", "since")
@@ -178,9 +179,9 @@ def pack_profiles(rows: Sequence[ProfileRow], *, careful: bool) -> bytes:
         moved = _NO if row.audiences is None else _YES
         fields += (head, row.id, moment(row.changed_at), moved, jsonb(next(traits)), blob(row.state))
         if row.known is None:
-            fields.append(NULL * 3)
+            fields.append(NULL * 4)
         else:
-            fields += (jsonb(next(others)), jsonb(next(others)), blob(row.known.packed))
+            fields += (jsonb(next(others)), jsonb(next(others)), blob(row.known.packed), texts(row.known.groups))
     return b"".join(fields)
 
 

@@ -20,6 +20,8 @@ EVENTS: Final = 500
 """Events of one slice."""
 DECISIONS: Final = 500
 """Decisions of one slice."""
+GROUPS: Final = 200
+"""Groups of one slice."""
 REJECTED: Final = 100
 """Rejected events of one slice, of 32 KB at most."""
 

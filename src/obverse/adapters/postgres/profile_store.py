@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from obverse.adapters.postgres import group_queries
 from obverse.adapters.postgres import history_queries as history
 from obverse.adapters.postgres import profile_queries as queries
 from obverse.adapters.postgres.binary_rows import tidy
@@ -215,6 +216,27 @@ class PostgresProfileStore:
         rows = await self._read(history.IDENTITY_REQUEST, tidy(one))
         return unpack_request(rows[0]) if rows else None
 
+    async def load_groups(self, ids: Collection[str]) -> Sequence[bytes]:
+        """See `Groups.load_groups`."""
+        rows = await self._read(group_queries.LOAD, [tidy(one) for one in ids]) if ids else []
+        return [row["packed"] for row in rows]
+
+    async def groups(self, prefix: str, *, limit: int, after: str | None = None) -> Sequence[bytes]:
+        """See `Groups.groups`."""
+        low = tidy(prefix)
+        rows = await self._read(group_queries.PAGE, low, _beyond(low), tidy(after or ""), limit)
+        return [row["packed"] for row in rows]
+
+    async def group_members(self, group: str, *, limit: int, after: bytes | None = None) -> Sequence[bytes]:
+        """See `Groups.group_members`."""
+        rows = await self._read(group_queries.MEMBERS, tidy(group), UUID(bytes=after or bytes(16)), limit)
+        return [_packed(row) for row in rows]
+
+    async def group_size(self, group: str) -> int:
+        """See `Groups.group_size`."""
+        ((members,),) = await self._read(group_queries.SIZE, tidy(group))
+        return int(members)
+
     async def owners(self, writer: str) -> Owners:
         """See `ProfileStore.owners`."""
         workspace, owned = self._settings.workspace, dict[str, bytes]()
@@ -309,8 +331,10 @@ def _chosen(wanted: RejectedFilter | None) -> tuple[Any, ...]:
     return *names, wanted.state, ids
 
 
-def _beyond(prefix: str) -> str:
-    """The first text, in the order of code points, after all that begin with a prefix."""
+def _beyond(prefix: str) -> str | None:
+    """The first text, in the order of code points, after all that begin with a prefix; None if there is none."""
     kept = prefix.rstrip(_HIGHEST)
+    if not kept:
+        return None
     following = ord(kept[-1]) + 1
     return kept[:-1] + chr(_AFTER_SURROGATES if following == _FIRST_SURROGATE else following)

@@ -12,12 +12,14 @@ from uuid import UUID
 
 import asyncpg
 
+from obverse.adapters.postgres import group_queries
 from obverse.adapters.postgres import history_queries as history
 from obverse.adapters.postgres import profile_queries as queries
 from obverse.adapters.postgres import profile_slices as cut
 from obverse.adapters.postgres.binary_rows import HEADER, TRAILER, tidy
 from obverse.adapters.postgres.connection import FAILURES, connect, hang_up, trouble
 from obverse.adapters.postgres.event_log_rows import from_micros
+from obverse.adapters.postgres.group_rows import columns_of
 from obverse.adapters.postgres.history_rows import DECISION_COLUMNS, pack_decisions
 from obverse.adapters.postgres.profile_rows import (
     CLAIM_COLUMNS,
@@ -35,6 +37,7 @@ from obverse.adapters.postgres.profile_rows import (
 )
 from obverse.core.identity import SetAside
 from obverse.ports.event_log import Stream
+from obverse.ports.groups import GroupRow
 from obverse.ports.profile_store import Checkpoint, Fenced, Marks, PackedEvents, ProfileRow, StoredEvent
 from obverse.ports.runtime import Runtime
 
@@ -192,6 +195,7 @@ class PostgresWriter:
         await self._set_aside(checkpoint.set_aside)
         await self._absorb(work.keepers, figures)
         await self._part(checkpoint)
+        await self._write_groups(checkpoint.groups, careful=careful)
         # Some hundreds at a time, so that the server is not woken for a few rows.
         packed = cut.bundles(checkpoint.events, cut.EVENTS)
         pack_events = partial(_rows_of, EventRows(workspace, careful=True) if careful else None)
@@ -252,6 +256,14 @@ class PostgresWriter:
             told = [(tidy(one), outcome.done, tidy(outcome.detail)) for one, outcome in checkpoint.settled.items()]
             columns = [list(column) for column in zip(*told, strict=True)]
             await self._connection.execute(history.SETTLE_IDENTITY, self._name.workspace, *columns)
+
+    async def _write_groups(self, groups: Sequence[GroupRow], *, careful: bool) -> None:
+        # In order, so that two writers never wait for each other.
+        last = sorted({row.id: row for row in groups}.items())
+        for some in cut.slices([row for _, row in last], cut.GROUPS):
+            columns = columns_of(some, careful=careful)
+            await self._connection.execute(group_queries.WRITE, self._name.workspace, *columns)
+            await self._give_way()
 
     async def _absorb(self, keepers: Mapping[bytes, bytes], figures: _Figures) -> None:
         for part in cut.slices(sorted(keepers), cut.CLAIMS):

@@ -21,6 +21,7 @@ __all__ = ["ApiParts", "RouteFactory", "build"]
 _TAGS: Final = (
     {"name": "profiles", "description": "People, by any of their identifiers."},
     {"name": "audiences", "description": "Who belongs together, by a definition."},
+    {"name": "groups", "description": "Accounts or companies, and who is a member of them."},
     {"name": "events", "description": "What comes in, as it comes in."},
     {"name": "rejected events", "description": "What was refused on the way in, and is sent again after a fix."},
     {"name": "proposals", "description": "Pairs of profiles that may be one person, for people to decide upon."},

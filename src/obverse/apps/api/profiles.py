@@ -23,6 +23,7 @@ from obverse.flows.views import (
     AttributeView,
     AudienceView,
     EventsView,
+    GroupOfView,
     IdentifierView,
     ProfileView,
     Traits,
@@ -50,6 +51,7 @@ _ERRORS: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.SERVI
 _PARTS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("traits", Traits, "What we computed of a profile"),
     ("audiences", list[AudienceView], "The audiences that a profile is in"),
+    ("groups", list[GroupOfView], "The groups that a profile is a member of"),
     ("identifiers", list[IdentifierView], "The identifiers of a profile"),
     ("attributes", dict[str, AttributeView], "What systems told us of a profile: value, source, stamp, and what lost"),
     ("version", Version, "What was folded into a profile"),

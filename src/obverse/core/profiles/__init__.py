@@ -1,7 +1,7 @@
 """Profiles: one person each, struck from everything that every system knows of them."""
 
 from obverse.core.profiles.fold import apply, judge
-from obverse.core.profiles.merging import lose, merge, separate, sight, tie
+from obverse.core.profiles.merging import join, lose, merge, separate, sight, tie
 from obverse.core.profiles.packing import parts, whole
 from obverse.core.profiles.parts import Membership, Sighting
 from obverse.core.profiles.profile import Brief, Profile, pack, unpack, unpack_briefly
@@ -22,6 +22,7 @@ __all__ = [
     "attributes_text",
     "computed_traits",
     "identity_graph",
+    "join",
     "judge",
     "lose",
     "merge",

@@ -12,7 +12,9 @@ from obverse.core.crdt.clock import Stamp
 from obverse.core.crdt.register import Write
 from obverse.core.definitions import NOTHING, Definitions, Plan
 from obverse.core.events import Event
-from obverse.core.profiles.parts import OUTSIDE, Membership
+from obverse.core.groups import group_of
+from obverse.core.profiles.merging import join
+from obverse.core.profiles.parts import OUTSIDE, Membership, Sighting
 from obverse.core.profiles.profile import Profile
 from obverse.core.profiles.window import LEAST, message_key, recent
 
@@ -30,11 +32,14 @@ def apply(
         return None
     done: list[Change] = []
     watching: dict[str, Audience] = {}
-    if event.type == "identify":
-        _tell(profile, event, stamp, done)
+    plan = definitions.plan(event)
+    if plan.tells:
+        if event.type == "identify":
+            _tell(profile, event, stamp, done)
+        else:
+            _join(profile, event, stamp, definitions)
         for change in done:
             _watch(definitions.watchers.get((change.kind, change.name), ()), watching)
-    plan = definitions.plan(event)
     if plan.moves:
         _compute(profile, event, stamp, plan, done, watching)
     if profile.events == 1:
@@ -84,6 +89,13 @@ def _tell(profile: Profile, event: Event, stamp: Stamp, done: list[Change]) -> N
         if before is None or before[0].value != after[0].value:
             done.append(Change(profile.id, ATTRIBUTE, name, event.message_id))
         profile.known_moved = True
+
+
+def _join(profile: Profile, event: Event, stamp: Stamp, definitions: Definitions) -> None:
+    """Make the person a member of the group that a group call is of."""
+    group = group_of(event, definitions.identity)
+    if group is not None:
+        join(profile, group, Sighting(stamp.time, event.message_id))
 
 
 def _compute(  # noqa: PLR0917 - a call of its own only to be read by itself

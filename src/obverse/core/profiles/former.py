@@ -49,6 +49,7 @@ def converted(packed: bytes) -> tuple[bytes, bytes]:
         {identifier: Sighting(at, event) for identifier, (at, event, _) in old.identifiers.items()},
         {(edge.a, edge.b): edge for edge in old.edges},
         old.attributes,
+        {},
     )
     state = packing.State(
         packing.FORMAT,

@@ -15,6 +15,8 @@ _FOR_GOOD: Final = frozenset(REFUSED + rule for rule in (SHARED, TAKEN, UNDONE))
 """What is against a pair, whatever else the profile has."""
 MOST_REFUSED: Final = 100
 """Edges that tie nothing of which a profile keeps no more; the latest stay."""
+MOST_GROUPS: Final = 1000
+"""Groups that a person can be a member of; those of the earliest events stay."""
 
 
 def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
@@ -30,6 +32,8 @@ def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
     for name, written in other.attributes.items():
         mine = one.attributes.get(name)
         one.attributes[name] = written if mine is None else register.merge(mine, written)
+    for group, since in other.groups.items():
+        join(one, group, since)
     _merge_traits(one, other, definitions)
     for name, standing in other.audiences.items():
         mine_there = one.audiences.get(name, OUTSIDE)
@@ -90,6 +94,19 @@ def sight(profile: Profile, identifier: str, first: Sighting, last: int) -> None
         profile.sightings[identifier] = first
         profile.known_moved = True
     profile.identifiers[identifier] = max(last, profile.identifiers.get(identifier, last))
+
+
+def join(profile: Profile, group: str, since: Sighting) -> None:
+    """Note that a person is a member of a group, by this event; the earliest stays."""
+    groups = profile.groups
+    known = groups.get(group)
+    if known is not None and known <= since:
+        return
+    groups[group] = since
+    profile.known_moved = True
+    if len(groups) > MOST_GROUPS:
+        # The smallest few of a union are the same however the union was built, so this is a lattice still.
+        del groups[max(groups, key=lambda one: (groups[one], one))]
 
 
 def tie(profile: Profile, ends: tuple[str, str], edge: Edge) -> None:

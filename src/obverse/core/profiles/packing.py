@@ -62,6 +62,8 @@ class _Known(msgspec.Struct, array_like=True, gc=False):
     """Places of both ends and of the mark; the rule."""
     attributes: dict[str, list[tuple[int, int, bytes]]]
     """Places of the mark and of the source, and the value, of each write."""
+    groups: dict[str, int] = {}
+    """Place of the mark of each."""
 
 
 _packer = msgspec.msgpack.Encoder()
@@ -130,7 +132,10 @@ def read_traits(packed: Mapping[int, Any], traits: Mapping[int, Trait]) -> dict[
 
 
 def pack_known(
-    sightings: Mapping[str, Sighting], edges: Mapping[tuple[str, str], Edge], attributes: Mapping[str, Register]
+    sightings: Mapping[str, Sighting],
+    edges: Mapping[tuple[str, str], Edge],
+    attributes: Mapping[str, Register],
+    groups: Mapping[str, Sighting],
 ) -> bytes:
     """What is known, packed."""
     marks: dict[tuple[int, str], int] = {}
@@ -152,7 +157,8 @@ def pack_known(
         ]
         for attribute, written in attributes.items()
     }
-    return _packer.encode(_Known(list(marks), list(sources), list(names), seen, tied, told))
+    joined = {group: mark(*since) for group, since in groups.items()}
+    return _packer.encode(_Known(list(marks), list(sources), list(names), seen, tied, told, joined))
 
 
 def read_attribute(packed: bytes, name: str) -> bytes | None:
@@ -179,9 +185,9 @@ def read_briefly(known: bytes, state: bytes) -> tuple[bytes, Mapping[str, int], 
 
 def read_known(
     packed: bytes,
-) -> tuple[dict[str, Sighting], dict[tuple[str, str], Edge], dict[str, Register]]:
+) -> tuple[dict[str, Sighting], dict[tuple[str, str], Edge], dict[str, Register], dict[str, Sighting]]:
     """
-    Sightings, edges and attributes that were packed.
+    Sightings, edges, attributes and groups that were packed.
 
     Raises:
         ValueError: these bytes are none.
@@ -201,6 +207,7 @@ def read_known(
                 time, event = marks[mark]
                 writes.append(Write(Stamp(time, sources[source], event), value))
             attributes[attribute] = tuple(writes)
+        groups = {group: Sighting(*marks[mark]) for group, mark in known.groups.items()}
     except (msgspec.MsgspecError, IndexError) as error:
         raise ValueError(f"{len(packed)} bytes are no packed profile, or not what is known of one: {error}") from error
-    return sightings, edges, attributes
+    return sightings, edges, attributes, groups

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 
 class Sighting(NamedTuple):
-    """When an identifier was first shown, in microseconds since 1970, and by which event."""
+    """When something was first shown, in microseconds since 1970, and by which event."""
 
     at: int
     event: str

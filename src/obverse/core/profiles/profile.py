@@ -24,6 +24,7 @@ class _Known:
     sightings: dict[str, Sighting] = field(default_factory=dict)
     edges: dict[tuple[str, str], Edge] = field(default_factory=dict)
     attributes: dict[str, Register] = field(default_factory=dict)
+    groups: dict[str, Sighting] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -31,7 +32,7 @@ class Profile:
     """
     One person, owned by one engine.
 
-    Identifiers, edges, attributes, version and window are lattices; traits are aggregates, which see each event
+    Identifiers, edges, attributes, groups, version and window are lattices; traits are aggregates, which see each event
     once because the window of message ids catches what comes again.
 
     It has two parts: the *state*, which moves with each event, and what is *known*, which moves seldom. A profile
@@ -92,6 +93,11 @@ class Profile:
         """By name."""
         return self._awake().attributes
 
+    @property
+    def groups(self) -> dict[str, Sighting]:
+        """By the ids of those that the person is a member of, the earliest event that said so."""
+        return self._awake().groups
+
     def _awake(self) -> _Known:
         known = self._known
         if known is None:
@@ -102,7 +108,7 @@ class Profile:
         """Whether all that is told of both is alike, whether they rest or not."""
         if not isinstance(other, Profile):
             return NotImplemented
-        compared = ("id", *_STATE, "sightings", "edges", "attributes")
+        compared = ("id", *_STATE, "sightings", "edges", "attributes", "groups")
         return all(getattr(self, name) == getattr(other, name) for name in compared)
 
     __hash__ = None  # type: ignore[assignment]  # it changes
@@ -115,7 +121,7 @@ class Profile:
     def packed_known(self) -> bytes:
         """Return what is known as bytes."""
         if self.known_moved or not self._packed_known:
-            return packing.pack_known(self.sightings, self.edges, self.attributes)
+            return packing.pack_known(self.sightings, self.edges, self.attributes, self.groups)
         return self._packed_known
 
     def packed_state(self, definitions: Definitions) -> bytes:
