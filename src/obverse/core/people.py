@@ -110,8 +110,8 @@ class People:
         profile, and what became of the event so far.
         """
         decision = self.decide(event, stamp, shown)
-        moved: list[Change] = []
-        others: list[Profile] = []
+        moved: Sequence[Change] = ()
+        others: Sequence[Profile] = ()
         if decision is not None:
             moved = self.carry_out(decision)
             others = [self.profiles[one] for one in decision.beside]
