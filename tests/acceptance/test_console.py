@@ -88,6 +88,9 @@ def _pages(visitor: Visitor) -> dict[str, str]:
         "/audiences": "834",
         "/audiences/big_spenders": "lifetime value",
         "/audiences/nobody": "there is no audience",
+        "/groups": "Accounts and companies",
+        "/groups?q=nobody-at-all": "No group has an id that begins with",
+        "/groups/nobody": "No group has the id nobody",
         "/crm": "In step",
         "/crm/hubspot": "973",
         "/crm/hubspot?tab=queue": "Queue",
@@ -361,6 +364,42 @@ def test_an_edge_is_taken_back(visitor: Visitor, demo: Demo) -> None:
     visitor.open("/profiles/anonymous_id:tablet-of-another")
     page.get_by_text("tablet-of-another").first.wait_for(timeout=PATIENCE)
     assert visitor.wrong == []
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_group_leads_to_its_members_and_they_lead_back(
+    browser: Browser, demo: Demo, scheme: str, viewport: ViewportSize
+) -> None:
+    with visiting(browser, demo, viewport=viewport, color_scheme=scheme) as visitor:
+        page, name = visitor.page, f"a/c & me {scheme}"
+        for traits in ({"name": "Acme Ltd", "plan": "free", "employees": 328}, {"plan": "pro"}):
+            body = {"writeKey": demo.key, "type": "group", "userId": "member", "groupId": name, "traits": traits}
+            assert visitor.context.request.post(f"{demo.collector}/v1/group", data=body).status == 200
+
+        visitor.open("/groups?q=a/c")
+        link = page.get_by_role("row", name=name).get_by_role("link", name="Acme Ltd")
+        link.wait_for(timeout=PATIENCE)
+        assert serious(page) == []
+        link.click()
+        page.get_by_role("heading", name="Acme Ltd").wait_for()
+        attributes = page.get_by_role("table", name="Attributes")
+        expect(attributes.get_by_role("row", name="plan")).to_contain_text("pro", timeout=PATIENCE)
+        page.get_by_role("button", name=re.compile("previous values? of plan")).first.click()
+        expect(attributes).to_contain_text("free")
+        assert serious(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        take_picture(page, "/groups/acme", scheme, viewport)
+
+        page.get_by_role("table", name="Members").get_by_role("link", name="member").click()
+        page.get_by_role("heading", name="member").wait_for()
+        groups = page.get_by_role("link", name=name)
+        groups.wait_for(timeout=PATIENCE)
+        assert serious(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        groups.click()
+        page.get_by_role("heading", name="Acme Ltd").wait_for()
+        assert visitor.wrong == []
 
 
 def test_a_source_is_added_and_its_key_replaced(visitor: Visitor) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -28,11 +28,13 @@ from obverse.adapters.postgres.profile_store import PostgresStoreSettings
 from obverse.adapters.postgres.profile_store import open_profile_store as open_postgres_store
 from obverse.adapters.runtime.system import open_runtime
 from obverse.contracts.engine import EngineContract
-from obverse.contracts.engine_steps import append, until
-from obverse.contracts.stories import DEFINITIONS, tell
+from obverse.contracts.engine_groups import call, groups_kept
+from obverse.contracts.engine_steps import PATIENCE, append, until
+from obverse.contracts.stories import DEFINITIONS, START, tell
 from obverse.core.definitions import Definitions
 from obverse.ports.engine import Engine, EngineParts
 from obverse.ports.profile_cache import ProfileCache
+from obverse.ports.profile_store import ProfileStore
 from services import PostgresServer, fresh_name
 
 QUICK = EmbeddedSettings(
@@ -94,6 +96,39 @@ async def test_while_nothing_may_be_written_all_is_folded_and_nothing_stored() -
     await engine.drain()
     assert (await parts.store.overview()).events > 0
     running.cancel()
+
+
+class Watched:
+    """A store, and which groups were asked of it."""
+
+    def __init__(self, store: ProfileStore) -> None:
+        self._store = store
+        self.asked: list[str] = []
+
+    async def load_groups(self, ids: Collection[str]) -> Sequence[bytes]:
+        self.asked += ids
+        return await self._store.load_groups(ids)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+@pytest.mark.parametrize(("in_memory", "asked"), [(1, ["acme", "initech", "acme"]), (2, ["acme", "initech"])])
+async def test_groups_that_were_told_nothing_lately_are_let_go(in_memory: int, asked: list[str]) -> None:
+    parts = await memory_parts(1)
+    watched = Watched(parts.store)
+    parts = replace(parts, store=cast("ProfileStore", watched))
+    engine = await open_embedded(replace(QUICK, groups_in_memory=in_memory), parts)
+    work = parts.runtime.spawn("engine", engine.run())
+    for number, group in enumerate(("acme", "initech", "initech", "acme")):
+        await append(parts, [call(number, group, user_id="ada")], batch=1)
+        await asyncio.wait_for(engine.drain(), PATIENCE)
+    await work.stop()
+
+    assert watched.asked == asked
+    acme = (await groups_kept(parts))["acme"]
+    assert acme.first is not None
+    assert (acme.first.message_id, acme.changed_at) == ("group-0", START + 3)
 
 
 class TestEmbeddedWithLocalCache(TestEmbedded):

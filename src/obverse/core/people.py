@@ -115,8 +115,8 @@ class People:
         decision = self.decide(event, stamp, shown)
         if decision is not None and self._has_come(event, shown[0]):
             decision = None  # what was left out the first time is left out again
-        moved: list[Change] = []
-        others: list[Profile] = []
+        moved: Sequence[Change] = ()
+        others: Sequence[Profile] = ()
         told: tuple[str, ...] = ()
         if decision is not None:
             moved = self.carry_out(decision)
