@@ -15,7 +15,7 @@ from asgi import App, ask
 from obverse.core.crdt.clock import Stamp
 from obverse.core.events import Event
 from obverse.core.identity import Part, id_name, profile_id
-from obverse.core.unmerging import tell_anew, undo
+from obverse.core.unmerging import rerun, tell_anew, undo
 from obverse.ports.profile_history import KeptDecision
 from past_steps import ADA, MINUTE, at, minute, open_past_shop, restore
 from reading import NOON, Shop, identify
@@ -167,11 +167,18 @@ async def test_what_was_told_of_two_who_were_parted_since_is_given_to_neither(ap
     kept = await shop.store.past_events([*people.absorbed, both], until=stamp.time, limit=100)
     decisions = [one.decision for one in await shop.store.decisions_of(both)]
     # The browser stays who it was, and with it who was shown with it in minute 3.
-    parted = undo(people, ("user_id:ada", "anonymous_id:a-1"), stamp, decisions, kept)
+    without = rerun(people, ("user_id:ada", "anonymous_id:a-1"), kept)
+    parted = undo(people, ("user_id:ada", "anonymous_id:a-1"), stamp, decisions, without)
     parted = structs.replace(parted, parts=parted.parts or (Part(profile_id("main", ADA), (ADA,)),))
     people.carry_out(parted)
-    tell_anew(people, parted, kept, complete=True)
+    tell_anew(people, parted, without)
     shop.decided.append(KeptDecision(shop.decisions, parted))
+    await shop.fold()
+    await shop.checkpoint()
+    # Nothing has come since, and yet both are otherwise than they were.
+    then = [(await ask(api, f"/v1/profiles/{name}?as_of={minute(4)}")).json for name in (ADA, "anonymous_id:a-1")]
+    assert then[0]["identifiers"] == then[1]["identifiers"]
+    assert {"ada", "a-1"} <= {one["value"] for one in then[0]["identifiers"]}
     await shop.fold(identify(11, '{"plan": "own"}', user_id="ada"), identify(12, '{"plan": "x"}', anonymous_id="a-1"))
     await shop.checkpoint()
 

@@ -19,9 +19,11 @@ from obverse.core.dry_run import Cluster, Comparison, DryRun, Missing, Pair
 from obverse.core.events import Event
 from obverse.core.identity import REFUSED, IdentityRules, Limit, id_text
 from obverse.core.identity.differences import Difference, differences
+from obverse.core.identity.evidence import ACCEPTED
 from obverse.core.identity.kinds import Kind
 from obverse.core.people import People
 from obverse.core.tracking_plans import TrackingPlan, planned_call
+from obverse.core.unmerging import accept
 from obverse.flows.dry_run import DryRunParts, DryRunReport, LogRead, dry_run
 from obverse.ports.engine import WRITER, EngineParts
 from obverse.ports.event_log import Records, Stream
@@ -155,6 +157,20 @@ def test_what_somebody_has_taken_back_stays_apart_under_any_rules() -> None:
         frozenset({"user_id:ada", "anonymous_id:tablet"}),
         frozenset({"user_id:bob", "anonymous_id:phone"}),
     }
+
+
+def test_whom_somebody_has_said_to_be_one_stay_one_unless_the_rules_keep_them_apart() -> None:
+    log = [event("m1", user_id="ada"), event("m2", at=1, user_id="bob")]
+    ends = ("user_id:ada", "user_id:bob")
+    today = of(SEGMENTS, *log)
+    today.carry_out(accept(today, ends, log[0].stamp, ACCEPTED))
+    for rules, splits in ((SEGMENTS, 0), (IdentityRules(apart=frozenset({ends})), 1)):
+        run = DryRun("main", rules, Definitions())
+        for one in log:
+            run.take(one)
+        run.accept([ends, ("user_id:ada", "user_id:gone")])
+        told = run.compare(today.owners, refused(today), show=10)
+        assert (told.alike, told.split) == (not splits, splits)
 
 
 def test_only_the_largest_are_told_and_all_are_counted() -> None:

@@ -19,7 +19,7 @@ from obverse.core.people import People
 from obverse.core.profiles import Profile, Sighting
 from obverse.core.profiles.merging import MOST_GROUPS
 from obverse.core.traits.numbers import Count
-from obverse.core.unmerging import tell_anew, undo
+from obverse.core.unmerging import rerun, tell_anew, undo
 from people_steps import DEFINITIONS, NOW, SECOND, event, fold, new, only, trait
 
 
@@ -184,9 +184,11 @@ def test_whoever_is_unmerged_is_a_member_of_what_their_own_events_say() -> None:
     people = new()
     decided, past = _past(people, MISTAKE)
     assert only(people).groups.keys() == {"acme", "initech", "hooli"}
-    decision = undo(people, ("user_id:bob", "anonymous_id:tablet"), Stamp(NOW + 9 * SECOND, "eve", "r1"), decided, past)
+    ends = ("user_id:bob", "anonymous_id:tablet")
+    without = rerun(people, ends, past)
+    decision = undo(people, ends, Stamp(NOW + 9 * SECOND, "eve", "r1"), decided, without)
     people.carry_out(decision)
-    tell_anew(people, decision, past, complete=True)
+    tell_anew(people, decision, without)
 
     of = {name: people.profiles[people.owners[f"user_id:{name}"]].groups for name in ("ada", "bob")}
     assert of == {

@@ -23,7 +23,7 @@ from obverse.core.identity import Decision, IdentityRules, Limit, id_name
 from obverse.core.identity.rules import PRESETS
 from obverse.core.people import People
 from obverse.core.profiles import Profile
-from obverse.core.unmerging import tell_anew, undo
+from obverse.core.unmerging import rerun, tell_anew, undo
 from people_logs import logs
 from people_steps import DEFINITIONS, NOW, SECOND, bought, event, new, told
 
@@ -147,9 +147,10 @@ def test_who_was_parted_is_one_before_and_two_after() -> None:
     ]
     people, (decisions, kept) = reduced(log, NOW + 9 * SECOND), lived(log)
     stamp = Stamp(NOW + 5 * SECOND, "console", "request")
-    decision = undo(people, ("user_id:bob", "anonymous_id:a-1"), stamp, decisions, kept)
+    without = rerun(people, ("user_id:bob", "anonymous_id:a-1"), kept)
+    decision = undo(people, ("user_id:bob", "anonymous_id:a-1"), stamp, decisions, without)
     people.carry_out(decision)
-    _, of = tell_anew(people, decision, kept, complete=True)
+    _, of = tell_anew(people, decision, without)
     kept = [PastEvent(one.id, of.get(one.id, one.profile), 0, one.offset, one.event) for one in kept]
 
     for seconds in range(5):

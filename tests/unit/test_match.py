@@ -10,7 +10,7 @@ from matching_steps import ADA, BOB, Queue
 from obverse.adapters.memory.merge_requests import Asked
 from obverse.core.identity import id_name
 from obverse.core.matching import State, Tier
-from obverse.flows.match import BY_ITSELF
+from obverse.ports.merge_requests import BY_ITSELF
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.proposals import pair_of
 from reading import NOON, Faulty, Shop, open_shop

@@ -17,9 +17,9 @@ from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event
 from obverse.core.history import PastEvent
-from obverse.core.identity import Decision, IdentityRules, edge_key
+from obverse.core.identity import Decision, IdentityRules, Limit, edge_key
 from obverse.core.people import People
-from obverse.core.unmerging import NothingToTie, NothingToUndo, accept, tell_anew, undo
+from obverse.core.unmerging import NothingToTie, NothingToUndo, Rerun, accept, rerun, tell_anew, tied, undo
 from people_logs import logs
 from people_steps import DEFINITIONS, NOW, SECOND, bought, event, members
 
@@ -45,13 +45,16 @@ class Lived:
             if folded.profile is not None and not folded.repeated:
                 self.events.append(PastEvent(self.offset, folded.profile.id, 0, self.offset - 1, one))
 
-    def undo(self, one: str, other: str, *, complete: bool = True) -> tuple[Decision, list[Change], dict[int, bytes]]:
-        profile = self.people.profiles[self.people.owners[one]]
+    def without(self, one: str, other: str) -> Rerun:
+        profile = tied(self.people, (one, other))
         related = {profile.id, *(lost for lost in self.people.absorbed if self.people.keeper(lost) == profile.id)}
-        events = [past for past in self.events if past.profile in related]
-        decision = undo(self.people, (one, other), LATER, self.decisions, events)
+        return rerun(self.people, (one, other), [past for past in self.events if past.profile in related])
+
+    def undo(self, one: str, other: str) -> tuple[Decision, list[Change], dict[int, bytes]]:
+        without = self.without(one, other)
+        decision = undo(self.people, (one, other), LATER, self.decisions, without)
         self.people.carry_out(decision)
-        moved, of = tell_anew(self.people, decision, events, complete=complete)
+        moved, of = tell_anew(self.people, decision, without)
         self.decisions.append(decision)
         for place, past in enumerate(self.events):
             if past.id in of:
@@ -183,7 +186,7 @@ def test_without_all_of_its_history_a_profile_stays_as_it_is_and_the_other_is_wh
     lived = Lived(FAMILY)
     spent = profiles.computed_traits(lived.people.profiles[lived.people.owners["user_id:ada"]], DEFINITIONS)["spent"]
     lived.events = lived.events[3:]
-    lived.undo(*WRONG, complete=False)
+    lived.undo(*WRONG)
     ada, bob = (lived.people.profiles[lived.people.owners[one]] for one in ("user_id:ada", "user_id:bob"))
     assert profiles.value_of(ada, "trait", "spent", DEFINITIONS) == spent
     assert profiles.value_of(bob, "trait", "spent", DEFINITIONS) == 2
@@ -218,7 +221,7 @@ def test_what_a_limit_had_refused_is_asked_about_again() -> None:
 def test_what_ties_nothing_cannot_be_undone(ends: tuple[str, str]) -> None:
     lived = Lived(FAMILY)
     with pytest.raises(NothingToUndo, match=f"no edge ties {min(ends)}"):
-        undo(lived.people, ends, LATER, lived.decisions, lived.events)
+        lived.without(*ends)
     lived.undo(*WRONG)
     with pytest.raises(NothingToUndo):
         lived.undo(*WRONG)
@@ -260,3 +263,99 @@ def test_after_any_unmerge_people_are_those_of_a_run_without_the_edge(log: list[
     assert owned == lived.people.owners
     for past in lived.events:
         assert lived.people.keeper(past.profile) in lived.people.profiles
+
+
+def values(people: People, identifier: str) -> tuple[int, Any]:
+    profile = people.profiles[people.owners[identifier]]
+    return profile.events, profiles.value_of(profile, "trait", "spent", people.definitions)
+
+
+def kiosk(shared: int, definitions: Definitions = DEFINITIONS) -> tuple[list[Event], Definitions]:
+    """A till that everybody shows; Ada was the first, and what it shows alone is hers until it is set aside."""
+    log = [
+        bought("m0", 1, user_id="ada", anonymous_id="till"),
+        bought("m1", 10, at=1, anonymous_id="till"),
+        *(event(f"k{n}", at=2 + n, user_id=f"u{n}", anonymous_id="till") for n in range(shared + 1)),
+        bought("m2", 100, at=50, user_id="ada", anonymous_id="phone"),
+        bought("m3", 1000, at=51, anonymous_id="phone"),
+    ]
+    return log, replace(definitions, identity=IdentityRules(shared=shared))
+
+
+def test_what_counted_before_it_was_set_aside_counts_after_an_unmerge() -> None:
+    log, definitions = kiosk(3)
+    lived = Lived(log, definitions)
+    assert "anonymous_id:till" in lived.people.set_aside
+    assert values(lived.people, "user_id:ada") == (4, 1111)
+    lived.undo("user_id:ada", "anonymous_id:phone")
+    assert values(lived.people, "user_id:ada") == (3, 111)
+    assert values(lived.people, "anonymous_id:phone") == (1, 1000)
+
+
+def test_what_is_blocked_by_now_counted_then() -> None:
+    lived = Lived(FAMILY)
+    blocked = IdentityRules(limits={}, blocked=frozenset({"a-1"}))
+    lived.people.definitions = replace(DEFINITIONS, identity=blocked)
+    lived.undo(*WRONG)
+    assert told(lived.people) == told(apart(FAMILY, WRONG))
+
+
+def test_people_whom_a_shared_device_made_one_can_be_parted_once_it_is_set_aside() -> None:
+    rules = replace(DEFINITIONS, identity=IdentityRules(limits={"email": Limit(3)}, shared=4))
+    log = [
+        bought(f"m{n}", 1, at=n, anonymous_id="till", context=b'{"traits":{"email":"e%d@example.com"}}' % n)
+        for n in range(12)
+    ]
+    lived = Lived(log, rules)
+    assert "anonymous_id:till" in lived.people.set_aside
+    one, other = "email:e0@example.com", "email:e1@example.com"
+    assert lived.people.owners[one] == lived.people.owners[other]
+    before = values(lived.people, one)[0]
+    lived.undo(one, "anonymous_id:till")
+    assert lived.people.owners[one] != lived.people.owners[other]
+    assert values(lived.people, one)[0] + values(lived.people, other)[0] == before
+    with pytest.raises(NothingToUndo):
+        lived.without(one, "anonymous_id:till")
+
+
+def test_what_the_rules_keep_apart_nobody_makes_one_and_what_a_person_parted_only_a_person() -> None:
+    lived = Lived(FAMILY)
+    lived.undo(*WRONG)
+    ends = ("user_id:ada", "user_id:bob")
+    with pytest.raises(NothingToTie, match="only a person"):
+        accept(lived.people, ends, LATER, "accepted", by_person=False)
+    assert accept(lived.people, ends, LATER, "accepted").kind == "merge"
+    rules = IdentityRules(limits={}, apart=frozenset({edge_key(*WRONG)}))
+    lived.people.definitions = replace(DEFINITIONS, identity=rules)
+    with pytest.raises(NothingToTie, match="the identity rules keep"):
+        accept(lived.people, ends, LATER, "accepted")
+
+
+@LAWS
+@given(logs(), st.integers(0, 1000), st.integers(0, 10), st.sampled_from([None, 2, 3]), st.booleans())
+def test_whatever_is_gone_and_set_aside_nobody_loses_an_identifier_or_an_event(
+    log: list[Event],
+    which: int,
+    gone: int,
+    shared: int | None,
+    unique: bool,  # noqa: FBT001 - drawn
+) -> None:
+    rules = IdentityRules(limits={}, shared=shared, unique=frozenset({"user_id"} if unique else ()))
+    lived = Lived(log, replace(DEFINITIONS, identity=rules))
+    tie = a_tie(lived.people, which)
+    if tie is None:
+        return
+    owned, folded = set(lived.people.owners), sum(one.events for one in lived.people.profiles.values())
+    lived.events = lived.events[gone:]
+    complete = lived.without(*tie).complete
+    lived.undo(*tie)
+    theirs = {one for profile in lived.people.profiles.values() for one in profile.identifiers}
+    assert theirs == set(lived.people.owners)
+    assert all(one in lived.people.profiles for one in lived.people.owners.values())
+    if complete:
+        assert sum(profile.events for profile in lived.people.profiles.values()) == folded
+        assert owned - set(lived.people.owners) <= set(tie)
+    else:
+        assert owned == set(lived.people.owners)
+    for profile in lived.people.profiles.values():
+        assert profiles.unpack(profiles.pack(profile, DEFINITIONS), DEFINITIONS) == profile

@@ -133,8 +133,8 @@ function Portrait({ profile, identifier }: { profile: Profile; identifier: strin
             <Suspense fallback={<Skeleton height={460} radius={0} />}>
               <IdentityGraph identifiers={profile.identifiers} edges={profile.edges} />
             </Suspense>
-            <EdgeTable edges={profile.edges} undo />
-            <RefusedTable edges={profile.refused} />
+            <EdgeTable edges={profile.edges} undo={profile.past === undefined} />
+            <RefusedTable edges={profile.refused} undo={profile.past === undefined} />
           </Tabs.Panel>
         </Tabs>
       </section>

@@ -7,18 +7,29 @@ import { Rows } from "./Rows";
 import { UndoEdge } from "./UndoEdge";
 
 /** The identity graph in words: what the drawing says, for whoever cannot see it. */
-export function EdgeTable({ edges, undo }: { edges: readonly Edge[]; undo?: boolean }) {
+export function EdgeTable({ edges, undo = false }: { edges: readonly Edge[]; undo?: boolean }) {
   const { t } = useTranslation();
   const about = edges.length === 0 ? t("graph.alone") : "";
-  return <Pairs edges={edges} title={t("graph.evidence")} about={about} rule={t("graph.rule")} undo={undo} />;
+  return (
+    <Pairs edges={edges} title={t("graph.evidence")} about={about} rule={t("graph.rule")} undo={() => undo} />
+  );
 }
 
+/** Why an edge ties nothing more that has tied what it tied: its identifier was set aside, or taken. */
+const ONCE_TIED = new Set(["shared", "taken"]);
+
 /** Pairs that tie nothing, and the rule that was against each; nothing, if there are none. */
-export function RefusedTable({ edges }: { edges: readonly Edge[] }) {
+export function RefusedTable({ edges, undo = false }: { edges: readonly Edge[]; undo?: boolean }) {
   const { t } = useTranslation();
   if (edges.length === 0) return null;
   return (
-    <Pairs edges={edges} title={t("graph.refused")} about={t("graph.refusedAbout")} rule={t("graph.limit")} />
+    <Pairs
+      edges={edges}
+      title={t("graph.refused")}
+      about={t("graph.refusedAbout")}
+      rule={t("graph.limit")}
+      undo={({ rule }) => undo && ONCE_TIED.has(rule)}
+    />
   );
 }
 
@@ -27,7 +38,7 @@ function Pairs(props: {
   title: string;
   about: string;
   rule: string;
-  undo?: boolean | undefined;
+  undo: (edge: Edge) => boolean;
 }) {
   const { edges, title, about, rule, undo } = props;
   const { t } = useTranslation();
@@ -75,8 +86,14 @@ function Pairs(props: {
                 </span>
               ),
             },
-            ...(undo
-              ? [{ name: t("undo.column"), width: 60, cell: (edge: Edge) => <UndoEdge edge={edge} /> }]
+            ...(edges.some(undo)
+              ? [
+                  {
+                    name: t("undo.column"),
+                    width: 60,
+                    cell: (edge: Edge) => undo(edge) && <UndoEdge edge={edge} />,
+                  },
+                ]
               : []),
           ]}
         />

@@ -13,7 +13,7 @@ from obverse.core import profiles
 from obverse.core.changes import UNMERGED, Change
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event
-from obverse.core.identity import Decision, IdentityRules, edge_key
+from obverse.core.identity import Decision, IdentityRules, edge_key, id_name
 from obverse.ports.engine import EngineParts
 from obverse.ports.event_log import Stream
 from obverse.ports.identity_requests import IdentityRequest, Outcome
@@ -135,6 +135,23 @@ class RequestPromises(EngineQuestions):
         async with self.running(parts):
             await self.settled(parts, "r4")
         assert await kept(parts, placed) == expected(placed)
+
+    async def test_a_profile_is_named_by_an_id_that_was_merged_away(self) -> None:
+        parts = await self.limitless(DEFINITIONS)
+        users = ["ada", "bob", "eve"]
+        placed = await append(parts, [shown(place, user_id=user) for place, user in enumerate(users)], batch=1)
+        await self.fold(parts)
+        ids = {next(iter(one.identifiers)): id_name(one.id) for one in await load(parts, placed)}
+        await parts.store.ask_identity(asked(ids[ADA], ids[BOB], kind="merge"))
+        async with self.running(parts):
+            await self.settled(parts, "r1")
+        for place, lost in enumerate((ADA, BOB)):
+            await parts.store.ask_identity(asked(ids[lost], ids["user_id:eve"], name=f"more{place}", kind="merge"))
+        async with self.running(parts):
+            for name in ("more0", "more1"):
+                await self.settled(parts, name)
+        (one,) = await load(parts, placed)
+        assert set(one.identifiers) == {ADA, BOB, "user_id:eve"}
 
     async def test_a_rule_takes_back_what_was_tied_before(self) -> None:
         parts = await self.limitless()

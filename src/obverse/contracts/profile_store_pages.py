@@ -125,7 +125,8 @@ class OwnerPromises(StoreQuestions):
             row = a_profile(name)
             assert row.known is not None
             pairs = [{"a": f"email:{rule}", "b": "user_id:1", "rule": rule} for rule in rules]
-            graph = msgspec.json.encode({"identifiers": [], "edges": [], "refused": pairs})
+            edges = [{"a": "email:x", "b": f"user_id:{name}", "rule": rule} for rule in ("accepted", "seen_together")]
+            graph = msgspec.json.encode({"identifiers": [], "edges": edges, "refused": pairs})
             return replace(row, known=replace(row.known, identity_graph=graph))
 
         people = [refusing("ada", "email", "user_id", "undone"), refusing("bea", "user_id", "taken"), a_profile("cleo")]
@@ -133,5 +134,6 @@ class OwnerPromises(StoreQuestions):
         owners = await soon(store.owners("unify"))
         assert owners.refused == {"email": 1, "user_id": 1, "undone": 1, "taken": 1}, "both sides tell of one pair"
         assert owners.undone == {("email:undone", "user_id:1")}
+        assert owners.accepted == {("email:x", "user_id:ada"), ("email:x", "user_id:bea")}
         await write(store, absorbed={an_id("bea"): an_id("ada")})
         assert "taken" not in (await soon(store.owners("unify"))).refused

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from heapq import nlargest
 from typing import Final
@@ -11,16 +12,15 @@ from typing import Final
 import msgspec
 
 from obverse.core import times
+from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions, define
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import REFUSED, Edge, IdentityRules, id_text
-from obverse.core.identity.evidence import SHARED, TAKEN
+from obverse.core.identity.evidence import ACCEPTED
 from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.core.profiles.window import message_key
-
-_ONCE_TIED: Final = frozenset({REFUSED + SHARED, REFUSED + TAKEN})
-"""What an identifier tied stays tied when it leaves."""
+from obverse.core.unmerging import ONCE_TIED, NothingToTie, accept
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -117,6 +117,9 @@ class Comparison(msgspec.Struct, frozen=True):
         return not (self.merged or self.split or self.vanished)
 
 
+_SAID: Final = Stamp(0, "", "")
+
+
 class DryRun:
     """
     Decides for each event, in the order given, whom it would belong to, as an engine does; and computes nothing else.
@@ -163,6 +166,13 @@ class DryRun:
             # Where it comes again, nothing is decided anew; of an event that showed nothing new, nothing would be.
             profile.seen[message_key(admitted)] = 0
         self.events += 1
+
+    def accept(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Tie those of whom somebody has said that they are one: after all events, for nothing tells when it was."""
+        for pair in sorted(pairs):
+            with suppress(NothingToTie):  # what nobody has any more, or the rules keep apart
+                decision = accept(self.people, pair, _SAID, ACCEPTED)
+                self.people.carry_out(decision)
 
     def compare(
         self, owners: Mapping[str, bytes], refused: Mapping[str, int], set_aside: int = 0, *, show: int
@@ -249,7 +259,7 @@ class _Comparing:
         ties = [
             edge
             for edge in profile.edges.values()
-            if (not edge.refused or edge.rule in _ONCE_TIED) and self._was(edge.a) != self._was(edge.b)
+            if (not edge.refused or edge.rule in ONCE_TIED) and self._was(edge.a) != self._was(edge.b)
         ]
         return Merge(
             people=len(people),

@@ -174,7 +174,7 @@ class People:
     def carry_out(self, decision: Decision) -> list[Change]:
         """Do what was decided; doing it again changes nothing."""
         for aside in decision.set_aside:
-            self._set_aside(aside)
+            self._set_aside(aside, decision.received_at)
         for part in decision.parts:
             self._part(decision, part)
         keeper = self._find(decision.profile)
@@ -195,16 +195,17 @@ class People:
         for edge in decision.edges:
             profiles.tie(keeper, (edge.a, edge.b), edge)
             if edge.refused:
-                self._tell_others(edge)
+                self._tell_others(edge, decision.received_at)
         keeper.changed_at = max(keeper.changed_at, decision.received_at)
         return moved
 
-    def _tell_others(self, edge: Edge) -> None:
+    def _tell_others(self, edge: Edge, received_at: int) -> None:
         """Have both sides know that nothing ties them; and whose the identifier is counts who wanted it."""
         for end in (edge.a, edge.b):
             owner = self.profiles.get(self.owners.get(end, b""))
             if owner is not None:
                 profiles.tie(owner, (edge.a, edge.b), edge)
+                owner.changed_at = max(owner.changed_at, received_at)
 
     def _absorb_all(self, keeper: Profile, decision: Decision) -> list[Change]:
         moved: list[Change] = []
@@ -222,6 +223,7 @@ class People:
         if owner is None or owner is keeper:
             return
         lost = profiles.lose(owner, identifier, TAKEN, decision.event, decision.stamp.time)
+        owner.changed_at = max(owner.changed_at, decision.received_at)
         for edge in lost:
             profiles.tie(keeper, (edge.a, edge.b), edge)
 
@@ -235,21 +237,24 @@ class People:
         profiles.separate(keeper, other, gone)
         for identifier in gone:
             self.owners.pop(identifier, None)
+        keeper.changed_at = max(keeper.changed_at, decision.received_at)
         if other is None:
             return
         self.absorbed.pop(other.id, None)
         self.absorbed.update(dict.fromkeys(part.absorbed, other.id))
         other.merges = len(part.absorbed)
         keeper.merges = max(0, keeper.merges - other.merges - 1)
+        other.changed_at = decision.received_at
         self.profiles[other.id] = other
         self.owners.update(dict.fromkeys(gone, other.id))
         for edge in decision.edges:
             profiles.tie(other, (edge.a, edge.b), edge)
 
-    def _set_aside(self, aside: SetAside) -> None:
+    def _set_aside(self, aside: SetAside, received_at: int) -> None:
         owner = self.profiles.get(self.owners.pop(aside.identifier, b""))
         if owner is not None:
             profiles.lose(owner, aside.identifier, SHARED, aside.event, aside.at)
+            owner.changed_at = max(owner.changed_at, received_at)
         self.set_aside[aside.identifier] = aside
 
     def keeper(self, profile: bytes) -> bytes:

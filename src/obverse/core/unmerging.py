@@ -11,13 +11,23 @@ from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
 from obverse.core.events import Event
 from obverse.core.history import PastEvent
-from obverse.core.identity import REFUSED, Decision, Edge, IdentityRules, Part, edge_key, id_named, profile_id
+from obverse.core.identity import (
+    REFUSED,
+    Decision,
+    Edge,
+    IdentityRules,
+    Part,
+    edge_key,
+    id_named,
+    identifiers,
+    profile_id,
+)
 from obverse.core.identity.evidence import SHARED, TAKEN, UNDONE
 from obverse.core.people import People
 from obverse.core.profiles import Membership, Profile
 from obverse.core.profiles.parts import OUTSIDE
 
-_ONCE_TIED: Final = frozenset({REFUSED + SHARED, REFUSED + TAKEN})
+ONCE_TIED: Final = frozenset({REFUSED + SHARED, REFUSED + TAKEN})
 """An edge to an identifier that is another's by now: it ties nothing more, and has tied what it tied."""
 _NO_LIMIT: Final = 1 << 60
 
@@ -30,36 +40,52 @@ class NothingToTie(ValueError):
     """One of two identifiers is nobody's."""
 
 
+def tied(people: People, ends: tuple[str, str]) -> Profile:
+    """
+    Return whose edge ties two identifiers, or has tied them before one of them was set aside or taken.
+
+    Raises:
+        NothingToUndo: there is none.
+    """
+    ends = edge_key(*ends)
+    for end, other in (ends, ends[::-1]):
+        profile = people.profiles.get(people.owners.get(end, b""))
+        edge = None if profile is None else profile.edges.get(ends)
+        if profile is None or edge is None:
+            continue
+        if edge.rule in ONCE_TIED or (not edge.refused and people.owners.get(other) == profile.id):
+            return profile
+    raise NothingToUndo(f"no edge ties {ends[0]} and {ends[1]}; look at the profile's edges, and name both ends")
+
+
 def undo(
-    people: People, ends: tuple[str, str], stamp: Stamp, decisions: Sequence[Decision], events: Sequence[PastEvent]
+    people: People, ends: tuple[str, str], stamp: Stamp, decisions: Sequence[Decision], without: Rerun
 ) -> Decision:
     """
     Decide what becomes of a profile without one of its edges; changes nothing.
 
-    `stamp` says when and by whom, and names the request; `decisions` and `events` are all that concern the profile,
-    in their order.
+    `stamp` says when and by whom, and names the request; `decisions` are all that concern the profile, in their
+    order; `without` is the run of its events without the edge.
 
     Raises:
         NothingToUndo: nothing ties these two.
     """
     ends = edge_key(*ends)
-    profile = people.profiles.get(people.owners.get(ends[0], b""))
-    edge = None if profile is None else profile.edges.get(ends)
-    if profile is None or edge is None or edge.refused or people.owners.get(ends[1]) != profile.id:
-        raise NothingToUndo(f"no edge ties {ends[0]} and {ends[1]}; look at the profile's edges, and name both ends")
-    without = _Without.run(people, profile, ends, events)
-    pieces = {id_: one.identifiers.keys() & profile.identifiers.keys() for id_, one in without.people.profiles.items()}
-    # The profile stays with what made it: of some pieces, with the one that the same identifier has made again.
-    made = sorted(pieces, key=lambda one: (one != profile.id, profile_id(people.workspace, ends[0]) != one, one))
-    stays = next((one for one in made if pieces[one]), None)
+    profile = tied(people, ends)
+    absorbed = {lost for decision in decisions for lost in decision.absorbed} - {profile.id}
+    pieces, nobodys = _pieces(profile, without) if without.complete else (_components(profile, ends), set[str]())
+    # The profile stays with what made it.
+    made = {one for one in profile.identifiers if profile_id(people.workspace, one) in {profile.id, *absorbed}}
+    mine = {one for one in made if profile_id(people.workspace, one) == profile.id}
+    stays = min(pieces, key=lambda one: (one.isdisjoint(mine), sorted(one)))
     parts = [
-        _part(people, profile, (id_, names), decisions, stamp)
-        for id_, names in sorted(pieces.items())
-        if names and id_ != stays
+        _part(people, piece, [one for one in decisions if one.profile in absorbed], stamp)
+        for piece in sorted(pieces, key=sorted)
+        if piece is not stays
     ]
-    left = profile.identifiers.keys() - set().union(*pieces.values())
-    if left:  # never shown but with what it is not tied to any more
-        parts.append(Part(None, tuple(sorted(left))))
+    # Of what is nobody's no profile may have the id, or who shows it first would be taken for that one.
+    if nobodys - made:
+        parts.append(Part(None, tuple(sorted(nobodys - made))))
     return Decision(
         kind="unmerge",
         profile=profile.id,
@@ -73,114 +99,135 @@ def undo(
     )
 
 
-def _part(
-    people: People, profile: Profile, piece: tuple[bytes, Iterable[str]], decisions: Sequence[Decision], stamp: Stamp
-) -> Part:
-    """What goes: under the id of who was merged away, if it was anybody."""
-    one, names = piece[0], set(piece[1])
-    absorbed = {lost for decision in decisions for lost in decision.absorbed} - {profile.id}
-    made = [decision for decision in decisions if decision.profile in absorbed]
-    ids = list(dict.fromkeys(decision.profile for decision in made if not names.isdisjoint(decision.identifiers)))
-    if one not in ids and (one == profile.id or one in people.profiles):
-        one = next(iter(ids), None) or profile_id(people.workspace, f"{one.hex()}\0{stamp.message_id}")
-    return Part(one, tuple(sorted(names)), tuple(other for other in ids if other != one))
+def _pieces(profile: Profile, without: Rerun) -> tuple[list[set[str]], set[str]]:
+    """What hangs together in the run without the edge; and what is nobody's there."""
+    theirs = profile.identifiers.keys()
+    pieces = [set(one.identifiers.keys() & theirs) for one in without.people.profiles.values()]
+    return [one for one in pieces if one], set(theirs - set().union(*pieces))
 
 
-def tell_anew(
-    people: People, decision: Decision, events: Sequence[PastEvent], *, complete: bool
-) -> tuple[list[Change], Mapping[int, bytes]]:
+def _components(profile: Profile, without: tuple[str, str]) -> list[set[str]]:
+    """What hangs together by the edges of a profile, but for one: two pieces at most, and nothing is nobody's."""
+    tied_to: dict[str, list[str]] = {}
+    for ends, edge in profile.edges.items():
+        if ends != without and (not edge.refused or edge.rule in ONCE_TIED):
+            tied_to.setdefault(ends[0], []).append(ends[1])
+            tied_to.setdefault(ends[1], []).append(ends[0])
+    found, ahead = {without[1]}, [without[1]]
+    while ahead:
+        for one in tied_to.get(ahead.pop(), ()):
+            if one not in found:
+                found.add(one)
+                ahead.append(one)
+    theirs = set(profile.identifiers)
+    pieces = [theirs] if without[0] in found else [theirs - found, theirs & found]
+    return [one for one in pieces if one]
+
+
+def _part(people: People, piece: set[str], made: Sequence[Decision], stamp: Stamp) -> Part:
+    """What goes: under the id of who was merged away, if it was anybody; else under one that nobody ever had."""
+    ids = list(dict.fromkeys(decision.profile for decision in made if not piece.isdisjoint(decision.identifiers)))
+    fresh = profile_id(people.workspace, f"{min(piece)}\0{stamp.message_id}")
+    return Part(ids[0] if ids else fresh, tuple(sorted(piece)), tuple(ids[1:]))
+
+
+def tell_anew(people: People, decision: Decision, without: Rerun) -> tuple[list[Change], Mapping[int, bytes]]:
     """
-    Make the states of what was unmerged out of the events of all, in their order, after it was carried out.
+    Have the states of what was unmerged be those of the run without the edge, after it was carried out.
 
     Returns what changed, and whose the events are, by their ids, that were folded into somebody else. If not all
-    events are kept (`complete`), what stays is as it was, and what goes is made of those that are.
+    events are kept, what stays is as it was, and what goes is made of those that are.
     """
     keeper = people.profiles[decision.profile]
     gone = {part.profile: people.profiles[part.profile] for part in decision.parts if part.profile is not None}
     was = {one: part.profile for part in decision.parts for one in (part.profile, *part.absorbed) if one is not None}
     before = dict(keeper.audiences)
-    whole = _together(keeper, gone.values())
-    without = _Without.run(people, whole, (decision.edges[0].a, decision.edges[0].b), events)
     whose = {
-        one: next((people.owners[name] for name in profile.identifiers if name in people.owners), keeper.id)
+        one: next((owner for name in profile.identifiers if (owner := people.owners.get(name)) in gone), keeper.id)
         for one, profile in without.people.profiles.items()
     }
+    anew: dict[bytes, Profile] = {}
+    for one, profile in without.people.profiles.items():
+        owner = whose[one] or keeper.id
+        # What is nobody's by now stays with the one that had it.
+        anew[owner] = profiles.merge(anew[owner], profile, people.definitions) if owner in anew else profile
     of: dict[int, bytes] = {}
-    for past, one in without.folded:
-        # One that shows nothing which identifies anybody by now stays with whom it was folded into.
+    for past, folded_into in without.folded:
         known = was.get(past.profile) or keeper.id
-        owner = known if one is None else whose[without.people.keeper(one)]
+        owner = known if folded_into is None else whose[without.people.keeper(folded_into)] or keeper.id
         if owner != known:
             of[past.id] = owner
-    anew = [
-        (people.profiles[whose[one]], profile)
-        for one, profile in without.people.profiles.items()
-        if whose[one] in gone or complete
-    ]
+        if folded_into is None:  # it shows nothing of theirs any more, and counts all the same
+            place = past.partition, past.offset
+            theirs = anew.setdefault(owner, Profile(owner))
+            profiles.apply(theirs, past.event, past.event.stamp, place, people.definitions)
     moved = [
         Change(one.id, changes.UNMERGED, two.id.hex(), decision.event)
         for other in gone.values()
         for one, two in ((keeper, other), (other, keeper))
     ]
-    for profile, fresh in anew:
-        _become(profile, fresh)
+    for profile in [*gone.values(), *([keeper] if without.complete else [])]:
+        if profile.id in anew:
+            _become(profile, anew[profile.id])
         moved += _stand(people, profile, before, decision.stamp)
     return moved, of
 
 
-def _together(keeper: Profile, gone: Iterable[Profile]) -> Profile:
-    """Who they were together, as far as identity is concerned."""
-    whole = Profile(keeper.id)
-    for one in (keeper, *gone):
-        whole.identifiers.update(one.identifiers)
-        whole.sightings.update(one.sightings)
-        whole.edges.update(one.edges)
-    return whole
-
-
 @dataclass(slots=True)
-class _Without:
+class Rerun:
     """The run of one profile's events in which an edge never was."""
 
     people: People
+    complete: bool
+    """Whether all of its events are kept."""
     folded: list[tuple[PastEvent, bytes | None]] = field(default_factory=list)
-    """Each event, and into which profile of this run it was folded."""
+    """Each event, and into which profile of this run it was folded; None if it shows nothing that is theirs."""
 
-    @staticmethod
-    def run(people: People, profile: Profile, ends: tuple[str, str], events: Sequence[PastEvent]) -> _Without:
-        """Fold these events, in their order; what else the profile was refused stays refused."""
-        refused = {pair for pair, edge in profile.edges.items() if edge.refused and edge.rule not in _ONCE_TIED}
-        rules = IdentityRules(
-            limits={}, merges=_NO_LIMIT, identifiers=_NO_LIMIT, shared=None, apart=frozenset({*refused, ends})
-        )
-        run = _Without(People(people.workspace, replace(people.definitions, identity=rules)))
-        ties = {
-            pair: edge
-            for pair, edge in profile.edges.items()
-            if pair != ends and (not edge.refused or edge.rule in _ONCE_TIED)
-        }
-        theirs = profile.identifiers.keys() | {end for pair in ties for end in pair}
-        shown = [tuple(one for one in people.shown(past.event) if one in theirs) for past in events]
-        by_event = {past.event.message_id: names for past, names in zip(events, shown, strict=True)}
-        for pair, edge in sorted(ties.items()):
-            # What no event that is kept would tie again: somebody said so, or the event is gone.
-            if not set(pair) <= set(by_event.get(edge.event, ())):
-                run._tie(people.definitions.identity, profile, edge)
-        for past, names in zip(events, shown, strict=True):
-            folded = run.people.fold(past.event, (past.partition, past.offset), names)
-            run.folded.append((past, None if folded.profile is None else folded.profile.id))
-        return run
 
-    def _tie(self, rules: IdentityRules, profile: Profile, edge: Edge) -> None:
-        first = [profile.sightings[end].at for end in (edge.a, edge.b) if end in profile.sightings]
-        at = min([edge.at, *first])
-        event = Event(type="track", message_id=edge.event, source="", received_at=at, timestamp=at)
-        shown = sorted((edge.a, edge.b), key=lambda one: (rules.rank(one), one))
-        decision = self.people.decide(event, event.stamp, tuple(shown))
-        if decision is not None:
-            self.people.carry_out(decision)
-            tied = self.people.profiles[self.people.owners[shown[0]]]
-            tied.edges[edge_key(edge.a, edge.b)] = edge
+def rerun(people: People, ends: tuple[str, str], events: Sequence[PastEvent]) -> Rerun:
+    """
+    Fold the events of the profile that two identifiers tie, in their order, without this edge; changes nothing.
+
+    What else the profile was refused stays refused. What is set aside or blocked by now counted then.
+
+    Raises:
+        NothingToUndo: nothing ties these two.
+    """
+    ends, profile = edge_key(*ends), tied(people, ends)
+    refused = {pair for pair, edge in profile.edges.items() if edge.refused and edge.rule not in ONCE_TIED}
+    today = people.definitions.identity
+    apart = frozenset({*refused, ends})
+    rules = IdentityRules(
+        limits={}, merges=_NO_LIMIT, identifiers=_NO_LIMIT, shared=None, apart=apart, added=today.added
+    )
+    run = Rerun(People(people.workspace, replace(people.definitions, identity=rules)), len(events) >= profile.events)
+    ties = {
+        pair: edge
+        for pair, edge in profile.edges.items()
+        if pair != ends and (not edge.refused or edge.rule in ONCE_TIED)
+    }
+    theirs = profile.identifiers.keys() | {*ends, *(end for pair in ties for end in pair)}
+    shown = [tuple(one for one in identifiers(past.event, rules) if one in theirs) for past in events]
+    by_event = {past.event.message_id: names for past, names in zip(events, shown, strict=True)}
+    for pair, edge in sorted(ties.items()):
+        # What no event that is kept would tie again: somebody said so, or the event is gone.
+        if not set(pair) <= set(by_event.get(edge.event, ())):
+            _tie(run.people, today, profile, edge)
+    for past, names in zip(events, shown, strict=True):
+        folded = run.people.fold(past.event, (past.partition, past.offset), names)
+        run.folded.append((past, None if folded.profile is None else folded.profile.id))
+    return run
+
+
+def _tie(people: People, rules: IdentityRules, profile: Profile, edge: Edge) -> None:
+    first = [profile.sightings[end].at for end in (edge.a, edge.b) if end in profile.sightings]
+    at = min([edge.at, *first])
+    event = Event(type="track", message_id=edge.event, source="", received_at=at, timestamp=at)
+    shown = sorted((edge.a, edge.b), key=lambda one: (rules.rank(one), one))
+    decision = people.decide(event, event.stamp, tuple(shown))
+    if decision is not None:
+        people.carry_out(decision)
+        people.profiles[people.owners[shown[0]]].edges[edge_key(edge.a, edge.b)] = edge
 
 
 def _become(profile: Profile, fresh: Profile) -> None:
@@ -236,19 +283,29 @@ def _end(people: People, name: str) -> str:
     return name if one is None else min(profile.identifiers, key=lambda identifier: (rank(identifier), identifier))
 
 
-def accept(people: People, ends: tuple[str, str], stamp: Stamp, rule: str) -> Decision:
+def accept(people: People, ends: tuple[str, str], stamp: Stamp, rule: str, *, by_person: bool = True) -> Decision:
     """
     Decide that two are one person, since somebody said so; limits do not count. Changes nothing.
 
     `ends` are identifiers, or ids of profiles (`id_name`).
 
     Raises:
-        NothingToTie: one of them is nobody's.
+        NothingToTie: one of them is nobody's; or the rules keep them apart; or a person has parted them, and it is
+            no person who asks.
     """
     ends = edge_key(_end(people, ends[0]), _end(people, ends[1]))
     if ends[0] == ends[1]:
         raise NothingToTie(f"both are {ends[0]}")
     owned = {people.owners[end]: people.profiles[people.owners[end]] for end in ends}
+    if len(owned) > 1:
+        one, other = owned.values()
+        pairs = [edge_key(x, y) for x in one.identifiers for y in other.identifiers]
+        for pair in pairs:
+            if pair in people.definitions.identity.apart:
+                raise NothingToTie(f"the identity rules keep {pair[0]} and {pair[1]} apart; change them first")
+            edge = one.edges.get(pair)
+            if not by_person and edge is not None and edge.rule == REFUSED + UNDONE:
+                raise NothingToTie(f"somebody has parted {pair[0]} and {pair[1]}; only a person may say otherwise")
     survivor, *rest = sorted(owned.values(), key=lambda one: ((one.first or stamp).time, one.id))
     return Decision(
         kind="merge" if rest else "link",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 
 from obverse.core.identity import edge_key
+from obverse.core.unmerging import ONCE_TIED
 from obverse.flows.serve import Serve
 from obverse.ports.identity_requests import IdentityRequest
 from obverse.ports.profile_store import ProfileStore
@@ -37,7 +38,10 @@ class AskIdentity:
         ends = edge_key(self._serve.parsed(one), self._serve.parsed(other))
         profile = await self._serve.current(ends[0])
         edge = None if profile is None else profile.edges.get(ends)
-        if profile is None or edge is None or edge.refused:
+        if profile is None:
+            profile = await self._serve.current(ends[1])
+            edge = None if profile is None else profile.edges.get(ends)
+        if profile is None or edge is None or (edge.refused and edge.rule not in ONCE_TIED):
             ties = [] if profile is None else [pair for pair, one_edge in profile.edges.items() if not one_edge.refused]
             near = ", ".join(sorted({end for pair in ties if ends[0] in pair for end in pair} - {ends[0]}))
             raise NoSuchEdge(

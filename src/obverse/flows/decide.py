@@ -139,7 +139,7 @@ class Decide:
             gone = one is None or other is None
             raise AlreadyDecided("one of its profiles is no more" if gone else "its two profiles have become one")
         # Asked for first: whoever is cut off here accepts again, and asking twice is asking once.
-        await self._merges.ask_merge(*map(id_name, known.pair), by=by, why="; ".join(known.reasons))
+        await self._merges.ask_merge(id_name(one.id), id_name(other.id), by=by, why="; ".join(known.reasons))
         decided = await self._proposals.decide(known.id, State.ACCEPTED, by=by, now=now)
         return None if decided is None else self._view(decided, people)
 

@@ -96,6 +96,7 @@ async def dry_run(parts: DryRunParts, rules: IdentityRules) -> DryRunReport:
             done += len(events)
             parts.progress(done, whole)
         damaged += merged.damaged
+    run.accept(owners.accepted)
     return DryRunReport(
         differences=differences(parts.definitions.identity, rules),
         log=LogRead(

@@ -14,15 +14,13 @@ from obverse.core.matching import MatchingRules, Record, State, Tier, basis, rea
 from obverse.core.profiles import unpack_briefly
 from obverse.flows.serve import UnreadableProfile
 from obverse.ports.matcher import Matcher
-from obverse.ports.merge_requests import MergeRequests
+from obverse.ports.merge_requests import BY_ITSELF, MergeRequests
 from obverse.ports.profile_store import ProfileStore
 from obverse.ports.proposals import AlreadyDecided, Pair, Proposals, Standing, Suggestion, pair_of
 from obverse.ports.runtime import Runtime
 
 PAGE: Final = 1_000
 """Profiles, or proposals, that are read at once."""
-BY_ITSELF: Final = "matching"
-"""Who decides where no person does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,8 @@ class Owners:
     """How many pairs tie nothing, by the rule that is against them (`profiles.identity_graph`)."""
     undone: frozenset[tuple[str, str]]
     """Those of them that somebody has taken back, as `edge_key` orders them."""
+    accepted: frozenset[tuple[str, str]] = frozenset()
+    """Pairs of which somebody has said that they are of one person, as above."""
     set_aside: int
     """How many identifiers are nobody's, since too many share them."""
 

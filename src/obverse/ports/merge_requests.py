@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
+
+BY_ITSELF: Final = "matching"
+"""Who asks where no person does."""
 
 
 class MergeRequests(Protocol):

@@ -12,13 +12,15 @@ import structlog
 from obverse.adapters.embedded.changes import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.core.crdt.clock import Stamp
-from obverse.core.identity import Decision, edge_key, id_named
+from obverse.core.identity import Decision, edge_key, id_name, id_named
 from obverse.core.identity.evidence import ACCEPTED
 from obverse.core.people import People
-from obverse.core.unmerging import NothingToTie, NothingToUndo, accept, tell_anew, undo
+from obverse.core.profiles import unpack
+from obverse.core.unmerging import NothingToTie, NothingToUndo, Rerun, accept, rerun, tell_anew, tied, undo
 from obverse.ports.engine import EngineParts
 from obverse.ports.event_log import Appender, Records
 from obverse.ports.identity_requests import IdentityRequest, Outcome, by_rule
+from obverse.ports.merge_requests import BY_ITSELF
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_cache import CacheWriter
 from obverse.ports.profile_history import Whole, history_of
@@ -26,6 +28,8 @@ from obverse.ports.profile_history import Whole, history_of
 LOOK: Final = 1.0
 """Seconds between two looks at what is asked."""
 _AT_ONCE: Final = 20
+MOST: Final = 500_000
+"""Events of a profile that are folded anew at once, at most: a gigabyte, and some ten seconds."""
 _log = structlog.get_logger(__name__)
 
 Bring = Callable[[Iterable[str], Iterable[bytes]], Awaitable[None]]
@@ -66,9 +70,24 @@ class Requests:
             except Unreachable:
                 continue  # whoever folds will say so
             pairs, now = self.parts.definitions().identity.apart, self.parts.runtime.now()
-            waiting = [one for one in waiting if one.id not in self._known] + by_rule(pairs, self._known, now)
+            waiting = [one for one in waiting if one.id not in self._known]
+            for ruled in by_rule(pairs, self._known, now):
+                if await self._is_tied(ruled):
+                    waiting.append(ruled)
+                else:
+                    self._known.add(ruled.id)
             if waiting and self.parts.obstacle() is None:
                 await self._do(waiting)
+
+    async def _is_tied(self, ruled: IdentityRequest) -> bool:
+        """Whether there is anything to take back; most that rules keep apart was never tied."""
+        async with self.checkpoints.turn:
+            await self.bring((ruled.one, ruled.other), ())
+            try:
+                tied(self.people, (ruled.one, ruled.other))
+            except NothingToUndo:
+                return False
+            return True
 
     async def _do(self, waiting: Sequence[IdentityRequest]) -> None:
         self.going.clear()
@@ -86,59 +105,78 @@ class Requests:
         """Decide, write the decision down, carry it out. The turn is held, and nothing is owed to the store."""
         people = self.people
         people.definitions = self.parts.definitions()
-        ends = (request.one, request.other)
-        await self.bring(ends, [one for one in map(id_named, ends) if one is not None])
         stamp = Stamp(self.parts.runtime.now(), request.by, request.id)
-        history = Whole((), ())
+        without: Rerun | None = None
         try:
+            one, other = [await self._brought(name) for name in (request.one, request.other)]
             if request.kind == "merge":
-                decision = accept(people, (request.one, request.other), stamp, ACCEPTED)
+                decision = accept(people, (one, other), stamp, ACCEPTED, by_person=request.by != BY_ITSELF)
             else:
-                history = await self._history(people.owners.get(request.one))
-                decision = undo(people, (request.one, request.other), stamp, history.decisions, history.events)
+                history = await self._history_of_edge(one, other)
+                without = await _without(people, (one, other), history)
+                decision = undo(people, (one, other), stamp, history.decisions, without)
         except (NothingToUndo, NothingToTie) as error:
             _log.info("request refused", request=request.id, reason=str(error))
             self.settle(request.id, Outcome(done=False, detail=str(error)))
             return
         (records,) = Records.of([decision])
         offset = await self.decisions.append(0, records)
-        await self.carry_out(offset, decision, history)
+        await self.carry_out(offset, decision, without)
 
-    async def carry_out(self, offset: int, decision: Decision, history: Whole | None = None) -> None:
+    async def carry_out(self, offset: int, decision: Decision, without: Rerun | None = None) -> None:
         """Do what was decided on request, also when it is read in the log after a crash. The turn is held."""
         people = self.people
         await self.bring((), (decision.profile, *decision.absorbed))
-        before = people.profiles[people.keeper(decision.profile)].events
-        if history is None:
-            history = await self._history(people.keeper(decision.profile)) if decision.parts else Whole((), ())
+        keeper = people.keeper(decision.profile)
+        before, nobodys = people.profiles[keeper].events, list[str]()
+        if decision.kind == "unmerge" and without is None:
+            ends = decision.edges[0].a, decision.edges[0].b
+            without = await _without(people, ends, await self._history(keeper))
         moved = people.carry_out(decision)
-        if decision.kind == "unmerge":
-            complete = len(history.events) >= before
-            more, moves = tell_anew(people, decision, history.events, complete=complete)
+        said = _tied(decision)
+        if without is not None:
+            more, moves = tell_anew(people, decision, without)
             moved += more
             self.checkpoints.moved.update(moves)
             nobodys = [name for part in decision.parts if part.profile is None for name in part.identifiers]
             self.checkpoints.nobodys += nobodys
-            self.settle(decision.event, Outcome(done=True, detail=_told(decision, before - len(history.events))))
-        else:
-            nobodys = []
-            self.settle(decision.event, Outcome(done=True, detail=_tied(decision)))
+            said = _told(decision, before - len(without.folded))
+        self.settle(decision.event, Outcome(done=True, detail=said))
         self.checkpoints.decided(offset, [decision])
-        touched = [people.keeper(decision.profile), *(part.profile for part in decision.parts if part.profile)]
+        touched = [keeper, *(part.profile for part in decision.parts if part.profile)]
         for one in touched:
             self.checkpoints.touch(one)
         self.changes.add(moved)
         await self.cache.publish([people.profiles[one] for one in touched], nobodys)
+
+    async def _brought(self, name: str) -> str:
+        """Have whom a name means in memory; return the name, which is the keeper's where one was merged away."""
+        one = id_named(name)
+        await self.bring((name,) if one is None else (), () if one is None else (one,))
+        if one is None or one in self.people.profiles:
+            return name
+        for packed in await self.parts.store.load((), (one,)):
+            return id_name(unpack(packed, self.people.definitions).id)
+        return name
 
     def settle(self, request: str, outcome: Outcome) -> None:
         """Have the next checkpoint say what became of a request."""
         self._known.add(request)
         self.checkpoints.settle(request, outcome)
 
-    async def _history(self, profile: bytes | None) -> Whole:
-        if profile is None:
-            return Whole((), ())
+    async def _history_of_edge(self, one: str, other: str) -> Whole:
+        profile = tied(self.people, (one, other))
+        if profile.events > MOST:
+            raise NothingToUndo(f"the profile has {profile.events} events, and {MOST} at most are folded anew")
+        return await self._history(profile.id)
+
+    async def _history(self, profile: bytes) -> Whole:
         return await history_of(self.parts.store, profile, self.people.definitions)
+
+
+async def _without(people: People, ends: tuple[str, str], history: Whole) -> Rerun:
+    """Run the profile's events beside, so that those who read are answered meanwhile; nobody folds."""
+    return await asyncio.to_thread(rerun, people, ends, history.events)
 
 
 def _told(decision: Decision, missing: int) -> str:

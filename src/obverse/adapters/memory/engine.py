@@ -17,13 +17,14 @@ from obverse.core.identity import Decision
 from obverse.core.identity.evidence import ACCEPTED
 from obverse.core.people import People
 from obverse.core.profiles import Profile
-from obverse.core.unmerging import NothingToTie, NothingToUndo, accept, tell_anew, undo
+from obverse.core.unmerging import NothingToTie, NothingToUndo, Rerun, accept, rerun, tell_anew, tied, undo
 from obverse.ports.engine import WRITER, Engine, EngineParts, Progress
 from obverse.ports.event_log import Appender, Batch, Records, Stream
 from obverse.ports.groups import GroupRow
 from obverse.ports.identity_requests import IdentityRequest, Outcome, by_rule
+from obverse.ports.merge_requests import BY_ITSELF
 from obverse.ports.profile_cache import CacheWriter
-from obverse.ports.profile_history import KeptDecision, Whole, history_of
+from obverse.ports.profile_history import KeptDecision, history_of
 from obverse.ports.profile_store import Checkpoint, ProfileRow, StoredEvent, StoreWriter
 
 LOOK: Final = 1.0
@@ -135,20 +136,21 @@ class MemoryEngine:
     async def _do(self, request: IdentityRequest, owed: _Owed, decided: Appender, changed: Appender) -> None:
         people, ends = self._people, (request.one, request.other)
         stamp = Stamp(self._parts.runtime.now(), request.by, request.id)
-        profile = people.owners.get(request.one)
-        whole = Whole((), ()) if profile is None else await history_of(self._parts.store, profile, people.definitions)
+        without: Rerun | None = None
         try:
             if request.kind == "merge":
-                decision = accept(people, ends, stamp, ACCEPTED)
+                decision = accept(people, ends, stamp, ACCEPTED, by_person=request.by != BY_ITSELF)
             else:
-                decision = undo(people, ends, stamp, whole.decisions, whole.events)
+                whole = await history_of(self._parts.store, tied(people, ends).id, people.definitions)
+                without = rerun(people, ends, whole.events)
+                decision = undo(people, ends, stamp, whole.decisions, without)
         except (NothingToTie, NothingToUndo) as error:
             owed.settled[request.id] = Outcome(done=False, detail=str(error))
             return
         owed.decide(await _append(decided, [decision]), [decision])
         moved = people.carry_out(decision)
-        if decision.kind == "unmerge":
-            more, moves = tell_anew(people, decision, whole.events, complete=True)
+        if without is not None:
+            more, moves = tell_anew(people, decision, without)
             owed.moved.update(moves)
             moved += more
         await _append(changed, moved)

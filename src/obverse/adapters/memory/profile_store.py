@@ -7,16 +7,15 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
 
 import msgspec
 from msgspec import structs
 
-from obverse.adapters.memory.profile_tables import Tables, members_of, packed, refused_pairs
+from obverse.adapters.memory.profile_tables import Tables, members_of, packed, pairs_of
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.history import PastEvent, related
 from obverse.core.identity import SetAside
-from obverse.core.identity.evidence import UNDONE
+from obverse.core.identity.evidence import ACCEPTED, UNDONE
 from obverse.ports.groups import GroupRow
 from obverse.ports.identifier_owners import Owners
 from obverse.ports.identity_requests import IdentityRequest
@@ -223,12 +222,14 @@ class MemoryProfileStore:
     async def owners(self, writer: str) -> Owners:
         """See `ProfileStore.owners`."""
         tables = self._tables
-        refused = set(chain.from_iterable(map(refused_pairs, tables.rows.values())))
+        refused = {pair for row in tables.rows.values() for pair in pairs_of(row, "refused")}
+        edges = {pair for row in tables.rows.values() for pair in pairs_of(row, "edges")}
         return Owners(
             marks=dict(tables.marks.get(writer, {})),
             profiles={one: tables.keeper(profile) for one, profile in tables.owners.items()},
             refused=Counter(rule for rule, *_ in refused),
             undone=frozenset((one, other) for rule, one, other in refused if rule == UNDONE),
+            accepted=frozenset((one, other) for rule, one, other in edges if rule == ACCEPTED),
             set_aside=len(tables.set_aside),
         )
 

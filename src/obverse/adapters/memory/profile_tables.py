@@ -115,12 +115,12 @@ def members_of(rows: Mapping[bytes, ProfileRow], group: str) -> list[bytes]:
     return sorted(one for one, row in rows.items() if row.known is not None and group in row.known.groups)
 
 
-def refused_pairs(row: ProfileRow) -> list[tuple[str, str, str]]:
-    """The pairs of a profile that tie nothing, each after the rule that is against it."""
+def pairs_of(row: ProfileRow, kind: str) -> list[tuple[str, str, str]]:
+    """The pairs of a profile that tie (`edges`), or that do not (`refused`), each after its rule."""
     if row.known is None:
         return []
     graph = msgspec.json.decode(row.known.identity_graph)
-    return [(pair["rule"], pair["a"], pair["b"]) for pair in graph.get("refused", ())]
+    return [(pair["rule"], pair["a"], pair["b"]) for pair in graph.get(kind, ())]
 
 
 def _joined(known: Marks, new: Marks) -> dict[Stream, Mapping[int, int]]:

@@ -329,6 +329,14 @@ where workspace_id = $1 and merged_into is null group by 1
 """
 """How many pairs each rule is against; both sides tell of a pair. Those that somebody has taken back by name."""
 
+ACCEPTED = """
+select distinct pair ->> 'a' as one, pair ->> 'b' as other
+from public.customer_profiles
+cross join lateral jsonb_array_elements(identity_graph -> 'edges') as pair
+where workspace_id = $1 and merged_into is null and pair ->> 'rule' = 'accepted'
+"""
+"""Pairs of which somebody has said that they are of one person."""
+
 MARKS_OF = """
 select stream, partition, next_offset from public.checkpoints where workspace_id = $1 and writer = $2
 """

@@ -247,6 +247,7 @@ class PostgresProfileStore:
             ):
                 marks = await reader.fetch(queries.MARKS_OF, workspace, tidy(writer), timeout=READ_LIMIT)
                 refused = await reader.fetch(queries.REFUSED, workspace)
+                accepted = await reader.fetch(queries.ACCEPTED, workspace)
                 set_aside = await reader.fetch(queries.ALL_SET_ASIDE, workspace, timeout=READ_LIMIT)
                 cursor = await reader.cursor(queries.OWNERS, workspace)
                 ids: dict[bytes, bytes] = {}  # one object for each profile, however many identifiers it has
@@ -260,6 +261,7 @@ class PostgresProfileStore:
             profiles=owned,
             refused={row["rule"]: row["count"] for row in refused},
             undone=frozenset((one, other) for row in refused for one, other in row["undone"] or ()),
+            accepted=frozenset((row["one"], row["other"]) for row in accepted),
             set_aside=len(set_aside),
         )
 

@@ -70,7 +70,7 @@ def identity_rules(tree: Any, before: IdentityRules) -> IdentityRules:
     """
     spec = read_as(_IdentitySpec, tree, "spec", _EXPECTED)
     if spec.preset is not None:
-        before = replace(PRESETS[spec.preset], blocked=before.blocked, added=before.added)
+        before = replace(PRESETS[spec.preset], blocked=before.blocked, added=before.added, apart=before.apart)
     added = {kind.name: kind for kind in before.added} | {name: _kind(name, tree) for name, tree in spec.kinds.items()}
     limits = dict(before.limits)
     if before.limits:  # a preset without limits has none for these either
