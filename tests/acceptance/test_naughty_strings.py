@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from yarl import URL
 
-from installation import Installation, until
+from installation import Installation, installation, until
+from obverse.core.identity import IdentityRules, Kind, is_blocked
 
 pytestmark = pytest.mark.service
 
@@ -80,3 +81,54 @@ async def test_each_is_stored_and_found_as_it_is_or_refused_with_a_reason(here: 
         shown = [one for one in profile["identifiers"] if (one["kind"], one["value"]) == (kind, sought)]
         assert len(shown) == 1, text
         assert (shown[0]["event"] == f"blns-{kind}-{place}") or kind == "email", text
+
+
+RULES = IdentityRules(added=(Kind("loyalty_card"), Kind("member_email", "email"), Kind("phone", "phone", "GB")))
+KINDS = """
+version: obverse/v1
+kind: identity
+metadata: {name: kinds}
+spec: {kinds: {loyalty_card: {}, member_email: {spelling: email}, phone: {region: GB}}}
+"""
+
+
+def carrying(kind: str, place: int, text: str) -> dict[str, Any]:
+    """A call of somebody, who is named, that shows the text as an identifier of this kind."""
+    sent = {"type": "track", "event": "Naughty", "messageId": f"blns-{kind}-{place}", "userId": f"blns-{kind}-{place}"}
+    system, _, name = kind.partition(".")
+    field = {"id": "id", "idfa": "advertisingId", "push_token": "token"}.get(name)
+    if field is not None:
+        device = {"type": system, "adTrackingEnabled": True, field: text}
+        return {**sent, "context": {"device": device}}
+    if kind == "ga_client_id":
+        return {**sent, "context": {"integrations": {"Google Analytics": {"clientId": text}}}}
+    if kind == "loyalty_card":
+        external = {"id": text, "type": kind, "collection": "users", "encoding": "none"}
+        return {**sent, "context": {"externalIds": [external]}}
+    return {**sent, "properties": {kind: text}}
+
+
+async def test_of_every_other_kind_too(tmp_path: Path) -> None:
+    """Each call is its holder's; what it shows is found under its one spelling, or said to be none."""
+    (tmp_path / "data" / "definitions").mkdir(parents=True)
+    (tmp_path / "data" / "definitions" / "kinds.yml").write_text(KINDS)
+    kinds = [kind for kind in RULES.kinds if kind not in {"user_id", "email", "anonymous_id"}]
+    assert len(kinds) == 10
+    async with installation(tmp_path / "data") as here:
+        calls = [carrying(kind, place, text) for kind in kinds for place, text in enumerate(STRINGS)]
+        for at in range(0, len(calls), AT_ONCE):
+            status, _ = await here.post("/v1/batch", {"batch": calls[at : at + AT_ONCE], "writeKey": here.key})
+            assert status == 200
+        await until(here.drained)
+        for kind in kinds:
+            for text in STRINGS:
+                spelt = RULES.spelt(kind, text)
+                status, told = await found(here, f"{kind}:{text}")
+                if spelt is None:
+                    assert (status, told["type"].rsplit("/", 1)[-1]) == (400, "invalid-identifier"), (kind, text)
+                elif is_blocked(spelt, RULES) or is_blocked(text, RULES):
+                    assert status == 404, (kind, text)
+                    assert "identifies nobody" in told["detail"], (kind, text)
+                else:
+                    assert status == 200, (kind, text)
+                    assert [one for one in told["identifiers"] if (one["kind"], one["value"]) == (kind, spelt)], text

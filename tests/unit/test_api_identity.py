@@ -10,6 +10,8 @@ import pytest
 
 from api_steps import build_api, is_problem, open_api_shop
 from asgi import App, ask
+from obverse.adapters.runtime.system import open_runtime
+from obverse.flows.ask_identity import AskMerges
 from obverse.ports.identity_requests import Outcome
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_store import Checkpoint
@@ -81,3 +83,21 @@ async def test_an_unknown_request_and_a_store_that_is_away(api: App, shop: Shop)
     shop.faulty_store.failure = Unreachable("the database is away")
     assert is_problem(await ask(api, "/v1/identity/requests/none"), 503, "unavailable")
     assert is_problem(await post(api, {"one": PHONE, "other": ADA}), 503, "unavailable")
+
+
+async def test_a_merge_asked_for_twice_is_one_until_it_is_done(shop: Shop) -> None:
+    merges = AskMerges(shop.store, open_runtime())
+    for ends in ((ADA, "user_id:bob"), ("user_id:bob", ADA)):
+        await merges.ask_merge(*ends, by="eve", why="same phone")
+    (first,) = await shop.store.waiting_identity(limit=10)
+    assert (first.kind, {first.one, first.other}, first.by, first.why) == (
+        "merge",
+        {ADA, "user_id:bob"},
+        "eve",
+        "same phone",
+    )
+    await shop.writer.commit(Checkpoint(marks={}, settled={first.id: Outcome(done=True, detail="one profile")}))
+    # Taken back meanwhile, and accepted again.
+    await merges.ask_merge(ADA, "user_id:bob", by="eve", why="same phone")
+    (again,) = await shop.store.waiting_identity(limit=10)
+    assert again.id != first.id

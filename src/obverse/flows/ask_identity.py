@@ -74,14 +74,19 @@ class AskMerges:
         """
         Ask for two to become one, whatever the limits say: identifiers, or ids as `id_name` writes them.
 
-        Asking twice, for the same reason, is asking once.
+        Asking twice, for the same reason, is asking once, until it is done.
 
         Raises:
             Unreachable, AccessRefused: the store is away.
         """
         words = "\0".join((*edge_key(one, other), by, why))
+        name, number = f"merge-{blake2b(words.encode(), digest_size=12).hexdigest()}", 1
+        while (known := await self._store.identity_request(f"{name}-{number}")) is not None:
+            if known.outcome is None:
+                return
+            number += 1  # it was done, or refused: it is asked anew
         request = IdentityRequest(
-            id=f"merge-{blake2b(words.encode(), digest_size=12).hexdigest()}",
+            id=f"{name}-{number}",
             kind="merge",
             one=one,
             other=other,
