@@ -163,6 +163,18 @@ async def test_a_definition_that_cannot_be_used_is_told(here: Installation) -> N
     assert "Traceback" not in errors
 
 
+async def test_a_stopped_installation_is_matched_too(tmp_path: Path) -> None:
+    async with installation(tmp_path / "data") as here:
+        for user, traits in PEOPLE.items():
+            await here.post("/v1/identify", {"userId": user, "traits": traits, "writeKey": here.key})
+        await until(here.drained)
+    process = await start(tmp_path / "data", "match")
+    out, errors = await process.communicate()
+
+    assert process.returncode == 0, errors.decode()
+    assert "6 profiles compared" in out.decode()
+
+
 async def test_without_an_installation_it_is_said_how_to_make_one(tmp_path: Path) -> None:
     process = await start(tmp_path / "data", "match")
     _, errors = await process.communicate()

@@ -354,38 +354,37 @@ async def looked(runtime: SimulatedRuntime) -> None:
     await runtime.sleep(2 * LOOK)
 
 
-def watched(folder: Path, steps: list[tuple[Callable[[], Any], set[str]]]) -> None:
-    """Take each step, and expect these traits after it."""
+def watched(folder: Path, *steps: Callable[[], Any]) -> list[set[str]]:
+    """Take each step, and return the traits that are defined after it."""
 
     async def run(runtime: SimulatedRuntime) -> list[set[str]]:
         files = DefinitionFiles(folder, KINDS, runtime)
         work = runtime.spawn("watch", files.watch())
         seen = []
-        for step, _ in steps:
+        for step in steps:
             step()
             await looked(runtime)
             seen.append({trait.name for trait in files.current().traits})
         await work.stop()
         return seen
 
-    seen, _ = simulate(0, run)
-    assert seen == [expected for _, expected in steps]
+    seen: list[set[str]] = simulate(0, run)[0]
+    return seen
+
+
+def nothing() -> None:
+    """Change no file."""
 
 
 def test_a_change_is_followed(folder: Path) -> None:
-    watched(
+    assert watched(
         folder,
-        [
-            (lambda: None, {"orders"}),
-            (lambda: write(folder, "traits/spent.yml", SPENT), {"orders", "spent"}),
-            (
-                lambda: write(folder, "traits/spent.yml", SPENT.replace("spent", "total_spent")),
-                {"orders", "total_spent"},
-            ),
-            ((folder / "traits/spent.yml").unlink, {"orders"}),
-            (lambda: write(folder, "new/deep/more.yaml", SPENT), {"orders", "spent"}),
-        ],
-    )
+        nothing,
+        lambda: write(folder, "traits/spent.yml", SPENT),
+        lambda: write(folder, "traits/spent.yml", SPENT.replace("spent", "total_spent")),
+        (folder / "traits/spent.yml").unlink,
+        lambda: write(folder, "new/deep/more.yaml", SPENT),
+    ) == [{"orders"}, {"orders", "spent"}, {"orders", "total_spent"}, {"orders"}, {"orders", "spent"}]
 
 
 @pytest.mark.parametrize(
@@ -393,20 +392,18 @@ def test_a_change_is_followed(folder: Path) -> None:
     ["version: [", "a: 2024-02-30", SPENT.replace("sum", "smu"), ORDERS, SPENT.replace("revenue", "'a\\b'"), "{" * 500],
 )
 def test_a_bad_change_keeps_the_last_good_and_watching_goes_on(folder: Path, bad: str) -> None:
-    watched(
+    assert watched(
         folder,
-        [
-            (lambda: write(folder, "traits/spent.yml", bad), {"orders"}),
-            (lambda: write(folder, "traits/spent.yml", SPENT), {"orders", "spent"}),
-            (lambda: write(folder, "traits/spent.yml", bad), {"orders", "spent"}),
-            ((folder / "traits/spent.yml").unlink, {"orders"}),
-        ],
-    )
+        lambda: write(folder, "traits/spent.yml", bad),
+        lambda: write(folder, "traits/spent.yml", SPENT),
+        lambda: write(folder, "traits/spent.yml", bad),
+        (folder / "traits/spent.yml").unlink,
+    ) == [{"orders"}, {"orders", "spent"}, {"orders", "spent"}, {"orders"}]
 
 
 def test_a_folder_that_appears_is_followed(tmp_path: Path) -> None:
     folder = tmp_path / "later"
-    watched(folder, [(lambda: None, set()), (lambda: write(folder, "orders.yml", ORDERS), {"orders"})])
+    assert watched(folder, nothing, lambda: write(folder, "orders.yml", ORDERS)) == [set(), {"orders"}]
 
 
 def test_a_folder_that_cannot_be_used_at_the_start_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -202,18 +203,14 @@ def define(
     all_traits, all_audiences, all_sources = tuple(traits), tuple(audiences), tuple(sources)
     all_plans = tuple(tracking_plans)
     all_connections, all_templates, all_campaigns = tuple(connections), tuple(templates), tuple(campaigns)
-    for what, named in (
-        ("trait", all_traits),
-        ("audience", all_audiences),
-        ("source", all_sources),
-        ("connection", all_connections),
-        ("template", all_templates),
-        ("campaign", all_campaigns),
-    ):
-        names = [one.name for one in named]
-        for name in names:
-            if names.count(name) > 1:
-                raise BadDefinition(f"two definitions of {what} {name!r}: rename or remove one")
+    _check_names(
+        trait=all_traits,
+        audience=all_audiences,
+        source=all_sources,
+        connection=all_connections,
+        template=all_templates,
+        campaign=all_campaigns,
+    )
     known = Known.of(all_traits, all_audiences, all_templates)
     for connection in all_connections:
         check_outgoing(connection, known)
@@ -245,6 +242,18 @@ def define(
         trait_of_code={trait.code: trait for trait in all_traits},
         _plans=_plans(all_traits, watchers),
     )
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+def _check_names(**kinds: Sequence[_Named]) -> None:
+    for kind, named in kinds.items():
+        for name, count in Counter(one.name for one in named).items():
+            if count > 1:
+                raise BadDefinition(f"two definitions of {kind} {name!r}: rename or remove one")
 
 
 def check_outgoing(one: Connection | Campaign, known: Known) -> None:

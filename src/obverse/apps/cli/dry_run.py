@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Sized
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sized
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from obverse.adapters.definition_files import read_folder
-from obverse.adapters.postgres.server import EmbeddedServer
-from obverse.apps.roles import Place, wiring_of
+from obverse.apps.cli.reachable import reachable
 from obverse.core.dry_run import Cluster, Comparison, Missing, Pair
 from obverse.core.identity import IdentityRules
 from obverse.flows.dry_run import DryRunParts, DryRunReport, dry_run
@@ -41,7 +40,7 @@ async def run(settings: Settings, folder: Path | None, *, as_json: bool) -> int:
         LogGap, UnknownMark: the log lacks what is to be read.
     """
     rules = None if folder is None else read_folder(folder, trait_kinds()).identity
-    async with _reachable(settings) as wiring:
+    async with reachable(settings) as wiring:
         report = await _report(wiring, rules)
     if as_json:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
@@ -68,23 +67,6 @@ async def _report(wiring: Wiring, rules: IdentityRules | None) -> DryRunReport:
             progress=lambda done, whole: bar.update(reading, completed=done, total=whole),
         )
         return await dry_run(parts, definitions.identity if rules is None else rules)
-
-
-@asynccontextmanager
-async def _reachable(settings: Settings) -> AsyncIterator[Wiring]:
-    """The wiring to an installation's database. If it is ours and stopped, it runs for as long as this takes."""
-    wiring = wiring_of("api", settings, Place())  # first of all, for it says if there has never been a database
-    note = settings.data / "run.json"
-    if settings.database_url is not None or note.exists():
-        yield wiring
-        return
-    server = EmbeddedServer(settings.data)
-    await server.start()
-    try:
-        yield wiring
-    finally:
-        if not note.exists():  # else an installation was started meanwhile, and it uses this server
-            await server.stop()
 
 
 def _tell(report: DryRunReport) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 
 import msgspec
 
-from obverse.apps.roles import Place, wiring_of
+from obverse.apps.cli.reachable import reachable
 from obverse.core.identity import id_text
 from obverse.core.matching import Tier
 from obverse.flows.match import Match, Matched, MatchParts
 from obverse.settings import Settings
+from obverse.wiring import Wiring
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -45,27 +47,29 @@ async def match(settings: Settings, *, as_json: bool) -> int:
         BadDefinition: a file cannot be used.
         Unreachable, ServerFailed: the database is away.
     """
-    wiring = wiring_of("api", settings, Place())
-    matcher = await wiring.matcher()
-    definitions = wiring.definitions()
-    store, proposals = await wiring.profile_store(), await wiring.proposals()
-    try:
-        flow = Match(
-            MatchParts(
-                store=store,
-                matcher=matcher,
-                proposals=proposals,
-                merges=wiring.merge_requests(store),
-                definitions=definitions.current,
-                runtime=wiring.runtime,
-            )
-        )
-        matched = await flow.run()
-    finally:
-        await proposals.close()
-        await store.close()
+    async with reachable(settings) as wiring:
+        matched = await _matched(wiring)
     sys.stdout.write(as_line(matched) if as_json else in_words(matched))
     return 0
+
+
+async def _matched(wiring: Wiring) -> Matched:
+    matcher = await wiring.matcher()
+    definitions = wiring.definitions()
+    async with AsyncExitStack() as stack:
+        store = await wiring.profile_store()
+        stack.push_async_callback(store.close)
+        proposals = await wiring.proposals()
+        stack.push_async_callback(proposals.close)
+        parts = MatchParts(
+            store=store,
+            matcher=matcher,
+            proposals=proposals,
+            merges=wiring.merge_requests(store),
+            definitions=definitions.current,
+            runtime=wiring.runtime,
+        )
+        return await Match(parts).run()
 
 
 def as_line(matched: Matched) -> str:
