@@ -32,7 +32,7 @@ chaos: .venv/ready  ## kill -9 under load: 500 times, and at every point between
 # EXAMPLES=1000 IDENTITY=10000 for less. The second part runs in one process: a million take half of the memory of a small machine.
 identity: .venv/ready  ## identity at length: 100 orders, a storm of a million merges, a million who share a device
 	OBVERSE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -n 2 tests/contract/test_lattices.py tests/contract/test_trait_kinds.py \
-		tests/unit/test_order.py tests/unit/test_resolution.py tests/unit/test_unmerging.py tests/unit/test_history.py \
+		tests/unit/test_order.py tests/unit/test_resolution.py tests/unit/test_sharing.py tests/unit/test_unmerging.py tests/unit/test_history.py \
 		tests/unit/test_dry_run.py $(ARGS)
 	OBVERSE_EVENTS=10000 OBVERSE_ORDERS=100 OBVERSE_ENGINES=5 OBVERSE_SCHEDULES=200 OBVERSE_STORM=$(IDENTITY) \
 		OBVERSE_STORM_THROUGH_ENGINE=$(IDENTITY) OBVERSE_SHARING=$(IDENTITY) \

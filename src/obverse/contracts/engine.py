@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Final
@@ -25,6 +25,22 @@ from obverse.core.tracking_plans import TrackingPlan, planned_call
 from obverse.ports.engine import EngineParts
 from obverse.ports.event_log import Appender, EventLog, Reader, Records, Stream
 from obverse.ports.runtime import Runtime
+
+
+def shown_on(device: str, users: Iterable[int], *, name: str) -> list[Event]:
+    """Return a page by each of these users in turn, all on one device."""
+    return [
+        Event(
+            type="page",
+            message_id=f"{name}-{place}",
+            source="web",
+            received_at=START + place,
+            timestamp=START + place,
+            user_id=f"user-{user}",
+            anonymous_id=device,
+        )
+        for place, user in enumerate(users)
+    ]
 
 
 class EngineContract(GroupPromises, RequestPromises, DecisionPromises):
@@ -145,18 +161,7 @@ class EngineContract(GroupPromises, RequestPromises, DecisionPromises):
 
     async def test_who_shares_a_device_stays_apart_and_that_is_decided_once(self) -> None:
         parts = await self.open_parts(1)
-        shared = [
-            Event(
-                type="page",
-                message_id=f"shared-{place}",
-                source="web",
-                received_at=START + place,
-                timestamp=START + place,
-                user_id=f"user-{place % 3}",
-                anonymous_id="tablet",
-            )
-            for place in range(12)
-        ]
+        shared = shown_on("tablet", [one % 3 for one in range(12)], name="shared")
         placed = await append(parts, shared[:6], batch=2)
         await self.fold(parts)
         placed += [(0, len(placed) + place, one) for place, one in enumerate(shared[6:])]
@@ -175,18 +180,7 @@ class EngineContract(GroupPromises, RequestPromises, DecisionPromises):
 
     async def test_what_too_many_share_is_set_aside_for_good(self) -> None:
         parts = await self.open_parts(1)
-        told = [
-            Event(
-                type="page",
-                message_id=f"kiosk-{place}",
-                source="web",
-                received_at=START + place,
-                timestamp=START + place,
-                user_id=f"user-{place}",
-                anonymous_id="kiosk",
-            )
-            for place in range(24)
-        ]
+        told = shown_on("kiosk", range(24), name="kiosk")
         placed = await append(parts, told[:15], batch=4)
         await self.fold(parts)
         placed += [(0, len(placed) + place, one) for place, one in enumerate(told[15:])]
