@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -24,13 +22,13 @@ from obverse.core.definitions import (
 )
 from obverse.core.documents.identity import identity_rules
 from obverse.core.documents.reading import Shape, read_as
-from obverse.core.events import TYPES
+from obverse.core.documents.traits import trait
 from obverse.core.identity import IdentityRules
 from obverse.core.matching import MatchingRules
 from obverse.core.matching.documents import EXPECTED, MatchingSpec, rules_of
 from obverse.core.outgoing import Campaign, CampaignSpec, Connection, ConnectionSpec, Known, Template, TemplateSpec
 from obverse.core.tracking_plans import BadPlan, Mode, PlannedCall, TrackingPlan, planned_call, version_of
-from obverse.core.traits.kind import Takes, TraitKind
+from obverse.core.traits.kind import TraitKind
 
 VERSION: Final = "obverse/v1"
 
@@ -48,14 +46,6 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
     ]
     metadata: _Metadata
     spec: dict[str, Any]
-
-
-class _TraitSpec(msgspec.Struct, forbid_unknown_fields=True):
-    aggregate: str
-    event: str | None = None
-    type: str = "track"
-    property: str | None = None
-    field: Literal["timestamp"] | None = None
 
 
 class _AudienceSpec(msgspec.Struct, forbid_unknown_fields=True):
@@ -114,7 +104,6 @@ _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
         f"a document has `version: {VERSION}`, `kind` (trait, audience, source, identity, connection, template, "
         "campaign, tracking_plan or matching), `metadata` (name, description, labels) and `spec`"
     ),
-    _TraitSpec: "a trait has `aggregate`, and may have `type`, `event`, `property` or `field: timestamp`",
     _AudienceSpec: "an audience has `where`, a condition",
     _SourceSpec: (
         "a source may have `enabled` and `write_key_hashes`, each a SHA-256 in 64 digits of lower-case "
@@ -166,8 +155,7 @@ class _Found:
             raise BadDefinition(f"{document.kind} {one!r} is defined in {other} too; rename or remove one")
         match document.kind:
             case "trait":
-                said = _read(_TraitSpec, spec, "spec")
-                self.traits.append(_trait(name, about, said, self.kinds))
+                self.traits.append(trait(name, about, spec, self.kinds))
             case "audience":
                 where = _read(_AudienceSpec, spec, "spec").where
                 self.audiences.append(Audience(name, audiences.parse(where, "spec.where"), about))
@@ -231,9 +219,6 @@ def read(documents: Iterable[tuple[str, Any]], kinds: Mapping[str, TraitKind]) -
     )
 
 
-_UNREADABLE: Final = re.compile(r'["\\\x00-\x1f]')
-
-
 def _checked(template: Template) -> Template:
     # Imported where there is one: Liquid and MJML take a fifth of a second, and few commands need them.
     from obverse.core.templates import BadTemplate, CompiledTemplate
@@ -277,35 +262,5 @@ def _source(name: str, description: str, spec: _SourceSpec) -> Source:
         limits=limits,
         drops_bots=spec.bots == "drop",
         tracking_plan=_held(spec.tracking_plan),
-        description=description,
-    )
-
-
-def _trait(name: str, description: str, spec: _TraitSpec, kinds: Mapping[str, TraitKind]) -> Trait:
-    kind = kinds.get(spec.aggregate)
-    if kind is None:
-        raise BadDefinition(f"spec.aggregate: {spec.aggregate!r} is not known; use one of {', '.join(sorted(kinds))}")
-    if spec.type not in TYPES:
-        raise BadDefinition(f"spec.type: {spec.type!r} is no call; use one of {', '.join(sorted(TYPES))}")
-    if kind.takes is not Takes.NOTHING and (spec.property is None) == (spec.field is None):
-        raise BadDefinition(
-            f"spec: `{spec.aggregate}` needs a value: give `property: NAME` or `field: timestamp`, and not both"
-        )
-    if kind.takes is Takes.NOTHING and (spec.property, spec.field) != (None, None):
-        raise BadDefinition(f"spec: `{spec.aggregate}` takes no value; remove `property` and `field`")
-    if spec.property is not None and _UNREADABLE.search(spec.property):
-        raise BadDefinition(f"spec.property: {spec.property!r} has a quote, a backslash or a control character in it")
-    # Only what was said, so that a field which a later release adds does not make every state start anew.
-    plain = _TraitSpec(spec.aggregate)
-    said = {part: value for part, value in asdict(spec).items() if value != getattr(plain, part)}
-    digest = blake2b(msgspec.json.encode(said), digest_size=4).hexdigest()
-    return Trait(
-        name=name,
-        kind=kind,
-        key=f"{spec.aggregate}:{name}:{digest}",
-        type=spec.type,
-        event=spec.event,
-        property=spec.property,
-        field=spec.field,
         description=description,
     )
