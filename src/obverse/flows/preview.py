@@ -30,8 +30,8 @@ from obverse.core.profiles import Profile, unpack
 from obverse.flows.browse import PersonView, view_person
 from obverse.flows.serve import UnreadableProfile
 from obverse.flows.views import Time
-from obverse.ports.profile_store import ProfileStore
 from obverse.ports.runtime import Runtime
+from obverse.ports.selections import Selections
 
 FRESH: Final = 10_000_000
 """Microseconds for which a set that was looked up is good enough for the next look."""
@@ -84,7 +84,7 @@ class Preview:
     test alone.
     """
 
-    def __init__(self, store: ProfileStore, definitions: Callable[[], Definitions], runtime: Runtime) -> None:
+    def __init__(self, store: Selections, definitions: Callable[[], Definitions], runtime: Runtime) -> None:
         self._store = store
         self._definitions = definitions
         self._runtime = runtime
