@@ -66,7 +66,7 @@ class PreviewView(msgspec.Struct, frozen=True):
     count: Annotated[int, Meta(description="People it holds for.")]
     node: NodeView
     sample: Annotated[list[PersonView], Meta(description="Some of them.")]
-    overlaps: Annotated[list[OverlapView], Meta(description="With every audience that is defined.")]
+    overlaps: Annotated[list[OverlapView], Meta(description="With every audience that is defined, if asked for.")]
     as_of: Annotated[Time, Meta(description="When the oldest of the sets that were counted was looked up.")]
 
 
@@ -129,14 +129,16 @@ class Preview:
         sets = await self._sets(_leaves(condition))
         return len(_people(condition, sets))
 
-    async def preview(self, condition: Condition) -> PreviewView:
+    async def preview(self, condition: Condition, *, overlaps: bool = True) -> PreviewView:
         """
         Return how many each node of a condition holds for, some of them, and how many are in other audiences too.
+
+        Without `overlaps` nobody looks at other audiences, of which there may be many.
 
         Raises:
             UnreadableProfile: another release wrote one of those who would be shown.
         """
-        audiences = [Member(AUDIENCE, one.name) for one in self._definitions().audiences]
+        audiences = [Member(AUDIENCE, one.name) for one in self._definitions().audiences] if overlaps else []
         sets = await self._sets([*_leaves(condition), *audiences])
         people = _people(condition, sets)
         step = max(1, len(people) // SAMPLE)

@@ -151,6 +151,7 @@ async def _measure(dsn: str) -> dict[str, Any]:
         return {
             "first_look": await _look(preview, _TREE),
             "same_again": await _look(preview, _TREE),
+            "overlaps": await _look(preview, _TREE, overlaps=True),
             "one_test_changed": await _look(preview, {"op": "and", "of": [whole[0], _OTHER, *whole[2:]]}),
             "events": await _look(Preview(counted, _definitions, runtime), {"op": "and", "of": [whole[0], _EVENT]}),
         }
@@ -168,10 +169,10 @@ class _Counted:
         return ()
 
 
-async def _look(preview: Preview, tree: Any) -> dict[str, Any]:
+async def _look(preview: Preview, tree: Any, *, overlaps: bool = False) -> dict[str, Any]:
     condition = preview.read(tree)
     began = perf_counter()
-    found = await preview.preview(condition)
+    found = await preview.preview(condition, overlaps=overlaps)
     return {
         "seconds": round(perf_counter() - began, 3),
         "people": found.people,
