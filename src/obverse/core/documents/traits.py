@@ -14,6 +14,7 @@ from obverse.core.definitions import BadDefinition, Trait
 from obverse.core.documents.reading import read_as
 from obverse.core.events import TYPES
 from obverse.core.traits.kind import Takes, TraitKind
+from obverse.core.traits.parameters import BadParameter, made_with, parameters_of
 
 
 class TraitSpec(msgspec.Struct, forbid_unknown_fields=True):
@@ -27,6 +28,7 @@ class TraitSpec(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _EXPECTED: Final = "a trait has `aggregate`, and may have `type`, `event`, `property` or `field: timestamp`"
+_ALSO: Final = "; `{}` may have {} too"
 _UNREADABLE: Final = re.compile(r'["\\\x00-\x1f]')
 
 
@@ -37,10 +39,18 @@ def trait(name: str, description: str, tree: Any, kinds: Mapping[str, TraitKind]
     Raises:
         BadDefinition: names the place below `spec`, what is wrong there and what to write.
     """
-    spec = read_as(TraitSpec, tree, "spec", _EXPECTED)
-    kind = kinds.get(spec.aggregate)
-    if kind is None:
+    plain_kind, given, rest = _apart(tree, kinds)
+    expected = _EXPECTED
+    if plain_kind is not None and parameters_of(plain_kind):
+        named = ", ".join(f"`{one}`" for one in parameters_of(plain_kind))
+        expected += _ALSO.format(tree["aggregate"], named)
+    spec = read_as(TraitSpec, rest, "spec", expected)
+    if plain_kind is None:
         raise BadDefinition(f"spec.aggregate: {spec.aggregate!r} is not known; use one of {', '.join(sorted(kinds))}")
+    try:
+        kind, parameters = made_with(plain_kind, given)
+    except BadParameter as error:
+        raise BadDefinition(f"spec.{error.name}: {error}") from error
     if spec.type not in TYPES:
         raise BadDefinition(f"spec.type: {spec.type!r} is no call; use one of {', '.join(sorted(TYPES))}")
     if kind.takes is not Takes.NOTHING and (spec.property is None) == (spec.field is None):
@@ -54,7 +64,7 @@ def trait(name: str, description: str, tree: Any, kinds: Mapping[str, TraitKind]
     # Only what was said, so that a field which a later release adds does not make every state start anew.
     plain = TraitSpec(spec.aggregate)
     said = {part: value for part, value in asdict(spec).items() if value != getattr(plain, part)}
-    digest = blake2b(msgspec.json.encode(said), digest_size=4).hexdigest()
+    digest = blake2b(msgspec.json.encode({**said, **parameters}), digest_size=4).hexdigest()
     return Trait(
         name=name,
         kind=kind,
@@ -65,3 +75,14 @@ def trait(name: str, description: str, tree: Any, kinds: Mapping[str, TraitKind]
         field=spec.field,
         description=description,
     )
+
+
+def _apart(tree: Any, kinds: Mapping[str, TraitKind]) -> tuple[TraitKind | None, dict[str, Any], Any]:
+    """The kind that is named, the parameters that it is given, and what else is said."""
+    name = tree.get("aggregate") if isinstance(tree, dict) else None
+    kind = kinds.get(name) if isinstance(name, str) else None
+    if kind is None:
+        return None, {}, tree
+    known = parameters_of(kind)
+    given = {part: value for part, value in tree.items() if part in known}
+    return kind, given, {part: value for part, value in tree.items() if part not in known}

@@ -6,6 +6,7 @@ from obverse.core.profiles.packing import parts, whole
 from obverse.core.profiles.parts import Membership, Sighting
 from obverse.core.profiles.profile import Brief, Profile, pack, unpack, unpack_briefly
 from obverse.core.profiles.reading import (
+    approximate_traits,
     attributes_text,
     computed_traits,
     identity_graph,
@@ -19,6 +20,7 @@ __all__ = [
     "Profile",
     "Sighting",
     "apply",
+    "approximate_traits",
     "attributes_text",
     "computed_traits",
     "identity_graph",
