@@ -47,7 +47,7 @@ class Occurrences:
 
     def _bounded(self, moments: Moments) -> Moments:
         kept = moments[-self.keep :]
-        if self.horizon is None:
+        if self.horizon is None or not kept:
             return kept
         oldest = kept[-1] - self.horizon
         if kept[0] >= oldest:
