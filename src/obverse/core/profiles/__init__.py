@@ -1,9 +1,10 @@
 """Profiles: one person each, struck from everything that every system knows of them."""
 
-from obverse.core.profiles.fold import apply, judge
+from obverse.core.profiles.fold import apply
+from obverse.core.profiles.judging import judge
 from obverse.core.profiles.merging import join, lose, merge, separate, sight, tie
 from obverse.core.profiles.packing import parts, whole
-from obverse.core.profiles.parts import Membership, Sighting
+from obverse.core.profiles.parts import NEVER, Membership, Sighting
 from obverse.core.profiles.profile import Brief, Profile, pack, unpack, unpack_briefly
 from obverse.core.profiles.reading import (
     approximate_traits,
@@ -13,16 +14,21 @@ from obverse.core.profiles.reading import (
     state_of,
     value_of,
 )
+from obverse.core.profiles.turning import CLOCK, advance, due_of
 
 __all__ = [
+    "CLOCK",
+    "NEVER",
     "Brief",
     "Membership",
     "Profile",
     "Sighting",
+    "advance",
     "apply",
     "approximate_traits",
     "attributes_text",
     "computed_traits",
+    "due_of",
     "identity_graph",
     "join",
     "judge",

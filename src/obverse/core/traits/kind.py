@@ -96,7 +96,7 @@ class Approximates(Protocol):
         ...
 
 
-def is_approximate(kind: TraitKind, state: Any) -> bool:
-    """Whether what a state reads as is about right only; never, if its kind says nothing of that (`Approximates`)."""
+def is_approximate(kind: object, state: Any) -> bool:
+    """Whether a state of a kind reads as something about right only; never, if the kind is none that `Approximates`."""
     says: Callable[[Any], bool] | None = getattr(kind, "approximate", None)
     return says is not None and says(state)

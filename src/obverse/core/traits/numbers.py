@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, ClassVar, Final
 
@@ -29,6 +30,10 @@ class Count:
     def merge(self, one: int, other: int) -> int:
         """See `TraitKind.merge`."""
         return one + other
+
+    def without(self, whole: int, part: int, rest: Iterable[int]) -> int:  # noqa: ARG002 - see `Subtracts.without`
+        """See `Subtracts.without`."""
+        return whole - part
 
     def read(self, state: int) -> int:
         """See `TraitKind.read`."""
@@ -61,6 +66,14 @@ class Sum:
     def merge(self, one: Decimal, other: Decimal) -> Decimal:
         """See `TraitKind.merge`."""
         return json_values.add(one, other)
+
+    def without(self, whole: Decimal, part: Decimal, rest: Iterable[Decimal]) -> Decimal | None:
+        """See `Subtracts.without`."""
+        digits = _places(whole)
+        # A sum has the decimal places of the number that has most, so one of these must be there still.
+        if _places(part) == digits and all(_places(one) != digits for one in rest):
+            return None
+        return json_values.add(whole, part.copy_negate())
 
     def read(self, state: Decimal) -> Decimal:
         """See `TraitKind.read`."""
@@ -99,6 +112,15 @@ class Average:
         """See `TraitKind.merge`."""
         return json_values.add(one[0], other[0]), one[1] + other[1]
 
+    def without(
+        self,
+        whole: tuple[Decimal, int],
+        part: tuple[Decimal, int],
+        rest: Iterable[tuple[Decimal, int]],  # noqa: ARG002 - see `Subtracts.without`
+    ) -> tuple[Decimal, int]:
+        """See `Subtracts.without`."""
+        return json_values.add(whole[0], part[0].copy_negate()), whole[1] - part[1]
+
     def read(self, state: tuple[Decimal, int]) -> Decimal | None:
         """See `TraitKind.read`."""
         total, count = state
@@ -111,6 +133,11 @@ class Average:
     def unpack(self, packed: Any) -> tuple[Decimal, int]:
         """See `TraitKind.unpack`."""
         return Decimal(packed[0]), packed[1]
+
+
+def _places(number: Decimal) -> int | str:
+    """Decimal places, as a number that is the smaller the more they are."""
+    return number.as_tuple().exponent
 
 
 class _Extreme(ABC):

@@ -41,7 +41,7 @@ class Buckets:
     """Of values above zero."""
     below: dict[int, int] = field(default_factory=dict)
     """Of values below zero, by their size."""
-    reading: Decimal | None = None
+    reading: Decimal | None = field(default=None, compare=False)
     """What was read last; None if the buckets have moved since."""
 
     def observe(self, value: Decimal) -> None:
@@ -63,15 +63,15 @@ class Buckets:
             self.above, self.below = _halved(self.above), _halved(self.below)
 
     def unite(self, other: Buckets) -> None:
-        """Let the sketch know what the other one knows, which may change too."""
+        """Let the sketch know what the other one knows."""
         self.reading = None
-        level = max(self.level, other.level)
-        self.coarsen(level)
-        other.coarsen(level)
+        self.coarsen(other.level)
         self.zeros += other.zeros
+        coarser = self.level - other.level
         for mine, theirs in ((self.above, other.above), (self.below, other.below)):
             for bucket, count in theirs.items():
-                mine[bucket] = mine.get(bucket, 0) + count
+                coarse = -(-bucket >> coarser)
+                mine[coarse] = mine.get(coarse, 0) + count
         self.coarsen(self.level)
 
     @property
