@@ -14,7 +14,8 @@ from condition_steps import NOW, PEOPLE, TREES, Someone, look
 from obverse.contracts.lattice import LAWS
 from obverse.contracts.trait_kind import ANYTHING
 from obverse.core.conditions import BadCondition, Condition, as_tree, compiled, parse
-from obverse.core.conditions.sql import as_sql, parse_sql
+from obverse.core.conditions.sql.reading import parse_sql
+from obverse.core.conditions.sql.writing import as_sql
 
 NAUGHTY = json.loads((Path(__file__).parent.parent / "data/blns/blns.json").read_text())
 

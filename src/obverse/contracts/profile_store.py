@@ -8,12 +8,14 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from obverse.contracts.profile_store_due import DuePromises
 from obverse.contracts.profile_store_groups import GroupPromises
 from obverse.contracts.profile_store_history import HistoryPromises
 from obverse.contracts.profile_store_merges import MergePromises
 from obverse.contracts.profile_store_pages import OwnerPromises, PagePromises
 from obverse.contracts.profile_store_replays import ReplayPromises
 from obverse.contracts.profile_store_requests import RequestPromises
+from obverse.contracts.profile_store_selections import SelectionPromises
 from obverse.contracts.profile_store_steps import (
     NOON,
     a_profile,
@@ -73,6 +75,8 @@ class ProfileStoreContract(
     ReplayPromises,
     HistoryPromises,
     GroupPromises,
+    SelectionPromises,
+    DuePromises,
     WaitingPromises,
 ):
     """

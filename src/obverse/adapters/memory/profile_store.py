@@ -12,6 +12,7 @@ import msgspec
 from msgspec import structs
 
 from obverse.adapters.memory.profile_tables import Tables, members_of, packed, pairs_of
+from obverse.adapters.memory.selections import MemorySelections
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.history import PastEvent, related
 from obverse.core.identity import SetAside
@@ -62,7 +63,7 @@ class _Disk:
     workspaces: dict[str, Tables] = field(default_factory=dict)
 
 
-class MemoryProfileStore:
+class MemoryProfileStore(MemorySelections):
     """See `ProfileStore`. Durable for as long as somebody holds it."""
 
     def __init__(self, settings: MemoryStoreSettings, runtime: Runtime, disk: _Disk | None = None) -> None:
@@ -95,6 +96,14 @@ class MemoryProfileStore:
     async def people(self, *, limit: int, after: bytes | None = None) -> Sequence[bytes]:
         """See `ProfileStore.people`."""
         return sorted(one for one in self._tables.rows if after is None or one > after)[:limit]
+
+    async def due(
+        self, before: int, *, limit: int, after: tuple[int, bytes] | None = None
+    ) -> Sequence[tuple[int, bytes]]:
+        """See `DueProfiles.due`."""
+        rows = self._tables.rows.values()
+        found = sorted((row.due_at, row.id) for row in rows if row.due_at is not None and row.due_at <= before)
+        return [one for one in found if after is None or one > after][:limit]
 
     async def search(
         self, prefixes: Collection[str], *, limit: int, after: str | None = None

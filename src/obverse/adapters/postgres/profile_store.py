@@ -19,6 +19,7 @@ from obverse.adapters.postgres.event_log_rows import from_micros
 from obverse.adapters.postgres.history_rows import pack_waiting, unpack_decision, unpack_request, unpack_waiting
 from obverse.adapters.postgres.profile_rows import to_micros, unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
+from obverse.adapters.postgres.selections import PostgresSelections
 from obverse.core import profiles, times
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.history import PastEvent
@@ -94,11 +95,12 @@ async def _leave_it(_: Any) -> None:
     """Spare a round trip."""
 
 
-class PostgresProfileStore:
+class PostgresProfileStore(PostgresSelections):
     """See `ProfileStore`."""
 
     def __init__(self, settings: PostgresStoreSettings, readers: asyncpg.Pool, runtime: Runtime) -> None:
         self._settings = settings
+        self._workspace = settings.workspace
         self._readers = readers
         self._runtime = runtime
         self._writers: list[StoreWriter] = []
@@ -128,6 +130,15 @@ class PostgresProfileStore:
         """See `ProfileStore.people`."""
         rows = await self._read(queries.PEOPLE, UUID(bytes=after or bytes(16)), limit)
         return [row["id"].bytes for row in rows]
+
+    async def due(
+        self, before: int, *, limit: int, after: tuple[int, bytes] | None = None
+    ) -> Sequence[tuple[int, bytes]]:
+        """See `DueProfiles.due`."""
+        at, one = after or (times.EARLIEST, bytes(16))
+        moments = [from_micros(times.clamp(instant)) for instant in (before, at)]
+        rows = await self._read(queries.DUE, *moments, UUID(bytes=one), limit)
+        return [(row["at"], row["id"].bytes) for row in rows]
 
     async def search(
         self, prefixes: Collection[str], *, limit: int, after: str | None = None
