@@ -217,7 +217,11 @@ class People:
         for other in decision.absorbed:
             lost = self.profiles.pop(other, None) if other != keeper.id else None
             if lost is not None:
+                # First what time alone has changed by then, on either side.
+                moved += profiles.advance(lost, decision.received_at, self.definitions)
+                moved += profiles.advance(keeper, decision.received_at, self.definitions)
                 self._absorb(keeper, lost)
+                moved += profiles.advance(keeper, keeper.now, self.definitions)
                 moved.append(Change(keeper.id, changes.MERGED, lost.id.hex(), decision.event))
                 moved.extend(self._judge(keeper, decision))
         return moved
@@ -290,7 +294,8 @@ class People:
 
     def _judge(self, profile: Profile, decision: Decision, audiences: Iterable[Audience] | None = None) -> list[Change]:
         """Have all audiences judged, or these."""
-        definitions, stamp, now = self.definitions, decision.stamp, decision.received_at
+        definitions, stamp = self.definitions, decision.stamp
+        now = max(profile.now, decision.received_at)
         wanted = definitions.audiences if audiences is None else audiences
         judged = (profiles.judge(profile, audience, stamp, definitions, now) for audience in wanted)
         return [change for change in judged if change is not None]
