@@ -91,6 +91,7 @@ class Definitions:
     source_of_key: Mapping[str, Source] = field(default_factory=dict)
     watchers: Mapping[tuple[str, str], tuple[Audience, ...]] = field(default_factory=dict)
     """Audiences by what they look at."""
+    audience_of_name: Mapping[str, Audience] = field(default_factory=dict)
     newcomers: tuple[Audience, ...] = ()
     """Audiences that hold while nothing is known of a person; a profile's first event has them judged."""
     holds: Mapping[str, Check[Person]] = field(default_factory=dict)
@@ -105,6 +106,11 @@ class Definitions:
     trait_of_key: Mapping[str, Trait] = field(default_factory=dict)
     trait_of_code: Mapping[int, Trait] = field(default_factory=dict)
     _plans: Mapping[tuple[str, str | None], Plan] = field(default_factory=lambda: plans_of((), {}))
+
+    @property
+    def timed(self) -> bool:
+        """Whether time alone may change a profile."""
+        return bool(self.windowed or self.changing)
 
     def plan(self, event: Event) -> Plan:
         """What this event does to traits."""
@@ -176,6 +182,7 @@ def define(
         matching=matching or MatchingRules(),
         source_of_key={key: source for source in all_sources for key in source.key_hashes},
         watchers=watchers,
+        audience_of_name={one.name: one for one in all_audiences},
         newcomers=tuple(
             one for one in all_audiences if conditions.compiled(one.where, nothing_known, known_conditions)(None, 0)
         ),

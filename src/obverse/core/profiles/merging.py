@@ -55,7 +55,7 @@ def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
     one.first = clock.earliest(one.first, other.first)
     one.changed_at = max(one.changed_at, other.changed_at)
     one.turned_at = max(one.turned_at, other.turned_at)
-    one.due = due_of(one, definitions)
+    one.due = due_of(one, definitions, one.now)
     one.events += other.events
     one.merges += other.merges
     return one
