@@ -241,6 +241,7 @@ async def test_the_document_tells_every_answer(api: App) -> None:
             "traits", "audiences", "groups", "identifiers", "attributes", "events", "version", "compare", "restore"
         )),
         "/v1/profiles",
+        "/v1/profiles/read",
         "/v1/audiences",
         "/v1/audiences/{name}/members",
         "/v1/groups",

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from obverse.contracts.profile_store_groups import GroupPromises
 from obverse.contracts.profile_store_history import HistoryPromises
 from obverse.contracts.profile_store_merges import MergePromises
+from obverse.contracts.profile_store_names import NamePromises
 from obverse.contracts.profile_store_pages import OwnerPromises, PagePromises
 from obverse.contracts.profile_store_replays import ReplayPromises
 from obverse.contracts.profile_store_requests import RequestPromises
@@ -68,6 +69,7 @@ class ProfileStoreContract(
     RequestPromises,
     WriterPromises,
     MergePromises,
+    NamePromises,
     PagePromises,
     OwnerPromises,
     ReplayPromises,

@@ -18,6 +18,7 @@ from obverse.ports.event_log import Stream
 from obverse.ports.groups import GroupRow, Groups
 from obverse.ports.identifier_owners import IdentifierOwners
 from obverse.ports.identity_requests import IdentityRequests, Outcome
+from obverse.ports.named_profiles import NamedProfiles
 from obverse.ports.profile_history import KeptDecision, ProfileHistory
 from obverse.ports.waiting_events import WaitingEvents
 
@@ -268,7 +269,7 @@ class StoreWriter(Protocol):
         ...
 
 
-class ProfileStore(ProfileHistory, WaitingEvents, IdentityRequests, IdentifierOwners, Groups, Protocol):
+class ProfileStore(ProfileHistory, WaitingEvents, IdentityRequests, IdentifierOwners, NamedProfiles, Groups, Protocol):
     """
     One workspace's profiles, events and rejected events.
 
