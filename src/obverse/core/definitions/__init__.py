@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from obverse.core import json_values, outgoing
-from obverse.core.audiences import Audience, compiled, subjects
-from obverse.core.definitions.traits import NO_PLAN, NOTHING, Move, Plan, Trait, plans_of, trait_code
+from obverse.core import conditions, outgoing
+from obverse.core.audiences import Audience, conditions_of
+from obverse.core.conditions import AUDIENCE, OCCURRENCES, TRAIT, BadCondition, Condition, did_you_mean
+from obverse.core.conditions.evaluation import Check, Due
+from obverse.core.definitions.looking import Person, nothing_known, reader, remembered
+from obverse.core.definitions.traits import NO_PLAN, NOTHING, Move, Plan, Trait, Watchers, plans_of, trait_code
 from obverse.core.events import Event
 from obverse.core.identity import IdentityRules
 from obverse.core.matching import MatchingRules
@@ -26,6 +29,7 @@ __all__ = (
     "Plan",
     "Source",
     "Trait",
+    "check_audiences",
     "check_outgoing",
     "check_subjects",
     "define",
@@ -57,19 +61,6 @@ class Source:
     description: str = ""
 
 
-class Person(Protocol):
-    """What an audience looks at of a profile."""
-
-    @property
-    def traits(self) -> Mapping[str, Any]:
-        """State by `Trait.key`."""
-        ...
-
-    def told(self, attribute: str) -> bytes | None:
-        """The value of an attribute as it was sent; None if there is none."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Definitions:
     """Everything that was defined. Never changes; a change of files makes another one."""
@@ -90,8 +81,12 @@ class Definitions:
     """Audiences by what they look at."""
     newcomers: tuple[Audience, ...] = ()
     """Audiences that hold while nothing is known of a person; a profile's first event has them judged."""
-    holds: Mapping[str, Callable[[Person], bool]] = field(default_factory=dict)
-    """By audience, whether somebody belongs in it."""
+    holds: Mapping[str, Check[Person]] = field(default_factory=dict)
+    """By audience, whether somebody belongs in it at an instant."""
+    changing: Mapping[str, Due[Person]] = field(default_factory=dict)
+    """By audience, of those that time alone may change, when it may next."""
+    remembered: tuple[Trait, ...] = ()
+    """Traits that are there for conditions on events alone."""
     trait_of_name: Mapping[str, Trait] = field(default_factory=dict)
     trait_of_key: Mapping[str, Trait] = field(default_factory=dict)
     trait_of_code: Mapping[int, Trait] = field(default_factory=dict)
@@ -142,7 +137,13 @@ def define(
     except BadPlan as error:
         raise BadDefinition(str(error)) from error
     trait_of_name = {trait.name: trait for trait in all_traits}
-    watchers = _watchers(all_audiences, known.traits)
+    check_audiences(all_audiences, known.traits)
+    known_conditions = conditions_of(all_audiences)
+    watchers = _watchers(known_conditions, all_audiences)
+    hidden = tuple(remembered(need) for subject, need in watchers if subject == OCCURRENCES)
+    every_trait = (*all_traits, *{trait.key: trait for trait in hidden}.values())
+    readers = partial(reader, trait_of_name)
+    changing = {one.name: conditions.changing(one.where, readers, known_conditions) for one in all_audiences}
     return Definitions(
         traits=all_traits,
         tracking_plans=all_plans,
@@ -156,12 +157,16 @@ def define(
         matching=matching or MatchingRules(),
         source_of_key={key: source for source in all_sources for key in source.key_hashes},
         watchers=watchers,
-        newcomers=tuple(one for one in all_audiences if compiled(one.where, _unknown)(None)),
-        holds={one.name: compiled(one.where, partial(reader, trait_of_name)) for one in all_audiences},
+        newcomers=tuple(
+            one for one in all_audiences if conditions.compiled(one.where, nothing_known, known_conditions)(None, 0)
+        ),
+        holds={one.name: conditions.compiled(one.where, readers, known_conditions) for one in all_audiences},
+        changing={name: due for name, due in changing.items() if due is not None},
+        remembered=hidden,
         trait_of_name=trait_of_name,
-        trait_of_key={trait.key: trait for trait in all_traits},
-        trait_of_code={trait.code: trait for trait in all_traits},
-        _plans=plans_of(all_traits, watchers),
+        trait_of_key={trait.key: trait for trait in every_trait},
+        trait_of_code={trait.code: trait for trait in every_trait},
+        _plans=plans_of(every_trait, _by_change(watchers)),
     )
 
 
@@ -188,48 +193,42 @@ def check_outgoing(one: Connection | Campaign, known: Known) -> None:
         raise BadDefinition(f"{type(one).__name__.lower()} {one.name!r}: {error}") from error
 
 
-def reader(traits: Mapping[str, Trait], subject: str, name: str) -> Callable[[Person], Any]:
-    """What reads a trait, or an attribute, of a person; None while there is no value."""
-    if subject == "attribute":
-
-        def read_attribute(person: Person) -> Any:
-            value = person.told(name)
-            return None if value is None else json_values.lenient(value)
-
-        return read_attribute
-    trait = traits.get(name)
-    if trait is None:
-        return lambda _: None
-    key, read = trait.key, trait.kind.read
-
-    def read_trait(person: Person) -> Any:
-        state = person.traits.get(key)
-        return None if state is None else read(state)
-
-    return read_trait
-
-
-def _unknown(_subject: str, _name: str) -> Callable[[Any], Any]:
-    """Of somebody of whom nothing is known."""
-    return lambda _: None
-
-
 def _watchers(
-    all_audiences: Sequence[Audience], traits: Collection[str]
-) -> dict[tuple[str, str], tuple[Audience, ...]]:
-    watchers: dict[tuple[str, str], tuple[Audience, ...]] = {}
+    known: Mapping[str, Condition], all_audiences: Sequence[Audience]
+) -> dict[tuple[str, Any], tuple[Audience, ...]]:
+    watchers: dict[tuple[str, Any], tuple[Audience, ...]] = {}
     for audience in all_audiences:
-        check_subjects(audience, traits)
-        for subject in dict.fromkeys(subjects(audience.where)):
+        for subject in dict.fromkeys(conditions.subjects(audience.where, known)):
             watchers[subject] = (*watchers.get(subject, ()), audience)
     return watchers
 
 
-def check_subjects(audience: Audience, traits: Collection[str]) -> None:
-    """Raise `BadDefinition` if the audience looks at a trait that is not defined."""
-    for subject, name in subjects(audience.where):
-        if subject == "trait" and name not in traits:
-            known = ", ".join(sorted(traits)) or "none"
+def _by_change(watchers: Mapping[tuple[str, Any], tuple[Audience, ...]]) -> Watchers:
+    """The same, with what remembers events by the name of its trait."""
+    return {
+        (TRAIT, remembered(name).name) if subject == OCCURRENCES else (subject, name): watching
+        for (subject, name), watching in watchers.items()
+    }
+
+
+def check_audiences(audiences: Sequence[Audience], traits: Collection[str]) -> None:
+    """Raise `BadDefinition` if an audience looks at what is not defined, or at itself."""
+    known = conditions_of(audiences)
+    try:
+        conditions.no_circle(known)
+    except BadCondition as error:
+        raise BadDefinition(str(error)) from error
+    for audience in audiences:
+        check_subjects(audience, traits, known)
+
+
+def check_subjects(audience: Audience, traits: Collection[str], audiences: Collection[str]) -> None:
+    """Raise `BadDefinition` if the audience looks at a trait, or an audience, that is not defined."""
+    for subject, name in conditions.subjects(audience.where):
+        among = {TRAIT: traits, AUDIENCE: audiences}.get(subject)
+        if among is not None and name not in among:
+            known = ", ".join(sorted(among)) or "none"
+            hint = did_you_mean(name, among)
             raise BadDefinition(
-                f"audience {audience.name!r} looks at trait {name!r}, which is not defined (defined: {known})"
+                f"audience {audience.name!r} looks at {subject} {name!r}, which is not defined{hint} (defined: {known})"
             )

@@ -32,6 +32,8 @@ class Trait:
     property: str | None
     field: str | None
     description: str = ""
+    hidden: bool = False
+    """Whether it is there for conditions alone: nobody is shown its value, nor told that it moved."""
     code: int = dataclasses.field(init=False, compare=False, repr=False)
     """64 bits that stand for the key."""
 
@@ -49,7 +51,7 @@ NOTHING: Final = -1
 
 
 Move = tuple[
-    str,
+    str | None,
     str,
     int,
     tuple[Audience, ...],
@@ -60,9 +62,10 @@ Move = tuple[
     Callable[[Any], Any],
 ]
 """
-A trait that events of one kind move: its name and key, the place of what it takes among `Plan.values` (or `NOTHING`),
-the audiences that look at it; of its kind `in_place`, `plain` (and not in place), `start`, `add`, `read`. Looked up
-once, not for each event; a bare tuple, for Python takes one with names apart field by field.
+A trait that events of one kind move: its name (None if it is hidden) and key, the place of what it takes among
+`Plan.values` (or `NOTHING`), the audiences that look at it; of its kind `in_place`, `plain` (and not in place),
+`start`, `add`, `read`. Looked up once, not for each event; a bare tuple, for Python takes one with names apart field by
+field.
 """
 
 
@@ -145,7 +148,8 @@ def _plan(traits: Sequence[Trait], watchers: Watchers) -> Plan:
 def _move(trait: Trait, place: int, watching: tuple[Audience, ...]) -> Move:
     kind = trait.kind
     plain = kind.plain and not kind.in_place
-    return trait.name, trait.key, place, watching, kind.in_place, plain, kind.start, kind.add, kind.read
+    shown = None if trait.hidden else trait.name
+    return shown, trait.key, place, watching, kind.in_place, plain, kind.start, kind.add, kind.read
 
 
 def _needed(names: Sequence[str], kind: Any, absent: Any) -> Any:

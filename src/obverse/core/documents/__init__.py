@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec.structs import asdict
 
-from obverse.core import audiences, outgoing
+from obverse.core import conditions, outgoing
 from obverse.core.audiences import Audience
 from obverse.core.definitions import (
     BadDefinition,
@@ -158,7 +158,7 @@ class _Found:
                 self.traits.append(trait(name, about, spec, self.kinds))
             case "audience":
                 where = _read(_AudienceSpec, spec, "spec").where
-                self.audiences.append(Audience(name, audiences.parse(where, "spec.where"), about))
+                self.audiences.append(Audience(name, conditions.parse(where, "spec.where"), about))
             case "source":
                 source = _read(_SourceSpec, spec, "spec")
                 self.sources.append(_source(name, about, source))
@@ -185,7 +185,7 @@ class _Found:
         for one in ones:
             try:
                 if isinstance(one, Audience):
-                    check_subjects(one, known.traits)
+                    check_subjects(one, known.traits, known.audiences)
                 else:
                     check_outgoing(one, known)
             except BadDefinition as error:

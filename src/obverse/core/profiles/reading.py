@@ -65,6 +65,7 @@ def state_of(profile: Profile, definitions: Definitions) -> dict[str, Any]:
         "sightings": profile.sightings,
         "attributes": profile.attributes,
         "groups": profile.groups,
+        "consents": profile.consents,
         "traits": computed_traits(profile, definitions),
         "audiences": sorted(name for name, standing in profile.audiences.items() if standing.member),
         "seen": window.recent(profile.seen).keys(),
