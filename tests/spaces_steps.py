@@ -68,6 +68,7 @@ async def read_all(api: App, path: str, *, limit: int) -> list[Any]:
         assert (cursor["url"], cursor["limit"]) == (path, limit)
         assert cursor["has_more"] == bool(cursor["next"])
         pages.append(page)
+        assert len(pages) < 1000, "the list goes round in a circle"
         if not cursor["has_more"]:
             return pages
         following = cursor["next"]

@@ -165,7 +165,7 @@ class _Asking:
         Raises:
             Refusal: there is no such space or collection, or it is no identifier.
         """
-        if unquote(where.space) != self._parts.workspace:
+        if where.space != self._parts.workspace:
             raise refuse(
                 HTTPStatus.NOT_FOUND,
                 "space-not-found",
