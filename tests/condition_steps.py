@@ -62,7 +62,7 @@ def _moments(one: Someone, events: Events) -> Collection[int]:
     return one.happened.get(events.event or "", ())
 
 
-MOMENTS: Final = st.lists(st.integers(0, LATEST).map(lambda ago: NOW - ago * SECOND), max_size=6).map(tuple)
+MOMENTS: Final = st.lists(st.integers(0, LATEST).map(lambda ago: NOW - ago * SECOND), max_size=6).map(sorted).map(tuple)
 PEOPLE: Final[SearchStrategy[Someone]] = st.builds(
     Someone,
     st.fixed_dictionaries(

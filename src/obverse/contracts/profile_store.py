@@ -15,6 +15,7 @@ from obverse.contracts.profile_store_names import NamePromises
 from obverse.contracts.profile_store_pages import OwnerPromises, PagePromises
 from obverse.contracts.profile_store_replays import ReplayPromises
 from obverse.contracts.profile_store_requests import RequestPromises
+from obverse.contracts.profile_store_selections import SelectionPromises
 from obverse.contracts.profile_store_steps import (
     NOON,
     a_profile,
@@ -75,6 +76,7 @@ class ProfileStoreContract(
     ReplayPromises,
     HistoryPromises,
     GroupPromises,
+    SelectionPromises,
     WaitingPromises,
 ):
     """

@@ -1,13 +1,24 @@
-"""Port: profiles by the names they are asked for. A part of `ProfileStore`."""
+"""Port: profiles by the names or ids they are asked for. A part of `ProfileStore`."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 
 class NamedProfiles(Protocol):
     """See `ProfileStore`, whose promises hold here."""
+
+    async def load(self, identifiers: Collection[str], ids: Collection[bytes] = ()) -> Sequence[bytes]:
+        """
+        Return every profile that owns one of the identifiers or has one of the ids, each once, as `profiles.pack` does.
+
+        An id that was merged away gives its keeper. What is not known is left out.
+
+        Raises:
+            Unreachable: the store cannot be read now.
+        """
+        ...
 
     async def load_named(self, names: Collection[str]) -> Mapping[str, bytes]:
         """

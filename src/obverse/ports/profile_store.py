@@ -20,6 +20,7 @@ from obverse.ports.identifier_owners import IdentifierOwners
 from obverse.ports.identity_requests import IdentityRequests, Outcome
 from obverse.ports.named_profiles import NamedProfiles
 from obverse.ports.profile_history import KeptDecision, ProfileHistory
+from obverse.ports.selections import Selections
 from obverse.ports.waiting_events import WaitingEvents
 
 Marks = Mapping[Stream, Mapping[int, int]]
@@ -37,6 +38,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The winning values, as one JSON object."""
     groups: Collection[str] = ()
     """Ids of those that the person is a member of."""
+    consents: bytes = b"{}"
+    """By purpose, true or false, as one JSON object."""
 
 
 class ProfileRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -70,6 +73,7 @@ class ProfileRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
                 identity_graph=json_values.encode(profiles.identity_graph(profile)),
                 attributes=profiles.attributes_text(profile),
                 groups=tuple(profile.groups),
+                consents=profiles.consents_text(profile),
             )
             if profile.known_moved
             else None,
@@ -269,7 +273,9 @@ class StoreWriter(Protocol):
         ...
 
 
-class ProfileStore(ProfileHistory, WaitingEvents, IdentityRequests, IdentifierOwners, NamedProfiles, Groups, Protocol):
+class ProfileStore(
+    ProfileHistory, WaitingEvents, IdentityRequests, IdentifierOwners, NamedProfiles, Groups, Selections, Protocol
+):
     """
     One workspace's profiles, events and rejected events.
 
@@ -288,17 +294,6 @@ class ProfileStore(ProfileHistory, WaitingEvents, IdentityRequests, IdentifierOw
 
         Raises:
             Unreachable: the store cannot be written now.
-        """
-        ...
-
-    async def load(self, identifiers: Collection[str], ids: Collection[bytes] = ()) -> Sequence[bytes]:
-        """
-        Return every profile that owns one of the identifiers or has one of the ids, each once, as `profiles.pack` does.
-
-        An id that was merged away gives its keeper. What is not known is left out.
-
-        Raises:
-            Unreachable: the store cannot be read now.
         """
         ...
 

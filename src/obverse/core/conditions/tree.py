@@ -51,6 +51,10 @@ class Test:
     value: Any
     """JSON, numbers as decimals; of `within_last` and `longer_ago` a span in microseconds."""
 
+    def __hash__(self) -> int:
+        """Without the value, which may be a list."""
+        return hash((self.op, self.subject, self.name))
+
 
 @dataclass(frozen=True, slots=True)
 class Member:

@@ -10,7 +10,16 @@ from typing import Any, Protocol
 
 from obverse.core import conditions, outgoing
 from obverse.core.audiences import Audience, conditions_of
-from obverse.core.conditions import AUDIENCE, OCCURRENCES, TRAIT, BadCondition, Condition, did_you_mean
+from obverse.core.conditions import (
+    AUDIENCE,
+    IDENTIFIER,
+    OCCURRENCES,
+    TRAIT,
+    BadCondition,
+    Condition,
+    Explanation,
+    did_you_mean,
+)
 from obverse.core.conditions.evaluation import Check, Due
 from obverse.core.definitions.looking import Person, nothing_known, reader, remembered
 from obverse.core.definitions.traits import NO_PLAN, NOTHING, Move, Plan, Trait, Watchers, plans_of, trait_code
@@ -30,6 +39,7 @@ __all__ = (
     "Source",
     "Trait",
     "check_audiences",
+    "check_condition",
     "check_outgoing",
     "check_subjects",
     "define",
@@ -96,6 +106,11 @@ class Definitions:
         """What this event does to traits."""
         plans = self._plans
         return plans.get((event.type, event.name)) or plans.get((event.type, None)) or NO_PLAN
+
+    def explain(self, audience: Audience, person: Person, now: int) -> Explanation:
+        """Why an audience's condition holds for a person at an instant, or does not."""
+        readers = partial(reader, self.trait_of_name)
+        return conditions.explain(audience.where, readers, person, now, conditions_of(self.audiences))
 
 
 def define(
@@ -224,11 +239,19 @@ def check_audiences(audiences: Sequence[Audience], traits: Collection[str]) -> N
 
 def check_subjects(audience: Audience, traits: Collection[str], audiences: Collection[str]) -> None:
     """Raise `BadDefinition` if the audience looks at a trait, or an audience, that is not defined."""
-    for subject, name in conditions.subjects(audience.where):
-        among = {TRAIT: traits, AUDIENCE: audiences}.get(subject)
+    _check_subjects(f"audience {audience.name!r}", audience.where, {TRAIT: traits, AUDIENCE: audiences})
+
+
+def check_condition(of: str, condition: Condition, definitions: Definitions) -> None:
+    """Raise `BadDefinition` if a condition, which is called so, looks at what is not defined."""
+    known = {TRAIT: definitions.trait_of_name, AUDIENCE: conditions_of(definitions.audiences)}
+    _check_subjects(of, condition, {**known, IDENTIFIER: definitions.identity.kinds})
+
+
+def _check_subjects(of: str, condition: Condition, defined: Mapping[str, Collection[str]]) -> None:
+    for subject, name in conditions.subjects(condition):
+        among = defined.get(subject)
         if among is not None and name not in among:
             known = ", ".join(sorted(among)) or "none"
             hint = did_you_mean(name, among)
-            raise BadDefinition(
-                f"audience {audience.name!r} looks at {subject} {name!r}, which is not defined{hint} (defined: {known})"
-            )
+            raise BadDefinition(f"{of} looks at {subject} {name!r}, which is not defined{hint} (defined: {known})")

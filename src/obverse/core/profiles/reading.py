@@ -74,6 +74,11 @@ def state_of(profile: Profile, definitions: Definitions) -> dict[str, Any]:
     }
 
 
+def consents_text(profile: Profile) -> bytes:
+    """What the person has allowed, by purpose, in one JSON object."""
+    return json_values.encode({name: msgspec.Raw(written[0].value) for name, written in profile.consents.items()})
+
+
 def attributes_text(profile: Profile) -> bytes:
     """The winning value of each attribute, as sent, in one JSON object."""
     return json_values.encode({name: msgspec.Raw(written[0].value) for name, written in profile.attributes.items()})
