@@ -22,17 +22,19 @@ from obverse.core.conditions import (
 )
 from obverse.core.conditions.evaluation import Check, Due
 from obverse.core.definitions.looking import Person, nothing_known, reader, remembered
-from obverse.core.definitions.traits import NO_PLAN, NOTHING, Move, Plan, Trait, Watchers, plans_of, trait_code
+from obverse.core.definitions.traits import NO_PLAN, NOTHING, Guarded, Move, Plan, Trait, Watchers, plans_of, trait_code
 from obverse.core.events import Event
 from obverse.core.identity import IdentityRules
 from obverse.core.matching import MatchingRules
 from obverse.core.outgoing import Campaign, Connection, Known, Template
 from obverse.core.tracking_plans import BadPlan, Held, Mode, TrackingPlan, held_sources
+from obverse.core.traits.windows import Windowed
 
 __all__ = (
     "NOTHING",
     "BadDefinition",
     "Definitions",
+    "Guarded",
     "Move",
     "Person",
     "Plan",
@@ -97,6 +99,8 @@ class Definitions:
     """By audience, of those that time alone may change, when it may next."""
     remembered: tuple[Trait, ...] = ()
     """Traits that are there for conditions on events alone."""
+    windowed: tuple[tuple[Trait, Windowed], ...] = ()
+    """Traits that time alone may move, each with its kind."""
     trait_of_name: Mapping[str, Trait] = field(default_factory=dict)
     trait_of_key: Mapping[str, Trait] = field(default_factory=dict)
     trait_of_code: Mapping[int, Trait] = field(default_factory=dict)
@@ -178,6 +182,7 @@ def define(
         holds={one.name: conditions.compiled(one.where, readers, known_conditions) for one in all_audiences},
         changing={name: due for name, due in changing.items() if due is not None},
         remembered=hidden,
+        windowed=tuple((trait, trait.kind) for trait in all_traits if isinstance(trait.kind, Windowed)),
         trait_of_name=trait_of_name,
         trait_of_key={trait.key: trait for trait in every_trait},
         trait_of_code={trait.code: trait for trait in every_trait},

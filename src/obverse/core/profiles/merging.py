@@ -10,6 +10,7 @@ from obverse.core.identity import REFUSED, Edge
 from obverse.core.identity.evidence import ACCEPTED, SHARED, TAKEN, UNDONE
 from obverse.core.profiles.parts import OUTSIDE, Membership, Sighting
 from obverse.core.profiles.profile import Profile
+from obverse.core.profiles.turning import due_of
 
 _FOR_GOOD: Final = frozenset(REFUSED + rule for rule in (SHARED, TAKEN, UNDONE))
 """What is against a pair, whatever else the profile has."""
@@ -23,7 +24,8 @@ def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
     """
     Make two profiles one, under the id of the first. Changes the first in place; the other is used up.
 
-    Audiences are to be judged anew afterwards (`judge`), since what they look at has moved.
+    Afterwards time is to go on to what it is by then for either (`advance`), and audiences are to be judged anew
+    (`judge`), since what they look at has moved.
     """
     for identifier, last in other.identifiers.items():
         sight(one, identifier, other.sightings[identifier], last)
@@ -52,6 +54,8 @@ def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
     one.version = clock.merge_versions(one.version, other.version)
     one.first = clock.earliest(one.first, other.first)
     one.changed_at = max(one.changed_at, other.changed_at)
+    one.turned_at = max(one.turned_at, other.turned_at)
+    one.due = due_of(one, definitions)
     one.events += other.events
     one.merges += other.merges
     return one
