@@ -106,6 +106,11 @@ class Definitions:
     trait_of_code: Mapping[int, Trait] = field(default_factory=dict)
     _plans: Mapping[tuple[str, str | None], Plan] = field(default_factory=lambda: plans_of((), {}))
 
+    @property
+    def move_with_time(self) -> bool:
+        """Whether time alone may change anything of a profile."""
+        return bool(self.windowed or self.changing)
+
     def plan(self, event: Event) -> Plan:
         """What this event does to traits."""
         plans = self._plans
