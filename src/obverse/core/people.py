@@ -57,6 +57,8 @@ class People:
         """Source and message id of events that were decided upon before a crash, and are folded again."""
         self.groups: dict[str, Group] = {}
         """By their ids, those that were told something here."""
+        self.filled = 0
+        """The version of the definitions of which whoever is new lacks no history."""
         self._resolution = Resolution(workspace, self.owners, self.profiles)
 
     def admit(self, event: Event) -> Event | RejectedEvent:
@@ -182,7 +184,7 @@ class People:
             self._part(decision, part)
         keeper = self._find(decision.profile)
         if keeper is None:
-            keeper = Profile(decision.profile, first=decision.stamp)
+            keeper = Profile(decision.profile, first=decision.stamp, filled=self.filled)
             self.profiles[keeper.id] = keeper
         if decision.absorbed:
             moved += self._absorb_all(keeper, decision)
@@ -242,7 +244,7 @@ class People:
         keeper = self._find(decision.profile)
         if keeper is None:
             return
-        other = None if part.profile is None else Profile(part.profile, first=decision.stamp)
+        other = None if part.profile is None else Profile(part.profile, first=decision.stamp, filled=self.filled)
         gone = set(part.identifiers) & keeper.identifiers.keys()
         profiles.separate(keeper, other, gone)
         for identifier in gone:

@@ -11,6 +11,7 @@ import msgspec
 
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import SetAside
+from obverse.ports.backfills import Backfills
 from obverse.ports.due_profiles import DueProfiles
 from obverse.ports.event_log import Stream
 from obverse.ports.groups import GroupRow, Groups
@@ -225,7 +226,15 @@ class StoreWriter(Protocol):
 
 
 class ProfileStore(
-    ProfileHistory, WaitingEvents, IdentityRequests, IdentifierOwners, Groups, Selections, DueProfiles, Protocol
+    ProfileHistory,
+    WaitingEvents,
+    IdentityRequests,
+    IdentifierOwners,
+    Groups,
+    Selections,
+    Backfills,
+    DueProfiles,
+    Protocol,
 ):
     """
     One workspace's profiles, events and rejected events.

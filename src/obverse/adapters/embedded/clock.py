@@ -84,7 +84,7 @@ class Clock:
             await runtime.sleep(LOOK)
             in_store = runtime.elapsed() - looked >= LOOK_IN_STORE
             in_memory = heap and heap[0][0] <= runtime.now()
-            if not (in_store or in_memory) or not self.parts.definitions().move_with_time or self.parts.obstacle():
+            if not (in_store or in_memory) or not self.parts.definitions().timed or self.parts.obstacle():
                 continue
             now = await self._now()
             if now is not None:

@@ -11,6 +11,7 @@ from functools import partial
 import msgspec
 from msgspec import structs
 
+from obverse.adapters.memory.backfills import MemoryBackfills
 from obverse.adapters.memory.profile_tables import Tables, members_of, packed, pairs_of
 from obverse.adapters.memory.selections import MemorySelections
 from obverse.core.events import Event, RejectedEvent
@@ -63,7 +64,7 @@ class _Disk:
     workspaces: dict[str, Tables] = field(default_factory=dict)
 
 
-class MemoryProfileStore(MemorySelections):
+class MemoryProfileStore(MemorySelections, MemoryBackfills):
     """See `ProfileStore`. Durable for as long as somebody holds it."""
 
     def __init__(self, settings: MemoryStoreSettings, runtime: Runtime, disk: _Disk | None = None) -> None:

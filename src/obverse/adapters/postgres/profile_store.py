@@ -13,6 +13,7 @@ import asyncpg
 from obverse.adapters.postgres import group_queries
 from obverse.adapters.postgres import history_queries as history
 from obverse.adapters.postgres import profile_queries as queries
+from obverse.adapters.postgres.backfills import PostgresBackfills
 from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.connection import connect, trouble
 from obverse.adapters.postgres.event_log_rows import from_micros
@@ -95,7 +96,7 @@ async def _leave_it(_: Any) -> None:
     """Spare a round trip."""
 
 
-class PostgresProfileStore(PostgresSelections):
+class PostgresProfileStore(PostgresSelections, PostgresBackfills):
     """See `ProfileStore`."""
 
     def __init__(self, settings: PostgresStoreSettings, readers: asyncpg.Pool, runtime: Runtime) -> None:

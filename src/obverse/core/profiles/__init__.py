@@ -1,5 +1,6 @@
 """Profiles: one person each, struck from everything that every system knows of them."""
 
+from obverse.core.profiles.filling import fill, go_live, history_of
 from obverse.core.profiles.fold import apply
 from obverse.core.profiles.judging import judge
 from obverse.core.profiles.merging import join, lose, merge, separate, sight, tie
@@ -31,6 +32,9 @@ __all__ = [
     "computed_traits",
     "consents_text",
     "due_of",
+    "fill",
+    "go_live",
+    "history_of",
     "identity_graph",
     "join",
     "judge",

@@ -52,6 +52,8 @@ def apply(
             entered_or_left = judge(profile, audience, stamp, definitions, now)
             if entered_or_left is not None:
                 done.append(entered_or_left)
+        if not definitions.changing.keys().isdisjoint(watching):
+            profile.due = due_of(profile, definitions, now)
     return done
 
 
@@ -145,8 +147,8 @@ def _compute(  # noqa: C901, PLR0912, PLR0917 - as above
     values, states, one, message_id = plan.values(event), profile.traits, profile.id, event.message_id
     if plan.guarded:
         _compute_guarded(profile, event, stamp, plan.guarded, values, done, watching)
-        if definitions.windowed:
-            profile.due = due_of(profile, definitions)
+        if definitions.timed:
+            profile.due = due_of(profile, definitions, profile.now)
     for trait, key, place, watchers, in_place, plain, start, add, read in plan.moves:
         value = values[place]
         if value is None and place != NOTHING:

@@ -39,6 +39,8 @@ def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
         one.consents[purpose] = written if mine is None else register.merge(mine, written)
     for group, since in other.groups.items():
         join(one, group, since)
+    if definitions.beside and _lack_otherwise(one, other, definitions.beside_version):
+        _begin_anew(one, other, definitions)
     _merge_traits(one, other, definitions)
     for name, standing in other.audiences.items():
         mine_there = one.audiences.get(name, OUTSIDE)
@@ -55,10 +57,28 @@ def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
     one.first = clock.earliest(one.first, other.first)
     one.changed_at = max(one.changed_at, other.changed_at)
     one.turned_at = max(one.turned_at, other.turned_at)
-    one.due = due_of(one, definitions)
+    one.due = due_of(one, definitions, one.now)
     one.events += other.events
     one.merges += other.merges
     return one
+
+
+def _lack_otherwise(one: Profile, other: Profile, version: int) -> bool:
+    """Whether history is in what one of the two has computed and not in the other's, or from another place on."""
+    return (one.filled == version) != (other.filled == version) or one.since != other.since
+
+
+def _begin_anew(one: Profile, other: Profile, definitions: Definitions) -> None:
+    """
+    Forget what was computed of traits to come: of the one history is in it, and not of the other.
+
+    All that both have folded by now is history then.
+    """
+    for trait in definitions.beside:
+        one.traits.pop(trait.key, None)
+        other.traits.pop(trait.key, None)
+    one.filled = min(one.filled, other.filled)
+    one.since = {part: offset + 1 for part, offset in clock.merge_versions(one.version, other.version).items()}
 
 
 def _merge_traits(one: Profile, other: Profile, definitions: Definitions) -> None:

@@ -63,6 +63,10 @@ class Profile:
     merges: int = 0
     """How many other profiles have become part of it."""
 
+    filled: int = 0
+    """Up to which version of the definitions its history has been computed."""
+    since: dict[int, int] | None = None
+    """From where on in the log those to come are folded as events come, by partition; None: as for everybody."""
     due: int = NEVER
     """The next instant at which time alone could change it, in microseconds since 1970; told while it rests, too."""
     known_moved: bool = True
@@ -166,6 +170,8 @@ class Profile:
                 self.merges,
                 self.turned_at,
                 None if self.due == NEVER else self.due,
+                self.filled,
+                self.since,
             )
         )
 
@@ -211,6 +217,7 @@ class Profile:
         self.merges = read.merges
         self.turned_at = read.turned_at
         self.due = NEVER if read.due is None else read.due
+        self.filled, self.since = read.filled, read.since
 
     def told(self, attribute: str) -> bytes | None:
         """Return the value of an attribute as it was sent, None if there is none; what is known may go on resting."""

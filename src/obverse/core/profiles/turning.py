@@ -17,8 +17,8 @@ CLOCK: Final = "clock"
 """Who wrote what time alone has changed: the source of its stamps, and the beginning of its message ids."""
 
 
-def due_of(profile: Profile, definitions: Definitions) -> int:
-    """The next instant at which a profile may change though no event comes; `NEVER`, if there is none."""
+def due_of(profile: Profile, definitions: Definitions, now: int) -> int:
+    """The next instant after this at which a profile may change though no event comes; `NEVER`, if there is none."""
     due, states = NEVER, profile.traits
     for trait, kind in definitions.windowed:
         state = states.get(trait.key)
@@ -26,6 +26,10 @@ def due_of(profile: Profile, definitions: Definitions) -> int:
             leaves = kind.due(state)
             if leaves is not None and leaves < due:
                 due = leaves
+    for changes_at in definitions.changing.values():
+        turns = changes_at(profile, now)
+        if turns is not None and turns < due:
+            due = turns
     return due
 
 
@@ -41,7 +45,7 @@ def advance(profile: Profile, now: int, definitions: Definitions) -> list[Change
         at = profile.due
         _turn(profile, at, definitions, done)
         profile.turned_at = max(profile.turned_at, at)
-        profile.due = max(due_of(profile, definitions), at + 1)
+        profile.due = max(due_of(profile, definitions, at), at + 1)
     return done
 
 
@@ -57,6 +61,10 @@ def _turn(profile: Profile, at: int, definitions: Definitions, done: list[Change
         if kind.read(state) != before:
             done.append(Change(profile.id, TRAIT, trait.name, stamp.message_id))
             watch(definitions.watchers.get((TRAIT, trait.name), ()), watching)
+    for name, changes_at in definitions.changing.items():
+        # Just before, it would have said that it changes now.
+        if changes_at(profile, at - 1) == at:
+            watching[name] = definitions.audience_of_name[name]
     for audience in watching.values():
         entered_or_left = judge(profile, audience, stamp, definitions, at)
         if entered_or_left is not None:
