@@ -230,6 +230,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             review=Review(store),
             decide=Decide(proposals, store, wiring.merge_requests(store), definitions.current, wiring.runtime),
             live=live,
+            workspace=settings.workspace,
             definitions=definitions.current,
             definitions_folder=settings.definitions_folder,
             inbox_url=wiring.inbox_url(),

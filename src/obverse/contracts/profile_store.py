@@ -13,6 +13,7 @@ from obverse.contracts.profile_store_due import DuePromises
 from obverse.contracts.profile_store_groups import GroupPromises
 from obverse.contracts.profile_store_history import HistoryPromises
 from obverse.contracts.profile_store_merges import MergePromises
+from obverse.contracts.profile_store_names import NamePromises
 from obverse.contracts.profile_store_pages import OwnerPromises, PagePromises
 from obverse.contracts.profile_store_replays import ReplayPromises
 from obverse.contracts.profile_store_requests import RequestPromises
@@ -71,6 +72,7 @@ class ProfileStoreContract(
     RequestPromises,
     WriterPromises,
     MergePromises,
+    NamePromises,
     PagePromises,
     OwnerPromises,
     ReplayPromises,

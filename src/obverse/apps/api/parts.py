@@ -47,6 +47,8 @@ class ApiParts:
     runtime: Runtime
     registry: CollectorRegistry
     routes: Sequence[RouteFactory]
+    workspace: str = "main"
+    """Whose profiles are read."""
     definitions: Callable[[], Definitions] = Definitions
     """The definitions as they are now."""
     definitions_folder: Path | None = None
