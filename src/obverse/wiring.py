@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -14,20 +14,23 @@ from typing import Any, Final, get_type_hints
 
 import msgspec
 
-from obverse.adapters.definition_files import DefinitionFiles
 from obverse.adapters.disk import Disk
 from obverse.adapters.runtime.system import open_runtime
+from obverse.core.documents.checking import Checks
 from obverse.core.outgoing import Connection
 from obverse.core.traits.kind import TraitKind
 from obverse.core.wire import Limits
 from obverse.flows.absorb import Absorb
 from obverse.flows.activate import Activate, ActivateParts
+from obverse.flows.apply_definitions import ApplyDefinitions, Preview
 from obverse.flows.ask_identity import AskMerges
 from obverse.flows.collect import Collect
+from obverse.flows.current_definitions import CurrentDefinitions
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.deliver import Deliver, DeliverParts
 from obverse.flows.sign_in import SignIn
 from obverse.ports.crm import Crm
+from obverse.ports.definition_store import DefinitionStore
 from obverse.ports.email_service import EmailService
 from obverse.ports.engine import Engine, EngineParts
 from obverse.ports.event_log import EventLog
@@ -52,6 +55,7 @@ GROUPS: Final = (
     "sessions",
     "proposals",
     "matcher",
+    "definition_store",
     "crm",
     "email_service",
     "trait_kind",
@@ -79,6 +83,18 @@ def trait_kinds() -> Mapping[str, TraitKind]:
     return {point.name: point.load()() for point in entry_points(group="obverse.trait_kind")}
 
 
+def checks() -> Checks:
+    """What documents are held against, as it is installed."""
+    crms = entry_points(group="obverse.crm")
+
+    def secrets_of(name: str) -> Collection[str]:
+        """Of an adapter's settings those that it keeps out of its logs."""
+        shape = _shape_of(find("crm", name)) if name in crms.names else None
+        return {one.name for one in fields(shape) if not one.repr} if shape is not None else ()
+
+    return Checks(trait_kinds(), crms.names, secrets_of)
+
+
 def routes() -> list[Callable[..., Any]]:
     """The route factories of the API, in order of name."""
     return [point.load() for point in sorted(entry_points(group="obverse.route"), key=lambda point: point.name)]
@@ -99,6 +115,8 @@ class Wiring:
     """Of PostgreSQL, for this role."""
     runtime_dir: Path = Path()
     """Folder of mode 0700 for sockets between our processes."""
+    folder_is_live: bool = False
+    """Whether somebody applies the folder of definitions whenever it changes: who writes there need not."""
 
     async def event_log(self) -> EventLog:
         """The log."""
@@ -116,7 +134,7 @@ class Wiring:
         return cache
 
     async def engine(
-        self, log: EventLog, store: ProfileStore, cache: ProfileCache, definitions: DefinitionFiles
+        self, log: EventLog, store: ProfileStore, cache: ProfileCache, definitions: CurrentDefinitions
     ) -> Engine:
         """The engine."""
         engine: Engine = await self._open(
@@ -199,7 +217,7 @@ class Wiring:
         profiles: CurrentProfiles,
         outbox: Outbox,
         service: EmailService,
-        definitions: DefinitionFiles,
+        definitions: CurrentDefinitions,
     ) -> Deliver:
         """The flow that sends messages."""
         return Deliver(
@@ -228,7 +246,7 @@ class Wiring:
         crm: Crm = await opener(_settings_of(opener, options, place), self.runtime)
         return crm
 
-    def absorb(self, collect: Collect, queue: SyncQueue, definitions: DefinitionFiles) -> Absorb:
+    def absorb(self, collect: Collect, queue: SyncQueue, definitions: CurrentDefinitions) -> Absorb:
         """The flow that takes a CRM's edits in."""
         return Absorb(
             collect=collect,
@@ -244,7 +262,7 @@ class Wiring:
         store: ProfileStore,
         profiles: CurrentProfiles,
         queue: SyncQueue,
-        definitions: DefinitionFiles,
+        definitions: CurrentDefinitions,
     ) -> Activate:
         """The flow that keeps CRMs in step."""
         return Activate(
@@ -259,16 +277,31 @@ class Wiring:
             )
         )
 
-    def definitions(self) -> DefinitionFiles:
-        """
-        The workspace's definitions.
+    async def definition_store(self) -> DefinitionStore:
+        """The definitions as they were written."""
+        store: DefinitionStore = await self._open("definition_store", self.runtime)
+        return store
 
-        Raises:
-            BadDefinition: a file cannot be used.
-        """
-        return DefinitionFiles(self.settings.definitions_folder, trait_kinds(), self.runtime)
+    def definitions(self, store: DefinitionStore) -> CurrentDefinitions:
+        """The definitions in force, followed in the store."""
+        return CurrentDefinitions(store, trait_kinds(), self.runtime)
 
-    def collect(self, log: EventLog, definitions: DefinitionFiles, is_bot: Callable[[str], bool]) -> Collect:
+    def apply_definitions(self, store: DefinitionStore, profiles: ProfileStore | None = None) -> ApplyDefinitions:
+        """The flow that changes definitions; with `profiles` it tells of audiences how many are in them."""
+
+        async def sizes(names: Collection[str]) -> Mapping[str, int]:
+            audiences = {} if profiles is None else (await profiles.overview()).audiences
+            return {name: audiences.get(name, 0) for name in names}
+
+        return ApplyDefinitions(
+            store, checks(), self.runtime, sizes=None if profiles is None else sizes, preview=self.preview()
+        )
+
+    def preview(self) -> Preview | None:
+        """What foretells the size of an audience; None while nothing does."""
+        return None
+
+    def collect(self, log: EventLog, definitions: CurrentDefinitions, is_bot: Callable[[str], bool]) -> Collect:
         """The flow that takes events in."""
         limits = self.settings.collector
         return Collect(
@@ -349,6 +382,12 @@ def resolved(value: Any, folder: Path, place: str) -> Any:
     return _SECRET.sub(put_in, value) if isinstance(value, str) else value
 
 
-def wire(settings: Settings, *, dsn: str = "", runtime_dir: Path | None = None) -> Wiring:
+def wire(settings: Settings, *, dsn: str = "", runtime_dir: Path | None = None, folder_is_live: bool = False) -> Wiring:
     """The wiring of a real process."""
-    return Wiring(settings=settings, runtime=open_runtime(), dsn=dsn, runtime_dir=runtime_dir or settings.data)
+    return Wiring(
+        settings=settings,
+        runtime=open_runtime(),
+        dsn=dsn,
+        runtime_dir=runtime_dir or settings.data,
+        folder_is_live=folder_is_live,
+    )
