@@ -21,9 +21,11 @@ from obverse.core.definitions import Definitions
 from obverse.flows.ask_identity import AskIdentity
 from obverse.flows.browse import Browse
 from obverse.flows.decide import Decide
+from obverse.flows.explain import Explain
 from obverse.flows.history import History
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
+from obverse.flows.preview import Preview
 from obverse.flows.review import Review
 from obverse.flows.sign_in import SignIn
 from obverse.flows.syncs import Syncs
@@ -53,6 +55,8 @@ def build_api(shop: Shop, **options: Any) -> App:
         "syncs": Syncs(MemorySyncQueue(runtime), Definitions, runtime),
         "messages": Messages(MemoryOutbox(runtime), shop.serve, Definitions, runtime),
         "ask_identity": AskIdentity(shop.faulty_store, shop.serve, runtime, lambda: secrets.token_urlsafe(16)),
+        "preview": Preview(shop.faulty_store, lambda: DEFINITIONS, runtime),
+        "explain": Explain(shop.serve, lambda: DEFINITIONS, runtime),
         "browse": Browse(shop.faulty_store, lambda: DEFINITIONS),
         "history": History(shop.faulty_store, shop.serve, lambda: DEFINITIONS, runtime),
         "review": Review(shop.faulty_store),

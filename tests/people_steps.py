@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from obverse.core import json_values, profiles
-from obverse.core.audiences import Audience, parse
+from obverse.core.audiences import Audience
+from obverse.core.conditions import parse
 from obverse.core.definitions import Definitions, Trait, define
 from obverse.core.events import Event
 from obverse.core.identity import Decision, IdentityRules

@@ -17,7 +17,8 @@ from obverse.adapters.memory.profile_store import MemoryProfileStore, MemoryStor
 from obverse.adapters.memory.sync_queue import MemorySyncQueue
 from obverse.adapters.runtime.simulated import SimulatedRuntime
 from obverse.core import json_values
-from obverse.core.audiences import Audience, parse
+from obverse.core.audiences import Audience
+from obverse.core.conditions import parse
 from obverse.core.definitions import Definitions, Trait, define
 from obverse.core.events import Event
 from obverse.core.identity import IdentityRules

@@ -16,13 +16,15 @@ import msgspec
 
 from obverse.adapters.disk import Disk
 from obverse.adapters.runtime.system import open_runtime
+from obverse.core.audiences import conditions_of, expanded
+from obverse.core.definitions import Definitions
 from obverse.core.documents.checking import Checks
 from obverse.core.outgoing import Connection
 from obverse.core.traits.kind import TraitKind
 from obverse.core.wire import Limits
 from obverse.flows.absorb import Absorb
 from obverse.flows.activate import Activate, ActivateParts
-from obverse.flows.apply_definitions import ApplyDefinitions, Preview
+from obverse.flows.apply_definitions import ApplyDefinitions
 from obverse.flows.ask_identity import AskMerges
 from obverse.flows.collect import Collect
 from obverse.flows.current_definitions import CurrentDefinitions
@@ -288,18 +290,23 @@ class Wiring:
 
     def apply_definitions(self, store: DefinitionStore, profiles: ProfileStore | None = None) -> ApplyDefinitions:
         """The flow that changes definitions; with `profiles` it tells of audiences how many are in them."""
+        if profiles is None:
+            return ApplyDefinitions(store, checks(), self.runtime)
 
         async def sizes(names: Collection[str]) -> Mapping[str, int]:
-            audiences = {} if profiles is None else (await profiles.overview()).audiences
+            audiences = (await profiles.overview()).audiences
             return {name: audiences.get(name, 0) for name in names}
 
-        return ApplyDefinitions(
-            store, checks(), self.runtime, sizes=None if profiles is None else sizes, preview=self.preview()
-        )
+        async def preview(after: Definitions, names: Collection[str]) -> Mapping[str, int]:
+            if not names:
+                return {}
+            # It brings the sets of people, which `obverse up` never needs.
+            from obverse.flows.preview import Preview  # noqa: PLC0415
 
-    def preview(self) -> Preview | None:
-        """What foretells the size of an audience; None while nothing does."""
-        return None
+            counting, found = Preview(profiles, lambda: after, self.runtime), conditions_of(after.audiences)
+            return {name: await counting.count(expanded(found[name], found)) for name in names}
+
+        return ApplyDefinitions(store, checks(), self.runtime, sizes=sizes, preview=preview)
 
     def collect(self, log: EventLog, definitions: CurrentDefinitions, is_bot: Callable[[str], bool]) -> Collect:
         """The flow that takes events in."""

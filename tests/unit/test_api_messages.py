@@ -14,7 +14,8 @@ from api_steps import build_api, is_problem, open_api_shop
 from asgi import Answer, App, ask
 from obverse.adapters.memory.outbox import MemoryOutbox
 from obverse.adapters.runtime.system import open_runtime
-from obverse.core.audiences import Audience, parse
+from obverse.core.audiences import Audience
+from obverse.core.conditions import parse
 from obverse.core.definitions import define
 from obverse.core.messages import Message
 from obverse.core.outgoing import Campaign, Template

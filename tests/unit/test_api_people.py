@@ -10,7 +10,7 @@ import pytest
 
 from api_steps import build_api, is_problem, open_api_shop
 from asgi import App, ask
-from obverse.core import audiences
+from obverse.core import conditions
 from obverse.core.identity import id_text
 from obverse.ports.outcomes import Unreachable
 from reading import Shop, identify, track
@@ -153,7 +153,7 @@ async def test_audiences_say_what_they_are(api: App) -> None:
     ],
 )
 def test_a_condition_is_told_as_it_was_written(tree: Any) -> None:
-    assert audiences.as_tree(audiences.parse(tree)) == tree
+    assert conditions.as_tree(conditions.parse(tree)) == tree
 
 
 async def test_members_are_listed(api: App) -> None:

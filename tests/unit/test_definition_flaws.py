@@ -75,7 +75,7 @@ spec:
         (ORDERS.replace("Order Completed", "[a]"), 4, 33, "OB014", "spec.event: Expected `str | null`, got `array`"),
         (ORDERS.replace("count", "cuont"), 4, 19, "OB016", "use one of count, "),
         (ORDERS.replace("count", "cuont"), 4, 19, "OB016", "did you mean `count`?"),
-        (BUYERS.replace("gte", "gtee"), 5, 15, "OB016", "did you mean `gte`?"),
+        (BUYERS.replace("gte", "gtee"), 5, 15, "OB016", "(did you mean gte?); use one of"),
         (SOURCE.replace("shop", "shop, mode: blok"), 5, 37, "OB014", "did you mean `block`?"),
         (
             PLAN.replace('"1.0"', "1.0"),
@@ -112,7 +112,7 @@ def test_a_mistake_is_told_with_its_place_and_what_to_write(  # noqa: PLR0917 - 
 @pytest.mark.parametrize(
     ("text", "line", "column", "rule", "advice"),
     [
-        (BUYERS.replace("orders", "ordrs"), 5, 27, "OB021", "(defined: orders, spent); did you mean `orders`?"),
+        (BUYERS.replace("orders", "ordrs"), 5, 27, "OB021", "(did you mean orders?) (defined: orders, spent)"),
         (CONNECTION.replace("trait.orders", "trait.order"), 9, 20, "OB021", "did you mean `orders`?"),
         (CONNECTION.replace("trait.orders", "audience.all"), 9, 20, "OB021", "audience 'all' is not defined"),
         (CAMPAIGN.replace("entered buyers", "entered buyrs"), 5, 12, "OB021", "did you mean `buyers`?"),
@@ -182,6 +182,16 @@ def test_every_name_that_is_not_defined_is_told(tmp_path: Path) -> None:
     tests = ", ".join(f"{{op: exists, trait: {name}}}" for name in ("one", "orders", "two"))
     put(tmp_path, a=ORDERS, b=BUYERS.replace("{op: gte, trait: orders, value: 1}", f"{{op: and, of: [{tests}]}}"))
     assert [(one.line, one.column) for one in flaws_of(tmp_path)] == [(5, 45), (5, 100)]
+
+
+def test_audiences_in_a_circle_are_told_where_it_begins(tmp_path: Path) -> None:
+    def looks_at(name: str, other: str) -> str:
+        return BUYERS.replace("buyers", name).replace("gte, trait: orders, value: 1", f"member, audience: {other}")
+
+    put(tmp_path, a=looks_at("one", "two"), b=looks_at("two", "three"), c=looks_at("three", "one"))
+    (flaw,) = flaws_of(tmp_path)
+    assert (flaw.file, flaw.line, flaw.column, flaw.rule) == ("a.yml", 5, 33, "OB024")
+    assert "looks at itself: one -> two -> three -> one; take one of these conditions out" in flaw.what
 
 
 def test_who_refers_to_what_has_a_flaw_is_not_to_blame(tmp_path: Path) -> None:

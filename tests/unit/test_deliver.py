@@ -15,7 +15,8 @@ from obverse.adapters.memory.email_service import MemoryPost, MemoryServiceSetti
 from obverse.adapters.memory.outbox import MemoryOutbox
 from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
 from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
-from obverse.core.audiences import Audience, parse
+from obverse.core.audiences import Audience
+from obverse.core.conditions import parse
 from obverse.core.definitions import Definitions, Trait, define
 from obverse.core.identity import IdentityRules
 from obverse.core.mails import Mail

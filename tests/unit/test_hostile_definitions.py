@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from definition_steps import CHECKS, ORDERS, flaws_of, put
 from obverse.adapters.definition_files.yaml_documents import MOST_BYTES, read_documents
 from obverse.adapters.definition_files.yaml_text import as_yaml
+from obverse.contracts.lattice import LAWS
 from obverse.core.documents.checking import check
 from obverse.core.flaws import RULES
 
@@ -110,6 +111,7 @@ _trees = st.recursive(
 )
 
 
+@LAWS
 @given(_trees, st.sampled_from(["trait", "audience", "source", "connection", "template", "campaign", "identity"]))
 def test_whatever_a_document_holds_it_is_told_with_a_place(tree: Any, kind: str) -> None:
     head = {"version": "obverse/v1", "kind": kind, "metadata": {"name": "a"}}
@@ -119,6 +121,7 @@ def test_whatever_a_document_holds_it_is_told_with_a_place(tree: Any, kind: str)
         assert all(flaw.line > 0 and flaw.column > 0 and flaw.rule in RULES for flaw in found)
 
 
+@LAWS
 @given(st.binary(max_size=200) | st.text(alphabet="{}[]:,-&*!|>'\"\n\t a#?%@`<", max_size=60).map(str.encode))
 def test_whatever_a_file_holds_it_is_told_with_a_place(data: bytes) -> None:
     documents, flaws = read_documents(data, "a.yml")
@@ -133,6 +136,7 @@ def test_a_good_file_is_read_as_yaml_is_read() -> None:
     assert flaws == []
 
 
+@LAWS
 @given(_trees)
 def test_what_is_read_is_what_yaml_means(tree: Any) -> None:
     text = yaml.safe_dump(tree)

@@ -309,7 +309,9 @@ def test_what_an_event_changes_of_what_is_known_is_in_the_next_row() -> None:
         before = {key: profiles.parts(profiles.pack(each, DEFINITIONS))[0] for key, each in people.profiles.items()}
         people.fold(one, (0, place))
         for key, profile in people.profiles.items():
-            fresh = packing.pack_known(profile.sightings, profile.edges, profile.attributes, profile.groups)
+            fresh = packing.pack_known(
+                profile.sightings, profile.edges, profile.attributes, profile.groups, profile.consents
+            )
             row = ProfileRow.of(profile, DEFINITIONS)
             assert fresh == (before[key] if row.known is None else row.known.packed)
             assert ProfileRow.of(profile, DEFINITIONS).known is None, "it is told once"

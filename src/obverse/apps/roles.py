@@ -195,9 +195,11 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.flows.ask_identity import AskIdentity
     from obverse.flows.browse import Browse
     from obverse.flows.decide import Decide
+    from obverse.flows.explain import Explain
     from obverse.flows.history import History
     from obverse.flows.live import Live
     from obverse.flows.messages import Messages
+    from obverse.flows.preview import Preview
     from obverse.flows.review import Review
     from obverse.flows.serve import Serve
     from obverse.flows.syncs import Syncs
@@ -222,6 +224,8 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             messages=Messages(outbox, serve, definitions.current, wiring.runtime, log=log),
             syncs=Syncs(queue, definitions.current, wiring.runtime, log=log),
             serve=serve,
+            preview=Preview(store, definitions.current, wiring.runtime),
+            explain=Explain(serve, definitions.current, wiring.runtime),
             history=History(store, serve, definitions.current, wiring.runtime),
             runtime=wiring.runtime,
             registry=new_registry("api"),

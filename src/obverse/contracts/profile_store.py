@@ -14,6 +14,7 @@ from obverse.contracts.profile_store_merges import MergePromises
 from obverse.contracts.profile_store_pages import OwnerPromises, PagePromises
 from obverse.contracts.profile_store_replays import ReplayPromises
 from obverse.contracts.profile_store_requests import RequestPromises
+from obverse.contracts.profile_store_selections import SelectionPromises
 from obverse.contracts.profile_store_steps import (
     NOON,
     a_profile,
@@ -73,6 +74,7 @@ class ProfileStoreContract(
     ReplayPromises,
     HistoryPromises,
     GroupPromises,
+    SelectionPromises,
     WaitingPromises,
 ):
     """

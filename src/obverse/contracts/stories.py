@@ -8,7 +8,8 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from obverse.core.audiences import Audience, Every, Not, Test
+from obverse.core.audiences import Audience
+from obverse.core.conditions import Every, Not, Test
 from obverse.core.definitions import Trait, define
 from obverse.core.events import Event
 from obverse.core.json_values import number

@@ -13,6 +13,8 @@ LEFT: Final = "left"
 MERGED: Final = "merged"
 UNMERGED: Final = "unmerged"
 IDENTIFIER: Final = "identifier"
+CONSENT: Final = "consent"
+GROUP: Final = "group"
 
 
 class Change(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -28,7 +30,7 @@ class Change(msgspec.Struct, array_like=True, frozen=True, gc=False):
     name: str
     """
     The attribute, trait or audience; of a merge, the absorbed profile's id; of an unmerge, the other one's; of a new
-    identifier, its kind.
+    identifier, its kind; of a consent, its purpose; of a group that somebody has joined, its id.
     """
     event: str
     """Message id of the event that did it."""

@@ -27,6 +27,7 @@ RULES: Final[Mapping[str, str]] = {
     "OB021": "what is referred to is defined",
     "OB022": "definitions agree with each other",
     "OB023": "a version of a tracking plan accepts what the one before it accepted",
+    "OB024": "an audience does not look at itself, be it by way of others",
     "OB030": "a secret is named, as `${env:NAME}` or `${file:PATH}`, and never written down",
     "OB031": "a template's `mjml_file` is a file beside it",
 }

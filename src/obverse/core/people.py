@@ -214,7 +214,7 @@ class People:
             if lost is not None:
                 self._absorb(keeper, lost)
                 moved.append(Change(keeper.id, changes.MERGED, lost.id.hex(), decision.event))
-                moved.extend(self._judge(keeper, decision.stamp))
+                moved.extend(self._judge(keeper, decision))
         return moved
 
     def _take(self, identifier: str, keeper: Profile, decision: Decision) -> None:
@@ -274,6 +274,7 @@ class People:
         profiles.merge(keeper, lost, self.definitions)
         keeper.merges += 1
 
-    def _judge(self, profile: Profile, stamp: Stamp) -> list[Change]:
-        judged = (profiles.judge(profile, audience, stamp, self.definitions) for audience in self.definitions.audiences)
+    def _judge(self, profile: Profile, decision: Decision) -> list[Change]:
+        definitions, stamp, now = self.definitions, decision.stamp, decision.received_at
+        judged = (profiles.judge(profile, audience, stamp, definitions, now) for audience in definitions.audiences)
         return [change for change in judged if change is not None]

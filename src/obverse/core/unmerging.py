@@ -243,6 +243,8 @@ def _become(profile: Profile, fresh: Profile) -> None:
     profile.attributes.update(fresh.attributes)
     profile.groups.clear()
     profile.groups.update(fresh.groups)
+    profile.consents.clear()
+    profile.consents.update(fresh.consents)
     profile.traits, profile.audiences, profile.seen = fresh.traits, fresh.audiences, fresh.seen
     profile.first, profile.events = fresh.first, fresh.events
     profile.version = profile.version or fresh.version
@@ -258,7 +260,7 @@ def _stand(people: People, profile: Profile, before: Mapping[str, Membership], s
     """
     told = []
     for audience in people.definitions.audiences:
-        profiles.judge(profile, audience, stamp, people.definitions)
+        profiles.judge(profile, audience, stamp, people.definitions, stamp.time)
         was, now = before.get(audience.name, OUTSIDE), profile.audiences.get(audience.name, OUTSIDE)
         if was == OUTSIDE and now == OUTSIDE:
             continue

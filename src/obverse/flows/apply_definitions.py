@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator,
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from obverse.core.audiences import conditions_of
+from obverse.core.conditions import TRAIT, subjects
 from obverse.core.definitions import BadDefinition, Definitions
 from obverse.core.documents.checking import Checked, Checks, check, edits
 from obverse.core.documents.written import Difference, Document, Key, Written, differences, named_key, same
@@ -155,8 +157,8 @@ class ApplyDefinitions:
         names = [one.key.name for one in changes if one.key.kind == "audience"]
         before = await self._sizes(names) if self._sizes is not None and names else {}
         after: Mapping[str, int] = {}
-        if self._preview is not None and checked.definitions is not None and names:
-            after = await self._preview(checked.definitions, names)
+        if self._preview is not None and checked.definitions is not None:
+            after = await self._preview(checked.definitions, _foreseeable(checked.definitions, changes))
         return [
             one
             if one.key.kind != "audience"
@@ -187,6 +189,17 @@ class ApplyDefinitions:
             [one.key for one in plan.changes if one.document is None],
             author=Author(project=plan.scope.project, name=by, now=self._runtime.now()),
         )
+
+
+def _foreseeable(after: Definitions, changes: Sequence[PlannedChange]) -> list[str]:
+    """Audiences that change, but those that look at a trait which does: nobody has a value of that yet."""
+    traits = {one.key.name for one in changes if one.key.kind == "trait"}
+    audiences = conditions_of(after.audiences)
+    return [
+        name
+        for name in (one.key.name for one in changes if one.key.kind == "audience" and one.document is not None)
+        if not any(kind == TRAIT and seen in traits for kind, seen in subjects(audiences[name], audiences))
+    ]
 
 
 def _changes(checked: Checked, stored: Mapping[Key, Entry]) -> Iterator[PlannedChange]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from obverse.core import audiences, groups, json_values, mapping, profiles, times
+from obverse.core import conditions, groups, json_values, mapping, profiles, times
 from obverse.core.definitions import Definitions
 from obverse.core.groups import Group
 from obverse.core.identity import LONGEST, IdentityRules, id_named, id_text
@@ -204,7 +204,9 @@ class Browse:
         counts = (await self._store.overview()).audiences
         return AudiencesView(
             [
-                AudienceDefinitionView(one.name, one.description, counts.get(one.name, 0), audiences.as_tree(one.where))
+                AudienceDefinitionView(
+                    one.name, one.description, counts.get(one.name, 0), conditions.as_tree(one.where)
+                )
                 for one in self._definitions().audiences
             ]
         )

@@ -74,6 +74,15 @@ class GroupOfView(msgspec.Struct, frozen=True):
     event: MessageId
 
 
+class ConsentView(msgspec.Struct, frozen=True):
+    """What a person said of one purpose last."""
+
+    allowed: bool
+    source: str
+    updated_at: Time
+    event: MessageId
+
+
 Traits = Annotated[
     dict[str, Any],
     Meta(description="Every trait that has a value. Numbers are exact: read them as decimals."),
@@ -120,6 +129,7 @@ class ProfileView(msgspec.Struct, frozen=True):
     traits: Traits
     audiences: list[AudienceView]
     groups: Annotated[list[GroupOfView], Meta(description="In order of their ids.")]
+    consents: Annotated[dict[str, ConsentView], Meta(description="By purpose, what the person has allowed.")]
     version: Version
     events: Annotated[int, Meta(description="Events folded into the profile.")]
     first_seen: Annotated[str | None, Meta(description="Time of the earliest event.")]
@@ -218,6 +228,15 @@ def view_profile(profile: Profile, definitions: Definitions) -> ProfileView:
         groups=[
             GroupOfView(one, times.to_text(since.at), since.event) for one, since in sorted(profile.groups.items())
         ],
+        consents={
+            purpose: ConsentView(
+                written[0].value == b"true",
+                written[0].stamp.source,
+                times.to_text(written[0].stamp.time),
+                written[0].stamp.message_id,
+            )
+            for purpose, written in sorted(profile.consents.items())
+        },
         version={str(partition): offset for partition, offset in sorted(profile.version.items())},
         events=profile.events,
         first_seen=None if profile.first is None else times.to_text(profile.first.time),

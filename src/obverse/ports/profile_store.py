@@ -19,6 +19,7 @@ from obverse.ports.groups import GroupRow, Groups
 from obverse.ports.identifier_owners import IdentifierOwners
 from obverse.ports.identity_requests import IdentityRequests, Outcome
 from obverse.ports.profile_history import KeptDecision, ProfileHistory
+from obverse.ports.selections import Selections
 from obverse.ports.waiting_events import WaitingEvents
 
 Marks = Mapping[Stream, Mapping[int, int]]
@@ -36,6 +37,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The winning values, as one JSON object."""
     groups: Collection[str] = ()
     """Ids of those that the person is a member of."""
+    consents: bytes = b"{}"
+    """By purpose, true or false, as one JSON object."""
 
 
 class ProfileRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -69,6 +72,7 @@ class ProfileRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
                 identity_graph=json_values.encode(profiles.identity_graph(profile)),
                 attributes=profiles.attributes_text(profile),
                 groups=tuple(profile.groups),
+                consents=profiles.consents_text(profile),
             )
             if profile.known_moved
             else None,
@@ -268,7 +272,7 @@ class StoreWriter(Protocol):
         ...
 
 
-class ProfileStore(ProfileHistory, WaitingEvents, IdentityRequests, IdentifierOwners, Groups, Protocol):
+class ProfileStore(ProfileHistory, WaitingEvents, IdentityRequests, IdentifierOwners, Groups, Selections, Protocol):
     """
     One workspace's profiles, events and rejected events.
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import structs
 
 from obverse.adapters.memory.profile_tables import Tables, members_of, packed, pairs_of
+from obverse.adapters.memory.selections import MemorySelections
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.history import PastEvent, related
 from obverse.core.identity import SetAside
@@ -62,7 +63,7 @@ class _Disk:
     workspaces: dict[str, Tables] = field(default_factory=dict)
 
 
-class MemoryProfileStore:
+class MemoryProfileStore(MemorySelections):
     """See `ProfileStore`. Durable for as long as somebody holds it."""
 
     def __init__(self, settings: MemoryStoreSettings, runtime: Runtime, disk: _Disk | None = None) -> None:

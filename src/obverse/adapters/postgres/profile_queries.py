@@ -20,7 +20,7 @@ set tcp_keepalives_interval = 2;
 set tcp_keepalives_count = 3;
 create temporary table staged_profiles
     (id uuid, identity_graph jsonb, computed_traits jsonb, attributes jsonb, known bytea, state bytea,
-    groups text[], changed_at timestamptz, moved boolean)
+    groups text[], consents jsonb, changed_at timestamptz, moved boolean)
     on commit delete rows;
 create temporary table staged_identifiers (identifier text collate "C", profile_id uuid) on commit delete rows;
 create temporary table staged_members (audience text collate "C", profile_id uuid, number integer, since timestamptz)
@@ -28,7 +28,7 @@ create temporary table staged_members (audience text collate "C", profile_id uui
 alter table pg_temp.staged_profiles set (toast_tuple_target = 8160),
     alter column identity_graph set storage external, alter column computed_traits set storage external,
     alter column attributes set storage external, alter column known set storage external,
-    alter column state set storage external;
+    alter column consents set storage external, alter column state set storage external;
 """
 """
 Make a writer's session: plans for the tables as they are now, room to put a checkpoint down, and a server that
@@ -60,14 +60,18 @@ with returned as (
 ),
 written as (
     insert into public.customer_profiles as known
-        (id, workspace_id, identity_graph, computed_traits, attributes, known, groups, state, timestamp)
-    select id, $1, identity_graph, computed_traits, attributes, known, groups, state, changed_at
+        (id, workspace_id, identity_graph, computed_traits, attributes, known, groups, consents, state, timestamp,
+        number)
+    select id, $1, identity_graph, computed_traits, attributes, known, groups, consents, state, changed_at,
+        -- Whoever is new has it, and few others.
+        case when known is not null then nextval('public.customer_profiles_number_seq') end
     from pg_temp.staged_profiles
     on conflict (id) do update
     set identity_graph = coalesce(excluded.identity_graph, known.identity_graph),
         attributes = coalesce(excluded.attributes, known.attributes),
         known = coalesce(excluded.known, known.known),
         groups = coalesce(excluded.groups, known.groups),
+        consents = coalesce(excluded.consents, known.consents), number = coalesce(known.number, excluded.number),
         computed_traits = excluded.computed_traits, state = excluded.state, timestamp = excluded.timestamp,
         merged_into = null
     where known.workspace_id = excluded.workspace_id

@@ -37,7 +37,18 @@ REJECTED_COLUMNS: Final = (
 )
 
 PROFILE_COLUMNS: Final = (
-    *("id", "changed_at", "moved", "computed_traits", "state", "identity_graph", "attributes", "known", "groups"),
+    *(
+        "id",
+        "changed_at",
+        "moved",
+        "computed_traits",
+        "state",
+        "identity_graph",
+        "attributes",
+        "known",
+        "groups",
+        "consents",
+    ),
 )
 CLAIM_COLUMNS: Final = ("identifier", "profile_id")
 MEMBER_COLUMNS: Final = ("audience", "profile_id", "number", "since")
@@ -168,7 +179,9 @@ _AS_THEY_ARE: Final = tuple(name for name in Event.__struct_fields__ if name != 
 def pack_profiles(rows: Sequence[ProfileRow], *, careful: bool) -> bytes:
     """Return the rows of profiles, one after another. `careful` as in `EventRows`."""
     objects = [row.computed_traits for row in rows]
-    objects += [one for row in rows if row.known for one in (row.known.identity_graph, row.known.attributes)]
+    objects += [
+        one for row in rows if row.known for one in (row.known.identity_graph, row.known.attributes, row.known.consents)
+    ]
     if careful or max(map(len, objects), default=0) > jsonb_text.LONG or jsonb_text.suspicious(b"".join(objects)):
         make_sound = jsonb_text.force if careful else jsonb_text.clean
         objects = [make_sound(one) for one in objects]
@@ -179,9 +192,16 @@ def pack_profiles(rows: Sequence[ProfileRow], *, careful: bool) -> bytes:
         moved = _NO if row.audiences is None else _YES
         fields += (head, row.id, moment(row.changed_at), moved, jsonb(next(traits)), blob(row.state))
         if row.known is None:
-            fields.append(NULL * 4)
+            fields.append(NULL * 5)
         else:
-            fields += (jsonb(next(others)), jsonb(next(others)), blob(row.known.packed), texts(row.known.groups))
+            graph, attributes, consents = next(others), next(others), next(others)
+            fields += (
+                jsonb(graph),
+                jsonb(attributes),
+                blob(row.known.packed),
+                texts(row.known.groups),
+                jsonb(consents),
+            )
     return b"".join(fields)
 
 

@@ -19,6 +19,7 @@ from obverse.adapters.postgres.event_log_rows import from_micros
 from obverse.adapters.postgres.history_rows import pack_waiting, unpack_decision, unpack_request, unpack_waiting
 from obverse.adapters.postgres.profile_rows import to_micros, unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
+from obverse.adapters.postgres.selections import PostgresSelections
 from obverse.core import profiles, times
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.history import PastEvent
@@ -94,11 +95,12 @@ async def _leave_it(_: Any) -> None:
     """Spare a round trip."""
 
 
-class PostgresProfileStore:
+class PostgresProfileStore(PostgresSelections):
     """See `ProfileStore`."""
 
     def __init__(self, settings: PostgresStoreSettings, readers: asyncpg.Pool, runtime: Runtime) -> None:
         self._settings = settings
+        self._workspace = settings.workspace
         self._readers = readers
         self._runtime = runtime
         self._writers: list[StoreWriter] = []

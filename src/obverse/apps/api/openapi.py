@@ -24,9 +24,11 @@ from obverse.core.definitions import Definitions
 from obverse.flows.ask_identity import AskIdentity
 from obverse.flows.browse import Browse
 from obverse.flows.decide import Decide
+from obverse.flows.explain import Explain
 from obverse.flows.history import History
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
+from obverse.flows.preview import Preview
 from obverse.flows.review import Review
 from obverse.flows.serve import Serve
 from obverse.flows.sign_in import SignIn
@@ -56,6 +58,8 @@ async def generate() -> dict[str, Any]:
         messages=Messages(MemoryOutbox(runtime), serve, Definitions, runtime),
         ask_identity=AskIdentity(store, serve, runtime, str),
         browse=Browse(store, Definitions),
+        preview=Preview(store, Definitions, runtime),
+        explain=Explain(serve, Definitions, runtime),
         history=History(store, serve, Definitions, runtime),
         review=Review(store),
         decide=Decide(MemoryProposals(), store, MemoryMergeRequests(), Definitions, runtime),

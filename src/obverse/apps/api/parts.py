@@ -13,9 +13,11 @@ from obverse.core.definitions import Definitions
 from obverse.flows.ask_identity import AskIdentity
 from obverse.flows.browse import Browse
 from obverse.flows.decide import Decide
+from obverse.flows.explain import Explain
 from obverse.flows.history import History
 from obverse.flows.live import Live
 from obverse.flows.messages import Messages
+from obverse.flows.preview import Preview
 from obverse.flows.review import Review
 from obverse.flows.serve import Serve
 from obverse.flows.sign_in import SignIn
@@ -36,6 +38,8 @@ class ApiParts:
     messages: Messages
     ask_identity: AskIdentity
     browse: Browse
+    preview: Preview
+    explain: Explain
     history: History
     review: Review
     decide: Decide

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from obverse.apps.api.addresses import identifier_in
+from obverse.apps.api.audiences import add_why
 from obverse.apps.api.errors import refuse
 from obverse.apps.api.history import add_history, find_past
 from obverse.apps.api.identifiers import Identifier, unknown
@@ -22,6 +23,7 @@ from obverse.flows.serve import Found, Serve
 from obverse.flows.views import (
     AttributeView,
     AudienceView,
+    ConsentView,
     EventsView,
     GroupOfView,
     IdentifierView,
@@ -52,6 +54,7 @@ _PARTS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("traits", Traits, "What we computed of a profile"),
     ("audiences", list[AudienceView], "The audiences that a profile is in"),
     ("groups", list[GroupOfView], "The groups that a profile is a member of"),
+    ("consents", dict[str, ConsentView], "What a person has allowed, by purpose"),
     ("identifiers", list[IdentifierView], "The identifiers of a profile"),
     ("attributes", dict[str, AttributeView], "What systems told us of a profile: value, source, stamp, and what lost"),
     ("version", Version, "What was folded into a profile"),
@@ -63,6 +66,7 @@ def routes(parts: ApiParts) -> APIRouter:
     router = APIRouter(prefix="/v1/profiles", tags=["profiles"])
     serve = parts.serve
     _add_list(router, parts.browse)
+    add_why(router, parts)
     # Parts first: the profile's own route would take their names for values.
     for name, shape, summary in _PARTS:
         _add_part(router, serve, name, shape, summary)

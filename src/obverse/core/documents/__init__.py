@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, field
-from hashlib import blake2b
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec.structs import asdict
 
-from obverse.core import audiences, outgoing
+from obverse.core import conditions, outgoing
 from obverse.core.audiences import Audience
 from obverse.core.definitions import (
     BadDefinition,
@@ -25,13 +24,14 @@ from obverse.core.definitions import (
 from obverse.core.documents.identity import EXPECTED as IDENTITY_EXPECTED
 from obverse.core.documents.identity import IdentitySpec, identity_rules
 from obverse.core.documents.reading import Shape, read_as
-from obverse.core.events import TYPES
+from obverse.core.documents.traits import EXPECTED as TRAIT_EXPECTED
+from obverse.core.documents.traits import TraitSpec, trait
 from obverse.core.identity import IdentityRules
 from obverse.core.matching import MatchingRules
 from obverse.core.matching.documents import EXPECTED, MatchingSpec, rules_of
 from obverse.core.outgoing import Campaign, CampaignSpec, Connection, ConnectionSpec, Known, Template, TemplateSpec
 from obverse.core.tracking_plans import BadPlan, Mode, PlannedCall, TrackingPlan, planned_call, version_of
-from obverse.core.traits.kind import Takes, TraitKind
+from obverse.core.traits.kind import TraitKind
 
 VERSION: Final = "obverse/v1"
 
@@ -51,14 +51,6 @@ class DocumentShape(msgspec.Struct, forbid_unknown_fields=True):
     ]
     metadata: _Metadata
     spec: dict[str, Any]
-
-
-class _TraitSpec(msgspec.Struct, forbid_unknown_fields=True):
-    aggregate: str
-    event: str | None = None
-    type: str = "track"
-    property: str | None = None
-    field: Literal["timestamp"] | None = None
 
 
 class _AudienceSpec(msgspec.Struct, forbid_unknown_fields=True):
@@ -117,7 +109,7 @@ _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
         f"a document has `version: {VERSION}`, `kind` (trait, audience, source, identity, connection, template, "
         "campaign, tracking_plan or matching), `metadata` (name, description, labels) and `spec`"
     ),
-    _TraitSpec: "a trait has `aggregate`, and may have `type`, `event`, `property` or `field: timestamp`",
+    TraitSpec: TRAIT_EXPECTED,
     _AudienceSpec: "an audience has `where`, a condition",
     _SourceSpec: (
         "a source may have `enabled` and `write_key_hashes`, each a SHA-256 in 64 digits of lower-case "
@@ -139,7 +131,7 @@ _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
 
 
 SPECS: Final[Mapping[str, type[msgspec.Struct]]] = {
-    "trait": _TraitSpec,
+    "trait": TraitSpec,
     "audience": _AudienceSpec,
     "source": _SourceSpec,
     "identity": IdentitySpec,
@@ -191,11 +183,10 @@ class Found:
             raise BadDefinition(f"{document.kind} {one!r} is defined in {other} too; rename or remove one")
         match document.kind:
             case "trait":
-                said = _read(_TraitSpec, spec, "spec")
-                self.traits.append(_trait(name, about, said, self.kinds))
+                self.traits.append(trait(name, about, spec, self.kinds))
             case "audience":
                 where = _read(_AudienceSpec, spec, "spec").where
-                self.audiences.append(Audience(name, audiences.parse(where, "spec.where"), about))
+                self.audiences.append(Audience(name, conditions.parse(where, "spec.where"), about))
             case "source":
                 source = _read(_SourceSpec, spec, "spec")
                 self.sources.append(_source(name, about, source))
@@ -254,7 +245,7 @@ def _lacking(one: Audience | Connection | Campaign, known: Known) -> Iterator[Ba
     for _ in range(_MOST_LACKING):
         try:
             if isinstance(one, Audience):
-                check_subjects(one, known.traits)
+                check_subjects(one, known.traits, known.audiences)
             else:
                 check_outgoing(one, known)
         except BadDefinition as error:
@@ -285,9 +276,6 @@ def read(documents: Iterable[tuple[str, Any]], kinds: Mapping[str, TraitKind]) -
         except ValueError as error:
             raise BadDefinition(f"{place}: {error}") from error
     return found.definitions()
-
-
-_UNREADABLE: Final = re.compile(r'["\\\x00-\x1f]')
 
 
 def _checked(template: Template) -> Template:
@@ -333,35 +321,5 @@ def _source(name: str, description: str, spec: _SourceSpec) -> Source:
         limits=limits,
         drops_bots=spec.bots == "drop",
         tracking_plan=_held(spec.tracking_plan),
-        description=description,
-    )
-
-
-def _trait(name: str, description: str, spec: _TraitSpec, kinds: Mapping[str, TraitKind]) -> Trait:
-    kind = kinds.get(spec.aggregate)
-    if kind is None:
-        raise BadDefinition(f"spec.aggregate: {spec.aggregate!r} is not known; use one of {', '.join(sorted(kinds))}")
-    if spec.type not in TYPES:
-        raise BadDefinition(f"spec.type: {spec.type!r} is no call; use one of {', '.join(sorted(TYPES))}")
-    if kind.takes is not Takes.NOTHING and (spec.property is None) == (spec.field is None):
-        raise BadDefinition(
-            f"spec: `{spec.aggregate}` needs a value: give `property: NAME` or `field: timestamp`, and not both"
-        )
-    if kind.takes is Takes.NOTHING and (spec.property, spec.field) != (None, None):
-        raise BadDefinition(f"spec: `{spec.aggregate}` takes no value; remove `property` and `field`")
-    if spec.property is not None and _UNREADABLE.search(spec.property):
-        raise BadDefinition(f"spec.property: {spec.property!r} has a quote, a backslash or a control character in it")
-    # Only what was said, so that a field which a later release adds does not make every state start anew.
-    plain = _TraitSpec(spec.aggregate)
-    said = {part: value for part, value in asdict(spec).items() if value != getattr(plain, part)}
-    digest = blake2b(msgspec.json.encode(said), digest_size=4).hexdigest()
-    return Trait(
-        name=name,
-        kind=kind,
-        key=f"{spec.aggregate}:{name}:{digest}",
-        type=spec.type,
-        event=spec.event,
-        property=spec.property,
-        field=spec.field,
         description=description,
     )

@@ -27,6 +27,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _OF_HEAD: Final[Mapping[Path, str]] = {("version",): "OB010", ("kind",): "OB011"}
 _CHOICE: Final = re.compile(r"(?:use one of |defined: )([^;()]+)")
 _QUOTED: Final = re.compile(r"'([^']*)'")
+_CIRCLE: Final = re.compile(r"looks at itself: \S+ -> ([^\s;]+)")
 _OWNER: Final = re.compile(r"(trait|audience|source|connection|template|campaign|tracking plan) '?([A-Za-z0-9_.-]+)'?")
 
 
@@ -143,7 +144,11 @@ class _Checking:
             try:
                 self.done.definitions = found.definitions()
             except BadDefinition as error:
-                self._about(self._owner(str(error)), "OB022", str(error))
+                what = str(error)
+                circle = _CIRCLE.search(what)
+                # What leads around is the next one's name.
+                path = named_in(f"'{circle[1]}'", self._owner(what).tree) if circle else None
+                self._about(self._owner(what), "OB024" if circle else "OB022", what, path)
 
     def _add(self, found: Found, place: str, one: Written) -> bool:
         """Read it; after a flaw in one item of a list read on without the item, for there may be more."""

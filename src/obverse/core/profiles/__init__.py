@@ -8,6 +8,7 @@ from obverse.core.profiles.profile import Brief, Profile, pack, unpack, unpack_b
 from obverse.core.profiles.reading import (
     attributes_text,
     computed_traits,
+    consents_text,
     identity_graph,
     state_of,
     value_of,
@@ -21,6 +22,7 @@ __all__ = [
     "apply",
     "attributes_text",
     "computed_traits",
+    "consents_text",
     "identity_graph",
     "join",
     "judge",

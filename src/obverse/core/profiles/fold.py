@@ -6,7 +6,8 @@ import msgspec
 
 from obverse.core import changes
 from obverse.core.audiences import Audience
-from obverse.core.changes import ATTRIBUTE, TRAIT, Change
+from obverse.core.changes import ATTRIBUTE, CONSENT, GROUP, TRAIT, Change
+from obverse.core.consents import Said, consents_of
 from obverse.core.crdt import register
 from obverse.core.crdt.clock import Stamp
 from obverse.core.crdt.register import Write
@@ -32,20 +33,23 @@ def apply(
         return None
     done: list[Change] = []
     watching: dict[str, Audience] = {}
+    said = consents_of(event)
+    if said:
+        _allow(profile, event, stamp, said, done)
     plan = definitions.plan(event)
     if plan.tells:
         if event.type == "identify":
             _tell(profile, event, stamp, done)
         else:
-            _join(profile, event, stamp, definitions)
-        for change in done:
-            _watch(definitions.watchers.get((change.kind, change.name), ()), watching)
+            _join(profile, event, stamp, definitions, done)
+    for change in done:
+        _watch(definitions.watchers.get((change.kind, change.name), ()), watching)
     if plan.moves:
         _compute(profile, event, stamp, plan, done, watching)
     if profile.events == 1:
         _watch(definitions.newcomers, watching)
     for audience in watching.values():
-        entered_or_left = judge(profile, audience, stamp, definitions)
+        entered_or_left = judge(profile, audience, stamp, definitions, event.received_at)
         if entered_or_left is not None:
             done.append(entered_or_left)
     return done
@@ -91,14 +95,28 @@ def _tell(profile: Profile, event: Event, stamp: Stamp, done: list[Change]) -> N
         profile.known_moved = True
 
 
-def _join(profile: Profile, event: Event, stamp: Stamp, definitions: Definitions) -> None:
+def _join(profile: Profile, event: Event, stamp: Stamp, definitions: Definitions, done: list[Change]) -> None:
     """Make the person a member of the group that a group call is of."""
     group = group_of(event, definitions.identity)
     if group is not None:
+        new = group not in profile.groups
         join(profile, group, Sighting(stamp.time, event.message_id))
+        if new and group in profile.groups:
+            done.append(Change(profile.id, GROUP, group, event.message_id))
 
 
-def _compute(  # noqa: PLR0917 - a call of its own only to be read by itself
+def _allow(profile: Profile, event: Event, stamp: Stamp, said: Said, done: list[Change]) -> None:
+    """Write down what the person allows."""
+    for purpose, allowed in said:
+        before = profile.consents.get(purpose)
+        after = register.write(before, Write(stamp, b"true" if allowed else b"false"))
+        profile.consents[purpose] = after
+        if before is None or before[0].value != after[0].value:
+            done.append(Change(profile.id, CONSENT, purpose, event.message_id))
+        profile.known_moved = True
+
+
+def _compute(  # noqa: C901, PLR0917 - a call of its own only to be read by itself
     profile: Profile, event: Event, stamp: Stamp, plan: Plan, done: list[Change], watching: dict[str, Audience]
 ) -> None:
     """Move the traits that this event moves; note what that changed, and which audiences look at it."""
@@ -124,15 +142,16 @@ def _compute(  # noqa: PLR0917 - a call of its own only to be read by itself
                 before = read(old)
             if read(new) == before:
                 continue
-        done.append(Change(one, TRAIT, trait, message_id))
+        if trait is not None:
+            done.append(Change(one, TRAIT, trait, message_id))
         if watchers:
             _watch(watchers, watching)
 
 
-def judge(profile: Profile, audience: Audience, stamp: Stamp, definitions: Definitions) -> Change | None:
-    """Let the profile enter or leave an audience, if its condition says so now."""
+def judge(profile: Profile, audience: Audience, stamp: Stamp, definitions: Definitions, now: int) -> Change | None:
+    """Let the profile enter or leave an audience, if its condition says so now (microseconds since 1970)."""
     standing = profile.audiences.get(audience.name, OUTSIDE)
-    member = definitions.holds[audience.name](profile)
+    member = definitions.holds[audience.name](profile, now)
     if member == standing.member:
         return None
     number = standing.number + member

@@ -50,6 +50,7 @@ def converted(packed: bytes) -> tuple[bytes, bytes]:
         {(edge.a, edge.b): edge for edge in old.edges},
         old.attributes,
         {},
+        {},
     )
     state = packing.State(
         packing.FORMAT,

@@ -32,6 +32,9 @@ def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
     for name, written in other.attributes.items():
         mine = one.attributes.get(name)
         one.attributes[name] = written if mine is None else register.merge(mine, written)
+    for purpose, written in other.consents.items():
+        mine = one.consents.get(purpose)
+        one.consents[purpose] = written if mine is None else register.merge(mine, written)
     for group, since in other.groups.items():
         join(one, group, since)
     _merge_traits(one, other, definitions)

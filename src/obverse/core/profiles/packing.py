@@ -64,6 +64,8 @@ class _Known(msgspec.Struct, array_like=True, gc=False):
     """Places of the mark and of the source, and the value, of each write."""
     groups: dict[str, int] = {}
     """Place of the mark of each."""
+    consents: dict[str, list[tuple[int, int, bytes]]] = {}
+    """As attributes."""
 
 
 _packer = msgspec.msgpack.Encoder()
@@ -136,6 +138,7 @@ def pack_known(
     edges: Mapping[tuple[str, str], Edge],
     attributes: Mapping[str, Register],
     groups: Mapping[str, Sighting],
+    consents: Mapping[str, Register],
 ) -> bytes:
     """What is known, packed."""
     marks: dict[tuple[int, str], int] = {}
@@ -150,15 +153,20 @@ def pack_known(
 
     seen = [(name(identifier), mark(*sighting)) for identifier, sighting in sightings.items()]
     tied = [(name(edge.a), name(edge.b), mark(edge.at, edge.event), edge.rule) for edge in edges.values()]
-    told = {
-        attribute: [
-            (mark(stamp.time, stamp.message_id), sources.setdefault(stamp.source, len(sources)), value)
-            for stamp, value in written
-        ]
-        for attribute, written in attributes.items()
-    }
+
+    def written(registers: Mapping[str, Register]) -> dict[str, list[tuple[int, int, bytes]]]:
+        return {
+            one: [
+                (mark(stamp.time, stamp.message_id), sources.setdefault(stamp.source, len(sources)), value)
+                for stamp, value in writes
+            ]
+            for one, writes in registers.items()
+        }
+
+    told = written(attributes)
     joined = {group: mark(*since) for group, since in groups.items()}
-    return _packer.encode(_Known(list(marks), list(sources), list(names), seen, tied, told, joined))
+    allowed = written(consents)
+    return _packer.encode(_Known(list(marks), list(sources), list(names), seen, tied, told, joined, allowed))
 
 
 def read_attribute(packed: bytes, name: str) -> bytes | None:
@@ -185,29 +193,37 @@ def read_briefly(known: bytes, state: bytes) -> tuple[bytes, Mapping[str, int], 
 
 def read_known(
     packed: bytes,
-) -> tuple[dict[str, Sighting], dict[tuple[str, str], Edge], dict[str, Register], dict[str, Sighting]]:
+) -> tuple[
+    dict[str, Sighting], dict[tuple[str, str], Edge], dict[str, Register], dict[str, Sighting], dict[str, Register]
+]:
     """
-    Sightings, edges, attributes and groups that were packed.
+    Sightings, edges, attributes, groups and consents that were packed.
 
     Raises:
         ValueError: these bytes are none.
     """
     try:
         known = _known.decode(packed)
-        marks, sources, names = known.marks, known.sources, known.names
+        marks, names = known.marks, known.names
         sightings = {names[name]: Sighting(*marks[mark]) for name, mark in known.sightings}
         edges = {}
         for a, b, mark, rule in known.edges:
             at, event = marks[mark]
             edges[edge_key(names[a], names[b])] = Edge(names[a], names[b], event, rule, at)
-        attributes = {}
-        for attribute, written in known.attributes.items():
-            writes = []
-            for mark, source, value in written:
-                time, event = marks[mark]
-                writes.append(Write(Stamp(time, sources[source], event), value))
-            attributes[attribute] = tuple(writes)
+        attributes, consents = _registers(known, known.attributes), _registers(known, known.consents)
         groups = {group: Sighting(*marks[mark]) for group, mark in known.groups.items()}
     except (msgspec.MsgspecError, IndexError) as error:
         raise ValueError(f"{len(packed)} bytes are no packed profile, or not what is known of one: {error}") from error
-    return sightings, edges, attributes, groups
+    return sightings, edges, attributes, groups, consents
+
+
+def _registers(known: _Known, packed: Mapping[str, list[tuple[int, int, bytes]]]) -> dict[str, Register]:
+    marks, sources = known.marks, known.sources
+    registers: dict[str, Register] = {}
+    for name, written in packed.items():
+        writes = []
+        for mark, source, value in written:
+            time, event = marks[mark]
+            writes.append(Write(Stamp(time, sources[source], event), value))
+        registers[name] = tuple(writes)
+    return registers

@@ -25,6 +25,7 @@ class _Known:
     edges: dict[tuple[str, str], Edge] = field(default_factory=dict)
     attributes: dict[str, Register] = field(default_factory=dict)
     groups: dict[str, Sighting] = field(default_factory=dict)
+    consents: dict[str, Register] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -32,8 +33,8 @@ class Profile:
     """
     One person, owned by one engine.
 
-    Identifiers, edges, attributes, groups, version and window are lattices; traits are aggregates, which see each event
-    once because the window of message ids catches what comes again.
+    Identifiers, edges, attributes, groups, consents, version and window are lattices; traits are aggregates, which see
+    each event once because the window of message ids catches what comes again.
 
     It has two parts: the *state*, which moves with each event, and what is *known*, which moves seldom. A profile
     that rests (`rest`) holds both as bytes, in half of the memory; whoever reads a field wakes its part.
@@ -98,6 +99,16 @@ class Profile:
         """By the ids of those that the person is a member of, the earliest event that said so."""
         return self._awake().groups
 
+    @property
+    def consents(self) -> dict[str, Register]:
+        """By purpose, whether it is allowed: JSON true or false."""
+        return self._awake().consents
+
+    def consented(self, purpose: str) -> bool | None:
+        """Whether the person has allowed something; None if nothing was said of it."""
+        written = self._awake().consents.get(purpose)
+        return None if written is None else written[0].value == b"true"
+
     def _awake(self) -> _Known:
         known = self._known
         if known is None:
@@ -108,7 +119,7 @@ class Profile:
         """Whether all that is told of both is alike, whether they rest or not."""
         if not isinstance(other, Profile):
             return NotImplemented
-        compared = ("id", *_STATE, "sightings", "edges", "attributes", "groups")
+        compared = ("id", *_STATE, "sightings", "edges", "attributes", "groups", "consents")
         return all(getattr(self, name) == getattr(other, name) for name in compared)
 
     __hash__ = None  # type: ignore[assignment]  # it changes
@@ -121,7 +132,7 @@ class Profile:
     def packed_known(self) -> bytes:
         """Return what is known as bytes."""
         if self.known_moved or not self._packed_known:
-            return packing.pack_known(self.sightings, self.edges, self.attributes, self.groups)
+            return packing.pack_known(self.sightings, self.edges, self.attributes, self.groups, self.consents)
         return self._packed_known
 
     def packed_state(self, definitions: Definitions) -> bytes:

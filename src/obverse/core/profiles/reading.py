@@ -65,12 +65,18 @@ def state_of(profile: Profile, definitions: Definitions) -> dict[str, Any]:
         "sightings": profile.sightings,
         "attributes": profile.attributes,
         "groups": profile.groups,
+        "consents": profile.consents,
         "traits": computed_traits(profile, definitions),
         "audiences": sorted(name for name, standing in profile.audiences.items() if standing.member),
         "seen": window.recent(profile.seen).keys(),
         "first": profile.first,
         "events": profile.events,
     }
+
+
+def consents_text(profile: Profile) -> bytes:
+    """What the person has allowed, by purpose, in one JSON object."""
+    return json_values.encode({name: msgspec.Raw(written[0].value) for name, written in profile.consents.items()})
 
 
 def attributes_text(profile: Profile) -> bytes:

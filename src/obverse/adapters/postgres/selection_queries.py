@@ -1,0 +1,236 @@
+"""
+The SQL of selections: conditions as predicates.
+
+A statement is put together from the texts in this file alone; every name and value of a condition is a parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from obverse.adapters.postgres.binary_rows import tidy
+from obverse.adapters.postgres.event_log_rows import from_micros
+from obverse.core import json_values, times
+from obverse.core.conditions import Condition, Did, Events, Every, Member, Not, Some, Test
+from obverse.core.conditions.parsing import MOST_TIMES
+
+SETTLE: Final = "set local timezone = 'UTC'; set local work_mem = '64MB'"
+"""Times without a zone are UTC; and room for some sets."""
+
+NUMBERED: Final = """
+select known, state from public.customer_profiles
+where number = any ($2::bigint[]) and workspace_id = $1 and merged_into is null
+order by array_position($2::bigint[], number)
+"""
+"""The profiles of some numbers."""
+
+
+class Parameters:
+    """The parameters of a statement; the first is the workspace."""
+
+    def __init__(self, workspace: str) -> None:
+        self.given: list[Any] = [workspace]
+
+    def add(self, value: Any, kind: str) -> str:
+        """Take one more; return what stands for it."""
+        self.given.append(value)
+        return f"${len(self.given)}::{kind}"
+
+    def json(self, value: Any) -> str:
+        """Take a value as JSON."""
+        return self.add(tidy(json_values.encode(value).decode()), "jsonb")
+
+    def text(self, value: str) -> str:
+        """Take a text."""
+        return self.add(tidy(value), "text")
+
+
+def run(wanted: Sequence[str]) -> str:
+    """One run over everybody: their numbers, and the numbers of those for whom each of these predicates holds."""
+    sets = "".join(f", array_agg(p.number) filter (where {one})" for one in wanted)
+    return (
+        f"select array_agg(p.number){sets} from public.customer_profiles as p "  # noqa: S608 - see above
+        "where p.workspace_id = $1 and p.merged_into is null and p.number is not null"
+    )
+
+
+_COLUMNS: Final = {"trait": "p.computed_traits", "attribute": "p.attributes", "consent": "p.consents"}
+
+
+def of_row(test: Test, values: Parameters, now: int) -> str:
+    """A predicate on a profile's row `p`."""
+    return _test(test, f"({_COLUMNS[test.subject]} -> {values.text(test.name)})", values, now)
+
+
+_ORDERED: Final = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_TEXTS: Final = {"starts_with": "starts_with({text}, {value})", "ends_with": "right({text}, length({value})) = {value}"}
+
+
+_DATE: Final = (
+    "(?!0000)([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
+    "|02-(0[1-9]|1[0-9]|2[0-8]))"
+    "|([0-9]{2}(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)-02-29)"
+)
+_CLOCK: Final = (
+    "([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\\.[0-9]{1,9})?)?(Z|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)?)?"
+)
+_MOMENT: Final = (
+    "case when jsonb_typeof({found}) = 'string' and {text} ~ $re$^" + _DATE + _CLOCK + "$$re$ "
+    "then {text}::timestamptz end"
+)
+"""A text as a time, if it spells one: a cast would fail on any other."""
+
+
+def _test(test: Test, found: str, values: Parameters, now: int) -> str:
+    """A predicate on a value in JSON; never null."""
+    op, value = test.op, test.value
+    text = f"({found} #>> '{{}}')"
+    is_text = f"jsonb_typeof({found}) = 'string'"
+    match op:
+        case "exists":
+            said = f"jsonb_typeof({found}) <> 'null'"
+        case "eq" | "ne":
+            said = f"{found} = {values.json(value)}"
+        case "in":
+            said = f"{found} = any ({values.add([_json(one) for one in value if one is not None], 'jsonb[]')})"
+        case "contains":
+            said = _contains(found, text, value, values)
+        case "starts_with" | "ends_with":
+            said = f"{is_text} and {_TEXTS[op].format(text=text, value=values.text(value))}"
+        case "within_last" | "longer_ago":
+            since = values.add(from_micros(times.clamp(now - value)), "timestamptz")
+            moment = _MOMENT.replace("{found}", found).replace("{text}", text)
+            said = f"({moment}) {'>' if op == 'within_last' else '<='} {since}"
+        case _ if isinstance(value, Decimal):
+            number = values.add(value, "numeric")
+            said = f"case when jsonb_typeof({found}) = 'number' then {found}::numeric {_ORDERED[op]} {number} end"
+        case _:
+            said = f'{is_text} and {text} collate "C" {_ORDERED[op]} {values.text(value)}'
+    return f"({said}) is not true" if op == "ne" else f"({said}) is true"
+
+
+def _contains(found: str, text: str, value: Any, values: Parameters) -> str:
+    in_list = f"jsonb_typeof({found}) = 'array' and {found} @> jsonb_build_array({values.json(value)})"
+    if not isinstance(value, str):
+        return in_list
+    in_text = f"jsonb_typeof({found}) = 'string' and position({values.text(value)} in {text}) > 0"
+    return f"case jsonb_typeof({found}) when 'array' then {in_list} else {in_text} end"
+
+
+def _json(value: Any) -> str:
+    return tidy(json_values.encode(value).decode())
+
+
+def of_identifiers(test: Test, values: Parameters) -> str:
+    """The numbers of those of whose identifiers of a kind one passes; of `ne`, all do."""
+    beginning = values.text(f"{test.name}:")
+    value = f"substr(i.identifier, length({beginning}) + 1)"
+    op = "eq" if test.op == "ne" else test.op
+    match op:
+        case "exists":
+            said = "true"
+        case "eq":
+            said = f"{value} = {values.text(test.value)}" if isinstance(test.value, str) else "false"
+        case "in":
+            said = f"{value} = any ({values.add([tidy(one) for one in test.value if isinstance(one, str)], 'text[]')})"
+        case "contains":
+            said = f"position({values.text(test.value)} in {value}) > 0" if isinstance(test.value, str) else "false"
+        case "starts_with" | "ends_with":
+            said = _TEXTS[op].format(text=value, value=values.text(test.value))
+        case _:
+            # A number is compared with numbers alone, and an identifier is none.
+            said = (
+                f'{value} collate "C" {_ORDERED[op]} {values.text(test.value)}'
+                if isinstance(test.value, str)
+                else "false"
+            )
+    theirs = (
+        "select i.profile_id from public.profile_identifiers as i "  # noqa: S608 - see above
+        f"where i.workspace_id = $1 and starts_with(i.identifier, {beginning}) and {said}"
+    )
+    return (
+        "select array_agg(p.number) from public.customer_profiles as p where p.workspace_id = $1 "  # noqa: S608 - as above
+        f"and p.merged_into is null and p.id {'not in' if test.op == 'ne' else 'in'} "
+        f"(select coalesce(k.merged_into, k.id) from ({theirs}) as t "
+        "join public.customer_profiles as k on k.id = t.profile_id)"
+    )
+
+
+def of_audience(member: Member, values: Parameters) -> str:
+    """The numbers of those who are in an audience."""
+    return (
+        "select array_agg(p.number) from public.audience_members as m "  # noqa: S608 - see above
+        "join public.customer_profiles as p on p.id = m.profile_id "
+        f"where m.workspace_id = $1 and m.audience = {values.text(member.name)}"
+    )
+
+
+def of_group(member: Member, values: Parameters) -> str:
+    """The numbers of those who are members of a group."""
+    return (
+        "select array_agg(p.number) from public.customer_profiles as p where p.workspace_id = $1 "  # noqa: S608 - see above
+        f"and p.groups @> array[{values.text(member.name)}] and cardinality(p.groups) > 0"
+    )
+
+
+_AT: Final = "least(e.timestamp, e.ingested_at)"
+
+
+def _meant(events: Events, values: Parameters) -> str:
+    """A predicate on an event's row `e`."""
+    said = [f"e.workspace_id = $1 and e.type = {values.text(events.type)}"]
+    if events.event is not None:
+        said.append(f"e.name = {values.text(events.event)}")
+        if events.type == "track":
+            said.append(f"e.event_type = {values.text(events.event[:255])}")
+    if events.where is not None:
+        said.append(_of_event(events.where, values))
+    return " and ".join(said)
+
+
+def _of_event(condition: Condition, values: Parameters) -> str:
+    match condition:
+        case Every(parts):
+            return "(" + " and ".join(_of_event(part, values) for part in parts) + ")"
+        case Some(parts):
+            return "(" + " or ".join(_of_event(part, values) for part in parts) + ")"
+        case Not(part):
+            return f"(not {_of_event(part, values)})"
+        case Test():
+            return f"({_test(condition, f'(e.properties -> {values.text(condition.name)})', values, 0)})"
+        case _:
+            raise ValueError(f"{type(condition).__name__} is no condition on an event")
+
+
+def of_events(did: Did, values: Parameters, now: int) -> str:
+    """The numbers of those who did something so many times."""
+    said = _meant(did.events, values)
+    if did.within is not None:
+        said += f" and {_AT} > {values.add(from_micros(times.clamp(now - did.within)), 'timestamptz')}"
+    least, most = did.times.least, did.times.most
+    enough = [f"count(*) >= {values.add(max(1, least), 'bigint')}"] if least or most is None else []
+    if most is not None:
+        # Who did it never did it at most so often: those who did it more are left out.
+        enough.append(f"count(*) {'<=' if least else '>'} {values.add(most, 'bigint')}")
+    counted = (
+        "select coalesce(k.merged_into, e.profile_id) as id from public.event_stream as e "  # noqa: S608 - see above
+        "join public.customer_profiles as k on k.id = e.profile_id "
+        f"where {said} group by 1 having {' and '.join(enough)}"
+    )
+    return (
+        "select array_agg(p.number) from public.customer_profiles as p where p.workspace_id = $1 "  # noqa: S608 - as above
+        f"and p.merged_into is null and p.id {'in' if least or most is None else 'not in'} ({counted})"
+    )
+
+
+def moments(events: Events, values: Parameters) -> str:
+    """By number, the latest moments of such events, in order, in microseconds since 1970."""
+    return (
+        "select p.number, h.moments from (select coalesce(k.merged_into, e.profile_id) as id, "  # noqa: S608 - see above
+        f"(array_agg((extract(epoch from {_AT}) * 1000000)::bigint order by {_AT}))"
+        f"[greatest(1, count(*) - {values.add(MOST_TIMES - 1, 'bigint')}):] as moments "
+        "from public.event_stream as e join public.customer_profiles as k on k.id = e.profile_id "
+        f"where {_meant(events, values)} group by 1) as h join public.customer_profiles as p on p.id = h.id"
+    )

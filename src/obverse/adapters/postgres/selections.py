@@ -1,0 +1,108 @@
+"""Whom conditions hold for: each one as SQL over what is kept, with its values as parameters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+import asyncpg
+from pyroaring import BitMap64
+
+from obverse.adapters.postgres import selection_queries as queries
+from obverse.adapters.postgres.connection import trouble
+from obverse.adapters.postgres.profile_writer import LOST
+from obverse.adapters.postgres.selection_queries import Parameters
+from obverse.core import profiles
+from obverse.core.conditions import Condition, Did, Events, Member, Steps, Test
+from obverse.core.conditions.occurring import went_through
+from obverse.ports.selections import Selection
+
+LIMIT: Final = 30.0
+"""Seconds after which an answer is not waited for any longer."""
+
+
+class PostgresSelections:
+    """See `Selections`."""
+
+    _workspace: str
+    _readers: asyncpg.Pool
+
+    async def select(self, conditions: Collection[Condition], *, now: int) -> Selection:
+        """See `Selections.select`."""
+        conditions = list(dict.fromkeys(conditions))
+        # All of those that look at a profile's own row are looked up in one run over everybody.
+        of_rows = [one for one in conditions if isinstance(one, Test) and one.subject != "identifier"]
+        others = [one for one in conditions if one not in of_rows]
+        try:
+            async with (
+                asyncio.timeout(LIMIT),
+                self._readers.acquire() as reader,
+                reader.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                await reader.execute(queries.SETTLE)
+                everybody, chosen = await self._of_rows(reader, of_rows, now)
+                for one in others:
+                    chosen[one] = await self._others(reader, one, now) & everybody
+        except LOST as error:
+            raise trouble(error, "look up whom a condition holds for") from error
+        return Selection(everybody, chosen)
+
+    async def numbered(self, numbers: Sequence[int]) -> Sequence[bytes]:
+        """See `Selections.numbered`."""
+        try:
+            rows = await self._readers.fetch(queries.NUMBERED, self._workspace, list(numbers), timeout=LIMIT)
+        except LOST as error:
+            raise trouble(error, "read profiles") from error
+        return [profiles.whole(row["known"] or b"", row["state"]) for row in rows]
+
+    async def _of_rows(
+        self, reader: asyncpg.Connection, tests: Sequence[Test], now: int
+    ) -> tuple[BitMap64, dict[Condition, BitMap64]]:
+        values = Parameters(self._workspace)
+        wanted = [queries.of_row(one, values, now) for one in tests]
+        row = await reader.fetchrow(queries.run(wanted), *values.given, timeout=LIMIT)
+        sets = [BitMap64(numbers or ()) for numbers in row]
+        return sets[0], dict(zip(tests, sets[1:], strict=True))
+
+    async def _others(self, reader: asyncpg.Connection, one: Condition, now: int) -> BitMap64:
+        values = Parameters(self._workspace)
+        match one:
+            case Test():
+                query = queries.of_identifiers(one, values)
+            case Member("audience"):
+                query = queries.of_audience(one, values)
+            case Member():
+                query = queries.of_group(one, values)
+            case Did():
+                query = queries.of_events(one, values, now)
+            case Steps():
+                return await self._of_steps(reader, one, now)
+            case _:
+                raise ValueError(f"{type(one).__name__} joins other conditions; ask for those")
+        numbers = await reader.fetchval(query, *values.given, timeout=LIMIT)
+        return BitMap64(numbers or ())
+
+    async def _of_steps(self, reader: asyncpg.Connection, steps: Steps, now: int) -> BitMap64:
+        happened: dict[int, dict[Events, Sequence[int]]] = {}
+        for place, events in enumerate(dict.fromkeys(step.events for step in steps.steps)):
+            values = Parameters(self._workspace)
+            rows = await reader.fetch(queries.moments(events, values), *values.given, timeout=LIMIT)
+            for number, moments in rows:
+                # Who did not do the first step did not go through them.
+                if place == 0:
+                    happened[number] = {events: moments}
+                elif number in happened:
+                    happened[number][events] = moments
+        return await asyncio.to_thread(_through, steps, happened, now)
+
+
+def _through(steps: Steps, happened: Mapping[int, Mapping[Events, Sequence[int]]], now: int) -> BitMap64:
+    return BitMap64(
+        number for number, known in happened.items() if went_through(steps, partial(_moments, known), now)[0]
+    )
+
+
+def _moments(known: Mapping[Events, Sequence[int]], events: Events) -> Sequence[int]:
+    return known.get(events, ())

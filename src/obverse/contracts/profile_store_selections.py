@@ -1,0 +1,291 @@
+"""What every `ProfileStore` must prove of conditions: whom they hold for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from obverse.contracts.profile_store_steps import (
+    NOON,
+    StoreQuestions,
+    a_profile,
+    an_event,
+    an_id,
+    done_by,
+    soon,
+    whole,
+    write,
+)
+from obverse.core import times
+from obverse.core.conditions import Condition, parse
+from obverse.core.events import Event
+from obverse.ports.profile_store import ProfileRow, ProfileStore
+
+_DAY: Final = 86_400_000_000
+_HOUR: Final = 3_600_000_000
+
+
+def someone(
+    name: str,
+    *,
+    traits: Any = None,
+    attributes: Any = None,
+    consents: Any = None,
+    groups: tuple[str, ...] = (),
+    identifiers: tuple[str, ...] = (),
+    audiences: tuple[str, ...] = (),
+) -> ProfileRow:
+    """Return the row of a person of whom this is known."""
+    row = replace(a_profile(name, *identifiers), audiences=dict.fromkeys(audiences, (1, NOON)))
+    assert row.known is not None
+    known = replace(row.known, attributes=_json(attributes or {}), consents=_json(consents or {}), groups=groups)
+    return replace(row, known=known, computed_traits=_json(traits or {}))
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def told(*ago: int, name: str = "Viewed", properties: Any = None, kind: str = "track") -> list[Event]:
+    """Return events of so many microseconds before noon."""
+    return [
+        an_event(
+            f"{kind} {name} {at} {place}",
+            type=kind,
+            name=name,
+            received_at=NOON,
+            timestamp=NOON - at,
+            properties=_json(properties or {}),
+        )
+        for place, at in enumerate(ago)
+    ]
+
+
+async def chosen(store: ProfileStore, tree: Any) -> set[str]:
+    """Return the names of those for whom a condition holds at noon."""
+    condition: Condition = parse(tree)
+    selection = await soon(store.select([condition], now=NOON))
+    assert selection.chosen.keys() == {condition}
+    assert selection.chosen[condition] <= selection.everybody
+    packed = await soon(store.numbered(list(selection.chosen[condition])))
+    return {name for name in _PEOPLE if whole(name) in packed}
+
+
+_PEOPLE: Final = ("ada", "bob", "cleo", "dora")
+
+
+_AT_50: Final = {"op": "eq", "property": "price", "value": 50}
+_AT_150: Final = {"op": "eq", "property": "price", "value": 150}
+
+
+class SelectionPromises(StoreQuestions):
+    """Sets of people, by what is kept of them."""
+
+    async def test_of_nobody_there_are_no_sets(self, store: ProfileStore) -> None:
+        condition = parse({"op": "exists", "trait": "orders"})
+        selection = await soon(store.select([condition], now=NOON))
+        assert (len(selection.everybody), len(selection.chosen[condition])) == (0, 0)
+        assert list(await soon(store.numbered([1, 2]))) == []
+        assert len((await soon(store.select([], now=NOON))).everybody) == 0
+
+    @pytest.mark.parametrize("subject", ["trait", "attribute"])
+    @pytest.mark.parametrize(
+        ("test", "names"),
+        [
+            ({"op": "eq", "value": 5}, {"ada"}),
+            ({"op": "eq", "value": "5"}, {"bob"}),
+            ({"op": "eq", "value": True}, {"cleo"}),
+            ({"op": "ne", "value": 5}, {"bob", "cleo", "dora"}),
+            ({"op": "gt", "value": 4.5}, {"ada"}),
+            ({"op": "gte", "value": 5}, {"ada"}),
+            ({"op": "lt", "value": 5}, set()),
+            ({"op": "lte", "value": "5"}, {"bob"}),
+            ({"op": "gt", "value": "49"}, {"bob"}),
+            ({"op": "in", "value": [5, "6", True]}, {"ada", "cleo"}),
+            ({"op": "in", "value": []}, set()),
+            ({"op": "exists"}, {"ada", "bob", "cleo"}),
+            ({"op": "contains", "value": "5"}, {"bob"}),
+            ({"op": "contains", "value": 5}, set()),
+            ({"op": "starts_with", "value": "5"}, {"bob"}),
+            ({"op": "ends_with", "value": "%"}, set()),
+            ({"op": "within_last", "value": "1 day"}, set()),
+        ],
+    )
+    async def test_values_are_compared_by_type(
+        self, store: ProfileStore, subject: str, test: Any, names: set[str]
+    ) -> None:
+        values = {"ada": {"x": 5.0}, "bob": {"x": "5"}, "cleo": {"x": True}, "dora": {"x": None}}
+        await write(
+            store,
+            profiles=[
+                someone(name, traits=value) if subject == "trait" else someone(name, attributes=value)
+                for name, value in values.items()
+            ],
+        )
+        assert await chosen(store, {subject: "x", **test}) == names
+
+    @pytest.mark.parametrize(
+        ("test", "names"),
+        [
+            ({"op": "contains", "value": "a_b%"}, {"ada"}),
+            ({"op": "starts_with", "value": "ÄÖ"}, {"bob"}),
+            ({"op": "ends_with", "value": "'; drop table x; --"}, {"bob"}),
+            ({"op": "contains", "value": "b"}, {"ada", "bob", "cleo"}),
+            ({"op": "contains", "value": 1}, {"cleo"}),
+            ({"op": "eq", "value": ["b", 1]}, {"cleo"}),
+            ({"op": "gt", "value": "Z"}, {"ada", "bob", "dora"}),
+            ({"op": "lt", "value": "\U0001f600"}, {"ada", "bob"}),
+        ],
+    )
+    async def test_texts_and_lists(self, store: ProfileStore, test: Any, names: set[str]) -> None:
+        values: dict[str, Any] = {
+            "ada": "xa_b%x",
+            "bob": "ÄÖ'; drop table x; --",
+            "cleo": ["b", 1],
+            "dora": "\U0001f600",
+        }
+        await write(store, profiles=[someone(name, attributes={"o'd\"d": value}) for name, value in values.items()])
+        assert await chosen(store, {"attribute": "o'd\"d", **test}) == names
+
+    async def test_how_long_ago_a_time_is(self, store: ProfileStore) -> None:
+        moments = {
+            "ada": times.to_text(NOON - _DAY + 1),
+            "bob": times.to_text(NOON - _DAY),
+            "cleo": "2024-02-30T25:00:00Z",
+            "dora": "yesterday",
+        }
+        await write(store, profiles=[someone(name, traits={"seen": value}) for name, value in moments.items()])
+        assert await chosen(store, {"op": "within_last", "trait": "seen", "value": "1 day"}) == {"ada"}
+        assert await chosen(store, {"op": "longer_ago", "trait": "seen", "value": "1 day"}) == {"bob"}
+
+    async def test_consents_and_groups(self, store: ProfileStore) -> None:
+        await write(
+            store,
+            profiles=[
+                someone("ada", consents={"mail": True}, groups=("acme", "x")),
+                someone("bob", consents={"mail": False}, groups=("acm",)),
+                someone("cleo"),
+            ],
+        )
+        assert await chosen(store, {"op": "eq", "consent": "mail", "value": True}) == {"ada"}
+        assert await chosen(store, {"op": "eq", "consent": "mail", "value": False}) == {"bob"}
+        assert await chosen(store, {"op": "ne", "consent": "mail", "value": True}) == {"bob", "cleo"}
+        assert await chosen(store, {"op": "member", "group": "acme"}) == {"ada"}
+
+    async def test_audiences_that_people_are_in(self, store: ProfileStore) -> None:
+        await write(
+            store,
+            profiles=[someone("ada", audiences=("vip",)), someone("bob", audiences=("vi",))],
+        )
+        assert await chosen(store, {"op": "member", "audience": "vip"}) == {"ada"}
+        assert await chosen(store, {"op": "member", "audience": "none"}) == set()
+
+    @pytest.mark.parametrize(
+        ("test", "names"),
+        [
+            ({"op": "eq", "value": "a@x.at"}, {"ada"}),
+            ({"op": "ne", "value": "a@x.at"}, {"bob", "cleo"}),
+            ({"op": "exists"}, {"ada", "bob"}),
+            ({"op": "ends_with", "value": ".at"}, {"ada", "bob"}),
+            ({"op": "starts_with", "value": "_"}, set()),
+            ({"op": "contains", "value": "b@"}, {"bob"}),
+            ({"op": "in", "value": ["b@x.at", "c@x.at", 5]}, {"bob"}),
+            ({"op": "gt", "value": "a@x.at"}, {"ada", "bob"}),
+            ({"op": "gt", "value": 5}, set()),
+            ({"op": "eq", "value": 5}, set()),
+        ],
+    )
+    async def test_of_several_identifiers_one_is_enough(self, store: ProfileStore, test: Any, names: set[str]) -> None:
+        await write(
+            store,
+            profiles=[
+                someone("ada", identifiers=("email:a@x.at", "email:z@x.de", "user_id:a@y")),
+                someone("bob", identifiers=("email:b@x.at",)),
+                someone("cleo", identifiers=("email2:a@x.at",)),
+            ],
+        )
+        assert await chosen(store, {"identifier": "email", **test}) == names
+
+    @pytest.mark.parametrize(
+        ("more", "names"),
+        [
+            ({}, {"ada", "bob"}),
+            ({"times": 2}, {"ada"}),
+            ({"times": {"at_most": 0}}, {"cleo"}),
+            ({"times": {"at_most": 1}}, {"bob", "cleo"}),
+            ({"times": {"exactly": 1}}, {"bob"}),
+            ({"within": "1 hour"}, {"ada"}),
+            ({"times": {"exactly": 0}, "within": "1 hour"}, {"bob", "cleo"}),
+            ({"where": {"op": "gt", "property": "price", "value": 100}}, {"ada"}),
+            ({"where": {"op": "not", "of": {"op": "exists", "property": "price"}}}, {"bob"}),
+            ({"where": {"op": "or", "of": [_AT_50, _AT_150]}, "times": 2}, {"ada"}),
+        ],
+    )
+    async def test_what_people_did(self, store: ProfileStore, more: Any, names: set[str]) -> None:
+        await write(
+            store,
+            profiles=[someone(name) for name in ("ada", "bob", "cleo")],
+            events=[
+                *done_by("ada", *told(_HOUR - 1, properties={"price": 150})),
+                *done_by("ada", *told(_HOUR, properties={"price": 50})),
+                *done_by("bob", *told(_DAY)),
+                *done_by("cleo", *told(1, name="Bought")),
+                *done_by("cleo", *told(1, kind="page")),
+            ],
+        )
+        assert await chosen(store, {"op": "did", "event": "Viewed", **more}) == names
+
+    async def test_steps_in_their_order(self, store: ProfileStore) -> None:
+        await write(
+            store,
+            profiles=[someone(name) for name in _PEOPLE],
+            events=[
+                *done_by("ada", *told(3 * _HOUR, 2 * _HOUR)),
+                *done_by("bob", *told(3 * _HOUR, 2 * _HOUR)),
+                *done_by("bob", *told(90 * 60_000_000, name="Bought")),
+                *done_by("cleo", *told(3 * _HOUR)),
+                *done_by("dora", *told(_HOUR, _HOUR // 2)),
+            ],
+        )
+        steps = [{"event": "Viewed", "times": 2, "within": "1 day"}]
+        quietly = {"op": "sequence", "steps": [*steps, {"event": "Bought", "not": True, "within": "1 hour"}]}
+        assert await chosen(store, quietly) == {"ada"}
+        bought = {"op": "sequence", "steps": [*steps, {"event": "Bought"}]}
+        assert await chosen(store, bought) == {"bob"}
+
+    async def test_what_was_merged_away_counts_for_its_keeper(self, store: ProfileStore) -> None:
+        await write(
+            store,
+            profiles=[someone("ada"), someone("bob", identifiers=("email:b@x.at",), attributes={"x": 1})],
+            events=[*done_by("ada", *told(1)), *done_by("bob", *told(2))],
+        )
+        await write(store, absorbed={an_id("bob"): an_id("ada")})
+
+        assert len((await soon(store.select([], now=NOON))).everybody) == 1
+        assert await chosen(store, {"op": "did", "event": "Viewed", "times": 2}) == {"ada"}
+        assert await chosen(store, {"op": "eq", "identifier": "email", "value": "b@x.at"}) == {"ada"}
+        assert await chosen(store, {"op": "exists", "attribute": "x"}) == set()
+
+    async def test_several_conditions_are_looked_up_at_once(self, store: ProfileStore) -> None:
+        await write(store, profiles=[someone("ada", traits={"x": 1}), someone("bob", traits={"x": 2})])
+        trees = [
+            {"op": "exists", "trait": "x"},
+            {"op": "gt", "trait": "x", "value": 1},
+            {"op": "member", "group": "none"},
+        ]
+        conditions = [parse(tree) for tree in trees]
+        selection = await soon(store.select([*conditions, conditions[0]], now=NOON))
+        assert [len(selection.chosen[one]) for one in conditions] == [2, 1, 0]
+
+    async def test_numbers_stay_while_profiles_move(self, store: ProfileStore) -> None:
+        await write(store, profiles=[someone("ada"), someone("bob")])
+        before = (await soon(store.select([], now=NOON))).everybody
+        await write(store, profiles=[replace(someone("ada"), known=None), someone("bob"), someone("cleo")])
+        after = (await soon(store.select([], now=NOON))).everybody
+        assert len(before & after) == 2
+        assert len(after) == 3
+        assert msgspec.json.encode(len(await soon(store.numbered(list(after))))) == b"3"

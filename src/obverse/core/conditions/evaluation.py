@@ -1,0 +1,250 @@
+"""Conditions as functions that say whether they hold for somebody, and when that may change by time alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final, Generic, TypeVar
+
+from obverse.core import times
+from obverse.core.conditions import occurring
+from obverse.core.conditions.parsing import TEMPORAL, BadCondition, comparable
+from obverse.core.conditions.tree import (
+    AUDIENCE,
+    GROUP,
+    IDENTIFIER,
+    OCCURRENCES,
+    Condition,
+    Did,
+    Events,
+    Every,
+    Member,
+    Not,
+    Some,
+    Steps,
+    Test,
+    parts_of,
+)
+
+Person = TypeVar("Person")
+Reader = Callable[[Person], Any]
+"""Reads one value of a person, or None while there is none; of an identifier's kind and of occurrences all of them."""
+Readers = Callable[[str, Any], Reader[Person]]
+"""The reader of (what is looked at, its name); of `occurrences` the name is the `Need`."""
+Check = Callable[[Person, int], bool]
+"""Whether it holds for a person at an instant, in microseconds since 1970."""
+Due = Callable[[Person, int], int | None]
+"""The next instant after this one at which that may change, though no event comes; None: never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope(Generic[Person]):
+    """What conditions are compiled with."""
+
+    readers: Readers[Person]
+    audiences: Mapping[str, Condition]
+    """Those that a condition may look at."""
+
+
+def no_circle(audiences: Mapping[str, Condition]) -> None:
+    """Raise `BadCondition` if an audience looks at itself, be it by way of others; the message names the circle."""
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            circle = " -> ".join((*path[path.index(name) :], name))
+            raise BadCondition(f"audience {name!r} looks at itself: {circle}; take one of these conditions out")
+        if name in done:
+            return
+        for other in _looked_at(audiences[name]):
+            if other not in audiences:
+                known = ", ".join(sorted(audiences))
+                raise BadCondition(
+                    f"audience {name!r} looks at audience {other!r}, which is not defined (defined: {known})"
+                )
+            visit(other, (*path, name))
+        done.add(name)
+
+    for name in audiences:
+        visit(name, ())
+
+
+def _looked_at(condition: Condition) -> Iterator[str]:
+    if isinstance(condition, Member) and condition.subject == AUDIENCE:
+        yield condition.name
+    for part in parts_of(condition):
+        yield from _looked_at(part)
+
+
+def subjects(condition: Condition, audiences: Mapping[str, Condition] | None = None) -> Iterator[tuple[str, Any]]:
+    """
+    What a condition looks at, as (`trait`, `attribute` …, name); of events, (`occurrences`, `Need`).
+
+    With `audiences` given, what those look at that it looks at stands in their place.
+    """
+    match condition:
+        case Test(subject=subject, name=name):
+            yield subject, name
+        case Member(subject, name):
+            if subject == AUDIENCE and audiences is not None:
+                yield from subjects(audiences[name], audiences)
+            else:
+                yield subject, name
+        case Did() | Steps():
+            for need in occurring.needs_of(condition).values():
+                yield OCCURRENCES, need
+        case _:
+            for part in parts_of(condition):
+                yield from subjects(part, audiences)
+
+
+def compiled(
+    condition: Condition, readers: Readers[Person], audiences: Mapping[str, Condition] | None = None
+) -> Check[Person]:
+    """
+    The condition as a function that says whether it holds for one person at an instant.
+
+    A missing value makes every test false but `ne`; so does a number compared with a text. `audiences` are those that
+    it may look at, without a circle.
+    """
+    return _check(condition, Scope(readers, audiences or {}))
+
+
+def _check(condition: Condition, scope: Scope[Person]) -> Check[Person]:
+    match condition:
+        case Every(parts):
+            return partial(_all, [_check(part, scope) for part in parts])
+        case Some(parts):
+            return partial(_any, [_check(part, scope) for part in parts])
+        case Not(part):
+            check = _check(part, scope)
+            return lambda person, now: not check(person, now)
+        case Test():
+            return _test(condition, scope.readers)
+        case Member(subject, name):
+            if subject == AUDIENCE:
+                return _check(scope.audiences[name], scope)
+            is_in = scope.readers(GROUP, name)
+            return lambda person, _: bool(is_in(person))
+        case Did():
+            moments = moments_reader(condition, scope.readers)
+            return lambda person, now: occurring.did(condition, moments(person, condition.events), now)[0]
+        case Steps():
+            of = moments_reader(condition, scope.readers)
+            return lambda person, now: occurring.went_through(condition, partial(of, person), now)[0]
+
+
+def _test(test: Test, readers: Readers[Person]) -> Check[Person]:
+    read = readers(test.subject, test.name)
+    if test.op in TEMPORAL:
+        span, lately = test.value, test.op == "within_last"
+        return lambda person, now: (at := moment(read(person))) is not None and (at > now - span) is lately
+    passes = passing(test.op, test.value)
+    if test.subject == IDENTIFIER:
+        return partial(_any_value, passes, test.op == "ne", read)
+    return lambda person, _: passes(comparable(read(person)))
+
+
+def moments_reader(condition: Did | Steps, readers: Readers[Person]) -> Callable[[Person, Events], Sequence[int]]:
+    """What reads a person's moments of the events that a condition is about."""
+    known = {events: readers(OCCURRENCES, need) for events, need in occurring.needs_of(condition).items()}
+    return lambda person, events: known[events](person) or ()
+
+
+def changing(
+    condition: Condition, readers: Readers[Person], audiences: Mapping[str, Condition] | None = None
+) -> Due[Person] | None:
+    """The condition as a function that says when time alone may change it, never too late; None if it never does."""
+    dues = list(_dues(condition, Scope(readers, audiences or {})))
+    return partial(_earliest, dues) if dues else None
+
+
+def _dues(condition: Condition, scope: Scope[Person]) -> Iterator[Due[Person]]:
+    match condition:
+        case Test(op=op, subject=subject, name=name, value=span) if op in TEMPORAL:
+            yield partial(_ages, scope.readers(subject, name), span)
+        case Member(subject="audience", name=name):
+            yield from _dues(scope.audiences[name], scope)
+        case Did(within=within) if within is not None:
+            moments = moments_reader(condition, scope.readers)
+            yield lambda person, now: occurring.did(condition, moments(person, condition.events), now)[1]
+        case Steps():
+            of = moments_reader(condition, scope.readers)
+            yield lambda person, now: occurring.went_through(condition, partial(of, person), now)[1]
+        case _:
+            for part in parts_of(condition):
+                yield from _dues(part, scope)
+
+
+def _ages(read: Reader[Person], span: int, person: Person, now: int) -> int | None:
+    at = moment(read(person))
+    return at + span if at is not None and at + span > now else None
+
+
+def _earliest(dues: Sequence[Due[Person]], person: Person, now: int) -> int | None:
+    return min((at for due in dues if (at := due(person, now)) is not None), default=None)
+
+
+def moment(value: Any) -> int | None:
+    """The instant that a value says, in ISO 8601; None if it says none."""
+    return times.parse(value) if isinstance(value, str) else None
+
+
+def _all(checks: Sequence[Check[Person]], person: Person, now: int) -> bool:
+    for check in checks:  # noqa: SIM110 - a generator costs as much as what it runs through
+        if not check(person, now):
+            return False
+    return True
+
+
+def _any(checks: Sequence[Check[Person]], person: Person, now: int) -> bool:
+    for check in checks:  # noqa: SIM110 - as above
+        if check(person, now):
+            return True
+    return False
+
+
+def _any_value(passes: Callable[[Any], bool], every: bool, read: Reader[Person], person: Person, _now: int) -> bool:  # noqa: FBT001 - made by `partial`
+    """Whether one of many values passes; of `ne`, whether each does."""
+    passed = [passes(value) for value in read(person)]
+    return all(passed) if every else any(passed)
+
+
+_ORDERED: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "gt": lambda one, other: bool(one > other),
+    "gte": lambda one, other: bool(one >= other),
+    "lt": lambda one, other: bool(one < other),
+    "lte": lambda one, other: bool(one <= other),
+}
+
+
+def passing(op: str, expected: Any) -> Callable[[Any], bool]:
+    """What says whether a value passes a test; numbers are decimals."""
+    if op == "exists":
+        return lambda actual: actual is not None
+    # By type too, since to Python true equals 1.
+    kind = type(expected)
+    if op == "ne":
+        return lambda actual: type(actual) is not kind or bool(actual != expected)
+    if op == "in":
+        known = [one for one in expected if one is not None]
+        return lambda actual: any(type(actual) is type(one) and actual == one for one in known)
+    if op == "eq":
+        return lambda actual: type(actual) is kind and bool(actual == expected)
+    if op == "contains":
+        return partial(_contains, expected, kind)
+    if op == "starts_with":
+        return lambda actual: isinstance(actual, str) and actual.startswith(expected)
+    if op == "ends_with":
+        return lambda actual: isinstance(actual, str) and actual.endswith(expected)
+    compare = _ORDERED[op]
+    return lambda actual: type(actual) is kind and compare(actual, expected)
+
+
+def _contains(expected: str | Decimal, kind: type, actual: Any) -> bool:
+    """Whether a text has this in it, or a list such a value."""
+    if isinstance(actual, list):
+        return any(type(one) is kind and one == expected for one in actual)
+    return isinstance(actual, str) and isinstance(expected, str) and expected in actual

@@ -1,0 +1,257 @@
+"""Definitions: what the workspace's files say, checked and ready to be folded with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from obverse.core import conditions, outgoing
+from obverse.core.audiences import Audience, conditions_of
+from obverse.core.conditions import (
+    AUDIENCE,
+    IDENTIFIER,
+    OCCURRENCES,
+    TRAIT,
+    BadCondition,
+    Condition,
+    Explanation,
+    did_you_mean,
+)
+from obverse.core.conditions.evaluation import Check, Due
+from obverse.core.definitions.looking import Person, nothing_known, reader, remembered
+from obverse.core.definitions.traits import NO_PLAN, NOTHING, Move, Plan, Trait, Watchers, plans_of, trait_code
+from obverse.core.events import Event
+from obverse.core.identity import IdentityRules
+from obverse.core.matching import MatchingRules
+from obverse.core.outgoing import Campaign, Connection, Known, Template
+from obverse.core.tracking_plans import BadPlan, Held, Mode, TrackingPlan, held_sources
+
+__all__ = (
+    "NOTHING",
+    "BadDefinition",
+    "Definitions",
+    "Move",
+    "Person",
+    "Plan",
+    "Source",
+    "Trait",
+    "check_audiences",
+    "check_condition",
+    "check_outgoing",
+    "check_subjects",
+    "define",
+    "reader",
+    "trait_code",
+)
+
+
+class BadDefinition(ValueError):
+    """A definition that cannot be used; the message names the file, the place and what to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who sends events."""
+
+    name: str
+    enabled: bool = True
+    key_hashes: frozenset[str] = frozenset()
+    """SHA-256 of each write key, in hexadecimal; the keys themselves are kept nowhere."""
+    origins: frozenset[str] = frozenset()
+    """Pages that may send, as `https://shop.example`; any, if none is named. Holds for browsers alone."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """What is not as for all sources, by the names in `wire.Limits`."""
+    requests_per_second: int | None = None
+    drops_bots: bool = False
+    tracking_plan: tuple[str, tuple[int, int] | None, Mode] | None = None
+    """What its events are held to: the plan's name, a version or None for the latest, what becomes of others."""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Definitions:
+    """Everything that was defined. Never changes; a change of files makes another one."""
+
+    traits: tuple[Trait, ...] = ()
+    audiences: tuple[Audience, ...] = ()
+    sources: tuple[Source, ...] = ()
+    connections: tuple[Connection, ...] = ()
+    templates: tuple[Template, ...] = ()
+    campaigns: tuple[Campaign, ...] = ()
+    tracking_plans: tuple[TrackingPlan, ...] = ()
+    held: Mapping[str, Held] = field(default_factory=dict)
+    """By source, the tracking plan that its events are held to."""
+    identity: IdentityRules = field(default_factory=IdentityRules)
+    matching: MatchingRules = field(default_factory=MatchingRules)
+    source_of_key: Mapping[str, Source] = field(default_factory=dict)
+    watchers: Mapping[tuple[str, str], tuple[Audience, ...]] = field(default_factory=dict)
+    """Audiences by what they look at."""
+    newcomers: tuple[Audience, ...] = ()
+    """Audiences that hold while nothing is known of a person; a profile's first event has them judged."""
+    holds: Mapping[str, Check[Person]] = field(default_factory=dict)
+    """By audience, whether somebody belongs in it at an instant."""
+    changing: Mapping[str, Due[Person]] = field(default_factory=dict)
+    """By audience, of those that time alone may change, when it may next."""
+    remembered: tuple[Trait, ...] = ()
+    """Traits that are there for conditions on events alone."""
+    trait_of_name: Mapping[str, Trait] = field(default_factory=dict)
+    trait_of_key: Mapping[str, Trait] = field(default_factory=dict)
+    trait_of_code: Mapping[int, Trait] = field(default_factory=dict)
+    _plans: Mapping[tuple[str, str | None], Plan] = field(default_factory=lambda: plans_of((), {}))
+
+    def plan(self, event: Event) -> Plan:
+        """What this event does to traits."""
+        plans = self._plans
+        return plans.get((event.type, event.name)) or plans.get((event.type, None)) or NO_PLAN
+
+    def explain(self, audience: Audience, person: Person, now: int) -> Explanation:
+        """Why an audience's condition holds for a person at an instant, or does not."""
+        readers = partial(reader, self.trait_of_name)
+        return conditions.explain(audience.where, readers, person, now, conditions_of(self.audiences))
+
+
+def define(
+    *,
+    traits: Iterable[Trait] = (),
+    audiences: Iterable[Audience] = (),
+    sources: Iterable[Source] = (),
+    connections: Iterable[Connection] = (),
+    templates: Iterable[Template] = (),
+    campaigns: Iterable[Campaign] = (),
+    tracking_plans: Iterable[TrackingPlan] = (),
+    identity: IdentityRules | None = None,
+    matching: MatchingRules | None = None,
+) -> Definitions:
+    """
+    Make definitions ready for use.
+
+    Raises:
+        BadDefinition: one looks at what is not defined, or two have one name.
+    """
+    all_traits, all_audiences, all_sources = tuple(traits), tuple(audiences), tuple(sources)
+    all_plans = tuple(tracking_plans)
+    all_connections, all_templates, all_campaigns = tuple(connections), tuple(templates), tuple(campaigns)
+    _check_names(
+        trait=all_traits,
+        audience=all_audiences,
+        source=all_sources,
+        connection=all_connections,
+        template=all_templates,
+        campaign=all_campaigns,
+    )
+    known = Known.of(all_traits, all_audiences, all_templates)
+    for connection in all_connections:
+        check_outgoing(connection, known)
+    for campaign in all_campaigns:
+        check_outgoing(campaign, known)
+    try:
+        held = held_sources({one.name: one.tracking_plan for one in all_sources if one.tracking_plan}, all_plans)
+    except BadPlan as error:
+        raise BadDefinition(str(error)) from error
+    trait_of_name = {trait.name: trait for trait in all_traits}
+    check_audiences(all_audiences, known.traits)
+    known_conditions = conditions_of(all_audiences)
+    watchers = _watchers(known_conditions, all_audiences)
+    hidden = tuple(remembered(need) for subject, need in watchers if subject == OCCURRENCES)
+    every_trait = (*all_traits, *{trait.key: trait for trait in hidden}.values())
+    readers = partial(reader, trait_of_name)
+    changing = {one.name: conditions.changing(one.where, readers, known_conditions) for one in all_audiences}
+    return Definitions(
+        traits=all_traits,
+        tracking_plans=all_plans,
+        held=held,
+        audiences=all_audiences,
+        sources=all_sources,
+        connections=all_connections,
+        templates=all_templates,
+        campaigns=all_campaigns,
+        identity=identity or IdentityRules(),
+        matching=matching or MatchingRules(),
+        source_of_key={key: source for source in all_sources for key in source.key_hashes},
+        watchers=watchers,
+        newcomers=tuple(
+            one for one in all_audiences if conditions.compiled(one.where, nothing_known, known_conditions)(None, 0)
+        ),
+        holds={one.name: conditions.compiled(one.where, readers, known_conditions) for one in all_audiences},
+        changing={name: due for name, due in changing.items() if due is not None},
+        remembered=hidden,
+        trait_of_name=trait_of_name,
+        trait_of_key={trait.key: trait for trait in every_trait},
+        trait_of_code={trait.code: trait for trait in every_trait},
+        _plans=plans_of(every_trait, _by_change(watchers)),
+    )
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+def _check_names(**kinds: Sequence[_Named]) -> None:
+    for kind, named in kinds.items():
+        for name, count in Counter(one.name for one in named).items():
+            if count > 1:
+                raise BadDefinition(f"two definitions of {kind} {name!r}: rename or remove one")
+
+
+def check_outgoing(one: Connection | Campaign, known: Known) -> None:
+    """Raise `BadDefinition` if it looks at what is not defined."""
+    try:
+        if isinstance(one, Connection):
+            outgoing.check_connection(one, known)
+        else:
+            outgoing.check_campaign(one, known)
+    except outgoing.BadOutgoing as error:
+        raise BadDefinition(f"{type(one).__name__.lower()} {one.name!r}: {error}") from error
+
+
+def _watchers(
+    known: Mapping[str, Condition], all_audiences: Sequence[Audience]
+) -> dict[tuple[str, Any], tuple[Audience, ...]]:
+    watchers: dict[tuple[str, Any], tuple[Audience, ...]] = {}
+    for audience in all_audiences:
+        for subject in dict.fromkeys(conditions.subjects(audience.where, known)):
+            watchers[subject] = (*watchers.get(subject, ()), audience)
+    return watchers
+
+
+def _by_change(watchers: Mapping[tuple[str, Any], tuple[Audience, ...]]) -> Watchers:
+    """The same, with what remembers events by the name of its trait."""
+    return {
+        (TRAIT, remembered(name).name) if subject == OCCURRENCES else (subject, name): watching
+        for (subject, name), watching in watchers.items()
+    }
+
+
+def check_audiences(audiences: Sequence[Audience], traits: Collection[str]) -> None:
+    """Raise `BadDefinition` if an audience looks at what is not defined, or at itself."""
+    known = conditions_of(audiences)
+    try:
+        conditions.no_circle(known)
+    except BadCondition as error:
+        raise BadDefinition(str(error)) from error
+    for audience in audiences:
+        check_subjects(audience, traits, known)
+
+
+def check_subjects(audience: Audience, traits: Collection[str], audiences: Collection[str]) -> None:
+    """Raise `BadDefinition` if the audience looks at a trait, or an audience, that is not defined."""
+    _check_subjects(f"audience {audience.name!r}", audience.where, {TRAIT: traits, AUDIENCE: audiences})
+
+
+def check_condition(of: str, condition: Condition, definitions: Definitions) -> None:
+    """Raise `BadDefinition` if a condition, which is called so, looks at what is not defined."""
+    known = {TRAIT: definitions.trait_of_name, AUDIENCE: conditions_of(definitions.audiences)}
+    _check_subjects(of, condition, {**known, IDENTIFIER: definitions.identity.kinds})
+
+
+def _check_subjects(of: str, condition: Condition, defined: Mapping[str, Collection[str]]) -> None:
+    for subject, name in conditions.subjects(condition):
+        among = defined.get(subject)
+        if among is not None and name not in among:
+            known = ", ".join(sorted(among)) or "none"
+            hint = did_you_mean(name, among)
+            raise BadDefinition(f"{of} looks at {subject} {name!r}, which is not defined{hint} (defined: {known})")
