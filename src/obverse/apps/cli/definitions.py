@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import obverse.apps.light_structlog  # noqa: F401  # isort: skip - before all that imports structlog
+
 import getpass
 import socket
 import sys

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import re
 import secrets
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, fields
-from hashlib import sha256
-from importlib.metadata import entry_points
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, get_type_hints
-
-import msgspec
+from typing import Any
 
 from obverse.adapters.disk import Disk
 from obverse.adapters.runtime.system import open_runtime
 from obverse.core.audiences import conditions_of, expanded
 from obverse.core.definitions import Definitions
-from obverse.core.documents.checking import Checks
 from obverse.core.outgoing import Connection
-from obverse.core.traits.kind import TraitKind
 from obverse.core.wire import Limits
 from obverse.flows.absorb import Absorb
 from obverse.flows.activate import Activate, ActivateParts
@@ -45,66 +37,20 @@ from obverse.ports.proposals import Proposals
 from obverse.ports.runtime import Runtime
 from obverse.ports.sessions import Sessions
 from obverse.ports.sync_queue import SyncQueue
-from obverse.settings import BadSettings, Settings
-
-GROUPS: Final = (
-    "event_log",
-    "profile_store",
-    "profile_cache",
-    "engine",
-    "sync_queue",
-    "outbox",
-    "sessions",
-    "proposals",
-    "matcher",
-    "definition_store",
-    "crm",
-    "email_service",
-    "trait_kind",
-    "route",
+from obverse.settings import Settings
+from obverse.wiring.finding import (
+    GROUPS,
+    checks,
+    find,
+    hash_key,
+    resolved,
+    routes,
+    settings_of,
+    shape_of,
+    trait_kinds,
 )
-"""Entry-point groups, each `obverse.NAME`."""
 
-
-def find(group: str, name: str, *, where: str = "") -> Any:
-    """
-    Load what an entry point of the group `obverse.GROUP` names.
-
-    Raises:
-        BadSettings: nothing of that name is installed; the message says what is.
-    """
-    found = entry_points(group=f"obverse.{group}", name=name)
-    if not found:
-        known = ", ".join(sorted(entry_points(group=f"obverse.{group}").names)) or "none"
-        raise BadSettings(f"{where or f'{group}.adapter'} is {name!r}, but only these are installed: {known}")
-    return next(iter(found)).load()
-
-
-def trait_kinds() -> Mapping[str, TraitKind]:
-    """Every installed kind of trait by the name that definitions use."""
-    return {point.name: point.load()() for point in entry_points(group="obverse.trait_kind")}
-
-
-def checks() -> Checks:
-    """What documents are held against, as it is installed."""
-    crms = entry_points(group="obverse.crm")
-
-    def secrets_of(name: str) -> Collection[str]:
-        """Of an adapter's settings those that it keeps out of its logs."""
-        shape = _shape_of(find("crm", name)) if name in crms.names else None
-        return {one.name for one in fields(shape) if not one.repr} if shape is not None else ()
-
-    return Checks(trait_kinds(), crms.names, secrets_of)
-
-
-def routes() -> list[Callable[..., Any]]:
-    """The route factories of the API, in order of name."""
-    return [point.load() for point in sorted(entry_points(group="obverse.route"), key=lambda point: point.name)]
-
-
-def hash_key(key: str) -> str:
-    """How a write key is kept: its SHA-256 in hexadecimal. Keys have 32 random bytes, so no salt is needed."""
-    return sha256(key.encode()).hexdigest()
+__all__ = ["GROUPS", "Wiring", "checks", "find", "hash_key", "resolved", "routes", "trait_kinds", "wire"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +191,7 @@ class Wiring:
             name: resolved(value, self.settings.data, f"{place}.{name}") for name, value in connection.settings.items()
         }
         opener = find("crm", connection.crm, where=f"connection {connection.name!r}, spec.crm")
-        crm: Crm = await opener(_settings_of(opener, options, place), self.runtime)
+        crm: Crm = await opener(settings_of(opener, options, place), self.runtime)
         return crm
 
     def absorb(self, collect: Collect, queue: SyncQueue, definitions: CurrentDefinitions) -> Absorb:
@@ -335,7 +281,7 @@ class Wiring:
         name, table = self.settings.port_options(port)
         opener = find(port, name)
         sandbox = self.settings.sandbox
-        known = set(_shape_of(opener).__dataclass_fields__)
+        known = set(shape_of(opener).__dataclass_fields__)
         given = {
             "dsn": self.dsn,
             "workspace": self.settings.workspace,
@@ -346,47 +292,7 @@ class Wiring:
             "inbox_url": f"http://{sandbox.host}:{sandbox.port}/inbox",
         }
         options = {key: value for key, value in given.items() if key in known} | table
-        return await opener(_settings_of(opener, options, f"[{port}.{name}]"), parts)
-
-
-def _shape_of(opener: Any) -> Any:
-    """The dataclass that an adapter's opener takes its settings in."""
-    return next(iter(get_type_hints(opener).values()))
-
-
-def _settings_of(opener: Any, options: Mapping[str, Any], place: str) -> Any:
-    shape = _shape_of(opener)
-    known = shape.__dataclass_fields__
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise BadSettings(f"{place} has no setting {unknown[0]!r}; it knows {', '.join(sorted(known)) or 'none'}")
-    try:
-        return msgspec.convert(dict(options), shape, strict=False)
-    except msgspec.ValidationError as error:
-        raise BadSettings(f"{place}: {error}") from error
-
-
-_SECRET: Final = re.compile(r"\$\{(env|file):([^}]*)\}")
-
-
-def resolved(value: Any, folder: Path, place: str) -> Any:
-    """
-    A setting with its secrets put in: `${env:NAME}` and `${file:PATH}`; a relative path is beneath `folder`.
-
-    Raises:
-        BadSettings: there is no such variable or file.
-    """
-
-    def put_in(found: re.Match[str]) -> str:
-        kind, name = found[1], found[2]
-        try:
-            return os.environ[name] if kind == "env" else (folder / name).read_text(encoding="utf-8").strip()
-        except KeyError:
-            raise BadSettings(f"{place}: the environment has no variable {name}; set it") from None
-        except (OSError, ValueError) as error:
-            raise BadSettings(f"{place}: {folder / name} cannot be read ({error}); put the secret there") from error
-
-    return _SECRET.sub(put_in, value) if isinstance(value, str) else value
+        return await opener(settings_of(opener, options, f"[{port}.{name}]"), parts)
 
 
 def wire(settings: Settings, *, dsn: str = "", runtime_dir: Path | None = None, folder_is_live: bool = False) -> Wiring:
