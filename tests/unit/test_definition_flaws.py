@@ -8,6 +8,7 @@ import pytest
 
 from definition_steps import BUYERS, ORDERS, PLAN, SPENT, flaws_of, put
 from obverse.adapters.definition_files.yaml_documents import read_documents
+from obverse.core.flaws import RULES
 
 CONNECTION = """\
 version: obverse/v1
@@ -226,6 +227,13 @@ def test_places_are_those_of_characters_and_aliases_are_told_where_they_are_used
 def test_a_file_with_a_byte_order_mark_and_windows_lines_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_bytes(b"\xef\xbb\xbf" + ORDERS.replace("\n", "\r\n").encode())
     assert flaws_of(tmp_path) == []
+
+
+def test_the_page_of_definitions_tells_every_rule() -> None:
+    page = Path("docs/definitions.md").read_text(encoding="utf-8")
+    assert [line for line in page.splitlines() if line.startswith("| OB")] == [
+        f"| {rule} | {what} |" for rule, what in RULES.items()
+    ]
 
 
 def test_what_is_no_utf_8_is_told_with_its_place(tmp_path: Path) -> None:
