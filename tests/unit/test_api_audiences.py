@@ -56,6 +56,10 @@ async def test_each_node_is_counted(api: App) -> None:
     ]
 
 
+async def test_other_audiences_are_looked_at_if_asked_for(api: App) -> None:
+    assert (await preview(api, where=SPENT, overlaps=False)).json["overlaps"] == []
+
+
 async def test_sql_is_counted_as_the_tree_that_it_says(api: App) -> None:
     found = (await preview(api, sql="trait.lifetime_value >= 1000 AND NOT audience.one_time_buyers")).json
     assert found["condition"]["of"][0] == SPENT

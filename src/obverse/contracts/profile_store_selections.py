@@ -78,6 +78,26 @@ async def chosen(store: ProfileStore, tree: Any) -> set[str]:
 _PEOPLE: Final = ("ada", "bob", "cleo", "dora")
 
 
+_TEXTS: Final = (
+    "2024-02-29",
+    "2023-02-29",
+    "2025-12-31T23:59:59Z",
+    "2025-11-31T23:59:59Z",
+    "2025-06-28T24:00:01Z",
+    "2025-06-15T12:60:00Z",
+    "2025-13-15T12:00:00Z",
+    "2025-06-15T12:00:00.123456Z",
+    "2025-06-15 12:00:00+02:00",
+    "2025-06-30T12:00:00+14:00",
+    "0000-01-01T00:00:00Z",
+    "20xx-06-15T12:00:00Z",
+    "2025-06-15T12:00:00ZZ",
+    "infinity",
+    "now",
+    "",
+)
+
+
 _AT_50: Final = {"op": "eq", "property": "price", "value": 50}
 _AT_150: Final = {"op": "eq", "property": "price", "value": 150}
 
@@ -161,6 +181,15 @@ class SelectionPromises(StoreQuestions):
         await write(store, profiles=[someone(name, traits={"seen": value}) for name, value in moments.items()])
         assert await chosen(store, {"op": "within_last", "trait": "seen", "value": "1 day"}) == {"ada"}
         assert await chosen(store, {"op": "longer_ago", "trait": "seen", "value": "1 day"}) == {"bob"}
+
+    @pytest.mark.parametrize("text", _TEXTS)
+    async def test_a_text_is_a_time_or_is_not(self, store: ProfileStore, text: str) -> None:
+        await write(store, profiles=[someone("ada", traits={"seen": text})])
+        at, holds = times.parse(text), set[str]()
+        for op in ("within_last", "longer_ago"):
+            holds |= {op for _ in await chosen(store, {"op": op, "trait": "seen", "value": "365 days"})}
+        lately = {"within_last"} if at is not None and at > NOON - 365 * _DAY else {"longer_ago"}
+        assert holds == (set() if at is None else lately)
 
     async def test_consents_and_groups(self, store: ProfileStore) -> None:
         await write(

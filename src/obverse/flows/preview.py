@@ -30,8 +30,8 @@ from obverse.core.profiles import Profile, unpack
 from obverse.flows.browse import PersonView, view_person
 from obverse.flows.serve import UnreadableProfile
 from obverse.flows.views import Time
-from obverse.ports.profile_store import ProfileStore
 from obverse.ports.runtime import Runtime
+from obverse.ports.selections import Selections
 
 FRESH: Final = 10_000_000
 """Microseconds for which a set that was looked up is good enough for the next look."""
@@ -66,7 +66,7 @@ class PreviewView(msgspec.Struct, frozen=True):
     count: Annotated[int, Meta(description="People it holds for.")]
     node: NodeView
     sample: Annotated[list[PersonView], Meta(description="Some of them.")]
-    overlaps: Annotated[list[OverlapView], Meta(description="With every audience that is defined.")]
+    overlaps: Annotated[list[OverlapView], Meta(description="With every audience that is defined, if asked for.")]
     as_of: Annotated[Time, Meta(description="When the oldest of the sets that were counted was looked up.")]
 
 
@@ -84,7 +84,7 @@ class Preview:
     test alone.
     """
 
-    def __init__(self, store: ProfileStore, definitions: Callable[[], Definitions], runtime: Runtime) -> None:
+    def __init__(self, store: Selections, definitions: Callable[[], Definitions], runtime: Runtime) -> None:
         self._store = store
         self._definitions = definitions
         self._runtime = runtime
@@ -129,14 +129,16 @@ class Preview:
         sets = await self._sets(_leaves(condition))
         return len(_people(condition, sets))
 
-    async def preview(self, condition: Condition) -> PreviewView:
+    async def preview(self, condition: Condition, *, overlaps: bool = True) -> PreviewView:
         """
         Return how many each node of a condition holds for, some of them, and how many are in other audiences too.
+
+        Without `overlaps` nobody looks at other audiences, of which there may be many.
 
         Raises:
             UnreadableProfile: another release wrote one of those who would be shown.
         """
-        audiences = [Member(AUDIENCE, one.name) for one in self._definitions().audiences]
+        audiences = [Member(AUDIENCE, one.name) for one in self._definitions().audiences] if overlaps else []
         sets = await self._sets([*_leaves(condition), *audiences])
         people = _people(condition, sets)
         step = max(1, len(people) // SAMPLE)

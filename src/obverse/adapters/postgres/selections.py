@@ -60,11 +60,16 @@ class PostgresSelections:
     async def _of_rows(
         self, reader: asyncpg.Connection, tests: Sequence[Test], now: int
     ) -> tuple[BitMap64, dict[Condition, BitMap64]]:
-        values = Parameters(self._workspace)
-        wanted = [queries.of_row(one, values, now) for one in tests]
-        row = await reader.fetchrow(queries.run(wanted), *values.given, timeout=LIMIT)
-        sets = [BitMap64(numbers or ()) for numbers in row]
-        return sets[0], dict(zip(tests, sets[1:], strict=True))
+        chosen: dict[Condition, BitMap64] = {}
+        everybody = BitMap64()
+        for at in range(0, max(1, len(tests)), queries.MOST):
+            some = tests[at : at + queries.MOST]
+            values = Parameters(self._workspace)
+            wanted = [queries.of_row(one, values, now) for one in some]
+            numbers = await reader.fetchval(queries.run(wanted), *values.given, timeout=LIMIT)
+            everybody, sets = await asyncio.to_thread(_sorted_out, numbers or (), len(some))
+            chosen.update(zip(some, sets, strict=True))
+        return everybody, chosen
 
     async def _others(self, reader: asyncpg.Connection, one: Condition, now: int) -> BitMap64:
         values = Parameters(self._workspace)
@@ -96,6 +101,23 @@ class PostgresSelections:
                 elif number in happened:
                     happened[number][events] = moments
         return await asyncio.to_thread(_through, steps, happened, now)
+
+
+def _sorted_out(numbers: Sequence[int], predicates: int) -> tuple[BitMap64, list[BitMap64]]:
+    """Everybody, and those for whom each predicate holds, of numbers with bits behind them."""
+    alike: dict[int, list[int]] = {}
+    mask = (1 << predicates) - 1
+    for number in numbers:
+        bits = number & mask
+        if bits in alike:
+            alike[bits].append(number >> predicates)
+        else:
+            alike[bits] = [number >> predicates]
+    parts = {bits: BitMap64(some) for bits, some in alike.items()}
+    sets = [
+        BitMap64().union(*(part for bits, part in parts.items() if bits >> place & 1)) for place in range(predicates)
+    ]
+    return BitMap64().union(*parts.values()), sets
 
 
 def _through(steps: Steps, happened: Mapping[int, Mapping[Events, Sequence[int]]], now: int) -> BitMap64:

@@ -35,6 +35,7 @@ class ConditionSaid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     where: Annotated[dict[str, Any] | None, Meta(description="As a definition says it: a tree.")] = None
     sql: Annotated[str | None, Meta(description="As SQL, after WHERE.")] = None
+    overlaps: Annotated[bool, Meta(description="Whether other audiences are looked at too, which takes longer.")] = True
 
 
 def routes(parts: ApiParts) -> APIRouter:
@@ -105,7 +106,7 @@ def _add_preview(router: APIRouter, parts: ApiParts) -> None:
                 condition = parts.preview.read(wanted.where)
         except ValueError as error:
             raise refuse(HTTPStatus.BAD_REQUEST, "invalid-condition", str(error), _HOW) from error
-        found = await parts.preview.preview(condition)
+        found = await parts.preview.preview(condition, overlaps=wanted.overlaps)
         return Response(json_values.encode(found), media_type="application/json")
 
 

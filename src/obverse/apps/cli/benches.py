@@ -141,6 +141,18 @@ def bench_log_command(
     _bench(bench_embedded_log(small=small, large=large), as_json=as_json)
 
 
+@bench.command("preview")
+def bench_preview_command(
+    people: Annotated[int, typer.Option(min=1000, help="Profiles.")] = 1_000_000,
+    events: Annotated[int, typer.Option(min=1000, help="Their events.")] = 2_000_000,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """How long it takes to count whom a condition holds for, node by node, over profiles in PostgreSQL."""
+    from obverse.apps.bench.preview import bench_preview
+
+    _bench(bench_preview(people=people, events=events), as_json=as_json)
+
+
 @bench.command("dry-run")
 def bench_dry_run_command(
     events: Annotated[int, typer.Option(min=1000, help="Events in the log.")] = 1_000_000,
