@@ -229,6 +229,13 @@ def test_a_file_with_a_byte_order_mark_and_windows_lines_is_read(tmp_path: Path)
     assert flaws_of(tmp_path) == []
 
 
+def test_a_terminal_is_told_nothing_that_it_obeys(tmp_path: Path) -> None:
+    put(tmp_path, a=ORDERS.replace("event:", '"\\e[31m\\n":'))
+    (flaw,) = flaws_of(tmp_path)
+    assert "unknown field `\\x1b[31m\\n`" in str(flaw)
+    assert str(flaw).isprintable()
+
+
 def test_the_page_of_definitions_tells_every_rule() -> None:
     page = Path("docs/definitions.md").read_text(encoding="utf-8")
     assert [line for line in page.splitlines() if line.startswith("| OB")] == [

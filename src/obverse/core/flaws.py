@@ -51,7 +51,17 @@ class Flaw(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        return f"{place}: {self.rule} {self.what}"
+        return printable(f"{place}: {self.rule} {self.what}")
+
+
+def printable(text: str) -> str:
+    r"""
+    The text on one line, as a terminal may show it: whoever wrote it might have written what a terminal obeys.
+
+    >>> print(printable("a\x1b[31m"))
+    a\x1b[31m
+    """
+    return "".join(one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode() for one in text)
 
 
 def told(flaws: Iterable[Flaw]) -> str:

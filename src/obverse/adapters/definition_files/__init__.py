@@ -77,7 +77,7 @@ def _files(path: Path) -> Iterator[Path]:
     """The files of a path; one that was named itself may be called whatever it likes."""
     if path.is_dir():
         yield from sorted(one for one in path.rglob("*") if one.suffix in _YAML)
-    elif path.suffix:
+    else:
         yield path
 
 

@@ -69,7 +69,7 @@ class NewSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewKey(msgspec.Struct, frozen=True):
-    """A write key, told this once: only its hash is kept. The collector takes it a second later."""
+    """A write key, told this once: only its hash is kept. The collector takes it within two seconds."""
 
     source: str
     write_key: str

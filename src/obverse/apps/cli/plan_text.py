@@ -10,6 +10,7 @@ import msgspec
 
 from obverse.core import times
 from obverse.core.documents.written import Key
+from obverse.core.flaws import printable
 from obverse.flows.apply_definitions import Plan, PlannedChange
 
 _SIGNS: Final = {"add": "+", "change": "~", "remove": "-"}
@@ -32,13 +33,13 @@ def in_words(plan: Plan) -> str:
 
 
 def _lines(one: PlannedChange) -> Iterator[str]:
-    yield f"{_SIGNS[one.action]} {one.key.title}" + (f"  ({one.place})" if one.place else "")
+    yield f"{_SIGNS[one.action]} {one.key.title}" + (f"  ({printable(one.place)})" if one.place else "")
     for field in one.fields:
-        yield f"    {_plain(field.path)}: {_value(field.before)} -> {_value(field.after)}"
+        yield f"    {printable(field.path)}: {_value(field.before)} -> {_value(field.after)}"
     if one.key.kind == "audience":
         yield f"    people: {_size(one.size_before)} -> {_size(one.size_after)}"
     if one.stored is not None:
-        since = f"stored by {_plain(one.stored.changed_by)} of project {one.stored.project}"
+        since = f"stored by {printable(one.stored.changed_by)} of project {one.stored.project}"
         yield f"    {since}, {times.to_text(one.stored.changed_at)}"
     if one.drifted:
         yield "    drift: these files say what was stored before that; `obverse pull` takes the change over, and"
@@ -53,12 +54,7 @@ def _value(value: Any) -> str:
     if value is None:
         return "nothing"
     text = msgspec.json.encode(value).decode()
-    return _plain(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…")
-
-
-def _plain(text: str) -> str:
-    """As a terminal may show it: whoever wrote it might have written what a terminal obeys."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return printable(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…")
 
 
 def as_tree(plan: Plan) -> dict[str, Any]:
