@@ -26,7 +26,7 @@ from obverse.adapters.postgres.event_log import PostgresLogSettings
 from obverse.adapters.postgres.event_log import open_event_log as open_postgres_log
 from obverse.adapters.postgres.profile_store import PostgresStoreSettings
 from obverse.adapters.postgres.profile_store import open_profile_store as open_postgres_store
-from obverse.adapters.runtime.system import open_runtime
+from obverse.adapters.runtime.system import SystemRuntime
 from obverse.contracts.engine import EngineContract
 from obverse.contracts.engine_groups import call, groups_kept
 from obverse.contracts.engine_steps import PATIENCE, append, until
@@ -50,8 +50,20 @@ QUICK = EmbeddedSettings(
 """Checkpoints in the midst of everything, and next to nobody stays in memory."""
 
 
+class SettableRuntime(SystemRuntime):
+    """A runtime whose clock can be set."""
+
+    ahead = 0
+
+    def now(self) -> int:
+        return super().now() + self.ahead
+
+    def set(self, now: int) -> None:
+        self.ahead += now - self.now()
+
+
 async def memory_parts(partitions: int, definitions: Definitions = DEFINITIONS) -> EngineParts:
-    runtime = open_runtime()
+    runtime = SettableRuntime()
     return EngineParts(
         workspace="main",
         log=await open_memory_log(MemoryLogSettings(partitions=partitions), runtime),
@@ -65,6 +77,10 @@ async def memory_parts(partitions: int, definitions: Definitions = DEFINITIONS) 
 class TestMemory(EngineContract):
     async def open_parts(self, partitions: int) -> EngineParts:
         return await memory_parts(partitions)
+
+    def set_clock(self, parts: EngineParts, now: int) -> None:
+        assert isinstance(parts.runtime, SettableRuntime)
+        parts.runtime.set(now)
 
     async def open_engine(self, parts: EngineParts) -> Engine:
         return await open_memory(MemoryEngineSettings(), parts)
@@ -162,7 +178,7 @@ class TestEmbeddedOverPostgres(TestEmbedded):
             await postgres_server.drop(name)
 
     async def open_parts(self, partitions: int) -> EngineParts:
-        runtime, name = open_runtime(), fresh_name()
+        runtime, name = SettableRuntime(), fresh_name()
         await self.server.create(name)
         dsn = self.server.dsn(name, "obverse_worker")
         log = await open_postgres_log(PostgresLogSettings(dsn=dsn, partitions=partitions), runtime)

@@ -18,10 +18,11 @@ from obverse.contracts.trait_kind import ANYTHING, NO_NUMBERS, TEXTS, TraitKindC
 from obverse.contracts.trait_kind import folded as add_all
 from obverse.core import json_values
 from obverse.core.crdt.clock import Stamp
-from obverse.core.traits.collections import EXACT, MostFrequent, UniqueCount
+from obverse.core.traits.collections import EXACT, MostFrequent, TopK, UniqueCount, UniqueList
 from obverse.core.traits.kind import TraitKind
 from obverse.core.traits.moments import First, Last
-from obverse.core.traits.numbers import Count, Max, Min, Sum
+from obverse.core.traits.numbers import Average, Count, Max, Min, Sum
+from obverse.core.traits.quantiles import Percentile
 
 NUMBERS: SearchStrategy[Any] = (
     st.integers(-1000, 1000)
@@ -51,6 +52,7 @@ FEW: SearchStrategy[Any] = st.sampled_from(
 """Alike enough to tie; some are equal and spelt apart, some only to Python."""
 
 AT = Stamp(1, "web", "m")
+MANY_VALUED = (MostFrequent(), TopK(3), UniqueList(), UniqueCount())
 
 
 class TestCount(TraitKindContract):
@@ -68,6 +70,18 @@ class TestSum(TraitKindContract):
 
     def unusable(self) -> SearchStrategy[Any]:
         return NO_NUMBERS
+
+
+class TestAverage(TestSum):
+    kind: TraitKind = Average()
+
+
+class TestMedian(TestSum):
+    kind: TraitKind = Percentile()
+
+
+class TestLargest(TestSum):
+    kind: TraitKind = Percentile(Decimal(100))
 
 
 class TestMin(TestSum):
@@ -90,13 +104,25 @@ class TestLast(TestFirst):
 
 
 class TestMostFrequent(TraitKindContract):
-    kind = MostFrequent()
+    kind: TraitKind = MostFrequent()
 
     def values(self) -> SearchStrategy[Any]:
         return FEW
 
     def unusable(self) -> SearchStrategy[Any]:
         return st.none() | st.lists(st.integers(), max_size=2) | st.dictionaries(TEXTS, st.integers(), max_size=2)
+
+
+class TestTopTwo(TestMostFrequent):
+    kind: TraitKind = TopK(2)
+
+
+class TestTopTen(TestMostFrequent):
+    kind: TraitKind = TopK()
+
+
+class TestUniqueList(TestMostFrequent):
+    kind: TraitKind = UniqueList()
 
 
 class TestUniqueCount(TraitKindContract):
@@ -180,7 +206,9 @@ def in_parts(kind: TraitKind, values: list[str], seed: int) -> Any:
 
 
 @pytest.mark.parametrize("different", [EXACT, EXACT + 1, 2 * EXACT])
-@pytest.mark.parametrize("kind", [MostFrequent(), UniqueCount()], ids=lambda kind: type(kind).__name__)
+@pytest.mark.parametrize(
+    "kind", [MostFrequent(), TopK(3), UniqueList(), UniqueCount()], ids=lambda kind: type(kind).__name__
+)
 def test_beyond_what_is_kept_exactly_order_still_does_not_matter(kind: TraitKind, different: int) -> None:
     reading = read(kind, many(0, different))
     assert read(kind, many(1, different)) == reading

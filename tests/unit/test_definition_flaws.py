@@ -21,6 +21,7 @@ spec:
     client_secret: ${file:secrets/hubspot}
   fields: {orders: trait.orders}
 """
+PAID = SPENT.replace("spent", "paid")
 CAMPAIGN = """\
 version: obverse/v1
 kind: campaign
@@ -74,8 +75,11 @@ spec:
         (ORDERS.replace("event:", "evnt:"), 4, 26, "OB012", "unknown field `evnt`; did you mean `event`?"),
         (ORDERS.replace("aggregate: count, ", ""), 4, 7, "OB013", "missing required field `aggregate`"),
         (ORDERS.replace("Order Completed", "[a]"), 4, 33, "OB014", "spec.event: Expected `str | null`, got `array`"),
-        (ORDERS.replace("count", "cuont"), 4, 19, "OB016", "use one of count, "),
+        (ORDERS.replace("count", "cuont"), 4, 19, "OB016", "use one of average, count, "),
         (ORDERS.replace("count", "cuont"), 4, 19, "OB016", "did you mean `count`?"),
+        (SPENT.replace("sum,", "percentile, percentle: 95,"), 4, 31, "OB012", "did you mean `percentile`?"),
+        (PAID.replace("sum,", "percentile, percentile: 195,"), 4, 43, "OB016", "195 is no number from"),
+        (SPENT.replace("revenue", "revenue, window: {lst: 7 days}"), 4, 76, "OB012", "did you mean `last`?"),
         (BUYERS.replace("gte", "gtee"), 5, 15, "OB016", "(did you mean gte?); use one of"),
         (SOURCE.replace("shop", "shop, mode: blok"), 5, 37, "OB014", "did you mean `block`?"),
         (

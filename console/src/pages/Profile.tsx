@@ -155,7 +155,7 @@ function Portrait({ profile, identifier }: { profile: Profile; identifier: strin
             ]}
           />
         </Panel>
-        <Traits traits={profile.traits as Record<string, unknown>} />
+        <Traits traits={profile.traits as Record<string, unknown>} approximate={profile.approximate} />
         <InAudiences profile={profile} />
         <InGroups profile={profile} />
         <Identifiers profile={profile} />
@@ -199,7 +199,7 @@ function Events({ identifier }: { identifier: string }) {
   );
 }
 
-function Traits({ traits }: { traits: Record<string, unknown> }) {
+function Traits({ traits, approximate }: { traits: Record<string, unknown>; approximate: string[] }) {
   const { t } = useTranslation();
   const rows = Object.entries(traits).sort(([one], [other]) => one.localeCompare(other));
   return (
@@ -214,6 +214,7 @@ function Traits({ traits }: { traits: Record<string, unknown> }) {
             <div key={name}>
               <dt title={name}>{words(name)}</dt>
               <dd className="anywhere">
+                {approximate.includes(name) && <span title={t("profile.approximate")}>≈ </span>}
                 <Value value={value} />
               </dd>
             </div>

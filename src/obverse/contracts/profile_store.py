@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from obverse.contracts.profile_store_due import DuePromises
 from obverse.contracts.profile_store_groups import GroupPromises
 from obverse.contracts.profile_store_history import HistoryPromises
 from obverse.contracts.profile_store_merges import MergePromises
@@ -75,6 +76,7 @@ class ProfileStoreContract(
     HistoryPromises,
     GroupPromises,
     SelectionPromises,
+    DuePromises,
     WaitingPromises,
 ):
     """

@@ -17,7 +17,7 @@ from hypothesis.strategies import DataObject, SearchStrategy
 from obverse.contracts.lattice import LAWS
 from obverse.core import json_values
 from obverse.core.crdt.clock import Stamp
-from obverse.core.traits.kind import Takes, TraitKind
+from obverse.core.traits.kind import Takes, TraitKind, is_approximate
 
 Added = tuple[Any, Stamp]
 """What one event adds: a value (None where the kind takes none), and the event's stamp."""
@@ -207,6 +207,24 @@ class TraitKindContract:
             after = self.folded([(value, stamp)], state)
             assert self.reading(state) == before
             state = after
+
+    @LAWS
+    @given(st.data())
+    def test_merging_states_that_are_not_changed_in_place_leaves_both_as_they_were(self, data: DataObject) -> None:
+        if self.kind.in_place:
+            pytest.skip("never: merging may change either state")
+        one, other = self.folded(data.draw(self.events())), self.folded(data.draw(self.events()))
+        before = self.reading(one), self.reading(other)
+        self.kind.merge(one, other)
+        assert (self.reading(one), self.reading(other)) == before
+
+    @LAWS
+    @given(st.data(), DICE)
+    def test_whether_it_is_approximate_does_not_depend_on_order(self, data: DataObject, dice: Random) -> None:
+        events = data.draw(self.events())
+        state = self.folded(events)
+        assert is_approximate(self.kind, self.merged(events, dice)) == is_approximate(self.kind, state)
+        assert is_approximate(self.kind, self.kept(state)) == is_approximate(self.kind, state)
 
     @LAWS
     @given(st.data())

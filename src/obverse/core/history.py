@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from obverse.core import json_values
+from obverse.core import json_values, profiles
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event
@@ -70,6 +70,11 @@ class PastPeople(People):
             del self.owners[shown[0]]
         else:
             self.owners[shown[0]] = owner
+
+    def settle(self) -> None:
+        """Have time go on to the end; called when all events are told."""
+        for profile in self.profiles.values():
+            profiles.advance(profile, self.at, self.definitions)
 
     def find(self, name: str) -> Profile | None:
         """Return who had an identifier, or the profile of an id (`id:…`); None if there was none."""

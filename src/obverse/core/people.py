@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from obverse.core import changes, groups, profiles
+from obverse.core.audiences import Audience
 from obverse.core.changes import Change
+from obverse.core.conditions import IDENTIFIER
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent, to_json
@@ -55,6 +57,8 @@ class People:
         """Source and message id of events that were decided upon before a crash, and are folded again."""
         self.groups: dict[str, Group] = {}
         """By their ids, those that were told something here."""
+        self.filled = 0
+        """The version of the definitions of which whoever is new lacks no history."""
         self._resolution = Resolution(workspace, self.owners, self.profiles)
 
     def admit(self, event: Event) -> Event | RejectedEvent:
@@ -173,22 +177,25 @@ class People:
 
     def carry_out(self, decision: Decision) -> list[Change]:
         """Do what was decided; doing it again changes nothing."""
+        moved: list[Change] = []
         for aside in decision.set_aside:
-            self._set_aside(aside, decision.received_at)
+            moved += self._set_aside(aside, decision)
         for part in decision.parts:
             self._part(decision, part)
         keeper = self._find(decision.profile)
         if keeper is None:
-            keeper = Profile(decision.profile, first=decision.stamp)
+            keeper = Profile(decision.profile, first=decision.stamp, filled=self.filled)
             self.profiles[keeper.id] = keeper
-        moved = self._absorb_all(keeper, decision) if decision.absorbed else []
-        at = decision.stamp.time
+        if decision.absorbed:
+            moved += self._absorb_all(keeper, decision)
+        at, kinds = decision.stamp.time, []
         for identifier in decision.identifiers:
             if identifier not in keeper.identifiers:
                 kind = identifier.partition(":")[0]
+                kinds.append(kind)
                 moved.append(Change(keeper.id, changes.IDENTIFIER, kind, decision.event))
                 if identifier in self.owners:
-                    self._take(identifier, keeper, decision)
+                    moved += self._take(identifier, keeper, decision)
             self.owners[identifier] = keeper.id
             keeper.claims += (identifier,)
             profiles.sight(keeper, identifier, Sighting(at, decision.event), at)
@@ -197,7 +204,7 @@ class People:
             if edge.refused:
                 self._tell_others(edge, decision.received_at)
         keeper.changed_at = max(keeper.changed_at, decision.received_at)
-        return moved
+        return moved + self._judge_identified(keeper, kinds, decision)
 
     def _tell_others(self, edge: Edge, received_at: int) -> None:
         """Have both sides know that nothing ties them; and whose the identifier is counts who wanted it."""
@@ -212,27 +219,32 @@ class People:
         for other in decision.absorbed:
             lost = self.profiles.pop(other, None) if other != keeper.id else None
             if lost is not None:
+                # First what time alone has changed by then, on either side.
+                moved += profiles.advance(lost, decision.received_at, self.definitions)
+                moved += profiles.advance(keeper, decision.received_at, self.definitions)
                 self._absorb(keeper, lost)
+                moved += profiles.advance(keeper, keeper.now, self.definitions)
                 moved.append(Change(keeper.id, changes.MERGED, lost.id.hex(), decision.event))
                 moved.extend(self._judge(keeper, decision))
         return moved
 
-    def _take(self, identifier: str, keeper: Profile, decision: Decision) -> None:
+    def _take(self, identifier: str, keeper: Profile, decision: Decision) -> list[Change]:
         """Have an identifier leave whoever had it, for one whose it is now."""
         owner = self.profiles.get(self.owners.get(identifier, b""))
         if owner is None or owner is keeper:
-            return
+            return []
         lost = profiles.lose(owner, identifier, TAKEN, decision.event, decision.stamp.time)
         owner.changed_at = max(owner.changed_at, decision.received_at)
         for edge in lost:
             profiles.tie(keeper, (edge.a, edge.b), edge)
+        return self._judge_identified(owner, [identifier.partition(":")[0]], decision)
 
     def _part(self, decision: Decision, part: Part) -> None:
         """Have a part of a profile go its own way, as far as identity is concerned; traits are told anew of events."""
         keeper = self._find(decision.profile)
         if keeper is None:
             return
-        other = None if part.profile is None else Profile(part.profile, first=decision.stamp)
+        other = None if part.profile is None else Profile(part.profile, first=decision.stamp, filled=self.filled)
         gone = set(part.identifiers) & keeper.identifiers.keys()
         profiles.separate(keeper, other, gone)
         for identifier in gone:
@@ -250,12 +262,14 @@ class People:
         for edge in decision.edges:
             profiles.tie(other, (edge.a, edge.b), edge)
 
-    def _set_aside(self, aside: SetAside, received_at: int) -> None:
+    def _set_aside(self, aside: SetAside, decision: Decision) -> list[Change]:
         owner = self.profiles.get(self.owners.pop(aside.identifier, b""))
-        if owner is not None:
-            profiles.lose(owner, aside.identifier, SHARED, aside.event, aside.at)
-            owner.changed_at = max(owner.changed_at, received_at)
         self.set_aside[aside.identifier] = aside
+        if owner is None:
+            return []
+        profiles.lose(owner, aside.identifier, SHARED, aside.event, aside.at)
+        owner.changed_at = max(owner.changed_at, decision.received_at)
+        return self._judge_identified(owner, [aside.identifier.partition(":")[0]], decision)
 
     def keeper(self, profile: bytes) -> bytes:
         """Return the profile that holds this one now: itself, unless it was absorbed."""
@@ -274,7 +288,16 @@ class People:
         profiles.merge(keeper, lost, self.definitions)
         keeper.merges += 1
 
-    def _judge(self, profile: Profile, decision: Decision) -> list[Change]:
-        definitions, stamp, now = self.definitions, decision.stamp, decision.received_at
-        judged = (profiles.judge(profile, audience, stamp, definitions, now) for audience in definitions.audiences)
+    def _judge_identified(self, profile: Profile, kinds: Sequence[str], decision: Decision) -> list[Change]:
+        """Have the audiences that look at identifiers of these kinds judged, of which the profile has more or fewer."""
+        watchers = self.definitions.watchers
+        watching = [one for kind in kinds for one in watchers.get((IDENTIFIER, kind), ())]
+        return self._judge(profile, decision, dict.fromkeys(watching)) if watching else []
+
+    def _judge(self, profile: Profile, decision: Decision, audiences: Iterable[Audience] | None = None) -> list[Change]:
+        """Have all audiences judged, or these."""
+        definitions, stamp = self.definitions, decision.stamp
+        now = max(profile.now, decision.received_at)
+        wanted = definitions.audiences if audiences is None else audiences
+        judged = (profiles.judge(profile, audience, stamp, definitions, now) for audience in wanted)
         return [change for change in judged if change is not None]

@@ -159,8 +159,11 @@ def tell_anew(people: People, decision: Decision, without: Rerun) -> tuple[list[
             of[past.id] = owner
         if folded_into is None:  # it shows nothing of theirs any more, and counts all the same
             place = past.partition, past.offset
-            theirs = anew.setdefault(owner, Profile(owner))
+            theirs = anew.setdefault(owner, Profile(owner, filled=people.filled))
             profiles.apply(theirs, past.event, past.event.stamp, place, people.definitions)
+    for fresh in anew.values():
+        # What time has changed in that run is no news; what is otherwise than it was is told below.
+        profiles.advance(fresh, max(keeper.now, decision.stamp.time), people.definitions)
     moved = [
         Change(one.id, changes.UNMERGED, two.id.hex(), decision.event)
         for other in gone.values()
@@ -247,6 +250,8 @@ def _become(profile: Profile, fresh: Profile) -> None:
     profile.consents.update(fresh.consents)
     profile.traits, profile.audiences, profile.seen = fresh.traits, fresh.audiences, fresh.seen
     profile.first, profile.events = fresh.first, fresh.events
+    profile.filled, profile.since = fresh.filled, fresh.since
+    profile.turned_at, profile.due = max(profile.turned_at, fresh.turned_at), fresh.due
     profile.version = profile.version or fresh.version
     profile.changed_at = max(profile.changed_at, fresh.changed_at)
     profile.known_moved = profile.standing_moved = True

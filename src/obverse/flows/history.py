@@ -95,7 +95,8 @@ class History:
         if found is None:
             return None
         current, read_from = found
-        if at >= current.changed_at:
+        if at >= current.now:
+            profiles.advance(current, at, self._definitions())
             past = PastView(
                 as_of=times.to_text(at),
                 complete=True,
@@ -160,7 +161,9 @@ class History:
             return None
         current, read_from = found
         story = await self._story(name, current, read_from)
-        newest = to >= current.changed_at and story.kept_to is not None
+        newest = to >= current.now and story.kept_to is not None
+        if newest:
+            profiles.advance(current, to, self._definitions())
         before, after = await self._people(story, began, began if newest else to)
         late = current if newest else after.find(name)
         if late is None:
@@ -285,6 +288,8 @@ class History:
                 for one in people:
                     one.tell(event)
             if len(page) < PAGE:
+                for one in people:
+                    one.settle()
                 return people
             after = page[-1].id
             await self._runtime.sleep(0)

@@ -87,6 +87,10 @@ Traits = Annotated[
     dict[str, Any],
     Meta(description="Every trait that has a value. Numbers are exact: read them as decimals."),
 ]
+Approximate = Annotated[
+    list[str],
+    Meta(description="Traits whose value is about right only, in order of their names."),
+]
 Version = Annotated[
     dict[str, int], Meta(description="Highest offset folded into the profile, by partition of the log.")
 ]
@@ -127,6 +131,7 @@ class ProfileView(msgspec.Struct, frozen=True):
     ]
     attributes: dict[str, AttributeView]
     traits: Traits
+    approximate: Approximate
     audiences: list[AudienceView]
     groups: Annotated[list[GroupOfView], Meta(description="In order of their ids.")]
     consents: Annotated[dict[str, ConsentView], Meta(description="By purpose, what the person has allowed.")]
@@ -220,6 +225,7 @@ def view_profile(profile: Profile, definitions: Definitions) -> ProfileView:
         refused=graph.refused,
         attributes={name: view_attribute(*written) for name, written in sorted(profile.attributes.items())},
         traits=profiles.computed_traits(profile, definitions),
+        approximate=profiles.approximate_traits(profile, definitions),
         audiences=[
             AudienceView(name, times.to_text(standing.since), standing.number)
             for name, standing in sorted(profile.audiences.items())

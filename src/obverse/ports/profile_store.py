@@ -9,86 +9,38 @@ from typing import Protocol
 
 import msgspec
 
-from obverse.core import json_values, profiles
-from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import SetAside
-from obverse.core.profiles import Profile
+from obverse.ports.due_profiles import DueProfiles
 from obverse.ports.event_log import Stream
 from obverse.ports.groups import GroupRow, Groups
 from obverse.ports.identifier_owners import IdentifierOwners
 from obverse.ports.identity_requests import IdentityRequests, Outcome
 from obverse.ports.profile_history import KeptDecision, ProfileHistory
+from obverse.ports.profile_rows import Known, ProfileRow
 from obverse.ports.selections import Selections
 from obverse.ports.waiting_events import WaitingEvents
 
+__all__ = (
+    "Checkpoint",
+    "Fenced",
+    "KeptRejected",
+    "Known",
+    "Marks",
+    "Member",
+    "Overview",
+    "PackedEvents",
+    "ProfileRow",
+    "ProfileStore",
+    "RejectedCount",
+    "RejectedFilter",
+    "ReplayState",
+    "StoreWriter",
+    "StoredEvent",
+)
+
 Marks = Mapping[Stream, Mapping[int, int]]
 """How far each partition of each stream was read: the offset that comes next."""
-
-
-class Known(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What is known of a person: who they are, and what systems told. It moves seldom."""
-
-    packed: bytes
-    """`Profile.packed_known`."""
-    identity_graph: bytes
-    """JSON."""
-    attributes: bytes
-    """The winning values, as one JSON object."""
-    groups: Collection[str] = ()
-    """Ids of those that the person is a member of."""
-    consents: bytes = b"{}"
-    """By purpose, true or false, as one JSON object."""
-
-
-class ProfileRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A profile as it is kept. The JSON is for people and SQL; what is packed is what an engine reads back."""
-
-    id: bytes
-    """16 bytes of a UUID."""
-    state: bytes
-    """`Profile.packed_state`."""
-    known: Known | None
-    """None: as it is kept. A profile that is new has it."""
-    identifiers: Collection[str]
-    """`kind:value` each; each belongs to this profile from now on, whoever had it before. Those it has stay its own."""
-    computed_traits: bytes
-    """JSON."""
-    audiences: Mapping[str, tuple[int, int]] | None
-    """
-    Audiences it is in: {name: (number of this entry, since, in microseconds since 1970)}. None: as they are kept.
-    """
-    changed_at: int
-    """Microseconds since 1970."""
-
-    @staticmethod
-    def of(profile: Profile, definitions: Definitions) -> ProfileRow:
-        """The row of a profile as it is now; what moves seldom is told only if it has moved since the last row."""
-        row = ProfileRow(
-            id=profile.id,
-            state=profile.packed_state(definitions),
-            known=Known(
-                packed=profile.packed_known(),
-                identity_graph=json_values.encode(profiles.identity_graph(profile)),
-                attributes=profiles.attributes_text(profile),
-                groups=tuple(profile.groups),
-                consents=profiles.consents_text(profile),
-            )
-            if profile.known_moved
-            else None,
-            identifiers=profile.claims,
-            computed_traits=json_values.encode(profiles.computed_traits(profile, definitions)),
-            audiences={
-                name: (standing.number, standing.since)
-                for name, standing in profile.audiences.items()
-                if standing.member
-            }
-            if profile.standing_moved
-            else None,
-            changed_at=profile.changed_at,
-        )
-        profile.kept(None if row.known is None else row.known.packed)
-        return row
 
 
 class StoredEvent(msgspec.Struct, frozen=True, gc=False):
@@ -272,7 +224,9 @@ class StoreWriter(Protocol):
         ...
 
 
-class ProfileStore(ProfileHistory, WaitingEvents, IdentityRequests, IdentifierOwners, Groups, Selections, Protocol):
+class ProfileStore(
+    ProfileHistory, WaitingEvents, IdentityRequests, IdentifierOwners, Groups, Selections, DueProfiles, Protocol
+):
     """
     One workspace's profiles, events and rejected events.
 

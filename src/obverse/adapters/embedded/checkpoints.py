@@ -176,6 +176,17 @@ class Checkpoints:
             self._owed_since = self._last_fold
             self._owed.set()
 
+    @property
+    def profiles_owed(self) -> int:
+        """How many profiles are not as the store knows them."""
+        return len(self._dirty) + len(self._to_pack)
+
+    def before_profiles(self, some: Iterable[Profile]) -> None:
+        """Pack what belongs to a checkpoint on its way before time changes it."""
+        for one in some:
+            if self._to_pack.pop(one.id, None) is not None:
+                self._pack_one(one)
+
     def before(self, identifiers: Iterable[str]) -> None:
         """Pack what belongs to a checkpoint on its way before an event that shows these changes it."""
         if not self._to_pack:

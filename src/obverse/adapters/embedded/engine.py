@@ -77,6 +77,7 @@ class EmbeddedEngine:
                 ("fold", folding.run()),
                 ("changes", folding.changes.run()),
                 ("requests", folding.requests.run()),
+                ("clock", folding.clock.run()),
                 ("checkpoints", checkpoints.run(lambda: self._hurry > 0, self._note_kept)),
             ):
                 work = runtime.spawn(f"unify {name}", _until_failure(loop, failed))

@@ -11,6 +11,7 @@ import structlog
 
 from obverse.adapters.embedded.changes import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
+from obverse.adapters.embedded.clock import Clock
 from obverse.adapters.embedded.decisions import decided
 from obverse.adapters.embedded.requests import Requests
 from obverse.core import codec, groups, profiles
@@ -47,10 +48,21 @@ class Folding:
     going: asyncio.Event = field(default_factory=asyncio.Event)
     """Cleared while the fold is to wait."""
     requests: Requests = field(init=False)
+    clock: Clock = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make ready for requests."""
+        """Make ready for requests, and for what time does."""
         self.going.set()
+        self.clock = Clock(
+            parts=self.parts,
+            people=self.people,
+            progress=self.progress,
+            checkpoints=self.checkpoints,
+            changes=self.changes,
+            cache=self.cache,
+            bring=self._bring,
+            going=self.going,
+        )
         self.requests = Requests(
             parts=self.parts,
             people=self.people,
@@ -59,6 +71,7 @@ class Folding:
             changes=self.changes,
             cache=self.cache,
             bring=self._bring,
+            note=self.clock.note,
             going=self.going,
         )
 
@@ -76,6 +89,7 @@ class Folding:
                 self.changes.add(self.people.recall(decision))
                 for one in concerned:
                     self.checkpoints.touch(one)
+                self.clock.note(self.people.profiles[one] for one in concerned if one in self.people.profiles)
                 self.checkpoints.decided(place, [decision])
 
     async def run(self) -> None:
@@ -162,6 +176,9 @@ class Folding:
                 self.checkpoints.decided(first, work.decisions)
             # Only now, so that no change is in the log before the decision that it follows from.
             self.changes.add(work.changes)
+            self.clock.note(present.values())
+            if work.arrives is not None:
+                self.clock.arrived(work.partition, work.arrives)
         aside = [one.identifier for decision in work.decisions for one in decision.set_aside]
         await self.cache.publish(present.values(), aside)
         self.progress.folded = {**self.progress.folded, work.partition: work.end}
@@ -246,6 +263,7 @@ class Folding:
             # What is in memory is newer than what is in the store.
             if profile.id not in people.profiles and profile.id not in people.absorbed:
                 people.adopt(profile)
+                self.clock.note([profile])
 
 
 @dataclass(slots=True)
@@ -272,6 +290,11 @@ class _Turn:
     def arrived(self) -> int | None:
         """When the first of them arrived, in microseconds since 1970; None if there is none."""
         return next((event.received_at for event in self.events if event is not None), None)
+
+    @property
+    def arrives(self) -> int | None:
+        """The same of the last one."""
+        return next((event.received_at for event in reversed(self.events) if event is not None), None)
 
 
 def _unfoldable(event: Event, error: Exception) -> RejectedEvent:

@@ -15,7 +15,7 @@ from obverse.core.crdt.clock import Stamp
 from obverse.core.identity import Decision, edge_key, id_name, id_named
 from obverse.core.identity.evidence import ACCEPTED
 from obverse.core.people import People
-from obverse.core.profiles import unpack
+from obverse.core.profiles import Profile, unpack
 from obverse.core.unmerging import NothingToTie, NothingToUndo, Rerun, accept, rerun, tell_anew, tied, undo
 from obverse.ports.engine import EngineParts
 from obverse.ports.event_log import Appender, Records
@@ -51,6 +51,8 @@ class Requests:
     changes: ChangesOut
     cache: CacheWriter
     bring: Bring
+    note: Callable[[Iterable[Profile]], None]
+    """Takes in when profiles are due."""
     going: asyncio.Event
     """Cleared while the fold is to wait."""
     _known: set[str] = field(default_factory=set)
@@ -147,6 +149,7 @@ class Requests:
         for one in touched:
             self.checkpoints.touch(one)
         self.changes.add(moved)
+        self.note([people.profiles[one] for one in touched])
         await self.cache.publish([people.profiles[one] for one in touched], nobodys)
 
     async def _brought(self, name: str) -> str:

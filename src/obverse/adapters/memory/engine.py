@@ -29,6 +29,10 @@ from obverse.ports.profile_store import Checkpoint, ProfileRow, StoredEvent, Sto
 
 LOOK: Final = 1.0
 """Seconds between two looks at what is asked."""
+LOOK_AT_CLOCK: Final = 0.5
+"""Seconds between two looks at who is due."""
+PATIENCE: Final = 300_000
+"""Microseconds that an event may take from its arrival into the log, and still come before what time changes."""
 _events = codec.Decoder(Event)
 _decisions = codec.Decoder(Decision)
 
@@ -105,6 +109,8 @@ class MemoryEngine:
                 "unify requests", self._do_requests(owed, decided, changed, writer, shown)
             )
             stack.push_async_callback(requests.stop)
+            clock = self._parts.runtime.spawn("unify clock", self._go_on(owed, changed, writer, shown))
+            stack.push_async_callback(clock.stop)
             while True:
                 for batch in await reader.next():
                     async with self._turn:
@@ -132,6 +138,25 @@ class MemoryEngine:
                         await self._do(request, owed, decided, changed)
                         await shown.publish(self._present(owed), owed.nobodys)
                         await self._keep(owed, writer)
+
+    async def _go_on(self, owed: _Owed, changed: Appender, writer: StoreWriter, shown: CacheWriter) -> None:
+        """Have time go on for everybody, while nothing in the log is unfolded: it may have come before."""
+        people = self._people
+        while True:
+            await self._parts.runtime.sleep(LOOK_AT_CLOCK)
+            now = self._parts.runtime.now() - PATIENCE
+            bounds = await self._parts.log.bounds(Stream.EVENTS)
+            async with self._turn:
+                if not owed.due or any(owed.reached.get(one, 0) < end for one, (_, end) in bounds.items()):
+                    continue
+                due = [one for one in people.profiles.values() if one.due <= now]
+                moved = [change for one in due for change in profiles.advance(one, now, people.definitions)]
+                if due:
+                    owed.touched.update(dict.fromkeys(one.id for one in due))
+                    await _append(changed, moved)
+                    self.progress.changes += len(moved)
+                    await shown.publish(due, [])
+                    await self._keep(owed, writer)
 
     async def _do(self, request: IdentityRequest, owed: _Owed, decided: Appender, changed: Appender) -> None:
         people, ends = self._people, (request.one, request.other)

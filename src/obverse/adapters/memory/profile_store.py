@@ -97,6 +97,14 @@ class MemoryProfileStore(MemorySelections):
         """See `ProfileStore.people`."""
         return sorted(one for one in self._tables.rows if after is None or one > after)[:limit]
 
+    async def due(
+        self, before: int, *, limit: int, after: tuple[int, bytes] | None = None
+    ) -> Sequence[tuple[int, bytes]]:
+        """See `DueProfiles.due`."""
+        rows = self._tables.rows.values()
+        found = sorted((row.due_at, row.id) for row in rows if row.due_at is not None and row.due_at <= before)
+        return [one for one in found if after is None or one > after][:limit]
+
     async def search(
         self, prefixes: Collection[str], *, limit: int, after: str | None = None
     ) -> Sequence[tuple[str, bytes]]:

@@ -20,7 +20,7 @@ set tcp_keepalives_interval = 2;
 set tcp_keepalives_count = 3;
 create temporary table staged_profiles
     (id uuid, identity_graph jsonb, computed_traits jsonb, attributes jsonb, known bytea, state bytea,
-    groups text[], consents jsonb, changed_at timestamptz, moved boolean)
+    groups text[], consents jsonb, changed_at timestamptz, due_at timestamptz, moved boolean)
     on commit delete rows;
 create temporary table staged_identifiers (identifier text collate "C", profile_id uuid) on commit delete rows;
 create temporary table staged_members (audience text collate "C", profile_id uuid, number integer, since timestamptz)
@@ -61,8 +61,8 @@ with returned as (
 written as (
     insert into public.customer_profiles as known
         (id, workspace_id, identity_graph, computed_traits, attributes, known, groups, consents, state, timestamp,
-        number)
-    select id, $1, identity_graph, computed_traits, attributes, known, groups, consents, state, changed_at,
+        due_at, number)
+    select id, $1, identity_graph, computed_traits, attributes, known, groups, consents, state, changed_at, due_at,
         -- Whoever is new has it, and few others.
         case when known is not null then nextval('public.customer_profiles_number_seq') end
     from pg_temp.staged_profiles
@@ -73,7 +73,7 @@ written as (
         groups = coalesce(excluded.groups, known.groups),
         consents = coalesce(excluded.consents, known.consents), number = coalesce(known.number, excluded.number),
         computed_traits = excluded.computed_traits, state = excluded.state, timestamp = excluded.timestamp,
-        merged_into = null
+        due_at = excluded.due_at, merged_into = null
     where known.workspace_id = excluded.workspace_id
     -- No transaction has replaced a row that is new.
     returning xmax = 0 as created
@@ -171,7 +171,8 @@ written as (
     select lost, $1, '{"edges": [], "identifiers": []}', '{}', keeper, now() from given order by lost
     on conflict (id) do update
     set identity_graph = excluded.identity_graph, computed_traits = excluded.computed_traits, attributes = null,
-        known = null, groups = null, state = null, merged_into = excluded.merged_into, timestamp = excluded.timestamp
+        known = null, groups = null, state = null, due_at = null, merged_into = excluded.merged_into,
+        timestamp = excluded.timestamp
     where known.workspace_id = excluded.workspace_id and known.merged_into is distinct from excluded.merged_into
     returning xmax = 0 as created
 )
@@ -220,6 +221,12 @@ where workspace_id = $1 and state is not null and id in (
 )
 """
 """Profiles that own one of the identifiers or have one of the ids, each once."""
+
+DUE = """
+select (extract(epoch from due_at) * 1000000)::bigint as at, id from public.customer_profiles
+where workspace_id = $1 and due_at <= $2 and (due_at, id) > ($3, $4) order by due_at, id limit $5
+"""
+"""Whose instant has come, the earliest first."""
 
 PEOPLE = """
 select id from public.customer_profiles

@@ -40,6 +40,7 @@ PROFILE_COLUMNS: Final = (
     *(
         "id",
         "changed_at",
+        "due_at",
         "moved",
         "computed_traits",
         "state",
@@ -190,7 +191,8 @@ def pack_profiles(rows: Sequence[ProfileRow], *, careful: bool) -> bytes:
     fields: list[bytes] = []
     for row in rows:
         moved = _NO if row.audiences is None else _YES
-        fields += (head, row.id, moment(row.changed_at), moved, jsonb(next(traits)), blob(row.state))
+        due = NULL if row.due_at is None else moment(row.due_at)
+        fields += (head, row.id, moment(row.changed_at), due, moved, jsonb(next(traits)), blob(row.state))
         if row.known is None:
             fields.append(NULL * 5)
         else:

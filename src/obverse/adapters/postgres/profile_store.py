@@ -131,6 +131,15 @@ class PostgresProfileStore(PostgresSelections):
         rows = await self._read(queries.PEOPLE, UUID(bytes=after or bytes(16)), limit)
         return [row["id"].bytes for row in rows]
 
+    async def due(
+        self, before: int, *, limit: int, after: tuple[int, bytes] | None = None
+    ) -> Sequence[tuple[int, bytes]]:
+        """See `DueProfiles.due`."""
+        at, one = after or (times.EARLIEST, bytes(16))
+        moments = [from_micros(times.clamp(instant)) for instant in (before, at)]
+        rows = await self._read(queries.DUE, *moments, UUID(bytes=one), limit)
+        return [(row["at"], row["id"].bytes) for row in rows]
+
     async def search(
         self, prefixes: Collection[str], *, limit: int, after: str | None = None
     ) -> Sequence[tuple[str, bytes]]:

@@ -25,7 +25,7 @@ from obverse.core.documents.schemas import schemas
 from obverse.core.flaws import Flaw, told
 from obverse.flows.apply_definitions import ApplyDefinitions, Plan, Scope
 from obverse.settings import Settings
-from obverse.wiring import checks
+from obverse.wiring import checks, trait_kinds
 
 CHANGES: Final = 2
 """Exit code of `plan` if there is something to do; 1 is an error."""
@@ -77,7 +77,7 @@ def validate(settings: Settings, paths: Sequence[Path], *, as_json: bool) -> int
 def write_schemas(folder: Path) -> None:
     """Write the JSON Schema of every kind, `KIND.schema.json`, and one of any kind, `definition.schema.json`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for kind, schema in schemas().items():
+    for kind, schema in schemas(trait_kinds()).items():
         text = msgspec.json.format(msgspec.json.encode(schema)).decode()
         (folder / f"{kind}.schema.json").write_text(f"{text}\n", encoding="utf-8")
     sys.stderr.write(

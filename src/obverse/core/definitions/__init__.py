@@ -22,17 +22,19 @@ from obverse.core.conditions import (
 )
 from obverse.core.conditions.evaluation import Check, Due
 from obverse.core.definitions.looking import Person, nothing_known, reader, remembered
-from obverse.core.definitions.traits import NO_PLAN, NOTHING, Move, Plan, Trait, Watchers, plans_of, trait_code
+from obverse.core.definitions.traits import NO_PLAN, NOTHING, Guarded, Move, Plan, Trait, Watchers, plans_of, trait_code
 from obverse.core.events import Event
 from obverse.core.identity import IdentityRules
 from obverse.core.matching import MatchingRules
 from obverse.core.outgoing import Campaign, Connection, Known, Template
 from obverse.core.tracking_plans import BadPlan, Held, Mode, TrackingPlan, held_sources
+from obverse.core.traits.windows import Windowed
 
 __all__ = (
     "NOTHING",
     "BadDefinition",
     "Definitions",
+    "Guarded",
     "Move",
     "Person",
     "Plan",
@@ -89,6 +91,7 @@ class Definitions:
     source_of_key: Mapping[str, Source] = field(default_factory=dict)
     watchers: Mapping[tuple[str, str], tuple[Audience, ...]] = field(default_factory=dict)
     """Audiences by what they look at."""
+    audience_of_name: Mapping[str, Audience] = field(default_factory=dict)
     newcomers: tuple[Audience, ...] = ()
     """Audiences that hold while nothing is known of a person; a profile's first event has them judged."""
     holds: Mapping[str, Check[Person]] = field(default_factory=dict)
@@ -97,10 +100,21 @@ class Definitions:
     """By audience, of those that time alone may change, when it may next."""
     remembered: tuple[Trait, ...] = ()
     """Traits that are there for conditions on events alone."""
+    beside: tuple[Trait, ...] = ()
+    """Traits that are computed before they are seen; see `definitions.arriving`."""
+    beside_version: int = 0
+    """Of which version of the definitions they are."""
+    windowed: tuple[tuple[Trait, Windowed], ...] = ()
+    """Traits that time alone may move, each with its kind."""
     trait_of_name: Mapping[str, Trait] = field(default_factory=dict)
     trait_of_key: Mapping[str, Trait] = field(default_factory=dict)
     trait_of_code: Mapping[int, Trait] = field(default_factory=dict)
     _plans: Mapping[tuple[str, str | None], Plan] = field(default_factory=lambda: plans_of((), {}))
+
+    @property
+    def timed(self) -> bool:
+        """Whether time alone may change a profile."""
+        return bool(self.windowed or self.changing)
 
     def plan(self, event: Event) -> Plan:
         """What this event does to traits."""
@@ -124,9 +138,11 @@ def define(
     tracking_plans: Iterable[TrackingPlan] = (),
     identity: IdentityRules | None = None,
     matching: MatchingRules | None = None,
+    beside: Iterable[Trait] = (),
+    beside_version: int = 0,
 ) -> Definitions:
     """
-    Make definitions ready for use.
+    Make definitions ready for use; traits that stand `beside` are computed, and nobody sees them.
 
     Raises:
         BadDefinition: one looks at what is not defined, or two have one name.
@@ -156,7 +172,8 @@ def define(
     known_conditions = conditions_of(all_audiences)
     watchers = _watchers(known_conditions, all_audiences)
     hidden = tuple(remembered(need) for subject, need in watchers if subject == OCCURRENCES)
-    every_trait = (*all_traits, *{trait.key: trait for trait in hidden}.values())
+    all_beside = tuple(beside)
+    every_trait = tuple({one.key: one for one in (*all_beside, *hidden, *all_traits)}.values())
     readers = partial(reader, trait_of_name)
     changing = {one.name: conditions.changing(one.where, readers, known_conditions) for one in all_audiences}
     return Definitions(
@@ -172,12 +189,16 @@ def define(
         matching=matching or MatchingRules(),
         source_of_key={key: source for source in all_sources for key in source.key_hashes},
         watchers=watchers,
+        audience_of_name={one.name: one for one in all_audiences},
         newcomers=tuple(
             one for one in all_audiences if conditions.compiled(one.where, nothing_known, known_conditions)(None, 0)
         ),
         holds={one.name: conditions.compiled(one.where, readers, known_conditions) for one in all_audiences},
         changing={name: due for name, due in changing.items() if due is not None},
         remembered=hidden,
+        beside=all_beside,
+        beside_version=beside_version,
+        windowed=tuple((trait, trait.kind) for trait in all_traits if isinstance(trait.kind, Windowed)),
         trait_of_name=trait_of_name,
         trait_of_key={trait.key: trait for trait in every_trait},
         trait_of_code={trait.code: trait for trait in every_trait},

@@ -89,4 +89,5 @@ def remembered(need: Need) -> Trait:
         property=None,
         field=None,
         hidden=True,
+        where=events.where,
     )

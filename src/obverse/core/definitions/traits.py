@@ -6,17 +6,21 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from hashlib import blake2b
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec.structs import astuple
 
 from obverse.core import changes, json_values, times
 from obverse.core.audiences import Audience
+from obverse.core.conditions import Condition, compiled, subjects
 from obverse.core.crdt.clock import Stamp
 from obverse.core.events import Event
 from obverse.core.traits.kind import MAKERS, Takes, TraitKind
+from obverse.core.traits.windows import Windowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,7 @@ class Trait:
     """A value that is computed from events."""
 
     name: str
-    kind: TraitKind
+    kind: TraitKind | Windowed
     key: str
     """Names the state in a profile: `kind:name:digest`, so that a changed definition starts anew."""
     type: str
@@ -34,6 +38,8 @@ class Trait:
     description: str = ""
     hidden: bool = False
     """Whether it is there for conditions alone: nobody is shown its value, nor told that it moved."""
+    where: Condition | None = None
+    """Over the properties of an event: whether it counts."""
     code: int = dataclasses.field(init=False, compare=False, repr=False)
     """64 bits that stand for the key."""
 
@@ -69,11 +75,25 @@ field.
 """
 
 
+class Guarded(NamedTuple):
+    """A trait that events of one kind move if a condition holds for them, or for a while only; as in `Move`."""
+
+    name: str | None
+    key: str
+    place: int
+    watching: tuple[Audience, ...]
+    kind: TraitKind | Windowed
+    holds: Callable[[list[Any], int], bool] | None
+    """Whether the event whose `Plan.values` these are counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What events of one kind do to traits: which ones they move, and what must be read for it."""
 
     moves: tuple[Move, ...] = ()
+    guarded: tuple[Guarded, ...] = ()
+    """Traits that are moved beside; apart, so that the others cost no more for them."""
     wanted: tuple[tuple[int, Callable[[Any], Any]], ...] = ()
     """What is taken: the place of a property, the one after the last for the event's time; what is made of it."""
     decoder: msgspec.json.Decoder[Any] | None = None
@@ -121,32 +141,41 @@ def plans_of(traits: Sequence[Trait], watchers: Watchers) -> dict[tuple[str, str
 
 
 def _plan(traits: Sequence[Trait], watchers: Watchers) -> Plan:
-    names = list(dict.fromkeys(trait.property for trait in traits if trait.property is not None))
+    conditions = [trait.where for trait in traits if trait.where is not None]
+    looked_at = [name for condition in conditions for _, name in subjects(condition)]
+    names = list(dict.fromkeys([*(trait.property for trait in traits if trait.property is not None), *looked_at]))
     taken = [(trait, trait.kind.takes) for trait in traits if trait.kind.takes is not Takes.NOTHING]
     # A trait that takes no property takes the time, which comes after all properties.
     sought = {
         trait: (len(names) if trait.property is None else names.index(trait.property), takes) for trait, takes in taken
     }
-    wanted = list(dict.fromkeys(sought.values()))
-    moves = tuple(
-        _move(
-            trait,
-            wanted.index(sought[trait]) if trait in sought else NOTHING,
-            watchers.get((changes.TRAIT, trait.name), ()),
-        )
-        for trait in traits
-    )
+    wanted = list(dict.fromkeys([*sought.values(), *((names.index(name), Takes.VALUE) for name in looked_at)]))
+    readers = partial(_reader, {name: wanted.index((names.index(name), Takes.VALUE)) for name in looked_at})
+    moves, guarded = list[Move](), list[Guarded]()
+    for trait in traits:
+        place = wanted.index(sought[trait]) if trait in sought else NOTHING
+        watching = watchers.get((changes.TRAIT, trait.name), ())
+        if trait.where is None and not isinstance(trait.kind, Windowed):
+            moves.append(_move(trait, trait.kind, place, watching))
+        else:
+            shown = None if trait.hidden else trait.name
+            holds = None if trait.where is None else compiled(trait.where, readers)
+            guarded.append(Guarded(shown, trait.key, place, watching, trait.kind, holds))
     takers = tuple((place, MAKERS[takes]) for place, takes in wanted)
     timed = any(place == len(names) for place, _ in wanted)
     if not names:
-        return Plan(moves, takers, timed=timed)
+        return Plan(tuple(moves), tuple(guarded), takers, timed=timed)
     as_values, as_text = _needed(names, Any, None), _needed(names, msgspec.Raw, msgspec.Raw(b""))
     decoder, raw_decoder = msgspec.json.Decoder(as_values, float_hook=Decimal), msgspec.json.Decoder(as_text)
-    return Plan(moves, takers, decoder, raw_decoder, timed)
+    return Plan(tuple(moves), tuple(guarded), takers, decoder, raw_decoder, timed)
 
 
-def _move(trait: Trait, place: int, watching: tuple[Audience, ...]) -> Move:
-    kind = trait.kind
+def _reader(places: Mapping[str, int], _subject: str, name: str) -> Callable[[list[Any]], Any]:
+    """What reads a property among `Plan.values`."""
+    return itemgetter(places[name])
+
+
+def _move(trait: Trait, kind: TraitKind, place: int, watching: tuple[Audience, ...]) -> Move:
     plain = kind.plain and not kind.in_place
     shown = None if trait.hidden else trait.name
     return shown, trait.key, place, watching, kind.in_place, plain, kind.start, kind.add, kind.read

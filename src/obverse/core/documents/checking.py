@@ -15,10 +15,12 @@ from obverse.core.documents import SPECS, DocumentShape, Found, expected
 from obverse.core.documents.places import named_in, path_of
 from obverse.core.documents.secrets import written_down
 from obverse.core.documents.shapes import Misshapen, misshapen
+from obverse.core.documents.traits import TraitSpec, apart, expected_of
 from obverse.core.documents.written import Document, Key, Path, Written, document, key_of, named_key, order
 from obverse.core.flaws import Flaw, nearest
 from obverse.core.tracking_plans import BadPlan, TrackingPlan, check_edits, held_sources
 from obverse.core.traits.kind import TraitKind
+from obverse.core.traits.parameters import parameters_of
 
 MOST: Final = 100
 """Flaws of one document that are told."""
@@ -102,8 +104,7 @@ class _Checking:
         tree = one.tree if isinstance(one.tree, dict) else {}
         spec = SPECS.get(kind) if isinstance(kind := tree.get("kind"), str) else None
         if spec is not None and isinstance(tree.get("spec"), dict):
-            for flaw in misshapen(spec, tree["spec"], ("spec",)):
-                self._misshapen(one, flaw, expected(spec))
+            self._check_spec(one, spec, tree["spec"])
             if kind == "connection":
                 self._connection(one, tree["spec"])
         name = tree["metadata"].get("name") if isinstance(tree.get("metadata"), dict) else None
@@ -111,6 +112,15 @@ class _Checking:
             what = "metadata.name: this cannot be a name; use letters (a-z), digits, `_`, `-` and `.`, at most 100"
             self._tell(one, _NAMED, "OB015", f"{what}, of which the first is a letter or a digit")
         return len(self.done.flaws) == before
+
+    def _check_spec(self, one: Written, shape: type[msgspec.Struct], spec: dict[str, Any]) -> None:
+        remedy, said, also = expected(shape), spec, frozenset[str]()
+        if shape is TraitSpec:  # which has fields of its kind too
+            kind, _, said = apart(spec, self.checks.kinds)
+            remedy = expected_of(spec, self.checks.kinds)
+            also = frozenset() if kind is None else frozenset(parameters_of(kind))
+        for flaw in misshapen(shape, said, ("spec",), also=also):
+            self._misshapen(one, flaw, remedy)
 
     def _misshapen(self, one: Written, flaw: Misshapen, remedy: str) -> None:
         place = _text(flaw.path[:-1] if flaw.by_name else flaw.path) or "the document"

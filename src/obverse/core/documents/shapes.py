@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -25,24 +25,24 @@ class Misshapen:
     """Whether it is the name that is wrong, and not the value after it."""
 
 
-def misshapen(shape: Any, tree: Any, path: Path = ()) -> Iterator[Misshapen]:
-    """Each way in which the tree is not of this shape."""
+def misshapen(shape: Any, tree: Any, path: Path = (), *, also: Collection[str] = ()) -> Iterator[Misshapen]:
+    """Each way in which the tree is not of this shape; names of `also` may have been meant, too."""
     found = False
-    for one in _within(shape, tree, path):
+    for one in _within(shape, tree, path, also):
         found = True
         yield one
     if not found:
         yield from _whole(shape, tree, path)
 
 
-def _within(shape: Any, tree: Any, path: Path) -> Iterator[Misshapen]:
+def _within(shape: Any, tree: Any, path: Path, also: Collection[str]) -> Iterator[Misshapen]:
     """What is wrong inside of it; a value that could be of several shapes is told as a whole."""
     members = [one for one in _members(shape) if _may_be(one, tree)]
     if len(members) != 1:
         return
     (member,) = members
     if isinstance(member, type) and issubclass(member, msgspec.Struct):
-        yield from _struct(member, tree, path)
+        yield from _struct(member, tree, path, also)
     elif get_origin(member) is dict:
         for name, value in tree.items():
             yield from misshapen(get_args(member)[1], value, (*path, name))
@@ -51,10 +51,12 @@ def _within(shape: Any, tree: Any, path: Path) -> Iterator[Misshapen]:
             yield from misshapen(get_args(member)[0], value, (*path, place))
 
 
-def _struct(shape: type[msgspec.Struct], tree: dict[str, Any], path: Path) -> Iterator[Misshapen]:
+def _struct(
+    shape: type[msgspec.Struct], tree: dict[str, Any], path: Path, also: Collection[str]
+) -> Iterator[Misshapen]:
     known = {one.encode_name: one for one in fields(shape)}
     if shape.__struct_config__.forbid_unknown_fields:
-        free = [name for name in known if name not in tree]
+        free = [name for name in (*known, *also) if name not in tree]
         for name in tree:
             if name not in known:
                 meant = nearest(name, free)

@@ -10,10 +10,24 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec.structs import asdict
 
+from obverse.core import json_values, spans
+from obverse.core.conditions import BadCondition, Condition, as_tree, did_you_mean, parse_event, subjects
 from obverse.core.definitions import BadDefinition, Trait
 from obverse.core.documents.reading import read_as
 from obverse.core.events import TYPES
+from obverse.core.traits import windows
+from obverse.core.traits.calendars import PERIODS, Calendar, zone_names, zone_of
 from obverse.core.traits.kind import Takes, TraitKind
+from obverse.core.traits.parameters import BadParameter, made_with, parameters_of
+from obverse.core.traits.windows import Periodic, Sliding, Windowed
+
+
+class WindowSpec(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """The `window` of a trait: one of both."""
+
+    last: str | None = None
+    calendar: str | None = None
+    time_zone: str | None = None
 
 
 class TraitSpec(msgspec.Struct, forbid_unknown_fields=True):
@@ -24,9 +38,15 @@ class TraitSpec(msgspec.Struct, forbid_unknown_fields=True):
     type: str = "track"
     property: str | None = None
     field: Literal["timestamp"] | None = None
+    where: Any = None
+    window: WindowSpec | None = None
 
 
-EXPECTED: Final = "a trait has `aggregate`, and may have `type`, `event`, `property` or `field: timestamp`"
+EXPECTED: Final = (
+    "a trait has `aggregate`, and may have `type`, `event`, `property` or `field: timestamp`, `where` and `window` "
+    "(`last`, or `calendar` and `time_zone`)"
+)
+_ALSO: Final = "; `{}` may have {} too"
 _UNREADABLE: Final = re.compile(r'["\\\x00-\x1f]')
 
 
@@ -37,10 +57,14 @@ def trait(name: str, description: str, tree: Any, kinds: Mapping[str, TraitKind]
     Raises:
         BadDefinition: names the place below `spec`, what is wrong there and what to write.
     """
-    spec = read_as(TraitSpec, tree, "spec", EXPECTED)
-    kind = kinds.get(spec.aggregate)
-    if kind is None:
+    plain_kind, given, rest = apart(tree, kinds)
+    spec = read_as(TraitSpec, rest, "spec", expected_of(tree, kinds))
+    if plain_kind is None:
         raise BadDefinition(f"spec.aggregate: {spec.aggregate!r} is not known; use one of {', '.join(sorted(kinds))}")
+    try:
+        kind, parameters = made_with(plain_kind, given)
+    except BadParameter as error:
+        raise BadDefinition(f"spec.{error.name}: {error}") from error
     if spec.type not in TYPES:
         raise BadDefinition(f"spec.type: {spec.type!r} is no call; use one of {', '.join(sorted(TYPES))}")
     if kind.takes is not Takes.NOTHING and (spec.property is None) == (spec.field is None):
@@ -49,19 +73,87 @@ def trait(name: str, description: str, tree: Any, kinds: Mapping[str, TraitKind]
         )
     if kind.takes is Takes.NOTHING and (spec.property, spec.field) != (None, None):
         raise BadDefinition(f"spec: `{spec.aggregate}` takes no value; remove `property` and `field`")
-    if spec.property is not None and _UNREADABLE.search(spec.property):
-        raise BadDefinition(f"spec.property: {spec.property!r} has a quote, a backslash or a control character in it")
+    if spec.property is not None:
+        _check_property(spec.property, "spec.property")
+    where = None if spec.where is None else _condition(spec.where)
+    windowed, window = (kind, None) if spec.window is None else _windowed(kind, spec.window)
     # Only what was said, so that a field which a later release adds does not make every state start anew.
     plain = TraitSpec(spec.aggregate)
     said = {part: value for part, value in asdict(spec).items() if value != getattr(plain, part)}
-    digest = blake2b(msgspec.json.encode(said), digest_size=4).hexdigest()
+    if where is not None:
+        said["where"] = as_tree(where)
+    if window is not None:
+        said["window"] = window
+    digest = blake2b(json_values.encode({**said, **parameters}), digest_size=4).hexdigest()
     return Trait(
         name=name,
-        kind=kind,
+        kind=windowed,
         key=f"{spec.aggregate}:{name}:{digest}",
         type=spec.type,
         event=spec.event,
         property=spec.property,
         field=spec.field,
         description=description,
+        where=where,
     )
+
+
+def expected_of(tree: Any, kinds: Mapping[str, TraitKind]) -> str:
+    """What may stand in the `spec` of a trait like this one, in words."""
+    kind, _, _ = apart(tree, kinds)
+    if kind is None or not parameters_of(kind):
+        return EXPECTED
+    named = ", ".join(f"`{one}`" for one in parameters_of(kind))
+    return EXPECTED + _ALSO.format(tree["aggregate"], named)
+
+
+def apart(tree: Any, kinds: Mapping[str, TraitKind]) -> tuple[TraitKind | None, dict[str, Any], Any]:
+    """The kind that is named, the parameters that it is given, and what else is said."""
+    name = tree.get("aggregate") if isinstance(tree, dict) else None
+    kind = kinds.get(name) if isinstance(name, str) else None
+    if kind is None:
+        return None, {}, tree
+    known = parameters_of(kind)
+    given = {part: value for part, value in tree.items() if part in known}
+    return kind, given, {part: value for part, value in tree.items() if part not in known}
+
+
+def _check_property(name: str, where: str) -> None:
+    if _UNREADABLE.search(name):
+        raise BadDefinition(f"{where}: {name!r} has a quote, a backslash or a control character in it")
+
+
+def _condition(tree: Any) -> Condition:
+    try:
+        condition = parse_event(tree, "spec.where")
+    except BadCondition as error:
+        raise BadDefinition(str(error)) from error
+    for _, name in subjects(condition):
+        _check_property(name, "spec.where")
+    return condition
+
+
+def _windowed(kind: TraitKind, spec: WindowSpec) -> tuple[Windowed, dict[str, str]]:
+    """The kind over a window, and the window in the words that are always chosen for it."""
+    if (spec.last is None) == (spec.calendar is None):
+        raise BadDefinition("spec.window: give `last`, such as `last: 7 days`, or `calendar`, and not both")
+    if spec.calendar is None:
+        if spec.time_zone is not None:
+            raise BadDefinition("spec.window.time_zone: it is for `calendar`; what slides is the same in each zone")
+        span = spans.parse(spec.last)
+        if span is None or span % windows.LEAST or not windows.LEAST <= span <= windows.MOST:
+            raise BadDefinition(
+                f"spec.window.last: {spec.last!r} is no window; write whole hours or days, such as `12 hours` or "
+                "`7 days` (400 days at most)"
+            )
+        return Sliding(kind, span), {"last": spans.to_text(span)}
+    if spec.calendar not in PERIODS:
+        raise BadDefinition(f"spec.window.calendar: {spec.calendar!r} is no period; use one of {', '.join(PERIODS)}")
+    name = spec.time_zone or "UTC"
+    zone = zone_of(name)
+    if zone is None:
+        raise BadDefinition(
+            f"spec.window.time_zone: {name!r} is no time zone{did_you_mean(name, zone_names())}; use a name of the "
+            "IANA database, such as Europe/Berlin"
+        )
+    return Periodic(kind, Calendar(spec.calendar, zone)), {"calendar": spec.calendar, "time_zone": name}

@@ -1,11 +1,14 @@
 """Profiles: one person each, struck from everything that every system knows of them."""
 
-from obverse.core.profiles.fold import apply, judge
+from obverse.core.profiles.filling import fill, go_live, history_of
+from obverse.core.profiles.fold import apply
+from obverse.core.profiles.judging import judge
 from obverse.core.profiles.merging import join, lose, merge, separate, sight, tie
 from obverse.core.profiles.packing import parts, whole
-from obverse.core.profiles.parts import Membership, Sighting
+from obverse.core.profiles.parts import NEVER, Membership, Sighting
 from obverse.core.profiles.profile import Brief, Profile, pack, unpack, unpack_briefly
 from obverse.core.profiles.reading import (
+    approximate_traits,
     attributes_text,
     computed_traits,
     consents_text,
@@ -13,16 +16,25 @@ from obverse.core.profiles.reading import (
     state_of,
     value_of,
 )
+from obverse.core.profiles.turning import CLOCK, advance, due_of
 
 __all__ = [
+    "CLOCK",
+    "NEVER",
     "Brief",
     "Membership",
     "Profile",
     "Sighting",
+    "advance",
     "apply",
+    "approximate_traits",
     "attributes_text",
     "computed_traits",
     "consents_text",
+    "due_of",
+    "fill",
+    "go_live",
+    "history_of",
     "identity_graph",
     "join",
     "judge",

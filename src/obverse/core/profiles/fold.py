@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 
-from obverse.core import changes
 from obverse.core.audiences import Audience
 from obverse.core.changes import ATTRIBUTE, CONSENT, GROUP, TRAIT, Change
 from obverse.core.consents import Said, consents_of
 from obverse.core.crdt import register
 from obverse.core.crdt.clock import Stamp
 from obverse.core.crdt.register import Write
-from obverse.core.definitions import NOTHING, Definitions, Plan
+from obverse.core.definitions import NOTHING, Definitions, Guarded, Plan
 from obverse.core.events import Event
 from obverse.core.groups import group_of
+from obverse.core.profiles.judging import judge, watch
 from obverse.core.profiles.merging import join
-from obverse.core.profiles.parts import OUTSIDE, Membership, Sighting
+from obverse.core.profiles.parts import Sighting
 from obverse.core.profiles.profile import Profile
+from obverse.core.profiles.turning import advance, due_of
 from obverse.core.profiles.window import LEAST, message_key, recent
+from obverse.core.traits.windows import Windowed
 
 
 def apply(
@@ -31,27 +36,24 @@ def apply(
     """
     if not _is_new(profile, event, stamp, place):
         return None
-    done: list[Change] = []
+    # First what time alone has changed by then.
+    done = advance(profile, profile.changed_at, definitions) if profile.due <= profile.changed_at else []
     watching: dict[str, Audience] = {}
-    said = consents_of(event)
-    if said:
-        _allow(profile, event, stamp, said, done)
-    plan = definitions.plan(event)
-    if plan.tells:
-        if event.type == "identify":
-            _tell(profile, event, stamp, done)
-        else:
-            _join(profile, event, stamp, definitions, done)
-    for change in done:
-        _watch(definitions.watchers.get((change.kind, change.name), ()), watching)
-    if plan.moves:
-        _compute(profile, event, stamp, plan, done, watching)
+    said, plan = consents_of(event), definitions.plan(event)
+    if said or plan.tells:
+        _hear(profile, event, stamp, said, definitions, done, watching)
+    if plan.moves or plan.guarded:
+        _compute(profile, event, stamp, plan, definitions, done, watching)
     if profile.events == 1:
-        _watch(definitions.newcomers, watching)
-    for audience in watching.values():
-        entered_or_left = judge(profile, audience, stamp, definitions, event.received_at)
-        if entered_or_left is not None:
-            done.append(entered_or_left)
+        watch(definitions.newcomers, watching)
+    if watching:
+        now = profile.now
+        for audience in watching.values():
+            entered_or_left = judge(profile, audience, stamp, definitions, now)
+            if entered_or_left is not None:
+                done.append(entered_or_left)
+        if not definitions.changing.keys().isdisjoint(watching):
+            profile.due = due_of(profile, definitions, now)
     return done
 
 
@@ -75,10 +77,26 @@ def _is_new(profile: Profile, event: Event, stamp: Stamp, place: tuple[int, int]
     return True
 
 
-def _watch(audiences: tuple[Audience, ...], watching: dict[str, Audience]) -> None:
-    """Have these judged, each once."""
-    for audience in audiences:
-        watching[audience.name] = audience
+def _hear(  # noqa: PLR0917 - a call of its own only to be read by itself
+    profile: Profile,
+    event: Event,
+    stamp: Stamp,
+    said: Said,
+    definitions: Definitions,
+    done: list[Change],
+    watching: dict[str, Audience],
+) -> None:
+    """Take in what an event says of the person; note what that changed, and which audiences look at it."""
+    told: list[Change] = []
+    if said:
+        _allow(profile, event, stamp, said, told)
+    if event.type == "identify":
+        _tell(profile, event, stamp, told)
+    elif event.type == "group":
+        _join(profile, event, stamp, definitions, told)
+    for change in told:
+        watch(definitions.watchers.get((change.kind, change.name), ()), watching)
+    done += told
 
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -116,11 +134,21 @@ def _allow(profile: Profile, event: Event, stamp: Stamp, said: Said, done: list[
         profile.known_moved = True
 
 
-def _compute(  # noqa: C901, PLR0917 - a call of its own only to be read by itself
-    profile: Profile, event: Event, stamp: Stamp, plan: Plan, done: list[Change], watching: dict[str, Audience]
+def _compute(  # noqa: C901, PLR0912, PLR0917 - as above
+    profile: Profile,
+    event: Event,
+    stamp: Stamp,
+    plan: Plan,
+    definitions: Definitions,
+    done: list[Change],
+    watching: dict[str, Audience],
 ) -> None:
     """Move the traits that this event moves; note what that changed, and which audiences look at it."""
     values, states, one, message_id = plan.values(event), profile.traits, profile.id, event.message_id
+    if plan.guarded:
+        _compute_guarded(profile, event, stamp, plan.guarded, values, done, watching)
+        if definitions.timed:
+            profile.due = due_of(profile, definitions, profile.now)
     for trait, key, place, watchers, in_place, plain, start, add, read in plan.moves:
         value = values[place]
         if value is None and place != NOTHING:
@@ -145,16 +173,32 @@ def _compute(  # noqa: C901, PLR0917 - a call of its own only to be read by itse
         if trait is not None:
             done.append(Change(one, TRAIT, trait, message_id))
         if watchers:
-            _watch(watchers, watching)
+            watch(watchers, watching)
 
 
-def judge(profile: Profile, audience: Audience, stamp: Stamp, definitions: Definitions, now: int) -> Change | None:
-    """Let the profile enter or leave an audience, if its condition says so now (microseconds since 1970)."""
-    standing = profile.audiences.get(audience.name, OUTSIDE)
-    member = definitions.holds[audience.name](profile, now)
-    if member == standing.member:
-        return None
-    number = standing.number + member
-    profile.standing_moved = True
-    profile.audiences[audience.name] = Membership(member, number, stamp.time)
-    return Change(profile.id, changes.ENTERED if member else changes.LEFT, audience.name, stamp.message_id, number)
+def _compute_guarded(  # noqa: PLR0917 - as above
+    profile: Profile,
+    event: Event,
+    stamp: Stamp,
+    guarded: Sequence[Guarded],
+    values: list[Any],
+    done: list[Change],
+    watching: dict[str, Audience],
+) -> None:
+    """As `_compute`, of traits that look at a condition, or at a window of time."""
+    states, now = profile.traits, profile.now
+    for trait, key, place, watchers, kind, holds in guarded:
+        value = values[place]
+        if (value is None and place != NOTHING) or (holds is not None and not holds(values, now)):
+            continue
+        old = states.get(key)
+        before = None if old is None else kind.read(old)
+        old = kind.start() if old is None else old
+        new = kind.add(old, value, stamp, now) if isinstance(kind, Windowed) else kind.add(old, value, stamp)
+        if new is None:
+            continue
+        states[key] = new
+        if kind.read(new) != before:
+            if trait is not None:
+                done.append(Change(profile.id, TRAIT, trait, event.message_id))
+            watch(watchers, watching)

@@ -10,6 +10,7 @@ from obverse.core.identity import REFUSED, Edge
 from obverse.core.identity.evidence import ACCEPTED, SHARED, TAKEN, UNDONE
 from obverse.core.profiles.parts import OUTSIDE, Membership, Sighting
 from obverse.core.profiles.profile import Profile
+from obverse.core.profiles.turning import due_of
 
 _FOR_GOOD: Final = frozenset(REFUSED + rule for rule in (SHARED, TAKEN, UNDONE))
 """What is against a pair, whatever else the profile has."""
@@ -23,7 +24,8 @@ def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
     """
     Make two profiles one, under the id of the first. Changes the first in place; the other is used up.
 
-    Audiences are to be judged anew afterwards (`judge`), since what they look at has moved.
+    Afterwards time is to go on to what it is by then for either (`advance`), and audiences are to be judged anew
+    (`judge`), since what they look at has moved.
     """
     for identifier, last in other.identifiers.items():
         sight(one, identifier, other.sightings[identifier], last)
@@ -37,6 +39,8 @@ def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
         one.consents[purpose] = written if mine is None else register.merge(mine, written)
     for group, since in other.groups.items():
         join(one, group, since)
+    if definitions.beside and _lack_otherwise(one, other, definitions.beside_version):
+        _begin_anew(one, other, definitions)
     _merge_traits(one, other, definitions)
     for name, standing in other.audiences.items():
         mine_there = one.audiences.get(name, OUTSIDE)
@@ -52,9 +56,29 @@ def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
     one.version = clock.merge_versions(one.version, other.version)
     one.first = clock.earliest(one.first, other.first)
     one.changed_at = max(one.changed_at, other.changed_at)
+    one.turned_at = max(one.turned_at, other.turned_at)
+    one.due = due_of(one, definitions, one.now)
     one.events += other.events
     one.merges += other.merges
     return one
+
+
+def _lack_otherwise(one: Profile, other: Profile, version: int) -> bool:
+    """Whether history is in what one of the two has computed and not in the other's, or from another place on."""
+    return (one.filled == version) != (other.filled == version) or one.since != other.since
+
+
+def _begin_anew(one: Profile, other: Profile, definitions: Definitions) -> None:
+    """
+    Forget what was computed of traits to come: of the one history is in it, and not of the other.
+
+    All that both have folded by now is history then.
+    """
+    for trait in definitions.beside:
+        one.traits.pop(trait.key, None)
+        other.traits.pop(trait.key, None)
+    one.filled = min(one.filled, other.filled)
+    one.since = {part: offset + 1 for part, offset in clock.merge_versions(one.version, other.version).items()}
 
 
 def _merge_traits(one: Profile, other: Profile, definitions: Definitions) -> None:

@@ -34,6 +34,10 @@ class State(msgspec.Struct, array_like=True, gc=False):
     changed_at: int
     events: int
     merges: int = 0
+    turned_at: int = 0
+    due: int | None = None
+    filled: int = 0
+    since: dict[int, int] | None = None
 
 
 class _Head(msgspec.Struct, array_like=True, gc=False):

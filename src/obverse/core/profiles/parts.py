@@ -22,4 +22,7 @@ class Membership(NamedTuple):
     """Time of the event that made it enter or leave, in microseconds since 1970."""
 
 
+NEVER: Final = 1 << 62
+"""An instant that does not come."""
+
 OUTSIDE: Final = Membership(member=False, number=0, since=0)

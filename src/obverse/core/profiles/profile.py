@@ -11,9 +11,11 @@ from obverse.core.crdt.register import Register
 from obverse.core.definitions import Definitions, Trait
 from obverse.core.identity import Edge
 from obverse.core.profiles import former, packing, window
-from obverse.core.profiles.parts import Membership, Sighting
+from obverse.core.profiles.parts import NEVER, Membership, Sighting
 
-_STATE: Final = ("identifiers", "traits", "audiences", "seen", "version", "first", "changed_at", "events", "merges")
+_STATE: Final = (
+    *("identifiers", "traits", "audiences", "seen", "version", "first", "changed_at", "turned_at", "events", "merges"),
+)
 _NO_TRAITS: Final[Mapping[int, Trait]] = {}
 
 
@@ -55,10 +57,18 @@ class Profile:
     """Stamp of the earliest event."""
     changed_at: int = 0
     """Arrival of the event that changed it last, in microseconds since 1970."""
+    turned_at: int = 0
+    """The instant at which time alone could change it last, in microseconds since 1970; it was evaluated then."""
     events: int = 0
     merges: int = 0
     """How many other profiles have become part of it."""
 
+    filled: int = 0
+    """Up to which version of the definitions its history has been computed."""
+    since: dict[int, int] | None = None
+    """From where on in the log those to come are folded as events come, by partition; None: as for everybody."""
+    due: int = NEVER
+    """The next instant at which time alone could change it, in microseconds since 1970; told while it rests, too."""
     known_moved: bool = True
     """Whether what is known has moved since it was kept last. Whoever changes it says so."""
     standing_moved: bool = False
@@ -125,6 +135,11 @@ class Profile:
     __hash__ = None  # type: ignore[assignment]  # it changes
 
     @property
+    def now(self) -> int:
+        """What time it is for this profile, as far as it knows, in microseconds since 1970: it never goes back."""
+        return max(self.changed_at, self.turned_at)
+
+    @property
     def rests(self) -> bool:
         """Whether its state is bytes."""
         return bool(self._packed_state)
@@ -153,6 +168,10 @@ class Profile:
                 self.changed_at,
                 self.events,
                 self.merges,
+                self.turned_at,
+                None if self.due == NEVER else self.due,
+                self.filled,
+                self.since,
             )
         )
 
@@ -196,6 +215,9 @@ class Profile:
         self.changed_at = read.changed_at
         self.events = read.events
         self.merges = read.merges
+        self.turned_at = read.turned_at
+        self.due = NEVER if read.due is None else read.due
+        self.filled, self.since = read.filled, read.since
 
     def told(self, attribute: str) -> bytes | None:
         """Return the value of an attribute as it was sent, None if there is none; what is known may go on resting."""

@@ -11,6 +11,7 @@ from obverse.core.definitions import Definitions, reader
 from obverse.core.identity import REFUSED, Edge
 from obverse.core.profiles import window
 from obverse.core.profiles.profile import Profile
+from obverse.core.traits.kind import is_approximate
 
 
 def value_of(profile: Profile, subject: str, name: str, definitions: Definitions) -> Any:
@@ -28,6 +29,16 @@ def computed_traits(profile: Profile, definitions: Definitions) -> dict[str, Any
             if value is not None:
                 values[trait.name] = value
     return values
+
+
+def approximate_traits(profile: Profile, definitions: Definitions) -> list[str]:
+    """The traits whose value is about right only, in order of their names."""
+    states = profile.traits
+    return sorted(
+        trait.name
+        for trait in definitions.traits
+        if (state := states.get(trait.key)) is not None and is_approximate(trait.kind, state)
+    )
 
 
 def identity_graph(profile: Profile) -> dict[str, Any]:

@@ -1,67 +1,62 @@
-"""Kinds of trait over many values: the most frequent one, how many different ones."""
+"""Kinds of trait over many values: the most frequent ones, which came, how many different ones."""
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
+from heapq import nsmallest
 from typing import Any, ClassVar, Final
 
 from obverse.core import json_values
 from obverse.core.crdt.clock import Stamp
 from obverse.core.traits.kind import Takes
+from obverse.core.traits.parameters import Parameter
 from obverse.core.traits.sketches import Sketch
+from obverse.core.traits.tallies import EXACT, Order, Tally, hash_of, is_scalar, order_of
 
-EXACT = 1000
-"""Different values a profile that are kept exactly; beyond, a reading is approximate."""
+__all__ = ("EXACT", "MostFrequent", "TopK", "UniqueCount", "UniqueList")
 
-_OPENING: Final = b"[{"
 _QUOTE: Final = ord('"')
 _ESCAPE: Final = b"\\"
 
 
-def _hash(text: bytes) -> int:
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
-
-
 @dataclass(slots=True)
-class Tally:
-    """How often each value came (as JSON text), and which leads."""
+class Leading(Tally):
+    """A tally, and which value leads."""
 
-    counts: dict[bytes, int] = field(default_factory=dict)
-    approximate: bool = False
     best: bytes | None = None
     value: Any = None
     """What `best` says."""
-    sample: list[tuple[int, bytes]] = field(default_factory=list)
-    """Once approximate: hash and text of the values that are counted, in order."""
 
 
 class MostFrequent:
     """
     The value that came most often; ties go to the smaller one (text by code point, numbers by size).
 
-    Up to `EXACT` different values a profile it is exact. Beyond, only the values whose hash is among
-    the `EXACT` smallest are counted: a value that is in this sample at the end was never out of it, so its
-    count is right, and the reading does not depend on the order of events.
+    Up to `EXACT` different values a profile it is exact; beyond, it is of a sample (`Tally`).
     """
 
     takes: ClassVar[Takes] = Takes.TEXT
     in_place: ClassVar[bool] = True
     plain: ClassVar[bool] = False
 
-    def start(self) -> Tally:
+    def start(self) -> Leading:
         """See `TraitKind.start`."""
-        return Tally()
+        return Leading()
 
-    def add(self, state: Tally, value: bytes, stamp: Stamp) -> Tally:  # noqa: ARG002 - see `TraitKind.add`
+    def add(self, state: Leading, value: bytes, stamp: Stamp) -> Leading:  # noqa: ARG002 - see `TraitKind.add`
         """See `TraitKind.add`."""
-        if value[0] in _OPENING:
+        if not is_scalar(value):
             return state
         counts = state.counts
         times = counts.get(value, 0) + 1
-        if times == 1 and state.sample and not _make_room(state, value):
-            return state
+        if times == 1 and state.sample:
+            lost = state.make_room(value)
+            if lost is None:
+                return state
+            if lost == state.best:
+                _find_best(state)
         counts[value] = times
         if len(counts) > EXACT:
             return _settled(state)
@@ -71,63 +66,47 @@ class MostFrequent:
             state.best, state.value = value, json_values.decode(value)
         return state
 
-    def merge(self, one: Tally, other: Tally) -> Tally:
+    def merge(self, one: Leading, other: Leading) -> Leading:
         """See `TraitKind.merge`."""
-        for text, times in other.counts.items():
-            one.counts[text] = one.counts.get(text, 0) + times
-        one.approximate = one.approximate or other.approximate
-        return _settled(one)
+        one.unite(other)
+        _find_best(one)
+        return one
 
-    def read(self, state: Tally) -> Any:
+    def read(self, state: Leading) -> Any:
         """See `TraitKind.read`."""
         return state.value
 
-    def pack(self, state: Tally) -> Any:
+    def approximate(self, state: Leading) -> bool:
+        """See `Approximates.approximate`."""
+        return state.approximate
+
+    def pack(self, state: Leading) -> Any:
         """See `TraitKind.pack`."""
         return [state.counts, state.approximate]
 
-    def unpack(self, packed: Any) -> Tally:
+    def unpack(self, packed: Any) -> Leading:
         """See `TraitKind.unpack`."""
-        return _settled(Tally(packed[0], packed[1]))
+        return _settled(Leading(packed[0], packed[1]))
 
 
-def _make_room(tally: Tally, text: bytes) -> bool:
-    """Take a new value into the sample in place of the one with the largest hash; False if it is the one itself."""
-    new = (_hash(text), text)
-    if new > tally.sample[-1]:
-        return False
-    _, lost = tally.sample.pop()
-    insort(tally.sample, new)
-    del tally.counts[lost]
-    if lost == tally.best:
-        _find_best(tally)
-    return True
-
-
-def _settled(tally: Tally) -> Tally:
+def _settled(tally: Leading) -> Leading:
     """The tally cut to the sample that is kept, with its leader found anew."""
-    if tally.approximate or len(tally.counts) > EXACT:
-        tally.approximate = True
-        tally.sample = sorted((_hash(text), text) for text in tally.counts)[:EXACT]
-        tally.counts = {text: tally.counts[text] for _, text in tally.sample}
+    tally.cut()
     _find_best(tally)
     return tally
 
 
-def _find_best(tally: Tally) -> None:
+def _find_best(tally: Leading) -> None:
     tally.best = min(tally.counts, key=lambda text: _rank(tally, text), default=None)
     tally.value = None if tally.best is None else json_values.decode(tally.best)
 
 
-def _rank(tally: Tally, text: bytes) -> tuple[int, bool, Any, bytes]:
-    """Most frequent first, then the smaller."""
-    return -tally.counts[text], *_order(text)
+Rank = tuple[int, bool, Any, bytes]
+"""Most frequent first, then the smaller."""
 
 
-def _order(text: bytes) -> tuple[bool, Any, bytes]:
-    """Numbers before text, then the smaller; of equals (1, 1.0) the smaller spelling."""
-    value = json_values.decode(text)
-    return isinstance(value, str), value, text
+def _rank(tally: Tally, text: bytes) -> Rank:
+    return -tally.counts[text], *order_of(text)
 
 
 def _less(one: bytes, other: bytes) -> bool:
@@ -135,7 +114,153 @@ def _less(one: bytes, other: bytes) -> bool:
     if one[0] == other[0] == _QUOTE and _ESCAPE not in one and _ESCAPE not in other:
         # Bytes of UTF-8 are ordered as the code points that they spell.
         return one[1:-1] < other[1:-1]
-    return _order(one) < _order(other)
+    return order_of(one) < order_of(other)
+
+
+@dataclass(slots=True)
+class Leaders(Tally):
+    """A tally, and the values that lead, in their order."""
+
+    first: list[Rank] = field(default_factory=list)
+
+
+class TopK:
+    """
+    The values that came most often, the most frequent first; ties go to the smaller one.
+
+    Exact and approximate as `MostFrequent` is.
+    """
+
+    takes: ClassVar[Takes] = Takes.TEXT
+    in_place: ClassVar[bool] = True
+    plain: ClassVar[bool] = False
+    parameters: ClassVar[Mapping[str, Parameter]] = {"top": Parameter(int, default=10, least=1, most=100)}
+
+    def __init__(self, top: int = 10) -> None:
+        """`top`: how many values are read, at most."""
+        self._top = top
+
+    def start(self) -> Leaders:
+        """See `TraitKind.start`."""
+        return Leaders()
+
+    def add(self, state: Leaders, value: bytes, stamp: Stamp) -> Leaders:  # noqa: ARG002 - see `TraitKind.add`
+        """See `TraitKind.add`."""
+        if not is_scalar(value):
+            return state
+        counts, first = state.counts, state.first
+        times = counts.get(value, 0) + 1
+        if times == 1 and state.sample:
+            lost = state.make_room(value)
+            if lost is None:
+                return state
+            if any(one[-1] == lost for one in first):
+                counts[value] = times
+                return self._settled(state)
+        counts[value] = times
+        if len(counts) > EXACT:
+            return self._settled(state)
+        rank = (-times, *order_of(value))
+        for place, one in enumerate(first):
+            if one[-1] == value:
+                del first[place]
+                break
+        if len(first) < self._top or rank < first[-1]:
+            insort(first, rank)
+            del first[self._top :]
+        return state
+
+    def _settled(self, state: Leaders) -> Leaders:
+        state.cut()
+        state.first = nsmallest(self._top, (_rank(state, text) for text in state.counts))
+        return state
+
+    def merge(self, one: Leaders, other: Leaders) -> Leaders:
+        """See `TraitKind.merge`."""
+        one.unite(other)
+        return self._settled(one)
+
+    def read(self, state: Leaders) -> list[Any]:
+        """See `TraitKind.read`."""
+        return [value for _, _, value, _ in state.first]
+
+    def approximate(self, state: Leaders) -> bool:
+        """See `Approximates.approximate`."""
+        return state.approximate
+
+    def pack(self, state: Leaders) -> Any:
+        """See `TraitKind.pack`."""
+        return [state.counts, state.approximate]
+
+    def unpack(self, packed: Any) -> Leaders:
+        """See `TraitKind.unpack`."""
+        return self._settled(Leaders(packed[0], packed[1]))
+
+
+@dataclass(slots=True)
+class Listed(Tally):
+    """A tally in which each value counts once, and the values in their order."""
+
+    values: list[Order] = field(default_factory=list)
+
+
+class UniqueList:
+    """
+    The different values that came, numbers before text, the smaller first.
+
+    All of them up to `EXACT`; beyond, `EXACT` of them, chosen as for a `Tally`.
+    """
+
+    takes: ClassVar[Takes] = Takes.TEXT
+    in_place: ClassVar[bool] = True
+    plain: ClassVar[bool] = False
+
+    def start(self) -> Listed:
+        """See `TraitKind.start`."""
+        return Listed()
+
+    def add(self, state: Listed, value: bytes, stamp: Stamp) -> Listed:  # noqa: ARG002 - see `TraitKind.add`
+        """See `TraitKind.add`."""
+        if value in state.counts or not is_scalar(value):
+            return state
+        if state.sample:
+            lost = state.make_room(value)
+            if lost is None:
+                return state
+            del state.values[bisect_left(state.values, order_of(lost))]
+        state.counts[value] = 1
+        if len(state.counts) > EXACT:
+            return _listed(state)
+        insort(state.values, order_of(value))
+        return state
+
+    def merge(self, one: Listed, other: Listed) -> Listed:
+        """See `TraitKind.merge`."""
+        one.counts.update(other.counts)
+        one.approximate = one.approximate or other.approximate
+        return _listed(one)
+
+    def read(self, state: Listed) -> list[Any]:
+        """See `TraitKind.read`."""
+        return [value for _, value, _ in state.values]
+
+    def approximate(self, state: Listed) -> bool:
+        """See `Approximates.approximate`."""
+        return state.approximate
+
+    def pack(self, state: Listed) -> Any:
+        """See `TraitKind.pack`."""
+        return [list(state.counts), state.approximate]
+
+    def unpack(self, packed: Any) -> Listed:
+        """See `TraitKind.unpack`."""
+        return _listed(Listed(dict.fromkeys(packed[0], 1), packed[1]))
+
+
+def _listed(state: Listed) -> Listed:
+    state.cut()
+    state.values = sorted(map(order_of, state.counts))
+    return state
 
 
 @dataclass(slots=True)
@@ -160,9 +285,9 @@ class UniqueCount:
     def add(self, state: Distinct, value: bytes, stamp: Stamp) -> Distinct:  # noqa: ARG002 - see `TraitKind.add`
         """See `TraitKind.add`."""
         if state.sketch is not None:
-            state.sketch.observe(_hash(value))
+            state.sketch.observe(hash_of(value))
             return state
-        state.hashes.add(_hash(value))
+        state.hashes.add(hash_of(value))
         return _bounded(state)
 
     def merge(self, one: Distinct, other: Distinct) -> Distinct:
@@ -174,6 +299,10 @@ class UniqueCount:
     def read(self, state: Distinct) -> int:
         """See `TraitKind.read`."""
         return len(state.hashes) if state.sketch is None else state.sketch.estimate()
+
+    def approximate(self, state: Distinct) -> bool:
+        """See `Approximates.approximate`."""
+        return state.sketch is not None
 
     def pack(self, state: Distinct) -> Any:
         """See `TraitKind.pack`."""

@@ -72,7 +72,7 @@ class TraitKind(Protocol):
         ...
 
     def merge(self, one: Any, other: Any) -> Any:
-        """The state of two profiles that became one; may change and return either."""
+        """The state of two profiles that became one; may change and return either, if the kind is `in_place`."""
         ...
 
     def read(self, state: Any) -> Any:
@@ -86,3 +86,17 @@ class TraitKind(Protocol):
     def unpack(self, packed: Any) -> Any:
         """The state that was packed."""
         ...
+
+
+class Approximates(Protocol):
+    """What a kind of trait has beside, if its reading may be about right only."""
+
+    def approximate(self, state: Any) -> bool:
+        """Whether this state reads as something that is about right."""
+        ...
+
+
+def is_approximate(kind: object, state: Any) -> bool:
+    """Whether a state of a kind reads as something about right only; never, if the kind is none that `Approximates`."""
+    says: Callable[[Any], bool] | None = getattr(kind, "approximate", None)
+    return says is not None and says(state)

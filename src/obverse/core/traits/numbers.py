@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from decimal import Decimal
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Any, ClassVar, Final
 
 from obverse.core import json_values
 from obverse.core.crdt.clock import Stamp
@@ -29,6 +30,10 @@ class Count:
     def merge(self, one: int, other: int) -> int:
         """See `TraitKind.merge`."""
         return one + other
+
+    def without(self, whole: int, part: int, rest: Iterable[int]) -> int:  # noqa: ARG002 - see `Subtracts.without`
+        """See `Subtracts.without`."""
+        return whole - part
 
     def read(self, state: int) -> int:
         """See `TraitKind.read`."""
@@ -62,6 +67,14 @@ class Sum:
         """See `TraitKind.merge`."""
         return json_values.add(one, other)
 
+    def without(self, whole: Decimal, part: Decimal, rest: Iterable[Decimal]) -> Decimal | None:
+        """See `Subtracts.without`."""
+        digits = _places(whole)
+        # A sum has the decimal places of the number that has most, so one of these must be there still.
+        if _places(part) == digits and all(_places(one) != digits for one in rest):
+            return None
+        return json_values.add(whole, part.copy_negate())
+
     def read(self, state: Decimal) -> Decimal:
         """See `TraitKind.read`."""
         return state
@@ -73,6 +86,58 @@ class Sum:
     def unpack(self, packed: str) -> Decimal:
         """See `TraitKind.unpack`."""
         return Decimal(packed)
+
+
+_PLACES: Final = Decimal("0.000001")
+"""What an average is rounded to: six decimal places, half to even."""
+_DIVIDING: Final = Context(prec=2 * (json_values.DIGITS + json_values.REACH), rounding=ROUND_HALF_EVEN)
+
+
+class Average:
+    """The average of numbers, with six decimal places. State: their exact sum, and how many they are."""
+
+    takes: ClassVar[Takes] = Takes.NUMBER
+    in_place: ClassVar[bool] = False
+    plain: ClassVar[bool] = False
+
+    def start(self) -> tuple[Decimal, int]:
+        """See `TraitKind.start`."""
+        return Decimal(0), 0
+
+    def add(self, state: tuple[Decimal, int], value: Decimal, stamp: Stamp) -> tuple[Decimal, int]:  # noqa: ARG002 - as above
+        """See `TraitKind.add`."""
+        return json_values.add(state[0], value), state[1] + 1
+
+    def merge(self, one: tuple[Decimal, int], other: tuple[Decimal, int]) -> tuple[Decimal, int]:
+        """See `TraitKind.merge`."""
+        return json_values.add(one[0], other[0]), one[1] + other[1]
+
+    def without(
+        self,
+        whole: tuple[Decimal, int],
+        part: tuple[Decimal, int],
+        rest: Iterable[tuple[Decimal, int]],  # noqa: ARG002 - see `Subtracts.without`
+    ) -> tuple[Decimal, int]:
+        """See `Subtracts.without`."""
+        return json_values.add(whole[0], part[0].copy_negate()), whole[1] - part[1]
+
+    def read(self, state: tuple[Decimal, int]) -> Decimal | None:
+        """See `TraitKind.read`."""
+        total, count = state
+        return _DIVIDING.divide(total, Decimal(count)).quantize(_PLACES, context=_DIVIDING) if count else None
+
+    def pack(self, state: tuple[Decimal, int]) -> Any:
+        """See `TraitKind.pack`."""
+        return str(state[0]), state[1]
+
+    def unpack(self, packed: Any) -> tuple[Decimal, int]:
+        """See `TraitKind.unpack`."""
+        return Decimal(packed[0]), packed[1]
+
+
+def _places(number: Decimal) -> int | str:
+    """Decimal places, as a number that is the smaller the more they are."""
+    return number.as_tuple().exponent
 
 
 class _Extreme(ABC):
