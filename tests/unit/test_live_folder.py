@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from definition_steps import BUYERS, CHECKS, ORDERS, PLAN, SPENT, names_in, put
 from obverse.adapters.memory.definition_store import MemoryDefinitionStore
@@ -72,6 +73,29 @@ def test_a_change_is_applied_and_what_is_gone_stays(tmp_path: Path) -> None:
         ["trait orders", "trait spent"],
         ["trait orders", "trait spent", "trait total"],
     ]
+
+
+def test_what_no_file_has_any_more_is_told_once_with_how_to_remove_it(tmp_path: Path) -> None:
+    put(tmp_path, orders=ORDERS, spent=SPENT)
+    with capture_logs() as logs:
+        live(
+            tmp_path,
+            (tmp_path / "spent.yml").unlink,
+            nothing,
+            lambda: put(tmp_path, more=SPENT.replace("spent", "more")),
+        )
+    told = [one for one in logs if "kept" in one]
+    assert [(one["kept"], one["remedy"]) for one in told] == [
+        (["trait spent"], "remove them with `obverse apply --prune`")
+    ]
+
+
+def test_a_flaw_is_told_once_with_its_place(tmp_path: Path) -> None:
+    put(tmp_path, orders=ORDERS)
+    with capture_logs() as logs:
+        live(tmp_path, lambda: put(tmp_path, bad="a: ["), nothing)
+    (told,) = (one for one in logs if one["log_level"] == "error")
+    assert told["reason"].startswith(f"{tmp_path}/bad.yml:2:1: OB002 ")
 
 
 @pytest.mark.parametrize(
