@@ -234,6 +234,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             review=Review(store),
             decide=Decide(proposals, store, wiring.merge_requests(store), definitions.current, wiring.runtime),
             live=live,
+            workspace=settings.workspace,
             definitions=definitions.current,
             definition_store=definition_store,
             definitions_folder=settings.definitions_folder if wiring.folder_is_live else None,

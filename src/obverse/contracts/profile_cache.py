@@ -303,3 +303,17 @@ class ProfileCacheContract:
 
         assert [one.events for one in found if one is not None] == list(range(1, 301))
         assert found[300:] == [None] * 100
+
+    async def test_many_are_read_at_one_asking(self, cache: ProfileCache, opened: Opener) -> None:
+        writer = await cache.open_writer(packed)
+        crowd = [person(f"user_id:{number}", f"email:{number}@x", events=number + 1) for number in range(200)]
+        await writer.publish(crowd)
+        reader = await opened("main")
+        assert await shows(reader, "user_id:199", crowd[199])
+
+        asked = [*(f"user_id:{number}" for number in range(300)), "email:7@x", id_name(crowd[7].id), "x" * 100_000, ""]
+        found = {name: unpack(state, NOTHING).events for name, state in (await reader.get_all(asked)).items()}
+
+        expected = {f"user_id:{number}": number + 1 for number in range(200)}
+        assert found == expected | dict.fromkeys(["email:7@x", id_name(crowd[7].id)], 8)
+        assert await reader.get_all([]) == {}

@@ -8,10 +8,12 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from obverse.contracts.profile_store_backfills import BackfillPromises
 from obverse.contracts.profile_store_due import DuePromises
 from obverse.contracts.profile_store_groups import GroupPromises
 from obverse.contracts.profile_store_history import HistoryPromises
 from obverse.contracts.profile_store_merges import MergePromises
+from obverse.contracts.profile_store_names import NamePromises
 from obverse.contracts.profile_store_pages import OwnerPromises, PagePromises
 from obverse.contracts.profile_store_replays import ReplayPromises
 from obverse.contracts.profile_store_requests import RequestPromises
@@ -70,12 +72,14 @@ class ProfileStoreContract(
     RequestPromises,
     WriterPromises,
     MergePromises,
+    NamePromises,
     PagePromises,
     OwnerPromises,
     ReplayPromises,
     HistoryPromises,
     GroupPromises,
     SelectionPromises,
+    BackfillPromises,
     DuePromises,
     WaitingPromises,
 ):

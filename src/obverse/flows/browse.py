@@ -268,7 +268,7 @@ class Browse:
             BadGroup: the name can be none.
             NoSuchGroup: none has this id.
         """
-        one = await self._group(name)
+        one = await self.known_group(name)
         return GroupView(
             id=one.id,
             name=_group_name(one),
@@ -287,7 +287,7 @@ class Browse:
             BadCursor: as `people`.
         """
         begin = read_cursor(after)
-        group = (await self._group(name)).id
+        group = (await self.known_group(name)).id
         total = await self._store.group_size(group)
         found = self._read(await self._store.group_members(group, limit=limit + 1, after=begin))
         members = [
@@ -303,7 +303,13 @@ class Browse:
         ]
         return GroupMembersView(members, members[-1].profile if len(found) > limit else None, total)
 
-    async def _group(self, name: str) -> Group:
+    async def known_group(self, name: str) -> Group:
+        """
+        Return the group itself.
+
+        Raises:
+            BadGroup, NoSuchGroup: as `group`.
+        """
         one = name.strip()
         if not one or "\0" in one or len(one) > LONGEST:
             raise BadGroup(f"{name!r} can be no group's id: it has 1 to {LONGEST} characters, none of them NUL")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -262,6 +263,48 @@ class Serve:
             newer = await self._cached(id_name(stored.id), definitions) if one not in {None, stored.id} else None
             return (stored, "store") if newer is None else (newer, "cache")
         return None
+
+    async def find_all(self, names: Collection[str]) -> Mapping[str, Found | UnreadableProfile]:
+        """
+        Return what `find` would of each of these identifiers, with one look at the cache and one query of the store.
+
+        Whom nobody knows is left out; a profile that cannot be read says so, and the others are there. A second look at
+        the cache is taken if ids were merged away, for what it knows of their keepers.
+
+        Raises:
+            Unreachable, AccessRefused: the store cannot be read, and the cache does not know all of them.
+        """
+        definitions = self._definitions()
+        found: dict[str, Found | UnreadableProfile] = {}
+        for name, profile in (await self._all_cached(names, definitions)).items():
+            found[name] = Found(view_profile(profile, definitions), "cache")
+        missing = [name for name in dict.fromkeys(names) if name not in found]
+        keepers: dict[str, str] = {}
+        for name, state in (await self._store.load_named(missing) if missing else {}).items():
+            try:
+                stored = unpack(state, definitions)
+            except ValueError as error:
+                found[name] = UnreadableProfile(str(error))
+                continue
+            found[name] = Found(view_profile(stored, definitions), "store")
+            if id_named(name) not in {None, stored.id}:
+                keepers[name] = id_name(stored.id)
+        newer = await self._all_cached(keepers.values(), definitions) if keepers else {}
+        for name, keeper in keepers.items():
+            if keeper in newer:
+                found[name] = Found(view_profile(newer[keeper], definitions), "cache")
+        return found
+
+    async def _all_cached(self, names: Collection[str], definitions: Definitions) -> dict[str, Profile]:
+        found: dict[str, Profile] = {}
+        try:
+            packed = await self._cache.get_all(names)
+        except (Unreachable, AccessRefused):
+            return found  # as below
+        for name, state in packed.items():
+            with suppress(ValueError):
+                found[name] = unpack(state, definitions)
+        return found
 
     async def _cached(self, identifier: str, definitions: Definitions) -> Profile | None:
         try:

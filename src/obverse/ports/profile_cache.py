@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
 from obverse.core.profiles import Profile
@@ -65,6 +65,15 @@ class ProfileCache(Protocol):
         Return the packed profile that owns this identifier (`kind:value`), None if the cache does not hold it.
 
         `id:` and the profile's UUID asks for it by its own id; one that was merged away is not found.
+
+        Raises:
+            Unreachable: nobody answers; ask the store.
+        """
+        ...
+
+    async def get_all(self, identifiers: Collection[str]) -> Mapping[str, bytes]:
+        """
+        Return what `get` would of each, at one asking, by what was asked for; what the cache does not hold is left out.
 
         Raises:
             Unreachable: nobody answers; ask the store.

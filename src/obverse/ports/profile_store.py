@@ -11,11 +11,13 @@ import msgspec
 
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import SetAside
+from obverse.ports.backfills import Backfills
 from obverse.ports.due_profiles import DueProfiles
 from obverse.ports.event_log import Stream
 from obverse.ports.groups import GroupRow, Groups
 from obverse.ports.identifier_owners import IdentifierOwners
 from obverse.ports.identity_requests import IdentityRequests, Outcome
+from obverse.ports.named_profiles import NamedProfiles
 from obverse.ports.profile_history import KeptDecision, ProfileHistory
 from obverse.ports.profile_rows import Known, ProfileRow
 from obverse.ports.selections import Selections
@@ -225,7 +227,16 @@ class StoreWriter(Protocol):
 
 
 class ProfileStore(
-    ProfileHistory, WaitingEvents, IdentityRequests, IdentifierOwners, Groups, Selections, DueProfiles, Protocol
+    ProfileHistory,
+    WaitingEvents,
+    IdentityRequests,
+    IdentifierOwners,
+    NamedProfiles,
+    Groups,
+    Selections,
+    Backfills,
+    DueProfiles,
+    Protocol,
 ):
     """
     One workspace's profiles, events and rejected events.
@@ -245,17 +256,6 @@ class ProfileStore(
 
         Raises:
             Unreachable: the store cannot be written now.
-        """
-        ...
-
-    async def load(self, identifiers: Collection[str], ids: Collection[bytes] = ()) -> Sequence[bytes]:
-        """
-        Return every profile that owns one of the identifiers or has one of the ids, each once, as `profiles.pack` does.
-
-        An id that was merged away gives its keeper. What is not known is left out.
-
-        Raises:
-            Unreachable: the store cannot be read now.
         """
         ...
 

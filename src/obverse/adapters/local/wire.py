@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, cast
 
 LONGEST_REQUEST: Final = 64 * 1024
@@ -165,17 +165,18 @@ class Link(_Connection):
         super().__init__()
         self._waiting: deque[asyncio.Future[bytes | None]] = deque()
 
-    def ask(self, request: bytes) -> asyncio.Future[bytes | None]:
+    def ask(self, requests: Sequence[bytes]) -> list[asyncio.Future[bytes | None]]:
         """
-        The packed profile, or None, when the answer is here.
+        Of each, the packed profile, or None, when the answer is here.
 
         Raises:
-            ConnectionError: from the future; the connection was lost before the answer came.
+            ConnectionError: from a future; the connection was lost before the answer came.
         """
-        answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(answer)
-        self.transport.write(framed(request))
-        return answer
+        loop = asyncio.get_running_loop()
+        answers: list[asyncio.Future[bytes | None]] = [loop.create_future() for _ in requests]
+        self._waiting += answers
+        self.transport.write(b"".join(map(framed, requests)))
+        return answers
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from obverse.core.identity import id_name
@@ -42,6 +42,10 @@ class MemoryProfileCache:
     async def get(self, identifier: str) -> bytes | None:
         """See `ProfileCache.get`."""
         return self._shelf.get(identifier)
+
+    async def get_all(self, identifiers: Collection[str]) -> Mapping[str, bytes]:
+        """See `ProfileCache.get_all`."""
+        return {one: self._shelf[one] for one in identifiers if one in self._shelf}
 
     async def close(self) -> None:
         """See `ProfileCache.close`."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
 from msgspec import structs
 
+from obverse.adapters.memory.backfills import MemoryBackfills
 from obverse.adapters.memory.profile_tables import Tables, members_of, packed, pairs_of
 from obverse.adapters.memory.selections import MemorySelections
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.history import PastEvent, related
-from obverse.core.identity import SetAside
+from obverse.core.identity import SetAside, id_named
 from obverse.core.identity.evidence import ACCEPTED, UNDONE
 from obverse.ports.groups import GroupRow
 from obverse.ports.identifier_owners import Owners
@@ -63,7 +64,7 @@ class _Disk:
     workspaces: dict[str, Tables] = field(default_factory=dict)
 
 
-class MemoryProfileStore(MemorySelections):
+class MemoryProfileStore(MemorySelections, MemoryBackfills):
     """See `ProfileStore`. Durable for as long as somebody holds it."""
 
     def __init__(self, settings: MemoryStoreSettings, runtime: Runtime, disk: _Disk | None = None) -> None:
@@ -88,6 +89,13 @@ class MemoryProfileStore(MemorySelections):
         named = [tables.owners[identifier] for identifier in identifiers if identifier in tables.owners]
         found = dict.fromkeys(tables.keeper(profile) for profile in (*named, *ids))
         return [packed(tables.rows[profile]) for profile in found if profile in tables.rows]
+
+    async def load_named(self, names: Collection[str]) -> Mapping[str, bytes]:
+        """See `NamedProfiles.load_named`."""
+        tables = self._tables
+        owners = {name: tables.owners.get(name) or id_named(name) for name in names}
+        found = {name: tables.keeper(owner) for name, owner in owners.items() if owner is not None}
+        return {name: packed(tables.rows[one]) for name, one in found.items() if one in tables.rows}
 
     async def set_aside(self) -> Sequence[SetAside]:
         """See `ProfileStore.set_aside`."""

@@ -13,6 +13,7 @@ from obverse.core import profiles
 from obverse.core.events import Event
 from obverse.core.history import PastEvent
 from obverse.core.identity import SetAside
+from obverse.ports.backfills import Backfill
 from obverse.ports.event_log import Stream
 from obverse.ports.groups import GroupRow
 from obverse.ports.identity_requests import IdentityRequest
@@ -49,6 +50,7 @@ class Tables:
     set_aside: dict[str, SetAside] = field(default_factory=dict)
     requests: dict[str, IdentityRequest] = field(default_factory=dict)
     groups: dict[str, GroupRow] = field(default_factory=dict)
+    backfill: Backfill | None = None
 
     def write(self, writer: str, checkpoint: Checkpoint) -> None:
         """Take all of it in."""

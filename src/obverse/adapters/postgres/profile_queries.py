@@ -222,6 +222,24 @@ where workspace_id = $1 and state is not null and id in (
 """
 """Profiles that own one of the identifiers or have one of the ids, each once."""
 
+LOAD_NAMED = """
+with named as (
+    select identifier as name, profile_id as id from public.profile_identifiers
+    where workspace_id = $1 and identifier = any ($2::text[])
+    union all
+    select * from unnest($3::text[], $4::uuid[])
+)
+select named.name, owner.known, owner.state
+from named
+cross join lateral (
+    select coalesce(merged_into, id) as id from public.customer_profiles
+    where workspace_id = $1 and id = named.id limit 1
+) as holder
+cross join lateral (select known, state from public.customer_profiles where id = holder.id limit 1) as owner
+where owner.state is not null
+"""
+"""The profile that each identifier or id leads to."""
+
 DUE = """
 select (extract(epoch from due_at) * 1000000)::bigint as at, id from public.customer_profiles
 where workspace_id = $1 and due_at <= $2 and (due_at, id) > ($3, $4) order by due_at, id limit $5

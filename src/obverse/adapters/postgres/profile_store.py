@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ import asyncpg
 from obverse.adapters.postgres import group_queries
 from obverse.adapters.postgres import history_queries as history
 from obverse.adapters.postgres import profile_queries as queries
+from obverse.adapters.postgres.backfills import PostgresBackfills
 from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.connection import connect, trouble
 from obverse.adapters.postgres.event_log_rows import from_micros
@@ -23,7 +24,7 @@ from obverse.adapters.postgres.selections import PostgresSelections
 from obverse.core import profiles, times
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.history import PastEvent
-from obverse.core.identity import SetAside
+from obverse.core.identity import SetAside, id_named
 from obverse.ports.event_log import Stream
 from obverse.ports.identifier_owners import Owners
 from obverse.ports.identity_requests import IdentityRequest
@@ -95,7 +96,7 @@ async def _leave_it(_: Any) -> None:
     """Spare a round trip."""
 
 
-class PostgresProfileStore(PostgresSelections):
+class PostgresProfileStore(PostgresSelections, PostgresBackfills):
     """See `ProfileStore`."""
 
     def __init__(self, settings: PostgresStoreSettings, readers: asyncpg.Pool, runtime: Runtime) -> None:
@@ -120,6 +121,15 @@ class PostgresProfileStore(PostgresSelections):
             return []
         rows = await self._read(queries.LOAD, [tidy(one) for one in identifiers], [UUID(bytes=one) for one in ids])
         return [_packed(row) for row in rows]
+
+    async def load_named(self, names: Collection[str]) -> Mapping[str, bytes]:
+        """See `NamedProfiles.load_named`."""
+        if not names:
+            return {}
+        sent = {tidy(name): name for name in names}
+        ids = {name: UUID(bytes=one) for name in sent if (one := id_named(name)) is not None}
+        rows = await self._read(queries.LOAD_NAMED, list(sent), list(ids), list(ids.values()))
+        return {sent[row["name"]]: _packed(row) for row in rows}
 
     async def set_aside(self) -> Sequence[SetAside]:
         """See `ProfileStore.set_aside`."""

@@ -7,10 +7,10 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, unquote_to_bytes
 
-from obverse.apps.api.errors import refuse
+from obverse.apps.api.errors import SPACES, refuse
 from obverse.flows.serve import BadIdentifier, Serve
 
-AS_SENT: Final = ("/v1/profiles/", "/v1/groups/")
+AS_SENT: Final = ("/v1/profiles/", "/v1/groups/", SPACES)
 """Below these, values stand in addresses that may hold anything."""
 
 

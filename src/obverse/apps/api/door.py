@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hmac
 import re
+from base64 import b64decode
+from binascii import Error as BinasciiError
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -14,7 +16,7 @@ from starlette.requests import Request, cookie_parser
 
 from obverse.apps import console
 from obverse.apps.api.addresses import routed
-from obverse.apps.api.errors import Refusal, explain, refuse, respond, unexpected
+from obverse.apps.api.errors import Refusal, explain, in_spaces, refuse, respond, unexpected
 from obverse.flows.sign_in import SignIn
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.runtime import Runtime
@@ -97,12 +99,12 @@ class Door:
             if refusal is None:
                 await self._app(inner, receive, answer.send)
             else:
-                await respond(refusal)(inner, receive, answer.send)
+                await respond(refusal, inner)(inner, receive, answer.send)
         except Exception:
             _log.exception("request failed", route=_route(inner), request_id=answer.request_id.decode())
             if answer.status is not None:
                 raise  # half an answer is out: the server must cut it off
-            await respond(unexpected())(inner, receive, answer.send)
+            await respond(unexpected(), inner)(inner, receive, answer.send)
         finally:
             route = _route(inner)
             self._requests.labels(route, answer.status or _HUNG_UP).inc()
@@ -119,15 +121,19 @@ class Door:
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._key):
             return None
+        mirrored = in_spaces(scope)
+        if mirrored and scheme.lower() == b"basic" and hmac.compare_digest(_user_name(given), self._key):
+            return None
+        locked = _LOCKED_SPACE if mirrored else _LOCKED
         secret = cookie_parser(headers.get(b"cookie", b"").decode("latin-1")).get(COOKIE)
         if not secret:
-            return _LOCKED
+            return locked
         try:
             signed_in = await self._sign_in.who(secret)
         except (Unreachable, AccessRefused) as error:
             return explain(error)
         if signed_in is None:
-            return _LOCKED
+            return locked
         return None if method in _READING or _is_ours(headers) else _CROSS_SITE
 
     def _request_id(self, headers: Mapping[bytes, bytes]) -> bytes:
@@ -147,12 +153,30 @@ _LOCKED: Final = refuse(
 )
 
 
+_LOCKED_SPACE: Final = refuse(
+    HTTPStatus.UNAUTHORIZED,
+    "unauthorized",
+    "this address needs the access token, and the request has none or another",
+    "send it as the user name of HTTP Basic, with a blank password, as `curl -u TOKEN:` does; it is the api's key, set "
+    "as api.key (OBVERSE_API__KEY), or in secrets/api-key of the data folder",
+    headers={"WWW-Authenticate": 'Basic realm="obverse", charset="UTF-8"'},
+)
+
+
 _CROSS_SITE: Final = refuse(
     HTTPStatus.FORBIDDEN,
     "cross-site",
     "a page of another site asked for this in the name of somebody who is signed in here",
     "ask from the console's own pages, or with the api's key",
 )
+
+
+def _user_name(given: bytes) -> bytes:
+    """The user name of HTTP Basic, if the password is blank; a colon may be missing, as clients leave it out."""
+    try:
+        return b64decode(given.strip(), validate=True).removesuffix(b":")
+    except BinasciiError:
+        return b""
 
 
 def _is_page(scope: Scope) -> bool:
@@ -177,6 +201,7 @@ class _Answer:
         self._send = send
         self.private = scope["path"].removeprefix(scope.get("root_path", "")) not in OPEN
         """Whether what is answered tells of somebody, so that nobody on the way may keep it."""
+        self._mirrored = in_spaces(scope)
         self.request_id = request_id
         self.status: int | None = None
 
@@ -194,6 +219,7 @@ class _Answer:
             (b"referrer-policy", b"no-referrer"),
             (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
             (b"x-request-id", self.request_id),
+            *([(b"request-id", self.request_id)] if self._mirrored else []),
             *([(b"cache-control", b"no-store")] if self.private else []),
         ]
 

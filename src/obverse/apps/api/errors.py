@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import FastAPI, Request
@@ -41,6 +41,35 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     components: Annotated[list[ComponentView], Meta(description="How each component is.")] = []
 
 
+SPACES: Final = "/v1/spaces/"
+"""Below it we answer as Segment's Profile API does, errors too."""
+
+
+class SpaceFault(msgspec.Struct, frozen=True):
+    """What was wrong."""
+
+    code: Annotated[str, Meta(examples=["not_found"])]
+    message: Annotated[str, Meta(description="What was wrong this time, and what to do.")]
+
+
+class SpaceError(msgspec.Struct, frozen=True):
+    """An error, as Segment's Profile API tells it."""
+
+    error: SpaceFault
+
+
+_CODES: Final = {
+    HTTPStatus.BAD_REQUEST: "invalid_request_error",
+    HTTPStatus.UNAUTHORIZED: "authentication_error",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "invalid_request_error",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error",
+}
+_OURS: Final = "server_error"
+_FIELDS: Final = ("invalid-identifier", "invalid-group", "invalid-collection")
+"""Problems of what the path names; those of its parameters are others at Segment."""
+
+
 class Refusal(Exception):
     """Ends a request with a problem."""
 
@@ -60,14 +89,27 @@ def refuse(
     return Refusal(problem, headers)
 
 
-def respond(refusal: Refusal) -> Response:
-    """The response that tells it."""
-    return Response(
-        json_values.encode(refusal.problem),
-        status_code=refusal.problem.status,
-        headers=dict(refusal.headers or {}),
-        media_type=MEDIA_TYPE,
-    )
+def in_spaces(scope: Mapping[str, Any]) -> bool:
+    """Whether a request is one of Segment's Profile API."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", "")).startswith(SPACES)
+
+
+def respond(refusal: Refusal, scope: Mapping[str, Any] | None = None) -> Response:
+    """The response that tells it, in the form that the request's address has; without one, as a problem."""
+    problem, headers = refusal.problem, dict(refusal.headers or {})
+    if scope is not None and in_spaces(scope):
+        body, media_type = json_values.encode(_as_segment(problem)), "application/json"
+    else:
+        body, media_type = json_values.encode(problem), MEDIA_TYPE
+    return Response(body, status_code=problem.status, headers=headers, media_type=media_type)
+
+
+def _as_segment(problem: Problem) -> SpaceError:
+    code = _CODES.get(HTTPStatus(problem.status), _OURS)
+    if problem.type.endswith(_FIELDS):
+        code = "validation_error"
+    return SpaceError(SpaceFault(code, f"{problem.detail}: {problem.remedy}"))
 
 
 def unexpected() -> Refusal:
@@ -143,8 +185,8 @@ def _bad_parameters(error: RequestValidationError) -> Refusal:
 def install(app: FastAPI) -> None:
     """Let every error of the app be told as a problem; what is none of these is left to the door."""
 
-    async def tell(_: Request, error: Exception) -> Response:
-        return respond(explain(error))
+    async def tell(request: Request, error: Exception) -> Response:
+        return respond(explain(error), request.scope)
 
     for kind in (Refusal, RequestValidationError, HTTPException, Unreachable, AccessRefused, UnreadableProfile):
         app.add_exception_handler(kind, tell)

@@ -51,7 +51,7 @@ def routes(parts: ApiParts) -> APIRouter:
         try:
             found = await browse.group(group_in(id))
         except (BadGroup, NoSuchGroup) as error:
-            raise _refused(error) from error
+            raise refused(error) from error
         return Response(json_values.encode(found), media_type="application/json")
 
     return router
@@ -72,7 +72,7 @@ def _add_list(router: APIRouter, browse: Browse) -> None:
         try:
             found = await browse.groups(q, limit=limit, after=after)
         except BadCursor as error:
-            raise _refused(error) from error
+            raise refused(error) from error
         return Response(json_values.encode(found), media_type="application/json")
 
 
@@ -88,11 +88,12 @@ def _add_members(router: APIRouter, browse: Browse) -> None:
         try:
             found = await browse.group_members(group_in(id), limit=limit, after=after)
         except (BadGroup, NoSuchGroup, BadCursor) as error:
-            raise _refused(error) from error
+            raise refused(error) from error
         return Response(json_values.encode(found), media_type="application/json")
 
 
-def _refused(error: BadGroup | NoSuchGroup | BadCursor) -> Refusal:
+def refused(error: BadGroup | NoSuchGroup | BadCursor) -> Refusal:
+    """The refusal that an error of groups means."""
     match error:
         case NoSuchGroup():
             remedy = "take an id that GET /v1/groups lists; a group is there one checkpoint after its first group call"

@@ -27,6 +27,25 @@ Identifier = Annotated[
 ]
 
 
+def nobody(serve: Serve, name: str) -> Refusal:
+    """The refusal of an identifier that no profile has."""
+    kind, _, value = name.partition(":")
+    if serve.identifies_nobody(name):
+        return refuse(
+            HTTPStatus.NOT_FOUND,
+            "profile-not-found",
+            f"{value!r} identifies nobody: it is a placeholder that many share, or longer than any identifier",
+            "send events with the person's own id, and ask for that",
+        )
+    return refuse(
+        HTTPStatus.NOT_FOUND,
+        "profile-not-found",
+        f"no profile has the {kind} {value!r}",
+        f"check the value, its case and spaces; try another kind ({', '.join(serve.kinds)}); an event sent moments ago "
+        "is here a moment later; if it was rejected, /v1/rejected-events says why",
+    )
+
+
 async def unknown(serve: Serve, name: str) -> Refusal:
     """
     Return the refusal of an identifier that nobody has.
@@ -43,17 +62,4 @@ async def unknown(serve: Serve, name: str) -> Refusal:
             f"the {kind} {value!r} is nobody's: {aside.profiles} profiles shared it, so it was set aside",
             "ask by another identifier; /v1/identity/set-aside lists all that are shared by too many",
         )
-    if serve.identifies_nobody(name):
-        return refuse(
-            HTTPStatus.NOT_FOUND,
-            "profile-not-found",
-            f"{value!r} identifies nobody: it is a placeholder that many share, or longer than any identifier",
-            "send events with the person's own id, and ask for that",
-        )
-    return refuse(
-        HTTPStatus.NOT_FOUND,
-        "profile-not-found",
-        f"no profile has the {kind} {value!r}",
-        f"check the value, its case and spaces; try another kind ({', '.join(serve.kinds)}); an event sent moments ago "
-        "is here a moment later; if it was rejected, /v1/rejected-events says why",
-    )
+    return nobody(serve, name)

@@ -49,6 +49,8 @@ class ApiParts:
     registry: CollectorRegistry
     routes: Sequence[RouteFactory]
     definition_store: DefinitionStore
+    workspace: str = "main"
+    """Whose profiles are read."""
     definitions: Callable[[], Definitions] = Definitions
     """The definitions as they are now."""
     definitions_folder: Path | None = None

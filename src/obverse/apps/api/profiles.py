@@ -15,6 +15,7 @@ from obverse.apps.api.errors import refuse
 from obverse.apps.api.history import add_history, find_past
 from obverse.apps.api.identifiers import Identifier, unknown
 from obverse.apps.api.parts import ApiParts
+from obverse.apps.api.profile_batches import add_batches
 from obverse.apps.api.schema import describe
 from obverse.core import json_values
 from obverse.flows.browse import Browse, PeopleView
@@ -72,6 +73,7 @@ def routes(parts: ApiParts) -> APIRouter:
         _add_part(router, serve, name, shape, summary)
     _add_events(router, serve)
     add_history(router, parts)
+    add_batches(router, serve)
 
     @router.get(
         "/{identifier:path}",

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
 
-from obverse.apps.api.errors import MEDIA_TYPE, Problem
+from obverse.apps.api.errors import MEDIA_TYPE, SPACES, Problem, SpaceError
 
 VERSION: Final = "1"
 """Of the API, not of the release."""
@@ -81,15 +81,24 @@ def document(app: FastAPI, tags: Sequence[dict[str, str]]) -> dict[str, Any]:
     )
     components = tree.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    schemas.update(msgspec.json.schema_components([Problem], ref_template=_PLACE)[1])
+    schemas.update(msgspec.json.schema_components([Problem, SpaceError], ref_template=_PLACE)[1])
     tree["paths"] = dict(sorted(tree["paths"].items()))  # the whole before its parts
     for path, operations in tree["paths"].items():
         for operation in operations.values():
             _add(schemas, operation.pop(_COMPONENTS, {}))
             _finish(operation, private=path.startswith("/v1/"))
+            if path.startswith(SPACES):
+                _as_segment(operation)
     for unused in ("HTTPValidationError", "ValidationError"):  # told as problems, like every other error
         schemas.pop(unused, None)
-    components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "The api's key."}}
+    components["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "description": "The api's key."},
+        "token": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "The api's key as user name, with a blank password; below `/v1/spaces` alone.",
+        },
+    }
     return tree
 
 
@@ -115,3 +124,12 @@ def _finish(operation: dict[str, Any], *, private: bool) -> None:
         responses.setdefault("401", _problem(_ERRORS[HTTPStatus.UNAUTHORIZED]))
     responses.setdefault("500", _problem(_ERRORS[HTTPStatus.INTERNAL_SERVER_ERROR]))
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _as_segment(operation: dict[str, Any]) -> None:
+    """What differs where Segment's clients ask."""
+    operation["security"].insert(0, {"token": []})
+    content = {"application/json": {"schema": {"$ref": _PLACE.format(name=SpaceError.__name__)}}}
+    for status, told in operation["responses"].items():
+        if status >= "400":
+            told["content"] = content

@@ -1,0 +1,39 @@
+"""The latest backfill, and what it is computed from, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from msgspec import structs
+
+from obverse.adapters.memory.profile_tables import Tables
+from obverse.core.history import PastEvent
+from obverse.ports.backfills import Backfill
+
+
+class MemoryBackfills:
+    """See `Backfills`."""
+
+    _tables: Tables
+
+    async def backfill(self) -> Backfill | None:
+        """See `Backfills.backfill`."""
+        return self._tables.backfill
+
+    async def note_backfill(self, backfill: Backfill) -> None:
+        """See `Backfills.note_backfill`."""
+        self._tables.backfill = backfill
+
+    async def told_of(
+        self, people: Collection[bytes], calls: Collection[tuple[str, str | None]], *, limit: int, after: int = 0
+    ) -> Sequence[PastEvent]:
+        """See `Backfills.told_of`."""
+        tables, wanted, meant = self._tables, set(people), set(calls)
+        found = [
+            structs.replace(one, profile=tables.keeper(profile))
+            for profile, told in tables.events.items()
+            if tables.keeper(profile) in wanted
+            for one in told
+            if one.id > after and not meant.isdisjoint({(one.event.type, None), (one.event.type, one.event.name)})
+        ]
+        return sorted(found, key=lambda one: one.id)[:limit]
