@@ -42,7 +42,7 @@ class TraitSpec(msgspec.Struct, forbid_unknown_fields=True):
     window: WindowSpec | None = None
 
 
-_EXPECTED: Final = (
+EXPECTED: Final = (
     "a trait has `aggregate`, and may have `type`, `event`, `property` or `field: timestamp`, `where` and `window` "
     "(`last`, or `calendar` and `time_zone`)"
 )
@@ -56,12 +56,8 @@ def trait(name: str, description: str, tree: Any, kinds: Mapping[str, TraitKind]
     Raises:
         BadDefinition: names the place below `spec`, what is wrong there and what to write.
     """
-    plain_kind, given, rest = _apart(tree, kinds)
-    expected = _EXPECTED
-    if plain_kind is not None and parameters_of(plain_kind):
-        named = ", ".join(f"`{one}`" for one in parameters_of(plain_kind))
-        expected += _ALSO.format(tree["aggregate"], named)
-    spec = read_as(TraitSpec, rest, "spec", expected)
+    plain_kind, given, rest = apart(tree, kinds)
+    spec = read_as(TraitSpec, rest, "spec", expected_of(tree, kinds))
     if plain_kind is None:
         raise BadDefinition(f"spec.aggregate: {spec.aggregate!r} is not known; use one of {', '.join(sorted(kinds))}")
     try:
@@ -101,7 +97,16 @@ def trait(name: str, description: str, tree: Any, kinds: Mapping[str, TraitKind]
     )
 
 
-def _apart(tree: Any, kinds: Mapping[str, TraitKind]) -> tuple[TraitKind | None, dict[str, Any], Any]:
+def expected_of(tree: Any, kinds: Mapping[str, TraitKind]) -> str:
+    """What may stand in the `spec` of a trait like this one, in words."""
+    kind, _, _ = apart(tree, kinds)
+    if kind is None or not parameters_of(kind):
+        return EXPECTED
+    named = ", ".join(f"`{one}`" for one in parameters_of(kind))
+    return EXPECTED + _ALSO.format(tree["aggregate"], named)
+
+
+def apart(tree: Any, kinds: Mapping[str, TraitKind]) -> tuple[TraitKind | None, dict[str, Any], Any]:
     """The kind that is named, the parameters that it is given, and what else is said."""
     name = tree.get("aggregate") if isinstance(tree, dict) else None
     kind = kinds.get(name) if isinstance(name, str) else None
