@@ -189,7 +189,7 @@ class Busy(MemoryDefinitionStore):
         super().__init__()
         self.times = times
 
-    async def read(self) -> DefinitionSet:
+    async def read(self, version: int | None = None) -> DefinitionSet:
         """See `DefinitionStore.read`."""
         found = await super().read()
         if self.times:

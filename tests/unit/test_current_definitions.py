@@ -32,10 +32,10 @@ class FaultyStore(MemoryDefinitionStore):
             raise self.fault
         return await super().version()
 
-    async def read(self) -> DefinitionSet:
+    async def read(self, version: int | None = None) -> DefinitionSet:
         """See `DefinitionStore.read`."""
         self.reads += 1
-        return await super().read()
+        return await super().read(version)
 
     async def put(self, *documents: Document, gone: Collection[Key] = ()) -> None:
         """Write upon whatever version there is."""

@@ -140,6 +140,7 @@ async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.metrics import FlowMetrics, new_registry
     from obverse.apps.worker import EngineMetrics, OutwardMetrics, worker_app
+    from obverse.flows.arrivals import Arrivals
     from obverse.flows.backlog import Backlog
     from obverse.flows.current_profiles import CurrentProfiles
     from obverse.flows.keep_rejected import KeepRejected
@@ -149,9 +150,10 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 
     async with AsyncExitStack() as stack:
         log, store, cache = await _open(stack, wiring)
-        _, definitions = await _definitions(stack, wiring)
-        engine = await wiring.engine(log, store, cache, definitions)
-        unify = Unify(engine, wiring.runtime)
+        definition_store, definitions = await _definitions(stack, wiring)
+        arrivals = Arrivals(definitions, definition_store, store)
+        engine = await wiring.engine(log, store, cache, arrivals)
+        unify = Unify(engine, wiring.runtime, prepare=arrivals.open)
         queue = await wiring.sync_queue()
         stack.push_async_callback(queue.close)
         outbox = await wiring.outbox()

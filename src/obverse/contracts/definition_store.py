@@ -96,6 +96,29 @@ class DefinitionStoreContract:
             await _write(store, 3, [a_trait("a")])
         assert await store.version() == 0
 
+    async def test_a_set_is_read_as_of_any_version(self, store: DefinitionStore) -> None:
+        await _write(store, 0, [a_trait("a"), a_trait("b")])
+        await _write(store, 1, [a_trait("a", event="X")], [Key("trait", "b")])
+        await _write(store, 2, [a_trait("b", event="Y")])
+
+        async def named(version: int | None) -> list[Document]:
+            return [one.document for one in (await store.read(version)).entries]
+
+        assert await named(0) == []
+        assert await named(1) == [a_trait("a"), a_trait("b")]
+        assert await named(2) == [a_trait("a", event="X")]
+        assert await named(3) == await named(None) == [a_trait("a", event="X"), a_trait("b", event="Y")]
+        assert (await store.read(2)).entries[0].changed_in == 2
+
+    async def test_which_version_is_live_is_remembered(self, store: DefinitionStore) -> None:
+        assert await store.live() is None
+        await store.go_live(0)
+        assert (await store.live(), await store.version()) == (0, 0)
+        assert await _write(store, 0, [a_trait("a")]) == 1
+        assert await store.live() == 0
+        await store.go_live(1)
+        assert (await store.live(), await store.version()) == (1, 1)
+
     @pytest.mark.parametrize("first", [True, False])
     async def test_of_those_who_write_at_once_one_wins(self, store: DefinitionStore, first: bool) -> None:  # noqa: FBT001 - a case
         if not first:

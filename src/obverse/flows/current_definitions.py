@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from obverse.core import documents
-from obverse.core.definitions import BadDefinition, Definitions
+from obverse.core.definitions import BadDefinition, Definitions, arriving
 from obverse.core.documents.written import Document, ordered
 from obverse.core.traits.kind import TraitKind
 from obverse.ports.definition_store import DefinitionStore
@@ -22,13 +22,19 @@ _log = structlog.get_logger(__name__)
 
 
 class CurrentDefinitions:
-    """What is defined; `current` is in memory and never waits."""
+    """
+    What is defined; `current` is in memory and never waits.
+
+    Traits and audiences that were changed stay as they were until an engine has computed them for everybody.
+    """
 
     def __init__(self, store: DefinitionStore, kinds: Mapping[str, TraitKind], runtime: Runtime) -> None:
         self._store = store
         self._kinds = kinds
         self._runtime = runtime
         self._version: int | None = None
+        self._live: int | None = None
+        self._newest = self._living = Definitions()
         self._current: Definitions | None = None
         self._trouble: str | None = None
 
@@ -42,6 +48,38 @@ class CurrentDefinitions:
         if self._current is None:
             raise Unreachable(f"the definitions have not been read yet ({self._trouble or 'they are being read'})")
         return self._current
+
+    def coming(self) -> tuple[int, Definitions] | None:
+        """
+        The newest version, if its traits and audiences are not computed for everybody yet.
+
+        Raises:
+            Unreachable: as `current`.
+        """
+        self.current()
+        if self._version is None or arriving.is_live(self._newest, self._living):
+            return None
+        return self._version, self._newest
+
+    async def as_of(self, version: int) -> Definitions:
+        """
+        Return what a version defined.
+
+        Raises:
+            Unreachable, AccessRefused: the store cannot be read.
+            BadDefinition: it cannot be used by this release.
+        """
+        return read_documents((one.document for one in (await self._store.read(version)).entries), self._kinds)
+
+    async def go_live(self, version: int) -> None:
+        """
+        Note that this version is computed for everybody; `current` follows at once.
+
+        Raises:
+            Unreachable, AccessRefused: the store cannot be written, or read.
+        """
+        await self._store.go_live(version)
+        await self._look()
 
     async def open(self) -> None:
         """
@@ -78,14 +116,19 @@ class CurrentDefinitions:
             self._trouble = None
 
     async def _look(self) -> None:
-        if await self._store.version() == self._version:
+        version, live = await self._store.version(), await self._store.live()
+        if (version, live) == (self._version, self._live):
             return
         found = await self._store.read()
+        moved = found.version != self._version
         # First of all, so that a set which cannot be used is told once.
-        self._version = found.version
-        changed = read_documents((one.document for one in found.entries), self._kinds)
-        known, self._current = self._current, changed
-        if known is not None:
+        self._version, self._live = found.version, live
+        newest = read_documents((one.document for one in found.entries), self._kinds)
+        # Before an engine has said so for the first time, nothing was computed otherwise.
+        living = newest if live in {None, found.version} else await self.as_of(live or 0)
+        self._newest, self._living = newest, living
+        known, self._current = self._current, arriving.shown(newest, living)
+        if known is not None and moved:
             _log.info("definitions changed", version=found.version)
 
 

@@ -78,8 +78,16 @@ class DefinitionStore(Protocol):
         """Return the version of the set, without reading it."""
         ...
 
-    async def read(self) -> DefinitionSet:
-        """Return all definitions, as of one version."""
+    async def read(self, version: int | None = None) -> DefinitionSet:
+        """Return all definitions, as of this version; as of the last one, if none is given."""
+        ...
+
+    async def live(self) -> int | None:
+        """Return the version whose traits and audiences are computed for everybody; None before the first."""
+        ...
+
+    async def go_live(self, version: int) -> None:
+        """Note that this version's are."""
         ...
 
     async def write(self, expected: int, puts: Sequence[Document], removals: Collection[Key], *, author: Author) -> int:

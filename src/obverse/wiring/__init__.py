@@ -17,6 +17,7 @@ from obverse.core.wire import Limits
 from obverse.flows.absorb import Absorb
 from obverse.flows.activate import Activate, ActivateParts
 from obverse.flows.apply_definitions import ApplyDefinitions
+from obverse.flows.arrivals import Arrivals
 from obverse.flows.ask_identity import AskMerges
 from obverse.flows.collect import Collect
 from obverse.flows.current_definitions import CurrentDefinitions
@@ -81,9 +82,7 @@ class Wiring:
         cache: ProfileCache = await self._open("profile_cache", self.runtime)
         return cache
 
-    async def engine(
-        self, log: EventLog, store: ProfileStore, cache: ProfileCache, definitions: CurrentDefinitions
-    ) -> Engine:
+    async def engine(self, log: EventLog, store: ProfileStore, cache: ProfileCache, definitions: Arrivals) -> Engine:
         """The engine."""
         engine: Engine = await self._open(
             "engine",
@@ -92,7 +91,9 @@ class Wiring:
                 log=log,
                 store=store,
                 cache=cache,
-                definitions=definitions.current,
+                definitions=definitions.definitions,
+                arriving=definitions.arriving,
+                arrived=definitions.arrived,
                 runtime=self.runtime,
                 obstacle=self._obstacle(),
             ),

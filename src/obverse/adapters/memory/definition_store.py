@@ -27,6 +27,7 @@ class MemoryDefinitionStore:
 
     def __init__(self) -> None:
         self._version = 0
+        self._live: int | None = None
         self._entries: dict[Key, Entry] = {}
         self._changes: list[Change] = []
 
@@ -34,8 +35,18 @@ class MemoryDefinitionStore:
         """See `DefinitionStore.version`."""
         return self._version
 
-    async def read(self) -> DefinitionSet:
+    async def live(self) -> int | None:
+        """See `DefinitionStore.live`."""
+        return self._live
+
+    async def go_live(self, version: int) -> None:
+        """See `DefinitionStore.go_live`."""
+        self._live = version
+
+    async def read(self, version: int | None = None) -> DefinitionSet:
         """See `DefinitionStore.read`."""
+        if version is not None and version != self._version:
+            return DefinitionSet(version, tuple(one for _, one in sorted(self._as_of(version).items())))
         return DefinitionSet(self._version, tuple(one for _, one in sorted(self._entries.items())))
 
     async def write(self, expected: int, puts: Sequence[Document], removals: Collection[Key], *, author: Author) -> int:
@@ -75,6 +86,23 @@ class MemoryDefinitionStore:
                     break
                 found += [one for one in wanted if one.set_version == version]
         return found
+
+    def _as_of(self, version: int) -> dict[Key, Entry]:
+        entries: dict[Key, Entry] = {}
+        for one in self._changes:
+            if one.set_version > version:
+                continue
+            if one.text is None:
+                entries.pop(one.key, None)
+                continue
+            entries[one.key] = Entry(
+                document=Document(one.key, one.text),
+                project=one.project,
+                changed_by=one.changed_by,
+                changed_at=one.changed_at,
+                changed_in=one.set_version,
+            )
+        return entries
 
     async def close(self) -> None:
         """See `DefinitionStore.close`."""

@@ -21,6 +21,17 @@ select known.version as set_version, kind, name, one.version, document, project,
 from public.definition_sets known left join public.definitions one using (workspace_id)
 where workspace_id = $1 order by kind, name, one.version
 """
+_READ_AT: Final = """
+select distinct on (kind, name, version)
+    kind, name, version, document, project, changed_by, changed_at, set_version as changed_in
+from public.definition_changes where workspace_id = $1 and set_version <= $2
+order by kind, name, version, set_version desc
+"""
+_LIVE: Final = "select live from public.definition_sets where workspace_id = $1"
+_GO_LIVE: Final = """
+insert into public.definition_sets (workspace_id, version, live) values ($1, 0, $2)
+on conflict (workspace_id) do update set live = excluded.live
+"""
 # Who expects 0 makes the row; of two who make it at once the second one meets a version that it did not expect.
 _WRITE: Final = """
 with moved as (
@@ -91,8 +102,20 @@ class PostgresDefinitionStore:
         rows = await self._fetch(_VERSION)
         return int(rows[0]["version"]) if rows else 0
 
-    async def read(self) -> DefinitionSet:
+    async def live(self) -> int | None:
+        """See `DefinitionStore.live`."""
+        rows = await self._fetch(_LIVE)
+        return rows[0]["live"] if rows else None
+
+    async def go_live(self, version: int) -> None:
+        """See `DefinitionStore.go_live`."""
+        await self._fetch(_GO_LIVE, version)
+
+    async def read(self, version: int | None = None) -> DefinitionSet:
         """See `DefinitionStore.read`."""
+        if version is not None:
+            changes = await self._fetch(_READ_AT, version)
+            return DefinitionSet(version, tuple(_entry(row) for row in changes if row["document"] is not None))
         rows = await self._fetch(_READ)
         if not rows:
             return DefinitionSet()
