@@ -19,6 +19,7 @@ from obverse.core.audiences import Audience
 from obverse.core.conditions import Condition, compiled, subjects
 from obverse.core.crdt.clock import Stamp
 from obverse.core.events import Event
+from obverse.core.queries import Query
 from obverse.core.traits.kind import MAKERS, Takes, TraitKind
 from obverse.core.traits.windows import Windowed
 
@@ -40,6 +41,8 @@ class Trait:
     """Whether it is there for conditions alone: nobody is shown its value, nor told that it moved."""
     where: Condition | None = None
     """Over the properties of an event: whether it counts."""
+    query: Query | None = None
+    """What gives its values, which come as events; None if they are computed of what happened."""
     code: int = dataclasses.field(init=False, compare=False, repr=False)
     """64 bits that stand for the key."""
 

@@ -15,7 +15,7 @@ from obverse.core.documents import SPECS, DocumentShape, Found, expected
 from obverse.core.documents.places import named_in, path_of
 from obverse.core.documents.secrets import written_down
 from obverse.core.documents.shapes import Misshapen, misshapen
-from obverse.core.documents.traits import TraitSpec, apart, expected_of
+from obverse.core.documents.traits import SqlTraitSpec, TraitSpec, apart, expected_of, is_sql
 from obverse.core.documents.written import Document, Key, Path, Written, document, key_of, named_key, order
 from obverse.core.flaws import Flaw, nearest
 from obverse.core.tracking_plans import BadPlan, TrackingPlan, check_edits, held_sources
@@ -115,7 +115,9 @@ class _Checking:
 
     def _check_spec(self, one: Written, shape: type[msgspec.Struct], spec: dict[str, Any]) -> None:
         remedy, said, also = expected(shape), spec, frozenset[str]()
-        if shape is TraitSpec:  # which has fields of its kind too
+        if shape is TraitSpec and is_sql(spec):
+            shape, remedy = SqlTraitSpec, expected_of(spec, self.checks.kinds)
+        elif shape is TraitSpec:  # which has fields of its kind too
             kind, _, said = apart(spec, self.checks.kinds)
             remedy = expected_of(spec, self.checks.kinds)
             also = frozenset() if kind is None else frozenset(parameters_of(kind))

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from obverse.core.documents import SPECS, VERSION, DocumentShape, expected
-from obverse.core.documents.traits import TraitSpec
+from obverse.core.documents.traits import SQL_EXPECTED, SqlTraitSpec, TraitSpec
 from obverse.core.traits.kind import TraitKind
 from obverse.core.traits.parameters import parameters_of
 
@@ -42,13 +42,19 @@ def schemas(kinds: Mapping[str, TraitKind]) -> dict[str, dict[str, Any]]:
 
 
 def _schema(kind: str) -> dict[str, Any]:
-    (document, spec), parts = msgspec.json.schema_components(
-        [DocumentShape, SPECS[kind]], ref_template="#/$defs/{name}"
+    shapes = {SPECS[kind]: expected(SPECS[kind])}
+    if SPECS[kind] is TraitSpec:
+        shapes[SqlTraitSpec] = SQL_EXPECTED
+    (document, spec, *others), parts = msgspec.json.schema_components(
+        [DocumentShape, *shapes], ref_template="#/$defs/{name}"
     )
     head = parts.pop(document["$ref"].rpartition("/")[2])
     for part in parts.values():
         part.pop("title", None)  # a name of ours
-    parts[spec["$ref"].rpartition("/")[2]]["description"] = expected(SPECS[kind])
+    for shape, said in shapes.items():
+        parts[shape.__name__]["description"] = said
+    for other in others:
+        spec = {"if": {"required": ["sql"]}, "then": other, "else": spec}
     return {
         "$schema": DIALECT,
         **head,

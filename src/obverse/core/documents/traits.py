@@ -9,15 +9,17 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec.structs import asdict
 
-from obverse.core import json_values, spans
+from obverse.core import json_values, queries, spans
 from obverse.core.conditions import BadCondition, Condition, as_tree, did_you_mean, parse_event
 from obverse.core.conditions.parsing import UNREADABLE
 from obverse.core.definitions import BadDefinition, Trait
 from obverse.core.documents.reading import read_as
 from obverse.core.events import TYPES
+from obverse.core.queries import BadQuery, Query
 from obverse.core.traits import windows
 from obverse.core.traits.calendars import PERIODS, Calendar, zone_names, zone_of
 from obverse.core.traits.kind import Takes, TraitKind
+from obverse.core.traits.moments import Given
 from obverse.core.traits.parameters import BadParameter, made_with, parameters_of
 from obverse.core.traits.windows import Periodic, Sliding, Windowed
 
@@ -42,9 +44,22 @@ class TraitSpec(msgspec.Struct, forbid_unknown_fields=True):
     window: WindowSpec | None = None
 
 
+class SqlTraitSpec(msgspec.Struct, forbid_unknown_fields=True):
+    """The `spec` of a trait whose values a query gives."""
+
+    sql: str
+    every: str
+    engine: Literal["postgres"] = "postgres"
+
+
+LEAST_EVERY: Final = spans.MINUTE
+SQL_EXPECTED: Final = (
+    "a trait with `sql` has `every`, such as `every: 1 hour`, may have `engine: postgres`, and nothing else: what is "
+    "computed stands in the query"
+)
 EXPECTED: Final = (
     "a trait has `aggregate`, and may have `type`, `event`, `property` or `field: timestamp`, `where` and `window` "
-    "(`last`, or `calendar` and `time_zone`)"
+    "(`last`, or `calendar` and `time_zone`); or it has `sql` and `every`"
 )
 _ALSO: Final = "; `{}` may have {} too"
 
@@ -56,6 +71,8 @@ def trait(name: str, description: str, tree: Any, kinds: Mapping[str, TraitKind]
     Raises:
         BadDefinition: names the place below `spec`, what is wrong there and what to write.
     """
+    if is_sql(tree):
+        return _sql_trait(name, description, read_as(SqlTraitSpec, tree, "spec", SQL_EXPECTED))
     plain_kind, given, rest = apart(tree, kinds)
     spec = read_as(TraitSpec, rest, "spec", expected_of(tree, kinds))
     if plain_kind is None:
@@ -97,8 +114,40 @@ def trait(name: str, description: str, tree: Any, kinds: Mapping[str, TraitKind]
     )
 
 
+def is_sql(tree: Any) -> bool:
+    """Whether a `spec` is of a trait whose values a query gives."""
+    return isinstance(tree, dict) and "sql" in tree
+
+
+def _sql_trait(name: str, description: str, spec: SqlTraitSpec) -> Trait:
+    # Imported where there is one: sqlglot takes a third of a second.
+    from obverse.core.queries.reading import read_query
+
+    every = spans.parse(spec.every)
+    if every is None or every < LEAST_EVERY:
+        raise BadDefinition(f"spec.every: {spec.every!r} is no span of a minute or more; write {spans.EXPECTED}")
+    try:
+        query = Query(read_query(spec.sql), every)
+    except BadQuery as error:
+        raise BadDefinition(f"spec.sql: {error}") from error
+    return Trait(
+        name=name,
+        kind=Given(),
+        # Another query goes on from the values that are there: its first run moves what differs.
+        key=f"sql:{name}:00000000",
+        type=queries.TYPE,
+        event=name,
+        property=queries.PROPERTY,
+        field=None,
+        description=description,
+        query=query,
+    )
+
+
 def expected_of(tree: Any, kinds: Mapping[str, TraitKind]) -> str:
     """What may stand in the `spec` of a trait like this one, in words."""
+    if is_sql(tree):
+        return SQL_EXPECTED
     kind, _, _ = apart(tree, kinds)
     if kind is None or not parameters_of(kind):
         return EXPECTED

@@ -75,3 +75,12 @@ class Last(_Moment):
 
     def _pick(self, one: tuple[Stamp, bytes], other: tuple[Stamp, bytes]) -> tuple[Stamp, bytes]:
         return max(one, other)
+
+
+class Given(Last):
+    """The value that the latest event gives, in a list: for an event without a value says nothing, and an empty one does."""
+
+    def read(self, state: State) -> Any:
+        """See `TraitKind.read`."""
+        values = super().read(state)
+        return values[0] if isinstance(values, list) and values else None
