@@ -134,6 +134,8 @@ class Settings(BaseSettings):
     proposals: dict[str, Any] = {"adapter": "postgres"}
     matcher: dict[str, Any] = {"adapter": "splink"}
     definition_store: dict[str, Any] = {"adapter": "postgres"}
+    trait_runs: dict[str, Any] = {"adapter": "postgres"}
+    sql_runner: dict[str, Any] = {"adapter": "postgres"}
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 - pydantic-settings' own hook

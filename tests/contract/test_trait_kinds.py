@@ -20,7 +20,7 @@ from obverse.core import json_values
 from obverse.core.crdt.clock import Stamp
 from obverse.core.traits.collections import EXACT, MostFrequent, TopK, UniqueCount, UniqueList
 from obverse.core.traits.kind import TraitKind
-from obverse.core.traits.moments import First, Last
+from obverse.core.traits.moments import First, Given, Last
 from obverse.core.traits.numbers import Average, Count, Max, Min, Sum
 from obverse.core.traits.quantiles import Percentile
 
@@ -101,6 +101,10 @@ class TestFirst(TraitKindContract):
 
 class TestLast(TestFirst):
     kind: TraitKind = Last()
+
+
+class TestGiven(TestFirst):
+    kind: TraitKind = Given()
 
 
 class TestMostFrequent(TraitKindContract):

@@ -54,15 +54,20 @@ def wiring_of(role: str, settings: Settings, place: Place) -> Wiring:
     Raises:
         ServerFailed: there is no embedded database in the data folder; `obverse up` makes it.
     """
+    query_dsn = ""
     if role == "sandbox":
         dsn = ""  # it stands for the outside, and has no business with our database
     elif settings.database_url:
-        dsn = settings.database_url.get_secret_value()
+        dsn = query_dsn = settings.database_url.get_secret_value()
     else:
-        dsn = EmbeddedServer(settings.data).dsn(f"obverse_{role}")
+        server = EmbeddedServer(settings.data)
+        dsn = server.dsn(f"obverse_{role}")
+        if role == "worker":
+            query_dsn = server.dsn("obverse_query")
     # What a supervisor starts has one that applies the folder of definitions whenever it changes.
     live = place.lifeline is not None
-    return wire(settings, dsn=dsn, runtime_dir=place.runtime_dir or settings.data, folder_is_live=live)
+    runtime_dir = place.runtime_dir or settings.data
+    return wire(settings, dsn=dsn, query_dsn=query_dsn, runtime_dir=runtime_dir, folder_is_live=live)
 
 
 async def run_role(role: str, settings: Settings, place: Place | None = None) -> int:
@@ -170,6 +175,11 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             "activate": activate,
             "deliver": deliver,
         }
+        trait_runs = await wiring.trait_runs()
+        stack.push_async_callback(trait_runs.close)
+        runner = await wiring.sql_runner()
+        stack.push_async_callback(runner.close)
+        flows["sql_traits"] = wiring.sql_traits(store, trait_runs, runner, definitions)
         if wiring.settings.log_days is not None:
             flows["retain"] = Retain(log, engine, wiring.runtime, days=wiring.settings.log_days)
         works = {name: flow.run() for name, flow in flows.items()}

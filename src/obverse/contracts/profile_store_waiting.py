@@ -51,3 +51,21 @@ class WaitingPromises(StoreQuestions):
         assert await soon(other.ask_event(an_event("a"))) is True
         await soon(other.settle_event("a", at=NOON))
         assert await _waiting(store) == [an_event("a")]
+
+    async def test_many_are_asked_for_at_once_but_those_that_ever_were(self, store: ProfileStore) -> None:
+        await soon(store.ask_events([]))
+        await soon(store.ask_event(an_event("b", name="First")))
+        await soon(store.ask_events([an_event("c"), an_event("b"), an_event("a"), an_event("c", name="Other")]))
+
+        assert await _waiting(store) == [an_event("b", name="First"), an_event("c"), an_event("a")]
+
+    async def test_what_was_appended_is_forgotten_by_its_source_and_time(self, store: ProfileStore) -> None:
+        of_others = an_event("b", source="app")
+        await soon(store.ask_events([an_event("a"), of_others, an_event("c"), an_event("d")]))
+        for one, at in (("a", NOON), ("b", NOON), ("c", NOON + 1)):
+            await soon(store.settle_event(one, at=at))
+        await soon(store.forget_events(an_event("a").source, before=NOON + 1))
+
+        assert await _waiting(store) == [an_event("d")]
+        again = [await soon(store.ask_event(an_event(one))) for one in "abcd"]
+        assert again == [True, False, False, False]

@@ -71,9 +71,11 @@ class Replay:
             Unreachable, AccessRefused: as `turn`.
         """
         waiting = await self._store.waiting_events(limit=AT_ONCE)
+        now = self._runtime.now()
+        if waiting:
+            arriving = [msgspec.structs.replace(one, received_at=now) for one in waiting]
+            await self._append(arriving, sum(len(one.properties) for one in waiting))
         for one in waiting:
-            now = self._runtime.now()
-            await self._append([msgspec.structs.replace(one, received_at=now)], len(one.properties))
             await self._store.settle_event(one.message_id, at=now)
             self.vitals.records["asked for"] += 1
         return len(waiting)

@@ -26,6 +26,15 @@ class WaitingEvents(Protocol):
         """
         ...
 
+    async def ask_events(self, events: Sequence[Event]) -> None:
+        """
+        Have many events wait, in this order, all of them or none; those that were ever asked for are passed over.
+
+        Raises:
+            Unreachable: as `ask_event`.
+        """
+        ...
+
     async def waiting_events(self, *, limit: int) -> Sequence[Event]:
         """
         Return those that wait, as they were given, in the order in which they were asked for.
@@ -41,5 +50,14 @@ class WaitingEvents(Protocol):
 
         Raises:
             Unreachable: nothing is known; settling it again does no harm.
+        """
+        ...
+
+    async def forget_events(self, source: str, *, before: int) -> None:
+        """
+        Forget those of a source that were appended before this time: their message ids can be asked for again.
+
+        Raises:
+            Unreachable: nothing is known; asking again does no harm.
         """
         ...

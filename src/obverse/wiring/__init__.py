@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from obverse.flows.current_definitions import CurrentDefinitions
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.deliver import Deliver, DeliverParts
 from obverse.flows.sign_in import SignIn
+from obverse.flows.sql_traits import SqlTraits
 from obverse.ports.crm import Crm
 from obverse.ports.definition_store import DefinitionStore
 from obverse.ports.email_service import EmailService
@@ -37,7 +38,9 @@ from obverse.ports.profile_store import ProfileStore
 from obverse.ports.proposals import Proposals
 from obverse.ports.runtime import Runtime
 from obverse.ports.sessions import Sessions
+from obverse.ports.sql_runner import SqlRunner
 from obverse.ports.sync_queue import SyncQueue
+from obverse.ports.trait_runs import TraitRuns
 from obverse.settings import Settings
 from obverse.wiring.finding import (
     GROUPS,
@@ -62,6 +65,8 @@ class Wiring:
     runtime: Runtime
     dsn: str = ""
     """Of PostgreSQL, for this role."""
+    query_dsn: str = field(default="", repr=False)
+    """The same, for what people have written as SQL."""
     runtime_dir: Path = Path()
     """Folder of mode 0700 for sockets between our processes."""
     folder_is_live: bool = False
@@ -226,6 +231,22 @@ class Wiring:
             )
         )
 
+    async def trait_runs(self) -> TraitRuns:
+        """What came of the runs of queries that give traits."""
+        runs: TraitRuns = await self._open("trait_runs", self.runtime)
+        return runs
+
+    async def sql_runner(self) -> SqlRunner:
+        """Who runs them."""
+        runner: SqlRunner = await self._open("sql_runner", self.runtime)
+        return runner
+
+    def sql_traits(
+        self, store: ProfileStore, runs: TraitRuns, runner: SqlRunner, definitions: CurrentDefinitions
+    ) -> SqlTraits:
+        """The flow that has queries give traits."""
+        return SqlTraits(store=store, runs=runs, runner=runner, definitions=definitions.current, runtime=self.runtime)
+
     async def definition_store(self) -> DefinitionStore:
         """The definitions as they were written."""
         store: DefinitionStore = await self._open("definition_store", self.runtime)
@@ -285,6 +306,7 @@ class Wiring:
         known = set(shape_of(opener).__dataclass_fields__)
         given = {
             "dsn": self.dsn,
+            "query_dsn": self.query_dsn,
             "workspace": self.settings.workspace,
             "partitions": self.settings.partitions,
             "socket": str(self.runtime_dir / "profiles.sock"),
@@ -296,12 +318,20 @@ class Wiring:
         return await opener(settings_of(opener, options, f"[{port}.{name}]"), parts)
 
 
-def wire(settings: Settings, *, dsn: str = "", runtime_dir: Path | None = None, folder_is_live: bool = False) -> Wiring:
+def wire(
+    settings: Settings,
+    *,
+    dsn: str = "",
+    query_dsn: str = "",
+    runtime_dir: Path | None = None,
+    folder_is_live: bool = False,
+) -> Wiring:
     """The wiring of a real process."""
     return Wiring(
         settings=settings,
         runtime=open_runtime(),
         dsn=dsn,
+        query_dsn=query_dsn,
         runtime_dir=runtime_dir or settings.data,
         folder_is_live=folder_is_live,
     )

@@ -28,6 +28,8 @@ GROUPS: Final = (
     "proposals",
     "matcher",
     "definition_store",
+    "trait_runs",
+    "sql_runner",
     "crm",
     "email_service",
     "trait_kind",

@@ -254,6 +254,18 @@ class MemoryProfileStore(MemorySelections, MemoryBackfills):
         """See `WaitingEvents.ask_event`."""
         return self._tables.asked.setdefault(event.message_id, event) is event
 
+    async def ask_events(self, events: Sequence[Event]) -> None:
+        """See `WaitingEvents.ask_events`."""
+        for one in events:
+            self._tables.asked.setdefault(one.message_id, one)
+
+    async def forget_events(self, source: str, *, before: int) -> None:
+        """See `WaitingEvents.forget_events`."""
+        tables = self._tables
+        for one, at in list(tables.appended.items()):
+            if at < before and tables.asked[one].source == source:
+                del tables.asked[one], tables.appended[one]
+
     async def ask_identity(self, request: IdentityRequest) -> bool:
         """See `IdentityRequests.ask_identity`."""
         requests = self._tables.requests

@@ -100,6 +100,21 @@ on conflict do nothing returning place
 """
 """Have an event wait, unless one of its message id was ever asked for."""
 
+ASK_EVENTS = """
+insert into public.waiting_events (workspace_id, message_id, source, type, packed)
+select $1, one.message_id, one.source, one.type, one.packed
+from unnest($2::text[], $3::text[], $4::text[], $5::bytea[]) with ordinality
+    as one (message_id, source, type, packed, place)
+order by one.place
+on conflict do nothing
+"""
+"""Have many events wait, as above."""
+
+FORGET_EVENTS = """
+delete from public.waiting_events where workspace_id = $1 and source = $2 and appended_at < $3
+"""
+"""Forget events that were appended."""
+
 WAITING_EVENTS = """
 select packed from public.waiting_events where workspace_id = $1 and appended_at is null order by place limit $2
 """

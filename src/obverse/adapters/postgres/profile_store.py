@@ -291,6 +291,16 @@ class PostgresProfileStore(PostgresSelections, PostgresBackfills):
         named = (tidy(event.message_id), tidy(event.source), tidy(event.type))
         return bool(await self._read(history.ASK_EVENT, *named, pack_waiting(event)))
 
+    async def ask_events(self, events: Sequence[Event]) -> None:
+        """See `WaitingEvents.ask_events`."""
+        named = [(tidy(one.message_id), tidy(one.source), tidy(one.type), pack_waiting(one)) for one in events]
+        if named:
+            await self._read(history.ASK_EVENTS, *map(list, zip(*named, strict=True)))
+
+    async def forget_events(self, source: str, *, before: int) -> None:
+        """See `WaitingEvents.forget_events`."""
+        await self._read(history.FORGET_EVENTS, tidy(source), from_micros(before))
+
     async def waiting_events(self, *, limit: int) -> Sequence[Event]:
         """See `WaitingEvents.waiting_events`."""
         return [unpack_waiting(row["packed"]) for row in await self._read(history.WAITING_EVENTS, limit)]

@@ -121,7 +121,7 @@ def is_sql(tree: Any) -> bool:
 
 def _sql_trait(name: str, description: str, spec: SqlTraitSpec) -> Trait:
     # Imported where there is one: sqlglot takes a third of a second.
-    from obverse.core.queries.reading import read_query
+    from obverse.core.queries.reading import read_query  # noqa: PLC0415
 
     every = spans.parse(spec.every)
     if every is None or every < LEAST_EVERY:

@@ -1,7 +1,7 @@
 """
 Queries: SQL whose answer gives the values of a trait; what may be asked, and what an answer says.
 
-`reading.read_query` reads one, by sqlglot, which takes a third of a second to import; so whoever has none need not wait.
+`reading.read_query` reads one, by sqlglot, which takes a third of a second to import; whoever has none need not wait.
 """
 
 from __future__ import annotations
@@ -97,13 +97,14 @@ def kind_of(columns: tuple[str, ...], kinds: tuple[str, ...]) -> str:
 
 
 def event_of(told: Told) -> Event:
-    """The event that gives a trait its value. Its message id is the same however often it is made."""
+    """The event that gives a trait its value; its message id is the same however often it is made."""
     kind, _, value = told.identifier.partition(":")
-    who = blake2b(told.identifier.encode(), digest_size=8).hexdigest()
     values = b"" if told.value is None else told.value
+    # With the value: a run that was cut off is done again under its number, and may find another one.
+    what = blake2b(told.identifier.encode() + b"\0" + values, digest_size=8).hexdigest()
     return Event(
         type=TYPE,
-        message_id=f"{TYPE}:{told.trait}:{told.run}:{who}",
+        message_id=f"{TYPE}:{told.trait}:{told.run}:{what}",
         source=SOURCE,
         received_at=told.at,
         timestamp=told.at,

@@ -78,7 +78,7 @@ class Last(_Moment):
 
 
 class Given(Last):
-    """The value that the latest event gives, in a list: for an event without a value says nothing, and an empty one does."""
+    """The one value in the latest event's list; none if that is empty, where null would say nothing."""
 
     def read(self, state: State) -> Any:
         """See `TraitKind.read`."""

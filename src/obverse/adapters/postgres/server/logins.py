@@ -21,7 +21,8 @@ from obverse.adapters.postgres.server.places import write_durably
 OWNER = "obverse_owner"
 """Owns the database and its tables, runs the migrations and grants the others their tables."""
 
-ROLES = (OWNER, "obverse_collector", "obverse_worker", "obverse_api")
+ROLES = (OWNER, "obverse_collector", "obverse_worker", "obverse_api", "obverse_query")
+"""The last one runs what people have written as SQL: it may read what queries are over, and do nothing."""
 
 DATABASE = "obverse"
 
@@ -147,6 +148,10 @@ async def _make_database(connection: Any) -> None:
             await connection.execute(f"grant connect on database {DATABASE} to {', '.join(ROLES)}")
             # A checkpoint is put down in temporary tables first.
             await connection.execute(f"grant temporary on database {DATABASE} to obverse_worker")
+    for role in ROLES:
+        # A release may bring a role that the database was made without.
+        if not await connection.fetchval("select has_database_privilege($1, $2, 'connect')", role, DATABASE):
+            await connection.execute(f"grant connect on database {DATABASE} to {role}")
 
 
 def scram_verifier(password: str, salt: bytes, rounds: int = 4096) -> str:
