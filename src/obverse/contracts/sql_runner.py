@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -18,7 +19,7 @@ NONE: Final = "SELECT 'ada' AS email, NULL AS value WHERE FALSE"
 ODD: Final = "SELECT 'ada' AS a, TRUE AS b, CAST(NULL AS INT) AS c, CAST('[1, {\"x\": 1.5}]' AS JSONB) AS d, '' AS e"
 WRONG: Final = "SELECT 'ada' AS user_id, 1 / (1 - 1) AS value"
 MANY: Final = "SELECT n AS user_id, n AS value FROM GENERATE_SERIES(1, 4) AS n"
-ANSWERS: Final = {
+ANSWERS: Final[Mapping[str, Rows | BadQuery]] = {
     TWO: Rows(("user_id", "value"), [("ada", Decimal("12.50")), ("bob", 3)]),
     NONE: Rows(("email", "value"), []),
     ODD: Rows(("a", "b", "c", "d", "e"), [("ada", True, None, [1, {"x": Decimal("1.5")}], "")]),

@@ -118,7 +118,11 @@ class SqlTraits:
 
     def _is_due(self, trait: str, query: Query) -> bool:
         last = self._latest.get(trait)
-        return last is None or last.digest != query.digest or last.at + query.every <= self._runtime.now()
+        if last is None:
+            return True
+        now = self._runtime.now()
+        # Where the clock was set back it waits: of two values the one of the later time holds.
+        return now > last.at and (last.digest != query.digest or last.at + query.every <= now)
 
     def _flaws(self) -> Iterator[str]:
         for trait in self._queries():
@@ -128,9 +132,8 @@ class SqlTraits:
 
     async def _give(self, worker: TraitRunsWorker, trait: str, query: Query) -> TraitRun:
         last = self._latest.get(trait)
-        # Of two values the later one holds, wherever the clock was set meanwhile.
-        at = max(self._runtime.now(), 0 if last is None else last.at + 1)
-        run = TraitRun(trait=trait, number=1 if last is None else last.number + 1, digest=query.digest, at=at)
+        number = 1 if last is None else last.number + 1
+        run = TraitRun(trait=trait, number=number, digest=query.digest, at=self._runtime.now())
         rules = self._definitions().identity
         try:
             rows = await self._runner.run(query.sql)

@@ -57,7 +57,7 @@ def _parsed(text: str) -> Node:
     if len(text) > LONGEST:
         raise BadQuery(f"line 1, column 1: {len(text)} characters; {LONGEST} at most")
     try:
-        parsed = [one for one in sqlglot.parse(text, read="postgres") if one is not None]
+        parsed = [one for one in sqlglot.parse(text, read="postgres") if not isinstance(one, exp.Semicolon | None)]
     except ParseError as error:
         first = error.errors[0]
         near = f" near {first['highlight']!r}" if first.get("highlight") else ""
