@@ -79,7 +79,7 @@ async def test_what_queries_give_becomes_traits_and_what_is_wrong_is_told(tmp_pa
     folder.mkdir(parents=True)
     async with installation(tmp_path / "data", **settings) as here:
         for who, revenue in (("ada", 60.5), ("ada", 59.75), ("bob", 5)):
-            await order(here, who, round(revenue), revenue)
+            await order(here, who, int(revenue), revenue)
         await until(here.drained)
         async with here.sql() as sql:
             await until(lambda: sql.fetchval("select count(*) = 3 from event_stream"))
