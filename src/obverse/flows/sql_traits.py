@@ -190,7 +190,10 @@ class _Sending:
         people = _People()
         for part in _parts(names):
             for name, packed in (await self.store.load_named(part)).items():
-                person = profiles.unpack_briefly(packed)
+                try:
+                    person = profiles.unpack_briefly(packed)
+                except ValueError:
+                    continue  # of a newer release: nobody can be found in it
                 shown = name
                 if name.startswith(f"{ID}:"):
                     if not person.identifiers:
