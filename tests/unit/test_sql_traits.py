@@ -42,7 +42,7 @@ def defined(**queries: str) -> Definitions:
         [
             *(document("trait", name, sql=sql, every="1 hour") for name, sql in queries.items()),
             document("trait", "everything", aggregate="count"),
-            document("audience", "big", where=big),
+            *(document("audience", "big", where=big) for name in queries if name == "spent"),
         ],
         {"count": Count()},
     )
@@ -341,6 +341,26 @@ def test_what_was_appended_is_forgotten_after_a_day() -> None:
         await place.runtime.sleep(2 * HOUR)
         await flow.turn(worker)
         assert await place.store.ask_event(structs.replace(event)) is True
+
+    placed(test)
+
+
+def test_of_a_trait_that_is_gone_nothing_is_remembered_but_how_often_it_was_run() -> None:
+    async def test(place: Place) -> None:
+        flow, worker = place.flow(), await place.runs.open_worker()
+        place.says(("ada", 1))
+        await flow.turn(worker)
+        (first,) = await place.arrive()
+        whole, place.definitions = defined(size=SIZE, spent=SPENT), defined(size=SIZE)
+        place.says(("bob", 1), sql=SIZE)
+        await flow.turn(worker)
+        assert await worker.given("spent") == {}
+        place.definitions = whole
+        await place.runtime.sleep(1)
+        assert await flow.turn(worker) == 1
+        again = [one for one in await place.store.waiting_events(limit=10) if one.name == "spent"]
+        assert [one.user_id for one in again] == ["ada"]
+        assert again[0].message_id != first.message_id
 
     placed(test)
 

@@ -33,6 +33,8 @@ PATIENCE: Final = 60.0
 """Seconds that it waits, while none of them is taken."""
 KEPT: Final = 24 * 3_600_000_000
 """Microseconds that is remembered which events were asked for, after they were appended."""
+_NOTHING: Final = ""
+"""The digest of no query."""
 
 _log = structlog.get_logger(__name__)
 _One = TypeVar("_One")
@@ -110,8 +112,19 @@ class SqlTraits:
                 _log.warning("the query of a trait failed", trait=trait, reason=run.flaw)
         if due:
             await self._store.forget_events(SOURCE, before=self._runtime.now() - KEPT)
+        await self._forget(worker)
         self.vitals.failure = "; ".join(self._flaws()) or None
         return len(due)
+
+    async def _forget(self, worker: TraitRunsWorker) -> None:
+        """Forget what was given for traits that are gone: if one comes back, all of it is sent again."""
+        queries = self._queries()
+        for trait, last in self._latest.items():
+            if trait not in queries and last.digest != _NOTHING:
+                await worker.note(trait, {}, [*await worker.given(trait)])
+                ended = replace(last, digest=_NOTHING, flaw=None, counts={})
+                await worker.finish(ended)
+                self._latest[trait] = ended
 
     def _queries(self) -> dict[str, Query]:
         return {one.name: one.query for one in self._definitions().traits if one.query is not None}
