@@ -109,6 +109,8 @@ class Checkpoints:
         self._to_pack: dict[bytes, Profile] = {}
         self._packed: list[ProfileRow] = []
         self._packed_events: list[PackedEvents] = []
+        self.absorbing: Mapping[bytes, bytes] = {}
+        """Who was merged away, and is a person to the store until the checkpoint on its way is there."""
         self.begun = 0
         """The number of the checkpoint that was begun last."""
         self.done = 0
@@ -253,7 +255,7 @@ class Checkpoints:
             # Unless somebody has shown them again.
             nobodys, self.nobodys = [one for one in self.nobodys if one not in people.owners], []
             marks, decisions = dict(self.marks), self.decisions
-            absorbed, people.absorbed = people.absorbed, {}
+            self.absorbing, people.absorbed = people.absorbed, {}
             members, self._dirty = list(self._dirty.values()), {}
             told, self._groups = [people.groups[one] for one in self._groups], {}
             self._to_pack = {profile.id: profile for profile in members}
@@ -268,7 +270,7 @@ class Checkpoints:
             Checkpoint(
                 marks={Stream.EVENTS: marks, Stream.DECISIONS: {0: decisions}},
                 profiles=self._packed,
-                absorbed=absorbed,
+                absorbed=self.absorbing,
                 groups=groups,
                 events=events,
                 rejected=rejected,
@@ -279,7 +281,7 @@ class Checkpoints:
             ),
             self._give_way,
         )
-        self.kept, self.done = marks, self.begun
+        self.kept, self.done, self.absorbing = marks, self.begun, {}
         self._room.set()
         for some in _slices(members):
             async with self.turn:
