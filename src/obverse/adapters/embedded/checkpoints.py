@@ -185,6 +185,11 @@ class Checkpoints:
         """How many profiles are not as the store knows them."""
         return len(self._dirty) + len(self._to_pack)
 
+    @property
+    def holding(self) -> int:
+        """The number of the checkpoint that has brought all there is now to the store once it is `done`."""
+        return self.begun + bool(self._dirty)
+
     def owes(self, profile: bytes) -> bool:
         """Whether a profile may not be as the store knows it."""
         return profile in self._dirty or self.done < self.begun
