@@ -76,8 +76,9 @@ const profile = createRoute({
   path: "/profiles/$id",
   validateSearch: (
     search: Record<string, unknown>,
-  ): { tab?: "timeline" | "graph" | "compare"; as_of?: string } => ({
+  ): { tab?: "timeline" | "graph" | "compare"; as_of?: string; why?: string } => ({
     tab: profileTab(search.tab),
+    why: text(search.why),
     as_of: typeof search.as_of === "string" ? search.as_of : undefined,
   }),
   component: lazyRouteComponent(() => import("./pages/Profile"), "ProfilePage"),
@@ -107,6 +108,16 @@ const audiences = createRoute({
   getParentRoute: () => shell,
   path: "/audiences",
   component: lazyRouteComponent(() => import("./pages/Audiences"), "Audiences"),
+});
+
+const audienceBuilder = createRoute({
+  getParentRoute: () => shell,
+  path: "/audiences/new",
+  validateSearch: (search: Record<string, unknown>): { from?: string; sql?: string } => ({
+    from: text(search.from),
+    sql: text(search.sql),
+  }),
+  component: lazyRouteComponent(() => import("./pages/AudienceBuilder"), "AudienceBuilder"),
 });
 
 const audience = createRoute({
@@ -200,6 +211,7 @@ export const router = createRouter({
       shared,
       matches,
       audiences,
+      audienceBuilder,
       audience,
       groups,
       group,

@@ -168,6 +168,25 @@ export const audiencesQuery = queryOptions({
   refetchInterval: SOON,
 });
 
+export const whyQuery = (identifier: string, audience: string) =>
+  queryOptions({
+    queryKey: ["profile", identifier, "why", audience],
+    queryFn: ({ signal }) =>
+      answer(
+        api.GET("/v1/profiles/{identifier}/audiences/{audience}/why", {
+          signal,
+          params: { path: { identifier, audience } },
+        }),
+      ),
+    refetchInterval: SOON,
+  });
+
+export const traitsQuery = queryOptions({
+  queryKey: ["traits"],
+  queryFn: ({ signal }) => answer(api.GET("/v1/traits", { signal })),
+  refetchInterval: SOON,
+});
+
 export const membersQuery = (name: string) =>
   pages(["audiences", name, "members"], (after, signal) =>
     answer(
