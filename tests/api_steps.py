@@ -57,7 +57,7 @@ def build_api(shop: Shop, **options: Any) -> App:
         "ask_identity": AskIdentity(shop.faulty_store, shop.serve, runtime, lambda: secrets.token_urlsafe(16)),
         "preview": Preview(shop.faulty_store, lambda: DEFINITIONS, runtime),
         "explain": Explain(shop.serve, lambda: DEFINITIONS, runtime),
-        "measure": Measure(lambda: DEFINITIONS),
+        "measure": Measure(shop.faulty_store, lambda: DEFINITIONS),
         "browse": Browse(shop.faulty_store, lambda: DEFINITIONS),
         "history": History(shop.faulty_store, shop.serve, lambda: DEFINITIONS, runtime),
         "review": Review(shop.faulty_store),

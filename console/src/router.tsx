@@ -126,6 +126,18 @@ const audience = createRoute({
   component: lazyRouteComponent(() => import("./pages/Audience"), "AudiencePage"),
 });
 
+const traits = createRoute({
+  getParentRoute: () => shell,
+  path: "/traits",
+  component: lazyRouteComponent(() => import("./pages/Traits"), "Traits"),
+});
+
+const trait = createRoute({
+  getParentRoute: () => shell,
+  path: "/traits/$name",
+  component: lazyRouteComponent(() => import("./pages/Trait"), "TraitPage"),
+});
+
 const groups = createRoute({
   getParentRoute: () => shell,
   path: "/groups",
@@ -213,6 +225,8 @@ export const router = createRouter({
       audiences,
       audienceBuilder,
       audience,
+      traits,
+      trait,
       groups,
       group,
       crm,

@@ -282,3 +282,35 @@ def test_a_profile_tells_why(browser: Browser, demo: Demo, scheme: str, viewport
         visitor.open("/profiles/user_id:17850?why=nobody")
         expect(dialog).to_contain_text("there is no audience 'nobody'")
         assert [one for one in visitor.wrong if "404" not in one] == []
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_profile_leads_to_how_a_trait_is_spread(
+    browser: Browser, demo: Demo, scheme: str, viewport: ViewportSize
+) -> None:
+    with visiting(browser, demo, viewport=viewport, color_scheme=scheme) as visitor:
+        page = visitor.page
+        visitor.open("/profiles/user_id:17850")
+        page.get_by_role("link", name="lifetime value").click()
+        page.get_by_role("heading", name="Lifetime value").wait_for()
+        expect(page.get_by_text("82.3 % of 1,398 people")).to_be_visible(timeout=PATIENCE)
+        spread = page.get_by_role("img", name="1150 numbers from 0.42 to 27,830; half of them are at most 326")
+        expect(spread.locator("i")).to_have_count(24)
+        expect(page.get_by_role("region", name="Quantiles")).to_contain_text("3401.94")
+        expect(page.get_by_text("sum of revenue of Order Completed events")).to_be_visible()
+        shown = yaml.safe_load(page.get_by_role("region", name="The definition as YAML").inner_text())
+        assert shown["spec"] == {"aggregate": "sum", "event": "Order Completed", "property": "revenue"}
+        expect(_panel(page, "Freshness")).to_contain_text("0 events", timeout=PATIENCE)
+        assert serious(page) == []
+        take_picture(page, "/traits/lifetime_value", scheme, viewport)
+
+        visitor.open("/traits/favourite_product")
+        values = page.get_by_role("table", name="Most frequent values")
+        expect(values.get_by_role("row", name="20685")).to_contain_text("27")
+        expect(page.get_by_text("and 491 others")).to_be_visible()
+        visitor.open("/traits/first_order_at")
+        months = page.get_by_role("table", name="Times by month")
+        expect(months.get_by_role("row", name="2010-12")).to_contain_text("1,044")
+        assert serious(page) == []
+        assert visitor.wrong == []

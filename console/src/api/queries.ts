@@ -184,8 +184,16 @@ export const whyQuery = (identifier: string, audience: string) =>
 export const traitsQuery = queryOptions({
   queryKey: ["traits"],
   queryFn: ({ signal }) => answer(api.GET("/v1/traits", { signal })),
-  refetchInterval: SOON,
+  staleTime: SOON,
+  refetchInterval: 2 * SOON,
 });
+
+export const traitQuery = (name: string) =>
+  queryOptions({
+    queryKey: ["traits", name],
+    queryFn: ({ signal }) => answer(api.GET("/v1/traits/{name}", { signal, params: { path: { name } } })),
+    refetchInterval: SOON,
+  });
 
 export const membersQuery = (name: string) =>
   pages(["audiences", name, "members"], (after, signal) =>

@@ -7,11 +7,11 @@ const BARE = /^[A-Za-z_][A-Za-z0-9_./ -]*[A-Za-z0-9_]$|^[A-Za-z_]$/;
 const SPECIAL = /^(true|false|yes|no|on|off|null|y|n|nan|inf)$/i;
 
 /** The YAML of a value of JSON: what is short on one line, the rest indented. */
-export function writeYaml(value: unknown, indent = ""): string {
+export function writeYaml(value: unknown, indent = "", top = false): string {
   if (Array.isArray(value) && !isShort(value)) {
     return value.map((item) => `${indent}- ${writeYaml(item, `${indent}  `).trimStart()}`).join("\n");
   }
-  if (isMapping(value) && !isShort(value)) {
+  if (isMapping(value) && (top || !isShort(value))) {
     return entries(value)
       .map(([key, item]) => {
         const written = isShort(item) ? ` ${short(item)}` : `\n${writeYaml(item, `${indent}  `)}`;
@@ -22,11 +22,10 @@ export function writeYaml(value: unknown, indent = ""): string {
   return `${indent}${short(value)}`;
 }
 
-/** The file that defines an audience. */
-export function audienceFile(name: string, description: string, where: unknown): string {
+/** The file that defines something. */
+export function definitionFile(kind: string, name: string, description: string, spec: unknown): string {
   const about = description.trim() === "" ? "" : `\n  description: ${short(description.trim())}`;
-  const condition = isShort(where) ? ` ${short(where)}` : `\n${writeYaml(where, "    ")}`;
-  return `version: obverse/v1\nkind: audience\nmetadata:\n  name: ${short(name)}${about}\nspec:\n  where:${condition}\n`;
+  return `version: obverse/v1\nkind: ${kind}\nmetadata:\n  name: ${short(name)}${about}\nspec:\n${writeYaml(spec, "  ", true)}\n`;
 }
 
 const isMapping = (value: unknown): value is Record<string, unknown> =>

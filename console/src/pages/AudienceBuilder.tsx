@@ -14,7 +14,7 @@ import { numbers } from "../builder/numbers";
 import { Overlaps, Reached, Sample } from "../builder/Outcome";
 import { SqlEditor } from "../builder/SqlEditor";
 import { type Asked, usePreview } from "../builder/usePreview";
-import { audienceFile } from "../builder/yaml";
+import { definitionFile } from "../builder/yaml";
 import { title } from "../format";
 import { Copy } from "../parts/Bits";
 import { Page, Panel } from "../parts/Page";
@@ -149,7 +149,8 @@ function File(props: {
 }) {
   const { t } = useTranslation();
   const name = props.name.trim() || "new_audience";
-  const text = props.where === undefined ? "" : audienceFile(name, props.about, props.where);
+  const text =
+    props.where === undefined ? "" : definitionFile("audience", name, props.about, { where: props.where });
   return (
     <Panel
       className="builderFile"

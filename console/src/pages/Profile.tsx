@@ -213,7 +213,11 @@ function Traits({ traits, approximate }: { traits: Record<string, unknown>; appr
         <dl className="facts spread">
           {rows.map(([name, value]) => (
             <div key={name}>
-              <dt title={name}>{words(name)}</dt>
+              <dt title={name}>
+                <Link to="/traits/$name" params={{ name }} className="quietLink">
+                  {words(name)}
+                </Link>
+              </dt>
               <dd className="anywhere">
                 {approximate.includes(name) && <span title={t("profile.approximate")}>≈ </span>}
                 <Value value={value} />

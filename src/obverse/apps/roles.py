@@ -223,7 +223,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             serve=serve,
             preview=Preview(store, definitions.current, wiring.runtime),
             explain=Explain(serve, definitions.current, wiring.runtime),
-            measure=Measure(definitions.current),
+            measure=Measure(store, definitions.current),
             history=History(store, serve, definitions.current, wiring.runtime),
             runtime=wiring.runtime,
             registry=new_registry("api"),

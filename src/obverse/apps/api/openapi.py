@@ -60,7 +60,7 @@ async def generate() -> dict[str, Any]:
         browse=Browse(store, Definitions),
         preview=Preview(store, Definitions, runtime),
         explain=Explain(serve, Definitions, runtime),
-        measure=Measure(Definitions),
+        measure=Measure(store, Definitions),
         history=History(store, serve, Definitions, runtime),
         review=Review(store),
         decide=Decide(MemoryProposals(), store, MemoryMergeRequests(), Definitions, runtime),
