@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from asgi import Answer, App
+from obverse.adapters.memory.definition_store import MemoryDefinitionStore
 from obverse.adapters.memory.merge_requests import MemoryMergeRequests
 from obverse.adapters.memory.outbox import MemoryOutbox
 from obverse.adapters.memory.proposals import MemoryProposals
@@ -62,6 +63,7 @@ def build_api(shop: Shop, **options: Any) -> App:
         "history": History(shop.faulty_store, shop.serve, lambda: DEFINITIONS, runtime),
         "review": Review(shop.faulty_store),
         "decide": Decide(MemoryProposals(), shop.faulty_store, MemoryMergeRequests(), lambda: DEFINITIONS, runtime),
+        "definition_store": MemoryDefinitionStore(),
         "live": Live(shop.faulty_log, runtime),
         "sign_in": SignIn(MemorySessions(), runtime, lambda: secrets.token_urlsafe(32)),
         "runtime": runtime,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -121,14 +121,18 @@ class Door:
 
 @asynccontextmanager
 async def shut_door(
-    definitions: Definitions, account: MemoryAccount | None = None, queue_bytes: int = 64 << 20, **options: Any
+    definitions: Definitions | Callable[[], Definitions],
+    account: MemoryAccount | None = None,
+    queue_bytes: int = 64 << 20,
+    **options: Any,
 ) -> AsyncIterator[tuple[Collect, Door]]:
     """Run a collector over a log in memory, which it has not opened yet."""
+    current = definitions if callable(definitions) else lambda: definitions
     runtime = open_runtime()
     log = await open_event_log(MemoryLogSettings(), runtime)
     collect = Collect(
         log=log,
-        definitions=lambda: definitions,
+        definitions=current,
         runtime=runtime,
         hash_key=hash_key,
         is_bot=is_bot,
@@ -137,7 +141,7 @@ async def shut_door(
     absorb = Absorb(
         collect=collect,
         queue=await open_sync_queue(MemoryQueueSettings(), runtime),
-        definitions=lambda: definitions,
+        definitions=current,
         open_crm=lambda _: open_crm(MemoryCrmSettings(account=account or MemoryAccount()), runtime),
         runtime=runtime,
     )
@@ -151,7 +155,7 @@ async def shut_door(
 
 
 @asynccontextmanager
-async def open_door(definitions: Definitions, **options: Any) -> AsyncIterator[Door]:
+async def open_door(definitions: Definitions | Callable[[], Definitions], **options: Any) -> AsyncIterator[Door]:
     """Run a collector that takes events."""
     async with shut_door(definitions, **options) as (collect, door):
         await collect.open()

@@ -107,6 +107,8 @@ class Settings(BaseSettings):
     """Folder of the embedded PostgreSQL, secrets and definitions."""
     definitions: Path | None = None
     """Folder of definitions; `definitions` in the data folder, if not set."""
+    project: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    """Label of what `obverse apply` writes: no other project's `--prune` removes it."""
     workspace: str = Field(default="main", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
     """Another PostgreSQL (15 or later) instead of the embedded one."""
@@ -131,6 +133,7 @@ class Settings(BaseSettings):
     email_service: dict[str, Any] = {"adapter": "local_inbox"}
     proposals: dict[str, Any] = {"adapter": "postgres"}
     matcher: dict[str, Any] = {"adapter": "splink"}
+    definition_store: dict[str, Any] = {"adapter": "postgres"}
 
     @classmethod
     def settings_customise_sources(  # noqa: D102 - pydantic-settings' own hook

@@ -43,12 +43,11 @@ async def test_a_folder_that_is_in_use_is_left_alone(here: Installation, command
 async def test_a_definition_that_cannot_be_used_stops_the_start(tmp_path: Path) -> None:
     data = tmp_path / "data"
     (data / "definitions").mkdir(parents=True)
-    (data / "definitions" / "bad.yml").write_text("kind: [")
+    (data / "definitions" / "bad.yml").write_text("kind: [\n")
 
     said = await told(data, "up")
 
-    assert "definitions/bad.yml: cannot be read as YAML" in said
-    assert "line 2, column 1" in said
+    assert "definitions/bad.yml:2:1: OB002 no YAML" in said
     assert not (data / "postgres").exists()
 
 

@@ -11,7 +11,12 @@ import pytest
 
 from api_steps import build_api, is_problem, open_api_shop
 from asgi import App, ask
+from definition_steps import applied
 from obverse.adapters.definition_files import read_folder
+from obverse.adapters.memory.definition_store import MemoryDefinitionStore
+from obverse.apps.sources import add_source
+from obverse.contracts.definition_store import ADA
+from obverse.ports.definition_store import DefinitionSet
 from obverse.wiring import hash_key, trait_kinds
 from reading import Shop
 
@@ -124,8 +129,78 @@ async def test_a_key_of_nobody(api: App, what: str) -> None:
 
 
 async def test_where_nothing_can_be_written(shop: Shop, tmp_path: Path) -> None:
-    nowhere = build_api(shop, definitions_folder=None)
-    assert is_problem(await post(nowhere, PATH, {"name": "web"}), 409, "definitions-elsewhere")
     (tmp_path / "file").touch()
     blocked = build_api(shop, definitions_folder=tmp_path / "file")
     assert is_problem(await post(blocked, PATH, {"name": "web"}), 409, "definitions-unwritable")
+
+
+# Where no folder is followed, the store is written.
+
+
+@pytest.fixture
+def store() -> MemoryDefinitionStore:
+    return MemoryDefinitionStore()
+
+
+@pytest.fixture
+def stored(shop: Shop, store: MemoryDefinitionStore) -> App:
+    return build_api(shop, definition_store=store, definitions_folder=None)
+
+
+async def source(store: MemoryDefinitionStore) -> tuple[Any, str, str]:
+    """Return the keys of the one source that is stored, its project, and who changed it."""
+    (entry,) = (await store.read()).entries
+    check_sources = entry.document.tree["spec"]
+    return check_sources["write_key_hashes"], entry.project, entry.changed_by
+
+
+async def test_a_source_is_made_and_its_key_replaced_in_the_store(stored: App, store: MemoryDefinitionStore) -> None:
+    first = (await post(stored, PATH, {"name": "web"})).json["write_key"]
+    assert await source(store) == ([hash_key(first)], "console", "api key")
+    second = (await post(stored, f"{PATH}/web/rotate")).json["write_key"]
+    assert (await source(store))[0] == [hash_key(first), hash_key(second)]
+    third = (await post(stored, f"{PATH}/web/rotate")).json["write_key"]
+    assert (await source(store))[0] == [hash_key(second), hash_key(third)]
+    assert (await post(stored, f"{PATH}/web/retire")).status == 200
+    assert (await source(store))[0] == [hash_key(third)]
+
+
+async def test_a_source_of_a_project_stays_its_own(stored: App, store: MemoryDefinitionStore, tmp_path: Path) -> None:
+    add_source(tmp_path, "web", "one")
+    await applied(store, tmp_path, project="shop")
+    await post(stored, f"{PATH}/web/rotate")
+    hashes, project, _ = await source(store)
+    assert (len(hashes), project) == (2, "shop")
+
+
+async def test_what_cannot_be_changed_in_the_store_is_told(stored: App, store: MemoryDefinitionStore) -> None:
+    assert is_problem(await post(stored, f"{PATH}/nobody/rotate"), 404, "source-not-found")
+    assert is_problem(await post(stored, f"{PATH}/nobody/retire"), 404, "source-not-found")
+    assert is_problem(await post(stored, PATH, {"name": "../web"}), 400, "invalid-body")
+    await post(stored, PATH, {"name": "web"})
+    assert is_problem(await post(stored, PATH, {"name": "web"}), 409, "source-exists")
+    assert await store.version() == 1
+
+
+class Busy(MemoryDefinitionStore):
+    """Others write at the same time, as often as is said."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    async def read(self, version: int | None = None) -> DefinitionSet:
+        """See `DefinitionStore.read`."""
+        found = await super().read(version)
+        if self.times:
+            self.times -= 1
+            await self.write(found.version, [], [], author=ADA)
+        return found
+
+
+async def test_who_loses_a_race_tries_again_and_in_the_end_is_told(shop: Shop) -> None:
+    busy = Busy(3)
+    assert (await post(build_api(shop, definition_store=busy), PATH, {"name": "web"})).status == 200
+    assert len((await busy.read()).entries) == 1
+    busier = build_api(shop, definition_store=Busy(100))
+    assert is_problem(await post(busier, PATH, {"name": "web"}), 409, "lost-race")

@@ -121,9 +121,10 @@ def test_latencies_are_told_in_milliseconds() -> None:
     assert histogram([0.0001, 0.00010001, 0.00011, 0.00012]) == {"0.10": 1, "0.11": 2, "0.12": 1}
 
 
-def test_the_benchmarks_compute_a_trait_of_each_kind_and_three_audiences() -> None:
+def test_the_benchmarks_compute_a_trait_of_eight_kinds_and_three_audiences() -> None:
     definitions = read_folder(DEFINITIONS, trait_kinds())
-    assert {type(trait.kind) for trait in definitions.traits} == {type(kind) for kind in trait_kinds().values()}
+    assert {type(trait.kind) for trait in definitions.traits} < {type(kind) for kind in trait_kinds().values()}
+    assert len({type(trait.kind) for trait in definitions.traits}) == 8
     assert (len(definitions.traits), len(definitions.audiences)) == (8, 3)
 
 
@@ -132,3 +133,14 @@ async def test_the_fold_is_measured_over_profiles_that_have_all_they_should() ->
     assert figures["flaws"] == []
     assert (figures["profiles"], figures["events"], figures["traits_per_event"]) == (1000, 1500, 4)
     assert figures["each_profile"] == {"identifiers": 3, "attributes": 8, "traits": 8, "audiences": 3}
+    assert "us_per_event_by_trait" not in figures
+
+
+async def test_traits_over_windows_are_computed_beside_and_each_definition_is_told_apart() -> None:
+    figures = await bench_fold(profiles=1000, events=1500, windowed=7, each=True)
+    assert figures["flaws"] == []
+    assert figures["each_profile"]["traits"] == 15
+    assert figures["traits_per_event"] > 4
+    assert len(figures["us_per_event_by_trait"]) == 15
+    assert figures["us_per_event_by_trait"].keys() >= {"orders", "windowed_1", "windowed_7"}
+    assert len(figures["us_per_event_by_audience"]) == 3

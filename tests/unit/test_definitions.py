@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from obverse.adapters.definition_files import LOOK, DefinitionFiles, read_folder
-from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
+from obverse.adapters.definition_files import read_folder
 from obverse.core.definitions import NOTHING, BadDefinition, Definitions, Trait, define
 from obverse.core.documents import read
 from obverse.core.events import Event
@@ -216,10 +216,10 @@ def test_a_property_that_cannot_be_computed_with_takes_no_other_with_it(tmp_path
 @pytest.mark.parametrize(
     ("text", "place", "advice"),
     [
-        (ORDERS.replace("event:", "evnt:"), "spec", "unknown field `evnt`; a trait has `aggregate`"),
+        (ORDERS.replace("event:", "evnt:"), "spec", "`evnt`; did you mean `event`?; a trait has `aggregate`"),
         (ORDERS.replace("description:", "descr:"), "metadata", "unknown field `descr`"),
         (ORDERS + "extra: 1\n", "the document", "unknown field `extra`; a document has `version: obverse/v1`"),
-        (ORDERS.replace("obverse/v1", "obverse/v2"), "version", "'obverse/v2'; a document has `version: obverse/v1`"),
+        (ORDERS.replace("obverse/v1", "obverse/v2"), "version", "'obverse/v2'; did you mean `obverse/v1`?"),
         (ORDERS.replace("version: obverse/v1\n", ""), "the document", "missing required field `version`"),
         (
             ORDERS.replace("kind: trait", "kind: trate"),
@@ -230,7 +230,7 @@ def test_a_property_that_cannot_be_computed_with_takes_no_other_with_it(tmp_path
         (ORDERS.replace("name: orders", "name: yes"), "metadata.name", "Expected `str`, got `bool`"),
         ("- a list\n", "the document", "Expected `object`, got `array`"),
         ("just text\n", "the document", "Expected `object`, got `str`"),
-        ("5: 6\n", "the document", "a document has"),
+        ("a: 6\n", "the document", "a document has"),
         (ORDERS.replace("count", "cuont"), "spec.aggregate", "use one of count, first, most_frequent, sum"),
         (ORDERS.replace("aggregate: count, ", ""), "spec", "missing required field `aggregate`"),
         (ORDERS.replace("event:", "type: trak, event:"), "spec.type", "use one of alias, group, identify"),
@@ -269,7 +269,6 @@ def test_a_property_that_cannot_be_computed_with_takes_no_other_with_it(tmp_path
         (BLOCKED.replace("blocked: [test-user]", "kinds: {phone: {region: XX}}"), "spec.kinds.phone.region", "as GB"),
         (BUYERS.replace("where:", "were:"), "spec", "an audience has `where`"),
         (BUYERS.replace("gte", "=>"), "spec.where.op", "use one of and, or, not"),
-        (BUYERS.replace("value: 1", "value: 2024-01-01"), "spec.where.value", "in quotes"),
     ],
 )
 def test_a_mistake_is_told_with_its_file_its_place_and_what_to_write(
@@ -278,7 +277,7 @@ def test_a_mistake_is_told_with_its_file_its_place_and_what_to_write(
     write(tmp_path, "good.yml", ORDERS.replace("orders", "good"))
     write(tmp_path, "sub/bad.yml", text)
     message = told(tmp_path)
-    assert message.startswith(f"{tmp_path / 'sub/bad.yml'}: {place}: ")
+    assert re.match(rf"{re.escape(str(tmp_path / 'sub/bad.yml'))}:\d+:\d+: OB\d{{3}} {re.escape(place)}: ", message)
     assert advice in message
 
 
@@ -287,31 +286,9 @@ def test_a_key_that_stands_where_its_hash_should_is_not_repeated(tmp_path: Path)
     assert "wk_secret" not in told(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("version: [obverse/v1\nkind: trait\n", "line 2"),
-        ("version: obverse/v1\n\tkind: trait\n", "line 2"),
-        ("a: *unknown\n", "line 1"),
-        ("a: !!python/object:os.system x\n", "line 1"),
-        ("a: 2024-02-30\n", "day is out of range"),
-    ],
-)
-def test_what_is_no_yaml_is_told_with_its_line(tmp_path: Path, text: str, line: str) -> None:
-    write(tmp_path, "bad.yml", text)
-    message = told(tmp_path)
-    assert message.startswith(f"{tmp_path / 'bad.yml'}: cannot be read as YAML: ")
-    assert line in message
-
-
-def test_what_is_no_utf_8_is_told(tmp_path: Path) -> None:
-    (tmp_path / "bad.yml").write_bytes(b"a: \xff\n")
-    assert "bad.yml: cannot be read as YAML" in told(tmp_path)
-
-
 def test_one_document_of_several_is_named(tmp_path: Path) -> None:
     write(tmp_path, "all.yml", f"{ORDERS}---\n{SPENT.replace('sum', 'smu')}")
-    assert told(tmp_path).startswith(f"{tmp_path / 'all.yml'} (document 2): spec.aggregate: 'smu'")
+    assert told(tmp_path).startswith(f"{tmp_path / 'all.yml'}:9:19: OB016 spec.aggregate: 'smu'")
 
 
 @pytest.mark.parametrize("text", [ORDERS, BUYERS.replace("orders", "spent"), WEB])
@@ -320,15 +297,16 @@ def test_one_name_twice_is_told_with_both_places(tmp_path: Path, text: str) -> N
     write(tmp_path, "a.yml", text)
     write(tmp_path, "b.yml", text)
     message = told(tmp_path)
-    assert message.startswith(f"{tmp_path / 'b.yml'}: ")
-    assert f"is defined in {tmp_path / 'a.yml'} too; rename or remove one" in message
+    assert message.startswith(f"{tmp_path / 'b.yml'}:3:18: OB020 ")
+    assert f"is defined in {tmp_path / 'a.yml'}:3 too; rename or remove one" in message
 
 
 def test_an_audience_over_an_unknown_trait_is_told(tmp_path: Path) -> None:
     write(tmp_path, "spent.yml", SPENT)
     write(tmp_path, "buyers.yml", BUYERS)
     assert told(tmp_path) == (
-        f"{tmp_path / 'buyers.yml'}: audience 'buyers' looks at trait 'orders', which is not defined (defined: spent)"
+        f"{tmp_path / 'buyers.yml'}:5:27: OB021 "
+        "audience 'buyers' looks at trait 'orders', which is not defined (defined: spent)"
     )
 
 
@@ -344,73 +322,3 @@ def _tree(text: str) -> Any:
     import yaml  # noqa: PLC0415 - for this one place
 
     return yaml.safe_load(text)
-
-
-# A folder that changes.
-
-
-async def looked(runtime: SimulatedRuntime) -> None:
-    """Wait until the folder was looked at again."""
-    await runtime.sleep(2 * LOOK)
-
-
-def watched(folder: Path, *steps: Callable[[], Any]) -> list[set[str]]:
-    """Take each step, and return the traits that are defined after it."""
-
-    async def run(runtime: SimulatedRuntime) -> list[set[str]]:
-        files = DefinitionFiles(folder, KINDS, runtime)
-        work = runtime.spawn("watch", files.watch())
-        seen = []
-        for step in steps:
-            step()
-            await looked(runtime)
-            seen.append({trait.name for trait in files.current().traits})
-        await work.stop()
-        return seen
-
-    seen: list[set[str]] = simulate(0, run)[0]
-    return seen
-
-
-def nothing() -> None:
-    """Change no file."""
-
-
-def test_a_change_is_followed(folder: Path) -> None:
-    assert watched(
-        folder,
-        nothing,
-        lambda: write(folder, "traits/spent.yml", SPENT),
-        lambda: write(folder, "traits/spent.yml", SPENT.replace("spent", "total_spent")),
-        (folder / "traits/spent.yml").unlink,
-        lambda: write(folder, "new/deep/more.yaml", SPENT),
-    ) == [{"orders"}, {"orders", "spent"}, {"orders", "total_spent"}, {"orders"}, {"orders", "spent"}]
-
-
-@pytest.mark.parametrize(
-    "bad",
-    ["version: [", "a: 2024-02-30", SPENT.replace("sum", "smu"), ORDERS, SPENT.replace("revenue", "'a\\b'"), "{" * 500],
-)
-def test_a_bad_change_keeps_the_last_good_and_watching_goes_on(folder: Path, bad: str) -> None:
-    assert watched(
-        folder,
-        lambda: write(folder, "traits/spent.yml", bad),
-        lambda: write(folder, "traits/spent.yml", SPENT),
-        lambda: write(folder, "traits/spent.yml", bad),
-        (folder / "traits/spent.yml").unlink,
-    ) == [{"orders"}, {"orders", "spent"}, {"orders", "spent"}, {"orders"}]
-
-
-def test_a_folder_that_appears_is_followed(tmp_path: Path) -> None:
-    folder = tmp_path / "later"
-    assert watched(folder, nothing, lambda: write(folder, "orders.yml", ORDERS)) == [set(), {"orders"}]
-
-
-def test_a_folder_that_cannot_be_used_at_the_start_is_refused(tmp_path: Path) -> None:
-    write(tmp_path, "bad.yml", "version: [")
-
-    async def run(runtime: SimulatedRuntime) -> None:
-        with pytest.raises(BadDefinition, match=r"bad\.yml"):
-            DefinitionFiles(tmp_path, KINDS, runtime)
-
-    simulate(0, run)

@@ -323,8 +323,7 @@ def test_a_state_from_before_merges_were_counted_is_read() -> None:
     profile = only(people)
     assert profile.merges > 0
     known, state = profiles.parts(profiles.pack(profile, DEFINITIONS))
-    *former, merges, _turned_at, _due = msgspec.msgpack.decode(state)
-    assert merges == profile.merges
+    former = msgspec.msgpack.decode(state)[: packing.State.__struct_fields__.index("merges")]
 
     back = profiles.unpack(profiles.whole(known, msgspec.msgpack.encode(former)), DEFINITIONS)
 

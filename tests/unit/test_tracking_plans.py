@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from obverse.adapters.definition_files import DefinitionFiles, read_folder
-from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
+from obverse.adapters.definition_files import read_folder
 from obverse.core.definitions import BadDefinition, Definitions
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.people import People
@@ -304,27 +303,6 @@ def test_a_version_is_changed_where_it_stands_only_if_what_was_good_stays_good(t
         check_edits(before.tracking_plans, narrower.tracking_plans)
     check_edits(narrower.tracking_plans, before.tracking_plans)
     check_edits(before.tracking_plans, defined(tmp_path, plan("2.0")).tracking_plans)
-
-
-def test_while_it_runs_an_incompatible_edit_changes_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "plan.yml"
-    path.write_text(json.dumps(plan("1.0", [{"event": "A"}])))
-
-    async def run(runtime: SimulatedRuntime) -> list[int]:
-        files = DefinitionFiles(tmp_path, trait_kinds(), runtime)
-        work = runtime.spawn("watch", files.watch())
-        seen = []
-        narrower = {"event": "A", "schema": {"required": ["b"]}}
-        for version, calls in (("1.0", [narrower]), ("1.0", [{"event": "A"}, {"event": "B"}]), ("2.0", [narrower])):
-            path.write_text(json.dumps(plan(version, calls)))
-            await runtime.sleep(2.5)
-            (current,) = files.current().tracking_plans
-            seen.append(len(current.calls) * 10 + current.version[0])
-        await work.stop()
-        return seen
-
-    seen, _ = simulate(0, run)
-    assert seen == [11, 21, 12]
 
 
 @pytest.mark.parametrize(

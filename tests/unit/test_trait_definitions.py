@@ -11,6 +11,7 @@ import pytest
 from obverse.contracts.trait_kind import folded
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import BadDefinition, Trait, define
+from obverse.core.documents import read as read_documents
 from obverse.core.documents.traits import trait
 from obverse.core.events import Event
 from obverse.core.people import People
@@ -185,7 +186,7 @@ def test_windows_from_an_hour_to_four_hundred_days_are_taken() -> None:
         ({"op": "gte", "property": "revenue"}, "spec.where.value: missing"),
         ({"op": "did", "event": "Order Completed"}, "spec.where.op: 'did' is no operator"),
         ({"op": "within_last", "property": "at", "value": "7 days"}, "spec.where.op: 'within_last' is no operator"),
-        ({"op": "exists", "property": 'the "price"'}, "spec.where: 'the \"price\"' has a quote"),
+        ({"op": "exists", "property": 'the "price"'}, "spec.where.property: 'the \"price\"' has a quote"),
         (["revenue"], "spec.where: expected a mapping such as {op: gte, property: revenue, value: 100}"),
         ({"op": "not", "of": {"op": "eq", "property": "x", "value": None}}, "spec.where.of.value: null"),
     ],
@@ -232,3 +233,10 @@ def test_a_condition_reads_properties_that_the_trait_itself_does_not_take() -> N
         people.fold(one, (0, number))
     (profile,) = people.profiles.values()
     assert computed_traits(profile, definitions) == {"spent": 170, "all": 310, "paid": 3}
+
+
+def test_an_audience_cannot_ask_for_a_property_that_no_event_is_read_for() -> None:
+    where = {"op": "did", "event": "Bought", "where": {"op": "exists", "property": 'the "price"'}}
+    document = {"version": "obverse/v1", "kind": "audience", "metadata": {"name": "a"}, "spec": {"where": where}}
+    with pytest.raises(BadDefinition, match=r"a.yml: spec.where.where.property: 'the \"price\"' has a quote"):
+        read_documents([("a.yml", document)], KINDS)

@@ -12,6 +12,7 @@ import pytest
 from obverse.core import spans, times
 from obverse.core.crdt.clock import Stamp
 from obverse.core.traits.calendars import PERIODS, Calendar
+from obverse.core.traits.collections import Distinct, UniqueCount
 from obverse.core.traits.kind import Takes
 from obverse.core.traits.numbers import Count
 from obverse.core.traits.windows import Sliding
@@ -121,6 +122,33 @@ def test_states_are_not_shared_with_a_kind_that_changes_what_it_merges() -> None
     for minute in range(3):
         window.advance(state, spans.HOUR + (minute + 1) * spans.MINUTE)
         assert window.read(state) == [*range(minute + 1, 3)]
+
+
+def test_many_steps_that_leave_are_little_work_also_of_a_kind_that_cannot_take_away() -> None:
+    merges = 0
+
+    class Counted(UniqueCount):
+        def merge(self, one: Distinct, other: Distinct) -> Distinct:
+            nonlocal merges
+            merges += 1
+            return super().merge(one, other)
+
+    window = Sliding(Counted(), 7 * spans.DAY)
+    state, now = window.start(), 0
+    for minute in range(5_000):
+        now = minute * spans.MINUTE
+        state = window.add(state, b"%d" % (minute // 100), Stamp(now, "web", "m"), now)
+    leaves = 0
+    while (due := window.due(state)) is not None and leaves < 500:
+        window.advance(state, due)
+        leaves += 1
+        assert window.read(state) == 50 - leaves // 100
+    assert merges < 5_000 + 150 * leaves
+    # What comes late in the midst counts.
+    window.add(state, b"-1", Stamp(2_500 * spans.MINUTE, "web", "late"), now)
+    assert window.read(state) == 46
+    window.advance(state, 7 * spans.DAY + 2_502 * spans.MINUTE)
+    assert window.read(state) == 25
 
 
 def test_many_steps_that_leave_one_by_one_are_no_work_each_for_all_that_stay() -> None:

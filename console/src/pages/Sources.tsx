@@ -119,8 +119,8 @@ function useWork() {
   const queries = useQueryClient();
   return useMutation({
     mutationFn: (work: () => Promise<void>) => work(),
-    // The definitions are read anew once a second.
-    onSuccess: () => setTimeout(() => queries.invalidateQueries({ queryKey: ["sources"] }), 1_200),
+    // Files are looked at twice a second, and what is in force once.
+    onSuccess: () => setTimeout(() => queries.invalidateQueries({ queryKey: ["sources"] }), 1_800),
     onError: (error) => {
       const { detail, remedy } = explain(error);
       notifications.show({ title: detail, message: remedy, color: "red", autoClose: false });

@@ -6,6 +6,7 @@ import obverse.apps.light_structlog  # isort: skip - before all that imports str
 
 import obverse.adapters.embedded
 import obverse.adapters.local
+import obverse.adapters.postgres.definition_store
 import obverse.adapters.postgres.event_log
 import obverse.adapters.postgres.outbox
 import obverse.adapters.postgres.profile_store

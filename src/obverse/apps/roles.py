@@ -19,6 +19,8 @@ from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps import processes
 from obverse.apps.own_secrets import API_KEY, own_secret
 from obverse.core.definitions import BadDefinition
+from obverse.flows.current_definitions import CurrentDefinitions
+from obverse.ports.definition_store import DefinitionStore
 from obverse.ports.event_log import EventLog
 from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
@@ -58,7 +60,9 @@ def wiring_of(role: str, settings: Settings, place: Place) -> Wiring:
         dsn = settings.database_url.get_secret_value()
     else:
         dsn = EmbeddedServer(settings.data).dsn(f"obverse_{role}")
-    return wire(settings, dsn=dsn, runtime_dir=place.runtime_dir or settings.data)
+    # What a supervisor starts has one that applies the folder of definitions whenever it changes.
+    live = place.lifeline is not None
+    return wire(settings, dsn=dsn, runtime_dir=place.runtime_dir or settings.data, folder_is_live=live)
 
 
 async def run_role(role: str, settings: Settings, place: Place | None = None) -> int:
@@ -98,7 +102,7 @@ async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     async with AsyncExitStack() as stack:
         log = await wiring.event_log()
         stack.push_async_callback(log.close)
-        definitions = wiring.definitions()
+        _, definitions = await _definitions(stack, wiring)
         collect = wiring.collect(log, definitions, is_bot)
         stack.push_async_callback(collect.close)
         queue = await wiring.sync_queue()
@@ -136,6 +140,7 @@ async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.metrics import FlowMetrics, new_registry
     from obverse.apps.worker import EngineMetrics, OutwardMetrics, worker_app
+    from obverse.flows.arrivals import Arrivals
     from obverse.flows.backlog import Backlog
     from obverse.flows.current_profiles import CurrentProfiles
     from obverse.flows.keep_rejected import KeepRejected
@@ -145,9 +150,10 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 
     async with AsyncExitStack() as stack:
         log, store, cache = await _open(stack, wiring)
-        definitions = wiring.definitions()
-        engine = await wiring.engine(log, store, cache, definitions)
-        unify = Unify(engine, wiring.runtime)
+        definition_store, definitions = await _definitions(stack, wiring)
+        arrivals = Arrivals(definitions, definition_store, store)
+        engine = await wiring.engine(log, store, cache, arrivals)
+        unify = Unify(engine, wiring.runtime, prepare=arrivals.open)
         queue = await wiring.sync_queue()
         stack.push_async_callback(queue.close)
         outbox = await wiring.outbox()
@@ -204,7 +210,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     settings = wiring.settings
     async with AsyncExitStack() as stack:
         log, store, cache = await _open(stack, wiring)
-        definitions = wiring.definitions()
+        definition_store, definitions = await _definitions(stack, wiring)
         _start(stack, wiring, stop, {"definitions": definitions.watch()})
         queue = await wiring.sync_queue()
         stack.push_async_callback(queue.close)
@@ -234,7 +240,8 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             live=live,
             workspace=settings.workspace,
             definitions=definitions.current,
-            definitions_folder=settings.definitions_folder,
+            definition_store=definition_store,
+            definitions_folder=settings.definitions_folder if wiring.folder_is_live else None,
             inbox_url=wiring.inbox_url(),
             sign_in=wiring.sign_in(sessions),
             api_key=api_key(settings),
@@ -265,6 +272,15 @@ async def _open(stack: AsyncExitStack, wiring: Wiring) -> tuple[EventLog, Profil
     cache = await wiring.profile_cache()
     stack.push_async_callback(cache.close)
     return log, store, cache
+
+
+async def _definitions(stack: AsyncExitStack, wiring: Wiring) -> tuple[DefinitionStore, CurrentDefinitions]:
+    """The definitions in force, to be watched, and their store, which is closed with the stack."""
+    store = await wiring.definition_store()
+    stack.push_async_callback(store.close)
+    definitions = wiring.definitions(store)
+    await definitions.open()
+    return store, definitions
 
 
 def _start(

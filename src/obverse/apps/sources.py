@@ -17,6 +17,10 @@ from obverse.wiring import hash_key
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
+CONSOLE: Final = "console"
+"""The project of what is made through the API: no file has it, and no `--prune` removes it."""
+
+
 class BadSourceName(ValueError):
     """A name that no source can have."""
 
@@ -34,6 +38,32 @@ def new_key() -> str:
     return f"wk_{secrets.token_urlsafe(32)}"
 
 
+def check_name(name: str) -> None:
+    """Raise `BadSourceName` if it cannot name a source."""
+    if not _NAME.fullmatch(name):
+        raise BadSourceName(f"{name!r} cannot name a source: use a-z, 0-9, - and _, at most 63 characters")
+
+
+def new_source(name: str, key: str) -> dict[str, Any]:
+    """The document of a source that this key opens."""
+    return {
+        "version": "obverse/v1",
+        "kind": "source",
+        "metadata": {"name": name},
+        "spec": {"enabled": True, "write_key_hashes": [hash_key(key)]},
+    }
+
+
+def with_another(hashes: Sequence[str], key: str) -> Sequence[str]:
+    """The hashes when this key opens it too, beside the latest of those that do."""
+    return [*hashes[-(MOST_KEYS - 1) :], hash_key(key)]
+
+
+def newest(hashes: Sequence[str]) -> Sequence[str]:
+    """The hash of the newest key alone."""
+    return hashes[-1:]
+
+
 def add_source(definitions: Path, name: str, key: str) -> Path:
     """
     Write the definition of a source that this key opens; return the file.
@@ -43,19 +73,12 @@ def add_source(definitions: Path, name: str, key: str) -> Path:
         BadSourceName: the name cannot be one.
         BadDataFolder: nothing can be written there.
     """
-    if not _NAME.fullmatch(name):
-        raise BadSourceName(f"{name!r} cannot name a source: use a-z, 0-9, - and _, at most 63 characters")
+    check_name(name)
     path = definitions / "sources" / f"{name}.yml"
     data_folder.make(path.parent)
-    document = {
-        "version": "obverse/v1",
-        "kind": "source",
-        "metadata": {"name": name},
-        "spec": {"enabled": True, "write_key_hashes": [hash_key(key)]},
-    }
     try:
         with path.open("x", encoding="utf-8") as file:
-            yaml.safe_dump(document, file, sort_keys=False)
+            yaml.safe_dump(new_source(name, key), file, sort_keys=False)
     except FileExistsError as error:
         raise SourceExists(f"{path} exists; choose another name, or remove the file first") from error
     return path
@@ -72,7 +95,7 @@ def rotate_key(definitions: Path, name: str, key: str) -> Path:
     Raises:
         NoSuchSource: see there.
     """
-    return _write_keys(definitions, name, lambda hashes: [*hashes[-(MOST_KEYS - 1) :], hash_key(key)])
+    return _write_keys(definitions, name, lambda hashes: with_another(hashes, key))
 
 
 def retire_keys(definitions: Path, name: str) -> Path:
@@ -82,7 +105,7 @@ def retire_keys(definitions: Path, name: str) -> Path:
     Raises:
         NoSuchSource: see there.
     """
-    return _write_keys(definitions, name, lambda hashes: hashes[-1:])
+    return _write_keys(definitions, name, newest)
 
 
 def _write_keys(definitions: Path, name: str, change: Callable[[Sequence[str]], Sequence[str]]) -> Path:

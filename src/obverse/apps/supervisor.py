@@ -22,7 +22,8 @@ import structlog
 from obverse.adapters.postgres import schema
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps import data_folder
-from obverse.apps.roles import ROLES, SMTP, open_doors, role_main
+from obverse.apps.live_folder import LiveFolder
+from obverse.apps.roles import ROLES, SMTP, Place, open_doors, role_main, wiring_of
 from obverse.ports.outcomes import Unreachable
 from obverse.settings import Settings
 
@@ -80,6 +81,7 @@ class Supervisor:
 
         Raises:
             ServerFailed, SchemaRefused, Unreachable: the database cannot be used; the message says what to do.
+            BadDefinition: a file in the folder of definitions cannot be used.
         """
         settings = self._settings
         self._runtime_dir = runtime_dir(settings.data)
@@ -96,6 +98,10 @@ class Supervisor:
                 await schema.migrate(server.dsn("obverse_owner"))
                 self.running.pids["postgres"] = server.pid
                 tasks.append(asyncio.create_task(self._keep_server(server)))
+            folder = await self._live_folder(stack)
+            # Before the roles, so that none of them starts without.
+            await folder.open()
+            tasks.append(asyncio.create_task(folder.watch()))
             tasks += [asyncio.create_task(self._keep_role(role)) for role in ROLES]
             tasks.append(asyncio.create_task(self._announce()))
             stopping: asyncio.Task[Any] = asyncio.create_task(self._stop.wait())
@@ -109,6 +115,14 @@ class Supervisor:
                 self._note.unlink(missing_ok=True)
             for task in ended:
                 task.result()
+
+    async def _live_folder(self, stack: AsyncExitStack) -> LiveFolder:
+        settings = self._settings
+        wiring = wiring_of("api", settings, Place())
+        store = await wiring.definition_store()
+        stack.push_async_callback(store.close)
+        apply = wiring.apply_definitions(store)
+        return LiveFolder(settings.definitions_folder, settings.project, apply, wiring.runtime)
 
     async def _keep_server(self, server: EmbeddedServer) -> None:
         while True:

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import structs
 
-from obverse.contracts.engine_clock import ClockPromises
+from obverse.contracts.engine_backfill import BackfillPromises
 from obverse.contracts.engine_decisions import DecisionPromises
 from obverse.contracts.engine_requests import RequestPromises
 from obverse.contracts.engine_steps import PATIENCE, Placed, append, expected, kept, load, read, reduced, until
@@ -43,8 +43,8 @@ def shown_on(device: str, users: Iterable[int], *, name: str) -> list[Event]:
     ]
 
 
-class EngineContract(ClockPromises, RequestPromises, DecisionPromises):
-    """Subclass, answer the questions of `EngineQuestions` and of `ClockPromises`, and every promise is tested."""
+class EngineContract(BackfillPromises, RequestPromises, DecisionPromises):
+    """Subclass, answer the questions of `EngineQuestions` and of `BackfillPromises`, and every promise is tested."""
 
     async def test_it_gives_the_profiles_of_reduce(self) -> None:
         parts = await self.open_parts(1)

@@ -59,6 +59,8 @@ class People:
         """By their ids, those that were told something here."""
         self.filled = 0
         """The version of the definitions of which whoever is new lacks no history."""
+        self.lacking: dict[bytes, None] = {}
+        """Who has become one with another, and lacks history of what is on its way for it."""
         self._resolution = Resolution(workspace, self.owners, self.profiles)
 
     def admit(self, event: Event) -> Event | RejectedEvent:
@@ -286,6 +288,8 @@ class People:
         keeper.claims += tuple(lost.identifiers)
         self.absorbed[lost.id] = keeper.id
         profiles.merge(keeper, lost, self.definitions)
+        if keeper.since is not None:
+            self.lacking[keeper.id] = None
         keeper.merges += 1
 
     def _judge_identified(self, profile: Profile, kinds: Sequence[str], decision: Decision) -> list[Change]:

@@ -80,7 +80,10 @@ class Absorb:
     async def take(self, name: str, callback: Callback) -> Absorbed:
         """Answer one callback for the connection of this name."""
         began = self._runtime.elapsed()
-        connections = {one.name: one for one in self._definitions().connections}
+        try:
+            connections = {one.name: one for one in self._definitions().connections}
+        except Unreachable as error:
+            return Absorbed(_later(str(error)))
         connection = connections.get(name)
         if connection is None:
             known = ", ".join(sorted(connections)) or "none"

@@ -81,6 +81,12 @@ OVERLOADED: Final = Answer(
     message="more is coming in than can be written down; send it again after the time in Retry-After",
     retry_after=SOON,
 )
+UNINFORMED: Final = Answer(
+    status=HTTPStatus.SERVICE_UNAVAILABLE,
+    code="definitions_unknown",
+    message="it is not known yet who may send; nothing was accepted, send it again after the time in Retry-After",
+    retry_after=SOON,
+)
 UNWRITABLE: Final = Answer(
     status=HTTPStatus.SERVICE_UNAVAILABLE,
     code="log_unavailable",

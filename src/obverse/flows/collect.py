@@ -17,7 +17,17 @@ from obverse.core import codec, wire
 from obverse.core.definitions import Definitions, Source
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.rates import Bucket
-from obverse.flows.answers import INVALID_KEY, OVERLOADED, SOON, UNWRITABLE, Answer, disabled, no_room, too_often
+from obverse.flows.answers import (
+    INVALID_KEY,
+    OVERLOADED,
+    SOON,
+    UNINFORMED,
+    UNWRITABLE,
+    Answer,
+    disabled,
+    no_room,
+    too_often,
+)
 from obverse.flows.intake import Intake
 from obverse.flows.vitals import Vitals
 from obverse.ports.event_log import Appender, EventLog, Records, Stream
@@ -82,6 +92,7 @@ class Collect:
         self._obstacle = obstacle
         self._rates: dict[str, Bucket] = {}
         self._measured: Definitions | None = None
+        self._knows = False
         self._most = 0
         self._events: Appender | None = None
         self._rejected: Appender | None = None
@@ -91,13 +102,24 @@ class Collect:
 
     @property
     def ready(self) -> bool:
-        """Whether the log can be written."""
-        return self._events is not None and self._rejected is not None
+        """Whether the log can be written, and it is known who may."""
+        return self._events is not None and self._rejected is not None and self._informed
+
+    @property
+    def _informed(self) -> bool:
+        """Whether definitions are known: before, nobody can be told from a stranger."""
+        if not self._knows:
+            try:
+                self._definitions()
+            except Unreachable:
+                return False
+            self._knows = True
+        return True
 
     @property
     def most_bytes(self) -> int:
         """Bytes that no request may have more of, whatever its source."""
-        now = self._definitions()
+        now = self._definitions() if self._informed else Definitions()
         if now is not self._measured:
             every = [self._limits, *map(self._limits_of, now.sources)]
             self._most = max(max(one.batch_bytes, one.event_bytes) for one in every)
@@ -106,7 +128,7 @@ class Collect:
 
     async def open(self) -> None:
         """Become the log's appender, waiting as long as it takes."""
-        while not self.ready:
+        while self._events is None or self._rejected is None:
             try:
                 self._events = self._events or await self._log.open_appender(Stream.EVENTS)
                 self._rejected = self._rejected or await self._log.open_appender(Stream.REJECTED)
@@ -124,6 +146,8 @@ class Collect:
 
     async def take(self, request: Request) -> Answer:
         """Answer one request, by the table "What ours answers" of the ingest contract."""
+        if not self._informed:
+            return UNINFORMED
         # Keys in the body are looked for without reading it: whose it is decides how much of it is read.
         hashes = request.key_hashes or self._glimpsed(request.body)
         found = self._source(hashes)
@@ -197,6 +221,8 @@ class Collect:
 
     def known(self, key_hash: str) -> Source | Answer:
         """The source of a key; or what is answered to one that cannot send."""
+        if not self._informed:
+            return UNINFORMED
         found = self._source([key_hash])
         if found is None:
             return INVALID_KEY
@@ -256,6 +282,8 @@ class Collect:
 
     async def refuse(self, request: Request, unreadable: wire.Unreadable) -> Answer:
         """Answer a request whose body could not even be unpacked: as one that is no JSON."""
+        if not self._informed:
+            return UNINFORMED
         found = self._source(request.key_hashes)
         if request.key_hashes and found is None:
             return INVALID_KEY

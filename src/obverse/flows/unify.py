@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from obverse.flows.vitals import Vitals, keep_on
@@ -16,9 +17,13 @@ LONGEST: Final = 2.0
 class Unify:
     """Runs an engine for ever: after a failure it starts from the last checkpoint."""
 
-    def __init__(self, engine: Engine, runtime: Runtime) -> None:
+    def __init__(
+        self, engine: Engine, runtime: Runtime, *, prepare: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Before each run `prepare` is waited for."""
         self._engine = engine
         self._runtime = runtime
+        self._prepare = prepare
         self._wait = SHORTEST
         self._before = 0
         self.vitals = Vitals()
@@ -30,6 +35,8 @@ class Unify:
     async def _run(self) -> None:
         self._before = self._engine.progress.events
         self.vitals.failure = None
+        if self._prepare is not None:
+            await self._prepare()
         await self._engine.run()
 
     def _pause(self) -> float:

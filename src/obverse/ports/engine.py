@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -17,6 +17,19 @@ WRITER: Final = "unify"
 """The name that an engine writes to the store under: its marks say how far events were folded."""
 
 
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """Definitions whose traits and audiences are to be computed for everybody before anybody sees them."""
+
+    version: int
+    """Above 0; grows."""
+    definitions: Definitions
+
+
+async def _arrived(_version: int) -> None:
+    """Nothing was on its way."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineParts:
     """What an engine works with."""
@@ -28,6 +41,10 @@ class EngineParts:
     definitions: Callable[[], Definitions]
     """The definitions as they are now; a new value is used from the next batch on."""
     runtime: Runtime
+    arriving: Callable[[], Arriving | None] = lambda: None
+    """What is on its way; None while `definitions` are all that was defined. It stays until it has `arrived`."""
+    arrived: Callable[[int], Awaitable[None]] = _arrived
+    """Say that this version is computed for everybody, in the store too; then `definitions` are what it defines."""
     obstacle: Callable[[], str | None] = lambda: None
     """Why nothing may be written to the store now; None if it may. Until then checkpoints wait, and memory fills."""
 

@@ -79,8 +79,8 @@ class Backfilling:
     bring: Bring
     going: asyncio.Event
     """Cleared while nothing may be folded."""
-    _unsettled: dict[bytes, None] = field(default_factory=dict)
-    """Whose history could not be computed when it was their turn: they became one with others meanwhile."""
+    _unsettled: dict[bytes, int] = field(default_factory=dict)
+    """Who became one with others meanwhile, and the number of the checkpoint that brings that to the store."""
 
     async def resume(self) -> None:
         """Go on where the last run stood, before anything is folded."""
@@ -164,11 +164,8 @@ class Backfilling:
         async for ids in self._everybody():
             await self._fill_some(ids, known, alone)
         while self._unsettled or self.people.lacking:
-            # Those who became one with others meanwhile: what both had folded by then is in the store a moment later.
-            again = dict.fromkeys((*self._unsettled, *self.people.lacking))
-            self._unsettled.clear()
-            self.people.lacking.clear()
-            await self._fill_some([self.people.keeper(one) for one in again], known, alone)
+            self._note_merged()
+            await self._fill_some([self.people.keeper(one) for one in self._unsettled], known, alone)
             await self.parts.runtime.sleep(LOOK)
 
     async def _everybody(self) -> AsyncIterator[Sequence[bytes]]:
@@ -196,30 +193,46 @@ class Backfilling:
                 for one, merges in waiting[at : at + _SLICE]:
                     profile = people.profiles.get(one)
                     if profile is None or profile.filled == known.version:
+                        self._unsettled.pop(one, None)
                         continue  # one with another now, who is visited too; or split off, and computed anew
-                    if profile.merges != merges or not self._is_stored(profile):
-                        self._unsettled[one] = None
-                        continue
+                    if profile.merges != merges:
+                        continue  # it is noted as lacking
                     history = profiles.history_of(profile, told.get(one, ()), known.marks, alone)
                     self.checkpoints.before_profiles([profile])
                     profiles.fill(profile, history, alone, known.version)
                     self.checkpoints.touch(one)
+                    self._unsettled.pop(one, None)
             await self.parts.runtime.sleep(0)
+
+    def _note_merged(self) -> None:
+        """Note who has become one with others since: the next checkpoint that begins brings that to the store."""
+        lacking, self.people.lacking = self.people.lacking, {}
+        self._unsettled.update(dict.fromkeys(lacking, self.checkpoints.begun + 1))
 
     async def _stand(self, ids: Collection[bytes], known: Backfill) -> dict[bytes, int]:
         """Those of these who lack history, and how many others have become part of each by now."""
         people = self.people
         async with self.checkpoints.turn:
             await self.bring((), ids)
+            self._note_merged()
+            for one in ids:
+                if one not in people.profiles:
+                    self._unsettled.pop(one, None)  # it was merged away, and whoever holds it now is noted
             some = [people.profiles[one] for one in dict.fromkeys(ids) if one in people.profiles]
-            lacking = [one for one in some if one.filled != known.version]
-            self._unsettled.update((one.id, None) for one in lacking if not self._is_stored(one))
-            return {one.id: one.merges for one in lacking if self._is_stored(one)}
+            self._unsettled = {one: number for one, number in self._unsettled.items() if not self._is_filled(one)}
+            return {one.id: one.merges for one in some if one.filled != known.version and self._is_stored(one)}
+
+    def _is_filled(self, one: bytes) -> bool:
+        """Whether nothing is to be done for somebody: an unmerge computed them anew."""
+        profile = self.people.profiles.get(one)
+        return profile is not None and profile.filled == self.people.filled
 
     def _is_stored(self, profile: Profile) -> bool:
-        """Whether the store has all of what is history to this profile."""
-        kept = self.checkpoints.kept
-        return profile.since is None or all(kept.get(part, 0) >= offset for part, offset in profile.since.items())
+        """Whether the store has all of what is history to this profile, under its name."""
+        if profile.since is None:
+            return True
+        needed = self._unsettled.setdefault(profile.id, self.checkpoints.begun + 1)
+        return self.checkpoints.done >= needed or not self.checkpoints.owes(profile.id)
 
     async def _told(self, people: Collection[bytes], alone: Definitions) -> Mapping[bytes, Sequence[PastEvent]]:
         calls = list(dict.fromkeys((one.type, one.event) for one in alone.trait_of_key.values()))

@@ -109,8 +109,10 @@ class Checkpoints:
         self._to_pack: dict[bytes, Profile] = {}
         self._packed: list[ProfileRow] = []
         self._packed_events: list[PackedEvents] = []
-        self._number = 0
-        """Of the checkpoint that was begun last."""
+        self.begun = 0
+        """The number of the checkpoint that was begun last."""
+        self.done = 0
+        """The number of the one that was written last."""
         self._latest: deque[tuple[int, Sequence[Profile]]] = deque()
         """Whom the last few checkpoints were of."""
         self._owed = asyncio.Event()
@@ -181,6 +183,14 @@ class Checkpoints:
         """How many profiles are not as the store knows them."""
         return len(self._dirty) + len(self._to_pack)
 
+    def owes(self, profile: bytes) -> bool:
+        """Whether a profile may not be as the store knows it."""
+        return profile in self._dirty or self.done < self.begun
+
+    def owed_ids(self) -> list[bytes]:
+        """Whose profiles these are."""
+        return list({**self._dirty, **self._to_pack})
+
     def before_profiles(self, some: Iterable[Profile]) -> None:
         """Pack what belongs to a checkpoint on its way before time changes it."""
         for one in some:
@@ -248,7 +258,7 @@ class Checkpoints:
             told, self._groups = [people.groups[one] for one in self._groups], {}
             self._to_pack = {profile.id: profile for profile in members}
             self._packed = []
-            self._number += 1
+            self.begun += 1
         self._resumed = self._runtime.elapsed()
         await self._pack()
         groups = await self._pack_groups(told)
@@ -269,7 +279,7 @@ class Checkpoints:
             ),
             self._give_way,
         )
-        self.kept = marks
+        self.kept, self.done = marks, self.begun
         self._room.set()
         for some in _slices(members):
             async with self.turn:
@@ -281,7 +291,7 @@ class Checkpoints:
 
     async def _have_rest(self, members: Sequence[Profile]) -> None:
         """Have those rest that were in a checkpoint some time ago and in none since, if we have many."""
-        self._latest.append((self._number, members))
+        self._latest.append((self.begun, members))
         if len(self._latest) <= self._settings.rest_after:
             return
         number, before = self._latest.popleft()
@@ -295,7 +305,7 @@ class Checkpoints:
             await self._give_way()
 
     def _pack_one(self, profile: Profile) -> None:
-        profile.kept_in = self._number
+        profile.kept_in = self.begun
         self._packed.append(ProfileRow.of(profile, self._people.definitions))
 
     async def _pack(self) -> None:

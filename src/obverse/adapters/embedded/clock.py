@@ -86,14 +86,14 @@ class Clock:
             in_memory = heap and heap[0][0] <= runtime.now()
             if not (in_store or in_memory) or not self.parts.definitions().timed or self.parts.obstacle():
                 continue
-            now = await self._now()
+            now = await self.now()
             if now is not None:
                 await self._look_in_memory(now)
                 if in_store:
                     await self._look_in_store(now)
                     looked = runtime.elapsed()
 
-    async def _now(self) -> int | None:
+    async def now(self) -> int | None:
         """What time it is, as far as the log is folded, in microseconds since 1970; None if that is not known."""
         now = self.parts.runtime.now() - PATIENCE
         try:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from obverse.adapters.embedded.backfill import Folded, parts_with
 from obverse.adapters.embedded.changes import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.adapters.embedded.decisions import bring_up
@@ -78,6 +79,7 @@ class EmbeddedEngine:
                 ("changes", folding.changes.run()),
                 ("requests", folding.requests.run()),
                 ("clock", folding.clock.run()),
+                ("backfill", folding.backfilling.run()),
                 ("checkpoints", checkpoints.run(lambda: self._hurry > 0, self._note_kept)),
             ):
                 work = runtime.spawn(f"unify {name}", _until_failure(loop, failed))
@@ -86,7 +88,8 @@ class EmbeddedEngine:
 
     async def _open(self, stack: AsyncExitStack) -> Folding:
         """Take the places of writer and appender, and remember where the last run stood."""
-        parts, log = self._parts, self._parts.log
+        folded = Folded(self._parts.definitions)
+        parts, log = parts_with(self._parts, folded), self._parts.log
         people = People(parts.workspace, parts.definitions())
         writer = await parts.store.open_writer(WRITER)
         stack.push_async_callback(writer.close)
@@ -99,6 +102,8 @@ class EmbeddedEngine:
         out = ChangesOut(parts.runtime, changes, self.progress)
         folding = Folding(
             parts=parts,
+            given=self._parts,
+            folded=folded,
             people=people,
             progress=self.progress,
             decisions=decisions,
@@ -116,6 +121,7 @@ class EmbeddedEngine:
             slice_events=self._settings.slice_events,
             turn_events=self._settings.turn_events,
         )
+        await folding.backfilling.resume()
         people.set_aside.update((one.identifier, one) for one in await parts.store.set_aside())
         mark = writer.marks.get(Stream.DECISIONS, {}).get(0, 0)
         await bring_up(log, parts.store, writer, mark)

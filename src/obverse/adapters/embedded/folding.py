@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from obverse.adapters.embedded.backfill import Backfilling, Folded
 from obverse.adapters.embedded.changes import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.adapters.embedded.clock import Clock
@@ -37,6 +38,10 @@ class Folding:
     """One run's fold, and what it writes to."""
 
     parts: EngineParts
+    """With the definitions that are folded with (`Folded.current`)."""
+    given: EngineParts
+    """With those that everybody sees."""
+    folded: Folded
     people: People
     progress: Progress
     decisions: Appender
@@ -49,6 +54,7 @@ class Folding:
     """Cleared while the fold is to wait."""
     requests: Requests = field(init=False)
     clock: Clock = field(init=False)
+    backfilling: Backfilling = field(init=False)
 
     def __post_init__(self) -> None:
         """Make ready for requests, and for what time does."""
@@ -72,6 +78,17 @@ class Folding:
             cache=self.cache,
             bring=self._bring,
             note=self.clock.note,
+            going=self.going,
+        )
+        self.backfilling = Backfilling(
+            parts=self.given,
+            folded=self.folded,
+            people=self.people,
+            checkpoints=self.checkpoints,
+            changes=self.changes,
+            cache=self.cache,
+            clock=self.clock,
+            bring=self._bring,
             going=self.going,
         )
 

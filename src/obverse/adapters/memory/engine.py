@@ -12,12 +12,14 @@ from typing import Final
 from obverse.core import codec, profiles
 from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
+from obverse.core.definitions import arriving
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import Decision
 from obverse.core.identity.evidence import ACCEPTED
 from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.core.unmerging import NothingToTie, NothingToUndo, Rerun, accept, rerun, tell_anew, tied, undo
+from obverse.ports.backfills import Backfill, Phase
 from obverse.ports.engine import WRITER, Engine, EngineParts, Progress
 from obverse.ports.event_log import Appender, Batch, Records, Stream
 from obverse.ports.groups import GroupRow
@@ -33,6 +35,8 @@ LOOK_AT_CLOCK: Final = 0.5
 """Seconds between two looks at who is due."""
 PATIENCE: Final = 300_000
 """Microseconds that an event may take from its arrival into the log, and still come before what time changes."""
+_ALL: Final = 1 << 40
+"""Events of a profile."""
 _events = codec.Decoder(Event)
 _decisions = codec.Decoder(Decision)
 
@@ -89,8 +93,8 @@ class MemoryEngine:
 
     async def run(self) -> None:
         """See `Engine.run`."""
-        log, definitions = self._parts.log, self._parts.definitions()
-        self._people = People(self._parts.workspace, definitions)
+        log = self._parts.log
+        self._people = people = People(self._parts.workspace, self._parts.definitions())
         self.progress.folded, self.progress.kept = {}, {}
         async with AsyncExitStack() as stack:
             writer = await self._parts.store.open_writer(WRITER)
@@ -99,7 +103,7 @@ class MemoryEngine:
             stack.push_async_callback(decided.close)
             changed = await log.open_appender(Stream.CHANGES)
             stack.push_async_callback(changed.close)
-            shown = await self._parts.cache.open_writer(lambda profile: profiles.pack(profile, definitions))
+            shown = await self._parts.cache.open_writer(lambda profile: profiles.pack(profile, people.definitions))
             stack.push_async_callback(shown.close)
             owed = _Owed(dict(writer.marks.get(Stream.EVENTS, {})))
             asked = await self._recall(owed)
@@ -149,6 +153,7 @@ class MemoryEngine:
             async with self._turn:
                 if not owed.due or any(owed.reached.get(one, 0) < end for one, (_, end) in bounds.items()):
                     continue
+                await self._bring_in(now, owed, changed, writer, shown)
                 due = [one for one in people.profiles.values() if one.due <= now]
                 moved = [change for one in due for change in profiles.advance(one, now, people.definitions)]
                 if due:
@@ -157,6 +162,32 @@ class MemoryEngine:
                     self.progress.changes += len(moved)
                     await shown.publish(due, [])
                     await self._keep(owed, writer)
+
+    async def _bring_in(
+        self, now: int, owed: _Owed, changed: Appender, writer: StoreWriter, shown: CacheWriter
+    ) -> None:
+        """Compute definitions on their way from history, and have everybody follow; nothing is folded meanwhile."""
+        people, coming = self._people, self._parts.arriving()
+        if coming is None:
+            return
+        before, store = people.definitions, self._parts.store
+        alone = arriving.only(arriving.fresh(coming.definitions, before), coming.definitions)
+        calls = list(dict.fromkeys((one.type, one.event) for one in alone.trait_of_key.values()))
+        for one in people.profiles.values():
+            told = await store.told_of([one.id], calls, limit=_ALL)
+            profiles.fill(one, profiles.history_of(one, told, owed.reached, alone), alone, coming.version)
+        await self._parts.arrived(coming.version)
+        people.definitions, people.filled = self._parts.definitions(), coming.version
+        moved = [
+            change
+            for one in people.profiles.values()
+            for change in profiles.go_live(one, before, people.definitions, now)
+        ]
+        owed.touched.update(dict.fromkeys(people.profiles))
+        await _append(changed, moved)
+        await shown.publish(self._present(owed), [])
+        await self._keep(owed, writer)
+        await store.note_backfill(Backfill(coming.version, dict(owed.reached), Phase.DONE))
 
     async def _do(self, request: IdentityRequest, owed: _Owed, decided: Appender, changed: Appender) -> None:
         people, ends = self._people, (request.one, request.other)

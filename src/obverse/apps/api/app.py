@@ -27,6 +27,7 @@ _TAGS: Final = (
     {"name": "events", "description": "What comes in, as it comes in."},
     {"name": "rejected events", "description": "What was refused on the way in, and is sent again after a fix."},
     {"name": "proposals", "description": "Pairs of profiles that may be one person, for people to decide upon."},
+    {"name": "definitions", "description": "What is in force, as it was written, and who changed it."},
     {"name": "sources", "description": "Who sends events, and with which keys."},
     {"name": "connections", "description": "CRMs that are kept in step: their records, queues and dead letters."},
     {"name": "messages", "description": "Mails to one person, and campaigns."},

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from starlette.requests import cookie_parser
+from starlette.requests import Request, cookie_parser
 
 from obverse.apps import console
 from obverse.apps.api.addresses import routed
@@ -38,6 +38,8 @@ OPEN: Final = frozenset(
 HEAD: Final = "obverse.head"
 """In a request's scope: that nobody will read the body."""
 COOKIE: Final = "obverse_session"
+BY_KEY: Final = "api key"
+"""Who asks with the API's key."""
 _SESSION: Final = "/v1/session"
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SAME_SITE: Final = frozenset({b"same-origin", b"none"})
@@ -48,6 +50,12 @@ _HUNG_UP: Final = 499
 """The client went away before it was answered (nginx's number)."""
 
 _log = structlog.get_logger(__name__)
+
+
+async def who(sign_in: SignIn, request: Request) -> str:
+    """The name of whoever asks."""
+    signed_in = await sign_in.who(request.cookies.get(COOKIE, ""))
+    return BY_KEY if signed_in is None else signed_in.name
 
 
 class Door:

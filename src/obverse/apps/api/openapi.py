@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 
+from obverse.adapters.memory.definition_store import MemoryDefinitionStore
 from obverse.adapters.memory.event_log import MemoryLogSettings, open_event_log
 from obverse.adapters.memory.merge_requests import MemoryMergeRequests
 from obverse.adapters.memory.outbox import MemoryOutbox
@@ -64,6 +65,7 @@ async def generate() -> dict[str, Any]:
         history=History(store, serve, Definitions, runtime),
         review=Review(store),
         decide=Decide(MemoryProposals(), store, MemoryMergeRequests(), Definitions, runtime),
+        definition_store=MemoryDefinitionStore(),
         live=Live(await open_event_log(MemoryLogSettings(), runtime), runtime),
         sign_in=SignIn(MemorySessions(), runtime, str),
         runtime=runtime,

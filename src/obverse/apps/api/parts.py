@@ -23,6 +23,7 @@ from obverse.flows.review import Review
 from obverse.flows.serve import Serve
 from obverse.flows.sign_in import SignIn
 from obverse.flows.syncs import Syncs
+from obverse.ports.definition_store import DefinitionStore
 from obverse.ports.runtime import Runtime
 
 RouteFactory = Callable[["ApiParts"], APIRouter]
@@ -49,12 +50,13 @@ class ApiParts:
     runtime: Runtime
     registry: CollectorRegistry
     routes: Sequence[RouteFactory]
+    definition_store: DefinitionStore
     workspace: str = "main"
     """Whose profiles are read."""
     definitions: Callable[[], Definitions] = Definitions
     """The definitions as they are now."""
     definitions_folder: Path | None = None
-    """Where they can be written; None if that is elsewhere."""
+    """Where files are written that somebody applies; None if nobody does: then the store is written."""
     inbox_url: str | None = None
     """Where the local inbox is asked; None if mail goes elsewhere."""
     api_key: str | None = field(default=None, repr=False)

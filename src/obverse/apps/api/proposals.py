@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from obverse.apps.api.door import COOKIE
+from obverse.apps.api.door import who
 from obverse.apps.api.errors import refuse
 from obverse.apps.api.parts import ApiParts
 from obverse.apps.api.schema import describe
@@ -22,8 +22,6 @@ from obverse.ports.proposals import AlreadyDecided
 
 MOST: Final = 100
 """Proposals in one answer."""
-BY_KEY: Final = "api key"
-"""Who decides with the API's key."""
 _TAGS: Final[list[Any]] = ["proposals"]
 _ERRORS: Final = (
     HTTPStatus.BAD_REQUEST,
@@ -78,10 +76,6 @@ def _add_pages(router: APIRouter, decide: Decide) -> None:
 
 
 def _add_verdicts(router: APIRouter, parts: ApiParts) -> None:
-    async def who(request: Request) -> str:
-        signed_in = await parts.sign_in.who(request.cookies.get(COOKIE, ""))
-        return BY_KEY if signed_in is None else signed_in.name
-
     @router.post(
         "/{id}/accept",
         summary="They are one person: have them merged",
@@ -89,7 +83,7 @@ def _add_verdicts(router: APIRouter, parts: ApiParts) -> None:
         **describe(ProposalView, "The proposal. The merge follows within moments.", *_ERRORS),
     )
     async def accept(id: Id, request: Request) -> Response:  # noqa: A002 - its name in the address
-        by = await who(request)
+        by = await who(parts.sign_in, request)
         return await _decided(lambda: parts.decide.accept(id, by=by), id)
 
     @router.post(
@@ -99,7 +93,7 @@ def _add_verdicts(router: APIRouter, parts: ApiParts) -> None:
         **describe(ProposalView, "The proposal.", *_ERRORS),
     )
     async def reject(id: Id, request: Request) -> Response:  # noqa: A002 - its name in the address
-        by = await who(request)
+        by = await who(parts.sign_in, request)
         return await _decided(lambda: parts.decide.reject(id, by=by), id)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Final
@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from obverse.apps.api.bodies import describe_body, read_body
+from obverse.apps.api.door import who
 from obverse.apps.api.errors import Refusal, refuse
 from obverse.apps.api.parts import ApiParts
 from obverse.apps.api.schema import describe
@@ -28,9 +29,11 @@ from obverse.apps.sources import (
     retire_keys,
     rotate_key,
 )
+from obverse.apps.stored_sources import StoredSources
 from obverse.core import json_values
 from obverse.core.definitions import Definitions, Source
 from obverse.core.tracking_plans import version_text
+from obverse.ports.definition_store import LostRace
 
 _TAGS: Final[list[Any]] = ["sources"]
 _HOW: Final = 'send {"name": "web"}; a name has a-z, 0-9, - and _'
@@ -66,7 +69,7 @@ class NewSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewKey(msgspec.Struct, frozen=True):
-    """A write key, told this once: only its hash is kept. The collector takes it a second later."""
+    """A write key, told this once: only its hash is kept. The collector takes it within two seconds."""
 
     source: str
     write_key: str
@@ -81,10 +84,9 @@ class Retired(msgspec.Struct, frozen=True):
 def routes(parts: ApiParts) -> APIRouter:
     """Entry point `obverse.route:sources`."""
     router = APIRouter(prefix="/v1/sources", tags=_TAGS)
-    folder = parts.definitions_folder
     _add_pages(router, parts.definitions)
-    _add_new(router, folder)
-    _add_rotation(router, folder)
+    _add_new(router, parts)
+    _add_rotation(router, parts)
     return router
 
 
@@ -100,7 +102,9 @@ def _add_pages(router: APIRouter, definitions: Callable[[], Definitions]) -> Non
         return _answer(SourcesView([_view(one, now) for one in sorted(now.sources, key=lambda one: one.name)]))
 
 
-def _add_new(router: APIRouter, folder: FilePath | None) -> None:
+def _add_new(router: APIRouter, parts: ApiParts) -> None:
+    stored = StoredSources(parts.definition_store, parts.runtime)
+
     @router.post(
         "",
         summary="Make a source, and tell its write key once",
@@ -110,20 +114,25 @@ def _add_new(router: APIRouter, folder: FilePath | None) -> None:
     async def add(request: Request) -> Response:
         wanted = await read_body(request, NewSource, _HOW)
         key = new_key()
-        await _write(folder, lambda place: add_source(place, wanted.name, key))
+        by = await who(parts.sign_in, request)
+        await _write(
+            parts, lambda place: add_source(place, wanted.name, key), lambda: stored.add(wanted.name, key, by=by)
+        )
         return _answer(NewKey(wanted.name, key))
 
 
-def _add_rotation(router: APIRouter, folder: FilePath | None) -> None:
+def _add_rotation(router: APIRouter, parts: ApiParts) -> None:
+    stored = StoredSources(parts.definition_store, parts.runtime)
+
     @router.post(
         "/{name}/rotate",
         summary="Make another write key, and tell it once; the one before stays good until it is retired",
         operation_id="rotate_key",
         **describe(NewKey, "The key.", *_ERRORS),
     )
-    async def rotate(name: _Name) -> Response:
-        key = new_key()
-        await _write(folder, lambda place: rotate_key(place, name, key))
+    async def rotate(name: _Name, request: Request) -> Response:
+        key, by = new_key(), await who(parts.sign_in, request)
+        await _write(parts, lambda place: rotate_key(place, name, key), lambda: stored.rotate(name, key, by=by))
         return _answer(NewKey(name, key))
 
     @router.post(
@@ -132,21 +141,21 @@ def _add_rotation(router: APIRouter, folder: FilePath | None) -> None:
         operation_id="retire_keys",
         **describe(Retired, "It does.", *_ERRORS),
     )
-    async def retire(name: _Name) -> Response:
-        await _write(folder, lambda place: retire_keys(place, name))
+    async def retire(name: _Name, request: Request) -> Response:
+        by = await who(parts.sign_in, request)
+        await _write(parts, lambda place: retire_keys(place, name), lambda: stored.retire(name, by=by))
         return _answer(Retired(name))
 
 
-async def _write(folder: FilePath | None, change: Callable[[FilePath], object]) -> None:
-    if folder is None:
-        raise refuse(
-            HTTPStatus.CONFLICT,
-            "definitions-elsewhere",
-            "this API has no folder of definitions",
-            "write the file there",
-        )
+async def _write(
+    parts: ApiParts, into_file: Callable[[FilePath], object], into_store: Callable[[], Awaitable[None]]
+) -> None:
+    """Into the folder that somebody applies, where there is one: else the next change there would undo it."""
     try:
-        await asyncio.to_thread(change, folder)
+        if parts.definitions_folder is None:
+            await into_store()
+        else:
+            await asyncio.to_thread(into_file, parts.definitions_folder)
     except BadSourceName as error:
         raise refuse(HTTPStatus.BAD_REQUEST, "invalid-body", str(error), _HOW) from error
     except SourceExists as error:
@@ -156,6 +165,10 @@ async def _write(folder: FilePath | None, change: Callable[[FilePath], object]) 
     except NoSuchSource as error:
         raise refuse(
             HTTPStatus.NOT_FOUND, "source-not-found", str(error), "make it, or write the hash into its file"
+        ) from error
+    except LostRace as error:
+        raise refuse(
+            HTTPStatus.CONFLICT, "lost-race", f"others change definitions at the same time: {error}", "ask again"
         ) from error
     except (BadDataFolder, OSError) as error:
         raise _unwritable(error) from error

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from obverse.adapters.definition_files import read_folder
 from obverse.apps.bench.bodies import CONTEXT, anonymous_id_of, happenings, traits_of
+from obverse.apps.bench.definitions_apart import costs as apart
+from obverse.apps.bench.definitions_apart import with_windowed
 from obverse.apps.bench.machine import machine, memory_bytes, percentile
 from obverse.apps.bench.trial import DEFINITIONS
 from obverse.core import codec
@@ -41,9 +43,19 @@ _EACH: Final = {"identifiers": 3, "attributes": 8, "traits": 8, "audiences": 3}
 """What every profile has."""
 
 
-async def bench_fold(*, profiles: int, events: int) -> dict[str, Any]:
-    """Make so many profiles, visit them at random with so many events, and tell what both cost."""
-    people = People("bench", read_folder(DEFINITIONS, trait_kinds()))
+_FEW: Final = 500
+"""People whom each definition by itself is folded for: so few that memory does not tell."""
+_SHORT: Final = 20_000
+"""Events that each definition by itself is folded with."""
+
+
+async def bench_fold(*, profiles: int, events: int, windowed: int = 0, each: bool = False) -> dict[str, Any]:
+    """
+    Make so many profiles, visit them at random with so many events, and tell what both cost.
+
+    `windowed` is how many traits over windows are computed beside; with `each`, what each definition costs is told too.
+    """
+    people = People("bench", with_windowed(read_folder(DEFINITIONS, trait_kinds()), windowed))
     before = _settled_memory()
     making = _fold(people, _introductions(profiles))
     _rest(people, people.profiles.values())
@@ -52,6 +64,8 @@ async def bench_fold(*, profiles: int, events: int) -> dict[str, Any]:
     window = sum(len(window_bytes(one.seen)) for one in sample) / len(sample)
     shape = _shape(sample)
     visits = _fold(people, _visits(profiles, events))
+    short = min(events, _SHORT)
+    expected = {**_EACH, "traits": _EACH["traits"] + windowed}
     costs = {
         **visits.figures(),
         "bytes_per_profile": round(grown / profiles - window),
@@ -62,6 +76,7 @@ async def bench_fold(*, profiles: int, events: int) -> dict[str, Any]:
     return {
         "profiles": len(people.profiles),
         "events": visits.events,
+        "windowed": windowed,
         "batch": BATCH,
         "pid": os.getpid(),
         "machine": machine(),
@@ -74,8 +89,11 @@ async def bench_fold(*, profiles: int, events: int) -> dict[str, Any]:
         "traits_per_event": _traits_per_event(people),
         **costs,
         "flaws": [
-            f"a profile has {shape[part]} {part}, not {count}" for part, count in _EACH.items() if shape[part] != count
+            f"a profile has {shape[part]} {part}, not {count}"
+            for part, count in expected.items()
+            if shape[part] != count
         ],
+        **(apart(people.definitions, lambda: _visits(_FEW, short), short) if each else {}),
     }
 
 
@@ -218,4 +236,4 @@ def _traits_per_event(people: People) -> float:
     """How many traits an event moves, or tries to."""
     names = [name.decode() for name, _, _ in happenings(_POOL)]
     plans = (people.definitions.plan(_event(0, 0, b"{}", name=name)) for name in names)
-    return sum(len(plan.moves) for plan in plans) / len(names)
+    return sum(len(plan.moves) + len(plan.guarded) for plan in plans) / len(names)

@@ -80,6 +80,93 @@ def migrate(
     _run(lambda settings: run_migrate(settings, sql=sql))
 
 
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Files or folders of definitions; the whole folder of the project, if none is named."),
+]
+Yes = Annotated[bool, typer.Option("--auto-approve", "--yes", "-y", help="Do not ask.")]
+Prune = Annotated[
+    bool, typer.Option("--prune", help="Remove what this project has stored and no file of it names any more.")
+]
+
+
+@app.command()
+def validate(
+    paths: Paths = None,
+    schema: Annotated[
+        Path | None, typer.Option(help="Write the JSON Schema of every kind into this folder, for editors.")
+    ] = None,
+    data: Data = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """
+    Check definitions, and tell every flaw with its place. Needs no installation.
+
+    Ends with 0 if there is none, with 1 if there are.
+    """
+    _set(data, None)
+    from obverse.apps.cli.definitions import validate as run_validate
+    from obverse.apps.cli.definitions import write_schemas
+
+    if schema is not None:
+        told(lambda: write_schemas(schema))
+        return
+    raise typer.Exit(told(lambda: run_validate(_settings(), paths or [], as_json=as_json)))
+
+
+@app.command()
+def plan(
+    *,
+    paths: Paths = None,
+    prune: Prune = False,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """
+    Show what `obverse apply` would change, and change nothing.
+
+    Ends with 0 if there is nothing to do, with 2 if there is, with 1 if something is wrong.
+    """
+    _set(data, None)
+    from obverse.apps.cli.definitions import plan as run_plan
+
+    _run(lambda settings: run_plan(settings, paths or [], prune=prune, as_json=as_json))
+
+
+@app.command()
+def apply(
+    *,
+    paths: Paths = None,
+    yes: Yes = False,
+    prune: Prune = False,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Bring definitions into force, after showing what changes. Removes nothing but with --prune."""
+    _set(data, None)
+    from obverse.apps.cli.definitions import Asked
+    from obverse.apps.cli.definitions import apply as run_apply
+
+    asked = Asked(paths=paths or [], prune=prune, approved=yes, as_json=as_json)
+    _run(lambda settings: run_apply(settings, asked))
+
+
+@app.command()
+def pull(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder to write to; that of the project, if none is named.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="What other projects have applied, too.")] = False,  # noqa: FBT002 - a flag
+    data: Data = None,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Write the definitions in force into files. Files that say the same stay as they are; none is removed."""
+    _set(data, None)
+    from obverse.apps.cli.pull import pull as run_pull
+
+    _run(lambda settings: run_pull(settings, folder, every=every, as_json=as_json))
+
+
 @app.command("sign-in")
 def sign_in(data: Data = None) -> None:
     """Print a link to the console that signs in once."""

@@ -69,12 +69,14 @@ def bench_collect_command(
 def bench_fold_command(
     profiles: Annotated[int, typer.Option(min=1000, help="Profiles in memory.")] = 1_000_000,
     events: Annotated[int, typer.Option(min=1000, help="Events that visit them at random.")] = 1_000_000,
+    windowed: Annotated[int, typer.Option(min=0, help="Traits over windows that are computed beside.")] = 0,
+    each: Annotated[bool, typer.Option("--each", help="What each trait and audience costs an event, too.")] = False,  # noqa: FBT002 - a flag
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """What an event's fold costs, and a profile's memory: the worker's own code, in this process alone."""
     from obverse.apps.bench.fold import bench_fold
 
-    _bench(bench_fold(profiles=profiles, events=events), as_json=as_json)
+    _bench(bench_fold(profiles=profiles, events=events, windowed=windowed, each=each), as_json=as_json)
 
 
 @bench.command("overload")

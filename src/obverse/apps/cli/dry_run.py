@@ -50,9 +50,13 @@ async def run(settings: Settings, folder: Path | None, *, as_json: bool) -> int:
 
 
 async def _report(wiring: Wiring, rules: IdentityRules | None) -> DryRunReport:
-    definitions = wiring.definitions().current()
     columns = TextColumn("reading the log"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     async with AsyncExitStack() as stack:
+        definition_store = await wiring.definition_store()
+        stack.push_async_callback(definition_store.close)
+        following = wiring.definitions(definition_store)
+        await following.open()
+        definitions = following.current()
         log = await wiring.event_log()
         stack.push_async_callback(log.close)
         store = await wiring.profile_store()

@@ -9,15 +9,19 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from obverse.adapters.definition_files import read_files
 from obverse.adapters.postgres import schema
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps import own_secrets, processes
 from obverse.apps.roles import Place, wiring_of
 from obverse.apps.sources import add_source, new_key
 from obverse.apps.supervisor import Running, Supervisor
+from obverse.core.definitions import BadDefinition
+from obverse.core.documents.checking import check
+from obverse.core.flaws import REFERENCE, told
 from obverse.flows.sign_in import SignIn
 from obverse.settings import Settings
-from obverse.wiring import trait_kinds
+from obverse.wiring import checks
 
 
 async def up(settings: Settings) -> int:
@@ -25,11 +29,7 @@ async def up(settings: Settings) -> int:
     stop = processes.stop_on_signals()
     supervisor = Supervisor(settings, stop)
     key = first_source(settings)
-    # Here, so that what logs is imported after `processes` has made that cheap.
-    from obverse.adapters.definition_files import read_folder
-
-    # Once, and in one line: else each role would tell of a bad file again and again.
-    read_folder(settings.definitions_folder, trait_kinds())
+    refuse_flaws(settings)
     running = asyncio.create_task(supervisor.run())
     await until_ready(supervisor.ready, running)
     if supervisor.ready.is_set():
@@ -41,6 +41,20 @@ async def up(settings: Settings) -> int:
             say(f"Write key of source default (shown once): {key}")
     await running
     return 0
+
+
+def refuse_flaws(settings: Settings) -> None:
+    """
+    See, before anything is started, that the folder of definitions can be read; what it refers to may be stored.
+
+    Raises:
+        BadDefinition: a line for each flaw.
+    """
+    files = read_files([settings.definitions_folder], settings.definitions_folder)
+    checked = check(files.documents, checks())
+    flaws = [one for one in sorted([*files.flaws, *checked.flaws]) if one.rule != REFERENCE]
+    if flaws:
+        raise BadDefinition(told(flaws))
 
 
 def first_source(settings: Settings) -> str | None:

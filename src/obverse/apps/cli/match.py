@@ -55,8 +55,11 @@ async def match(settings: Settings, *, as_json: bool) -> int:
 
 async def _matched(wiring: Wiring) -> Matched:
     matcher = await wiring.matcher()
-    definitions = wiring.definitions()
     async with AsyncExitStack() as stack:
+        definition_store = await wiring.definition_store()
+        stack.push_async_callback(definition_store.close)
+        definitions = wiring.definitions(definition_store)
+        await definitions.open()
         store = await wiring.profile_store()
         stack.push_async_callback(store.close)
         proposals = await wiring.proposals()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
@@ -51,6 +52,8 @@ _MOST_PARTS: Final = 500
 MOST_TIMES: Final = 1000
 """How often something can be asked to have happened."""
 MOST_STEPS: Final = 10
+UNREADABLE: Final = re.compile(r'["\\\x00-\x1f]')
+"""What a property's name must not have in it to be looked for in an event."""
 LONGEST_TEXT: Final = 1000
 """Characters that a condition compares with."""
 
@@ -141,6 +144,10 @@ class _Reader:
             only_one = " (one of them)" if len(self._subjects) > 1 else ""
             raise BadCondition(f"{where}: name what to look at, as {choice}{only_one}")
         subject = found[0]
+        if subject == PROPERTY and UNREADABLE.search(tree[subject]):
+            raise BadCondition(
+                f"{where}.property: {_shown(tree[subject])} has a quote, a backslash or a control character in it"
+            )
         _only(tree, ("op", subject) if op == "exists" else ("op", subject, "value"), where)
         if op != "exists" and "value" not in tree:
             raise BadCondition(f"{where}.value: missing; say what to compare with")

@@ -95,6 +95,20 @@ def _waiting(trait: Trait) -> Trait:
     )
 
 
+def changed(newest: Definitions, live: Definitions) -> tuple[Trait, ...]:
+    """The traits of either set that the other does not compute."""
+    ours, theirs = newest.trait_of_name, live.trait_of_name
+    mine = [one for one in newest.traits if one.name not in theirs or theirs[one.name].key != one.key]
+    return (*mine, *(one for one in live.traits if one.name not in ours))
+
+
+def without(definitions: Definitions, names: Iterable[str]) -> Definitions:
+    """The same, of which these traits have no value."""
+    gone = set(names)
+    traits = [_waiting(one) if one.name in gone else one for one in definitions.traits]
+    return _again(definitions, traits, definitions.audiences)
+
+
 def fresh(newest: Definitions, live: Definitions) -> tuple[Trait, ...]:
     """The traits of the newest set that the live one does not compute, each unseen."""
     every = {one.key: one for one in (*newest.traits, *newest.remembered)}

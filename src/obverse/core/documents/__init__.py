@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import astuple, dataclass, field
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -20,9 +21,11 @@ from obverse.core.definitions import (
     check_subjects,
     define,
 )
-from obverse.core.documents.identity import identity_rules
+from obverse.core.documents.identity import EXPECTED as IDENTITY_EXPECTED
+from obverse.core.documents.identity import IdentitySpec, identity_rules
 from obverse.core.documents.reading import Shape, read_as
-from obverse.core.documents.traits import trait
+from obverse.core.documents.traits import EXPECTED as TRAIT_EXPECTED
+from obverse.core.documents.traits import TraitSpec, trait
 from obverse.core.identity import IdentityRules
 from obverse.core.matching import MatchingRules
 from obverse.core.matching.documents import EXPECTED, MatchingSpec, rules_of
@@ -39,7 +42,9 @@ class _Metadata(msgspec.Struct, forbid_unknown_fields=True):
     labels: dict[str, str] = {}
 
 
-class _Document(msgspec.Struct, forbid_unknown_fields=True):
+class DocumentShape(msgspec.Struct, forbid_unknown_fields=True):
+    """Every document, whatever its kind."""
+
     version: Literal["obverse/v1"]
     kind: Literal[
         "trait", "audience", "source", "identity", "connection", "template", "campaign", "tracking_plan", "matching"
@@ -100,10 +105,11 @@ class _SourceSpec(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
-    _Document: (
+    DocumentShape: (
         f"a document has `version: {VERSION}`, `kind` (trait, audience, source, identity, connection, template, "
         "campaign, tracking_plan or matching), `metadata` (name, description, labels) and `spec`"
     ),
+    TraitSpec: TRAIT_EXPECTED,
     _AudienceSpec: "an audience has `where`, a condition",
     _SourceSpec: (
         "a source may have `enabled` and `write_key_hashes`, each a SHA-256 in 64 digits of lower-case "
@@ -117,10 +123,30 @@ _EXPECTED: Final[Mapping[type[msgspec.Struct], str]] = {
         "for a page or screen), `description` and `schema`, the JSON Schema of its properties or traits"
     ),
     MatchingSpec: EXPECTED,
+    IdentitySpec: IDENTITY_EXPECTED,
     ConnectionSpec: "a connection has `crm`, `settings` and `fields`, each the CRM's name of a field and what it holds",
     TemplateSpec: "a template has `subject`, `from`, and `mjml`, `mjml_file` or `text`",
     CampaignSpec: "a campaign has `trigger: entered AUDIENCE` and `template`",
 }
+
+
+SPECS: Final[Mapping[str, type[msgspec.Struct]]] = {
+    "trait": TraitSpec,
+    "audience": _AudienceSpec,
+    "source": _SourceSpec,
+    "identity": IdentitySpec,
+    "connection": ConnectionSpec,
+    "template": TemplateSpec,
+    "campaign": CampaignSpec,
+    "tracking_plan": _PlanSpec,
+    "matching": MatchingSpec,
+}
+"""The shape of each kind's `spec`."""
+
+
+def expected(shape: type[msgspec.Struct]) -> str:
+    """What may stand in a document, or in a spec, in words."""
+    return _EXPECTED[shape]
 
 
 def _read(shape: type[Shape], tree: Any, where: str) -> Shape:
@@ -128,10 +154,12 @@ def _read(shape: type[Shape], tree: Any, where: str) -> Shape:
 
 
 @dataclass(slots=True)
-class _Found:
+class Found:
     """What the documents define, and where."""
 
     kinds: Mapping[str, TraitKind]
+    unusable: set[tuple[str, str]] = field(default_factory=set)
+    """Kind and name of what is defined, but not so that it can be used: who refers to it is not to blame."""
     places: dict[tuple[str, str], str] = field(default_factory=dict)
     traits: list[Trait] = field(default_factory=list)
     audiences: list[Audience] = field(default_factory=list)
@@ -143,7 +171,7 @@ class _Found:
     identity: IdentityRules = field(default_factory=IdentityRules)
     matching: MatchingRules = field(default_factory=MatchingRules)
 
-    def add(self, place: str, document: _Document) -> None:
+    def add(self, place: str, document: DocumentShape) -> None:
         """Read one document by its kind."""
         name, about, spec = document.metadata.name, document.metadata.description, document.spec
         one = name
@@ -178,18 +206,60 @@ class _Found:
             case "campaign":
                 self.campaigns.append(outgoing.campaign(name, _read(CampaignSpec, spec, "spec")))
 
-    def check(self) -> None:
-        """Hold what looks at something against what is defined; here, where its file is known."""
+    def disagreements(self) -> Iterator[tuple[str, BadDefinition]]:
+        """Hold what looks at something against what is defined; each that fails with its place."""
         known = Known.of(self.traits, self.audiences, self.templates)
+        known = Known(*({*ones, *self._unusable(kind)} for kind, ones in zip(_REFERRED, astuple(known), strict=True)))
         ones: list[Audience | Connection | Campaign] = [*self.audiences, *self.connections, *self.campaigns]
         for one in ones:
-            try:
-                if isinstance(one, Audience):
-                    check_subjects(one, known.traits, known.audiences)
-                else:
-                    check_outgoing(one, known)
-            except BadDefinition as error:
-                raise BadDefinition(f"{self.places[type(one).__name__.lower(), one.name]}: {error}") from error
+            for error in _lacking(one, known):
+                yield self.places[type(one).__name__.lower(), one.name], error
+
+    def _unusable(self, kind: str) -> Iterator[str]:
+        return (name for one, name in self.unusable if one == kind)
+
+    def definitions(self) -> Definitions:
+        """
+        All of it, ready for use.
+
+        Raises:
+            BadDefinition: names the place, what is wrong there and what to write.
+        """
+        for place, error in self.disagreements():
+            raise BadDefinition(f"{place}: {error}") from error
+        return define(
+            traits=self.traits,
+            audiences=self.audiences,
+            sources=self.sources,
+            connections=self.connections,
+            templates=self.templates,
+            campaigns=self.campaigns,
+            tracking_plans=self.plans,
+            identity=self.identity,
+            matching=self.matching,
+        )
+
+
+def _lacking(one: Audience | Connection | Campaign, known: Known) -> Iterator[BadDefinition]:
+    """All that it looks at and that is not defined: what was told counts as defined, to come to the next."""
+    for _ in range(_MOST_LACKING):
+        try:
+            if isinstance(one, Audience):
+                check_subjects(one, known.traits, known.audiences)
+            else:
+                check_outgoing(one, known)
+        except BadDefinition as error:
+            yield error
+            told = set(_QUOTED.findall(str(error)))
+            known = Known(*({*names, *told} for names in astuple(known)))
+        else:
+            return
+
+
+_MOST_LACKING: Final = 100
+_QUOTED: Final = re.compile("'([^']*)'")
+_REFERRED: Final = ("trait", "audience", "template")
+"""Kinds, as in `Known`."""
 
 
 def read(documents: Iterable[tuple[str, Any]], kinds: Mapping[str, TraitKind]) -> Definitions:
@@ -199,24 +269,13 @@ def read(documents: Iterable[tuple[str, Any]], kinds: Mapping[str, TraitKind]) -
     Raises:
         BadDefinition: names the place, what is wrong there and what to write.
     """
-    found = _Found(kinds)
+    found = Found(kinds)
     for place, tree in documents:
         try:
-            found.add(place, _read(_Document, tree, ""))
+            found.add(place, _read(DocumentShape, tree, ""))
         except ValueError as error:
             raise BadDefinition(f"{place}: {error}") from error
-    found.check()
-    return define(
-        traits=found.traits,
-        audiences=found.audiences,
-        sources=found.sources,
-        connections=found.connections,
-        templates=found.templates,
-        campaigns=found.campaigns,
-        tracking_plans=found.plans,
-        identity=found.identity,
-        matching=found.matching,
-    )
+    return found.definitions()
 
 
 def _checked(template: Template) -> Template:

@@ -40,7 +40,9 @@ class _KindSpec(msgspec.Struct, forbid_unknown_fields=True):
     region: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] | None = None
 
 
-class _IdentitySpec(msgspec.Struct, forbid_unknown_fields=True):
+class IdentitySpec(msgspec.Struct, forbid_unknown_fields=True):
+    """What the document says."""
+
     preset: Literal["segment", "unique_user_id", "profile_conversion", "profile_isolation"] | None = None
     blocked: list[str] = []
     kinds: dict[str, Any] = {}
@@ -52,7 +54,7 @@ class _IdentitySpec(msgspec.Struct, forbid_unknown_fields=True):
     shared: Annotated[int, msgspec.Meta(ge=2)] | Literal["none"] | None = None
 
 
-_EXPECTED: Final = (
+EXPECTED: Final = (
     "identity rules may have `preset` (segment, unique_user_id, profile_conversion or profile_isolation), "
     "`blocked`, a list of texts, `kinds`, by name (small letters, digits, _ and .) each with `spelling` (as_sent, "
     "lower_case, email or phone) and `region`, such as GB, `limits`, by kind each `none` or `values` and perhaps "
@@ -68,7 +70,7 @@ def identity_rules(tree: Any, before: IdentityRules) -> IdentityRules:
     Raises:
         BadDefinition: names the place, what is wrong there and what to write.
     """
-    spec = read_as(_IdentitySpec, tree, "spec", _EXPECTED)
+    spec = read_as(IdentitySpec, tree, "spec", EXPECTED)
     if spec.preset is not None:
         before = replace(PRESETS[spec.preset], blocked=before.blocked, added=before.added, apart=before.apart)
     added = {kind.name: kind for kind in before.added} | {name: _kind(name, tree) for name, tree in spec.kinds.items()}
@@ -87,7 +89,7 @@ def identity_rules(tree: Any, before: IdentityRules) -> IdentityRules:
         if said == "none":
             limits.pop(name, None)
         else:
-            limit = read_as(_LimitSpec, said, f"spec.limits.{name}", _EXPECTED)
+            limit = read_as(_LimitSpec, said, f"spec.limits.{name}", EXPECTED)
             limits[name] = Limit(limit.values, None if limit.within_days is None else limit.within_days * _DAY)
     rules = IdentityRules(
         blocked=before.blocked | frozenset(spec.blocked),
@@ -118,7 +120,7 @@ def _apart(place: int, pair: Sequence[str], rules: IdentityRules) -> tuple[str, 
 
 
 def _kind(name: str, tree: Any) -> Kind:
-    spec = read_as(_KindSpec, tree, f"spec.kinds.{name}", _EXPECTED)
+    spec = read_as(_KindSpec, tree, f"spec.kinds.{name}", EXPECTED)
     if _KIND.fullmatch(name) is None:
         raise BadDefinition(
             f"spec.kinds: {name!r} is no name of a kind; write at most 40 small letters, digits, _ and ."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, Final, Literal
@@ -11,7 +10,8 @@ import msgspec
 from msgspec.structs import asdict
 
 from obverse.core import json_values, spans
-from obverse.core.conditions import BadCondition, Condition, as_tree, did_you_mean, parse_event, subjects
+from obverse.core.conditions import BadCondition, Condition, as_tree, did_you_mean, parse_event
+from obverse.core.conditions.parsing import UNREADABLE
 from obverse.core.definitions import BadDefinition, Trait
 from obverse.core.documents.reading import read_as
 from obverse.core.events import TYPES
@@ -42,12 +42,11 @@ class TraitSpec(msgspec.Struct, forbid_unknown_fields=True):
     window: WindowSpec | None = None
 
 
-_EXPECTED: Final = (
+EXPECTED: Final = (
     "a trait has `aggregate`, and may have `type`, `event`, `property` or `field: timestamp`, `where` and `window` "
     "(`last`, or `calendar` and `time_zone`)"
 )
 _ALSO: Final = "; `{}` may have {} too"
-_UNREADABLE: Final = re.compile(r'["\\\x00-\x1f]')
 
 
 def trait(name: str, description: str, tree: Any, kinds: Mapping[str, TraitKind]) -> Trait:
@@ -57,12 +56,8 @@ def trait(name: str, description: str, tree: Any, kinds: Mapping[str, TraitKind]
     Raises:
         BadDefinition: names the place below `spec`, what is wrong there and what to write.
     """
-    plain_kind, given, rest = _apart(tree, kinds)
-    expected = _EXPECTED
-    if plain_kind is not None and parameters_of(plain_kind):
-        named = ", ".join(f"`{one}`" for one in parameters_of(plain_kind))
-        expected += _ALSO.format(tree["aggregate"], named)
-    spec = read_as(TraitSpec, rest, "spec", expected)
+    plain_kind, given, rest = apart(tree, kinds)
+    spec = read_as(TraitSpec, rest, "spec", expected_of(tree, kinds))
     if plain_kind is None:
         raise BadDefinition(f"spec.aggregate: {spec.aggregate!r} is not known; use one of {', '.join(sorted(kinds))}")
     try:
@@ -77,8 +72,8 @@ def trait(name: str, description: str, tree: Any, kinds: Mapping[str, TraitKind]
         )
     if kind.takes is Takes.NOTHING and (spec.property, spec.field) != (None, None):
         raise BadDefinition(f"spec: `{spec.aggregate}` takes no value; remove `property` and `field`")
-    if spec.property is not None:
-        _check_property(spec.property, "spec.property")
+    if spec.property is not None and UNREADABLE.search(spec.property):
+        raise BadDefinition(f"spec.property: {spec.property!r} has a quote, a backslash or a control character in it")
     where = None if spec.where is None else _condition(spec.where)
     windowed, window = (kind, None) if spec.window is None else _windowed(kind, spec.window)
     # Only what was said, so that a field which a later release adds does not make every state start anew.
@@ -104,7 +99,16 @@ def trait(name: str, description: str, tree: Any, kinds: Mapping[str, TraitKind]
     )
 
 
-def _apart(tree: Any, kinds: Mapping[str, TraitKind]) -> tuple[TraitKind | None, dict[str, Any], Any]:
+def expected_of(tree: Any, kinds: Mapping[str, TraitKind]) -> str:
+    """What may stand in the `spec` of a trait like this one, in words."""
+    kind, _, _ = apart(tree, kinds)
+    if kind is None or not parameters_of(kind):
+        return EXPECTED
+    named = ", ".join(f"`{one}`" for one in parameters_of(kind))
+    return EXPECTED + _ALSO.format(tree["aggregate"], named)
+
+
+def apart(tree: Any, kinds: Mapping[str, TraitKind]) -> tuple[TraitKind | None, dict[str, Any], Any]:
     """The kind that is named, the parameters that it is given, and what else is said."""
     name = tree.get("aggregate") if isinstance(tree, dict) else None
     kind = kinds.get(name) if isinstance(name, str) else None
@@ -115,19 +119,11 @@ def _apart(tree: Any, kinds: Mapping[str, TraitKind]) -> tuple[TraitKind | None,
     return kind, given, {part: value for part, value in tree.items() if part not in known}
 
 
-def _check_property(name: str, where: str) -> None:
-    if _UNREADABLE.search(name):
-        raise BadDefinition(f"{where}: {name!r} has a quote, a backslash or a control character in it")
-
-
 def _condition(tree: Any) -> Condition:
     try:
-        condition = parse_event(tree, "spec.where")
+        return parse_event(tree, "spec.where")
     except BadCondition as error:
         raise BadDefinition(str(error)) from error
-    for _, name in subjects(condition):
-        _check_property(name, "spec.where")
-    return condition
 
 
 def _windowed(kind: TraitKind, spec: WindowSpec) -> tuple[Windowed, dict[str, str]]:

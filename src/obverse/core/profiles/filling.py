@@ -74,6 +74,8 @@ def go_live(profile: Profile, before: Definitions, after: Definitions, now: int)
         for one in (*before.traits, *(one for one in after.traits if one.name not in before.trait_of_name))
         if value_of(profile, TRAIT, one.name, before) != value_of(profile, TRAIT, one.name, after)
     ]
+    # A trait that is gone may be defined again one day, and is computed anew then.
+    profile.traits = {key: state for key, state in profile.traits.items() if key in after.trait_of_key}
     judged = [judge(profile, audience, stamp, after, now) for audience in after.audiences]
     done += [one for one in judged if one is not None]
     for name, standing in profile.audiences.items():

@@ -47,12 +47,14 @@ def apply(
     if profile.events == 1:
         watch(definitions.newcomers, watching)
     if watching:
-        now = profile.now
+        now = profile.changed_at
+        if profile.turned_at > now:  # noqa: PLR1730 - as below
+            now = profile.turned_at
         for audience in watching.values():
             entered_or_left = judge(profile, audience, stamp, definitions, now)
             if entered_or_left is not None:
                 done.append(entered_or_left)
-        if not definitions.changing.keys().isdisjoint(watching):
+        if definitions.changing and not definitions.changing.keys().isdisjoint(watching):
             profile.due = due_of(profile, definitions, now)
     return done
 

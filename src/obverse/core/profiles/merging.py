@@ -39,7 +39,7 @@ def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
         one.consents[purpose] = written if mine is None else register.merge(mine, written)
     for group, since in other.groups.items():
         join(one, group, since)
-    if definitions.beside and _lack_otherwise(one, other, definitions.beside_version):
+    if definitions.beside and not one.filled == other.filled == definitions.beside_version:
         _begin_anew(one, other, definitions)
     _merge_traits(one, other, definitions)
     for name, standing in other.audiences.items():
@@ -63,16 +63,11 @@ def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
     return one
 
 
-def _lack_otherwise(one: Profile, other: Profile, version: int) -> bool:
-    """Whether history is in what one of the two has computed and not in the other's, or from another place on."""
-    return (one.filled == version) != (other.filled == version) or one.since != other.since
-
-
 def _begin_anew(one: Profile, other: Profile, definitions: Definitions) -> None:
     """
-    Forget what was computed of traits to come: of the one history is in it, and not of the other.
+    Forget what was computed of traits to come, since history of one of them is missing from it.
 
-    All that both have folded by now is history then.
+    All that both have folded by now is history then: whoever asks a store for it has to wait for what ties them.
     """
     for trait in definitions.beside:
         one.traits.pop(trait.key, None)

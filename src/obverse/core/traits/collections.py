@@ -13,7 +13,7 @@ from obverse.core.crdt.clock import Stamp
 from obverse.core.traits.kind import Takes
 from obverse.core.traits.parameters import Parameter
 from obverse.core.traits.sketches import Sketch
-from obverse.core.traits.tallies import EXACT, Order, Tally, hash_of, is_scalar, order_of
+from obverse.core.traits.tallies import EXACT, OPENING, Order, Tally, hash_of, order_of
 
 __all__ = ("EXACT", "MostFrequent", "TopK", "UniqueCount", "UniqueList")
 
@@ -47,7 +47,7 @@ class MostFrequent:
 
     def add(self, state: Leading, value: bytes, stamp: Stamp) -> Leading:  # noqa: ARG002 - see `TraitKind.add`
         """See `TraitKind.add`."""
-        if not is_scalar(value):
+        if value[0] in OPENING:
             return state
         counts = state.counts
         times = counts.get(value, 0) + 1
@@ -146,7 +146,7 @@ class TopK:
 
     def add(self, state: Leaders, value: bytes, stamp: Stamp) -> Leaders:  # noqa: ARG002 - see `TraitKind.add`
         """See `TraitKind.add`."""
-        if not is_scalar(value):
+        if value[0] in OPENING:
             return state
         counts, first = state.counts, state.first
         times = counts.get(value, 0) + 1
@@ -221,7 +221,7 @@ class UniqueList:
 
     def add(self, state: Listed, value: bytes, stamp: Stamp) -> Listed:  # noqa: ARG002 - see `TraitKind.add`
         """See `TraitKind.add`."""
-        if value in state.counts or not is_scalar(value):
+        if value in state.counts or value[0] in OPENING:
             return state
         if state.sample:
             lost = state.make_room(value)

@@ -12,7 +12,8 @@ from obverse.core import json_values
 EXACT: Final = 1000
 """Different values a profile that are kept exactly; beyond, a reading is approximate."""
 
-_OPENING: Final = b"[{"
+OPENING: Final = b"[{"
+"""How the JSON text of what is not counted by value begins: lists and objects."""
 
 Order = tuple[bool, Any, bytes]
 """By which values are ordered: whether it is text, the value, its spelling."""
@@ -21,11 +22,6 @@ Order = tuple[bool, Any, bytes]
 def hash_of(text: bytes) -> int:
     """64 bits that stand for a value's JSON text."""
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
-
-
-def is_scalar(text: bytes) -> bool:
-    """Whether JSON text spells neither a list nor an object, which are not counted by value."""
-    return text[0] not in _OPENING
 
 
 def order_of(text: bytes) -> Order:

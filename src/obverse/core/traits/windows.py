@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -20,6 +20,11 @@ MOST: Final = 400 * spans.DAY
 """… and of the longest."""
 _STEPS: Final = ((7 * spans.DAY, spans.MINUTE), (92 * spans.DAY, spans.HOUR), (MOST, spans.DAY))
 """Up to which window which step: an event leaves at the end of one, so at most one step late."""
+
+_BLOCK: Final = 6
+"""Two to the power of this: steps that are kept as one, too, where there are many …"""
+_MANY: Final = 128
+"""… which are more than this. Else what leaves would be work for all that stays, each time."""
 
 _packer = msgspec.msgpack.Encoder()
 _unpacker = msgspec.msgpack.Decoder()
@@ -103,6 +108,8 @@ class Steps:
     """By number of the step, the earliest first."""
     whole: Any = field(default=None, compare=False)
     """All of them as one; None if that is to be made anew."""
+    blocks: dict[int, Any] = field(default_factory=dict, compare=False)
+    """Of many, some that follow each other as one, by number of the block; those that have not moved since."""
 
 
 class Sliding(Windowed):
@@ -141,6 +148,7 @@ class Sliding(Windowed):
                 state.parts = dict(sorted(parts.items()))
         else:
             parts[number] = kind.add(part, value, stamp)
+        state.blocks.pop(number >> _BLOCK, None)
         if state.whole is not None:
             state.whole = kind.add(state.whole, value, stamp)
         return state
@@ -150,6 +158,7 @@ class Sliding(Windowed):
         parts = state.parts
         while parts and self._leaves(number := next(iter(parts))) <= now:
             part = parts.pop(number)
+            state.blocks.pop(number >> _BLOCK, None)
             if state.whole is not None and self._without is not None:
                 state.whole = self._without(state.whole, part, parts.values())
             else:
@@ -169,11 +178,26 @@ class Sliding(Windowed):
     def whole(self, state: Steps) -> Any:
         """See `Windowed.whole`."""
         if state.whole is None:
-            whole = self.kind.start()
-            for part in state.parts.values():
-                whole = self.kind.merge(whole, self._copy(part))
-            state.whole = whole
+            parts = state.parts
+            some = parts.values() if len(parts) <= _MANY else self._blocks(parts, state.blocks)
+            state.whole = self._merged(some)
         return state.whole
+
+    def _merged(self, some: Iterable[Any]) -> Any:
+        whole = self.kind.start()
+        for one in some:
+            whole = self.kind.merge(whole, self._copy(one))
+        return whole
+
+    def _blocks(self, parts: dict[int, Any], blocks: dict[int, Any]) -> Iterator[Any]:
+        """The parts, some that follow each other as one."""
+        earliest, latest = next(iter(parts)), next(reversed(parts))
+        for block in range(earliest >> _BLOCK, (latest >> _BLOCK) + 1):
+            if block not in blocks:
+                first = block << _BLOCK
+                numbers = range(first, first + (1 << _BLOCK))
+                blocks[block] = self._merged(parts[number] for number in numbers if number in parts)
+            yield blocks[block]
 
     def _copy(self, part: Any) -> Any:
         """A state that may be changed without the one given."""

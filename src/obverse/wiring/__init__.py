@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Final, get_type_hints
+from typing import Any
 
-import msgspec
-
-from obverse.adapters.definition_files import DefinitionFiles
 from obverse.adapters.disk import Disk
 from obverse.adapters.runtime.system import open_runtime
+from obverse.core.audiences import conditions_of, expanded
+from obverse.core.definitions import Definitions
 from obverse.core.outgoing import Connection
-from obverse.core.traits.kind import TraitKind
 from obverse.core.wire import Limits
 from obverse.flows.absorb import Absorb
 from obverse.flows.activate import Activate, ActivateParts
+from obverse.flows.apply_definitions import ApplyDefinitions
+from obverse.flows.arrivals import Arrivals
 from obverse.flows.ask_identity import AskMerges
 from obverse.flows.collect import Collect
+from obverse.flows.current_definitions import CurrentDefinitions
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.deliver import Deliver, DeliverParts
 from obverse.flows.sign_in import SignIn
 from obverse.ports.crm import Crm
+from obverse.ports.definition_store import DefinitionStore
 from obverse.ports.email_service import EmailService
 from obverse.ports.engine import Engine, EngineParts
 from obverse.ports.event_log import EventLog
@@ -40,53 +38,20 @@ from obverse.ports.proposals import Proposals
 from obverse.ports.runtime import Runtime
 from obverse.ports.sessions import Sessions
 from obverse.ports.sync_queue import SyncQueue
-from obverse.settings import BadSettings, Settings
-
-GROUPS: Final = (
-    "event_log",
-    "profile_store",
-    "profile_cache",
-    "engine",
-    "sync_queue",
-    "outbox",
-    "sessions",
-    "proposals",
-    "matcher",
-    "crm",
-    "email_service",
-    "trait_kind",
-    "route",
+from obverse.settings import Settings
+from obverse.wiring.finding import (
+    GROUPS,
+    checks,
+    find,
+    hash_key,
+    resolved,
+    routes,
+    settings_of,
+    shape_of,
+    trait_kinds,
 )
-"""Entry-point groups, each `obverse.NAME`."""
 
-
-def find(group: str, name: str, *, where: str = "") -> Any:
-    """
-    Load what an entry point of the group `obverse.GROUP` names.
-
-    Raises:
-        BadSettings: nothing of that name is installed; the message says what is.
-    """
-    found = entry_points(group=f"obverse.{group}", name=name)
-    if not found:
-        known = ", ".join(sorted(entry_points(group=f"obverse.{group}").names)) or "none"
-        raise BadSettings(f"{where or f'{group}.adapter'} is {name!r}, but only these are installed: {known}")
-    return next(iter(found)).load()
-
-
-def trait_kinds() -> Mapping[str, TraitKind]:
-    """Every installed kind of trait by the name that definitions use."""
-    return {point.name: point.load()() for point in entry_points(group="obverse.trait_kind")}
-
-
-def routes() -> list[Callable[..., Any]]:
-    """The route factories of the API, in order of name."""
-    return [point.load() for point in sorted(entry_points(group="obverse.route"), key=lambda point: point.name)]
-
-
-def hash_key(key: str) -> str:
-    """How a write key is kept: its SHA-256 in hexadecimal. Keys have 32 random bytes, so no salt is needed."""
-    return sha256(key.encode()).hexdigest()
+__all__ = ["GROUPS", "Wiring", "checks", "find", "hash_key", "resolved", "routes", "trait_kinds", "wire"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +64,8 @@ class Wiring:
     """Of PostgreSQL, for this role."""
     runtime_dir: Path = Path()
     """Folder of mode 0700 for sockets between our processes."""
+    folder_is_live: bool = False
+    """Whether somebody applies the folder of definitions whenever it changes: who writes there need not."""
 
     async def event_log(self) -> EventLog:
         """The log."""
@@ -115,9 +82,7 @@ class Wiring:
         cache: ProfileCache = await self._open("profile_cache", self.runtime)
         return cache
 
-    async def engine(
-        self, log: EventLog, store: ProfileStore, cache: ProfileCache, definitions: DefinitionFiles
-    ) -> Engine:
+    async def engine(self, log: EventLog, store: ProfileStore, cache: ProfileCache, definitions: Arrivals) -> Engine:
         """The engine."""
         engine: Engine = await self._open(
             "engine",
@@ -126,7 +91,9 @@ class Wiring:
                 log=log,
                 store=store,
                 cache=cache,
-                definitions=definitions.current,
+                definitions=definitions.definitions,
+                arriving=definitions.arriving,
+                arrived=definitions.arrived,
                 runtime=self.runtime,
                 obstacle=self._obstacle(),
             ),
@@ -199,7 +166,7 @@ class Wiring:
         profiles: CurrentProfiles,
         outbox: Outbox,
         service: EmailService,
-        definitions: DefinitionFiles,
+        definitions: CurrentDefinitions,
     ) -> Deliver:
         """The flow that sends messages."""
         return Deliver(
@@ -225,10 +192,10 @@ class Wiring:
             name: resolved(value, self.settings.data, f"{place}.{name}") for name, value in connection.settings.items()
         }
         opener = find("crm", connection.crm, where=f"connection {connection.name!r}, spec.crm")
-        crm: Crm = await opener(_settings_of(opener, options, place), self.runtime)
+        crm: Crm = await opener(settings_of(opener, options, place), self.runtime)
         return crm
 
-    def absorb(self, collect: Collect, queue: SyncQueue, definitions: DefinitionFiles) -> Absorb:
+    def absorb(self, collect: Collect, queue: SyncQueue, definitions: CurrentDefinitions) -> Absorb:
         """The flow that takes a CRM's edits in."""
         return Absorb(
             collect=collect,
@@ -244,7 +211,7 @@ class Wiring:
         store: ProfileStore,
         profiles: CurrentProfiles,
         queue: SyncQueue,
-        definitions: DefinitionFiles,
+        definitions: CurrentDefinitions,
     ) -> Activate:
         """The flow that keeps CRMs in step."""
         return Activate(
@@ -259,16 +226,36 @@ class Wiring:
             )
         )
 
-    def definitions(self) -> DefinitionFiles:
-        """
-        The workspace's definitions.
+    async def definition_store(self) -> DefinitionStore:
+        """The definitions as they were written."""
+        store: DefinitionStore = await self._open("definition_store", self.runtime)
+        return store
 
-        Raises:
-            BadDefinition: a file cannot be used.
-        """
-        return DefinitionFiles(self.settings.definitions_folder, trait_kinds(), self.runtime)
+    def definitions(self, store: DefinitionStore) -> CurrentDefinitions:
+        """The definitions in force, followed in the store."""
+        return CurrentDefinitions(store, trait_kinds(), self.runtime)
 
-    def collect(self, log: EventLog, definitions: DefinitionFiles, is_bot: Callable[[str], bool]) -> Collect:
+    def apply_definitions(self, store: DefinitionStore, profiles: ProfileStore | None = None) -> ApplyDefinitions:
+        """The flow that changes definitions; with `profiles` it tells of audiences how many are in them."""
+        if profiles is None:
+            return ApplyDefinitions(store, checks(), self.runtime)
+
+        async def sizes(names: Collection[str]) -> Mapping[str, int]:
+            audiences = (await profiles.overview()).audiences
+            return {name: audiences.get(name, 0) for name in names}
+
+        async def preview(after: Definitions, names: Collection[str]) -> Mapping[str, int]:
+            if not names:
+                return {}
+            # It brings the sets of people, which `obverse up` never needs.
+            from obverse.flows.preview import Preview  # noqa: PLC0415
+
+            counting, found = Preview(profiles, lambda: after, self.runtime), conditions_of(after.audiences)
+            return {name: await counting.count(expanded(found[name], found)) for name in names}
+
+        return ApplyDefinitions(store, checks(), self.runtime, sizes=sizes, preview=preview)
+
+    def collect(self, log: EventLog, definitions: CurrentDefinitions, is_bot: Callable[[str], bool]) -> Collect:
         """The flow that takes events in."""
         limits = self.settings.collector
         return Collect(
@@ -295,7 +282,7 @@ class Wiring:
         name, table = self.settings.port_options(port)
         opener = find(port, name)
         sandbox = self.settings.sandbox
-        known = set(_shape_of(opener).__dataclass_fields__)
+        known = set(shape_of(opener).__dataclass_fields__)
         given = {
             "dsn": self.dsn,
             "workspace": self.settings.workspace,
@@ -306,49 +293,15 @@ class Wiring:
             "inbox_url": f"http://{sandbox.host}:{sandbox.port}/inbox",
         }
         options = {key: value for key, value in given.items() if key in known} | table
-        return await opener(_settings_of(opener, options, f"[{port}.{name}]"), parts)
+        return await opener(settings_of(opener, options, f"[{port}.{name}]"), parts)
 
 
-def _shape_of(opener: Any) -> Any:
-    """The dataclass that an adapter's opener takes its settings in."""
-    return next(iter(get_type_hints(opener).values()))
-
-
-def _settings_of(opener: Any, options: Mapping[str, Any], place: str) -> Any:
-    shape = _shape_of(opener)
-    known = shape.__dataclass_fields__
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise BadSettings(f"{place} has no setting {unknown[0]!r}; it knows {', '.join(sorted(known)) or 'none'}")
-    try:
-        return msgspec.convert(dict(options), shape, strict=False)
-    except msgspec.ValidationError as error:
-        raise BadSettings(f"{place}: {error}") from error
-
-
-_SECRET: Final = re.compile(r"\$\{(env|file):([^}]*)\}")
-
-
-def resolved(value: Any, folder: Path, place: str) -> Any:
-    """
-    A setting with its secrets put in: `${env:NAME}` and `${file:PATH}`; a relative path is beneath `folder`.
-
-    Raises:
-        BadSettings: there is no such variable or file.
-    """
-
-    def put_in(found: re.Match[str]) -> str:
-        kind, name = found[1], found[2]
-        try:
-            return os.environ[name] if kind == "env" else (folder / name).read_text(encoding="utf-8").strip()
-        except KeyError:
-            raise BadSettings(f"{place}: the environment has no variable {name}; set it") from None
-        except (OSError, ValueError) as error:
-            raise BadSettings(f"{place}: {folder / name} cannot be read ({error}); put the secret there") from error
-
-    return _SECRET.sub(put_in, value) if isinstance(value, str) else value
-
-
-def wire(settings: Settings, *, dsn: str = "", runtime_dir: Path | None = None) -> Wiring:
+def wire(settings: Settings, *, dsn: str = "", runtime_dir: Path | None = None, folder_is_live: bool = False) -> Wiring:
     """The wiring of a real process."""
-    return Wiring(settings=settings, runtime=open_runtime(), dsn=dsn, runtime_dir=runtime_dir or settings.data)
+    return Wiring(
+        settings=settings,
+        runtime=open_runtime(),
+        dsn=dsn,
+        runtime_dir=runtime_dir or settings.data,
+        folder_is_live=folder_is_live,
+    )

@@ -1,0 +1,43 @@
+"""A project: the definitions of one folder of files, or a part of them, as commands and `obverse up` read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from obverse.adapters.definition_files import Files, read_files
+from obverse.settings import Settings
+
+
+class NoSuchPath(ValueError):
+    """A path of definitions that is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFiles:
+    """What was read."""
+
+    files: Files
+    whole: bool
+    """Whether it is all of the project's folder."""
+
+
+def read_project(settings: Settings, paths: Sequence[Path] = ()) -> ProjectFiles:
+    """
+    Read the project's folder, or these paths alone: a part, unless one of them holds the whole folder.
+
+    Raises:
+        NoSuchPath: a path, or the folder, is not there.
+    """
+    folder = settings.definitions_folder
+    for path in paths:
+        if not path.exists():
+            raise NoSuchPath(f"there is no {path}; name files or folders of definitions")
+    if not paths and not folder.is_dir():
+        raise NoSuchPath(
+            f"there is no folder {folder}; make it, name another with OBVERSE_DEFINITIONS or `definitions` in "
+            "obverse.toml, or name the files themselves"
+        )
+    whole = not paths or any(folder.resolve().is_relative_to(path.resolve()) for path in paths)
+    return ProjectFiles(read_files(paths or [folder], folder), whole)
