@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from obverse.adapters.memory.definition_store import MemoryDefinitionStore
 from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_profile_store
 from obverse.adapters.runtime.system import open_runtime
 from obverse.contracts.definition_store import ADA
+from obverse.core.definitions import BadDefinition
 from obverse.core.documents.written import Document, Key, document
 from obverse.flows.arrivals import Arrivals
 from obverse.flows.current_definitions import CurrentDefinitions
@@ -50,7 +52,8 @@ class Workspace:
 
     async def apply(self, *documents: Document, gone: Collection[Key] = ()) -> None:
         await self.store.write(await self.store.version(), documents, gone, author=ADA)
-        await self.definitions.open()
+        with suppress(BadDefinition):
+            await self.definitions.open()
 
     def seen(self) -> dict[str, str | None]:
         """The event of each trait that everybody sees."""
@@ -146,6 +149,15 @@ async def test_a_trait_that_is_removed_is_there_until_everybody_has_lost_it() ->
     assert coming is not None
     await arrivals.arrived(coming.version)
     assert workspace.seen() == {}
+
+
+async def test_what_was_live_and_cannot_be_used_any_more_holds_nothing_up() -> None:
+    workspace = Workspace()
+    await workspace.apply(written("trait", "orders", aggregate="of_a_package_that_is_gone", event="A"))
+    await workspace.store.go_live(1)
+    await workspace.store.write(1, [orders("B")], [], author=ADA)
+    arrivals = await workspace.open()
+    assert (workspace.seen(), arrivals.arriving()) == ({"orders": "B"}, None)
 
 
 async def test_before_it_is_known_what_is_computed_no_engine_runs() -> None:
