@@ -58,6 +58,7 @@ def test_a_condition_is_built_by_mouse_and_counted_node_by_node(visitor: Visitor
     page.get_by_role("heading", name="New audience").wait_for()
     tree = _tree(page)
     expect(tree.get_by_text("not whole yet")).to_be_visible()
+    expect(_panel(page, "Definition")).to_contain_text("1 condition is not whole yet")
     expect(_reach(page)).to_have_text(NOTHING)
 
     tree.get_by_label("Trait", exact=True).click()
@@ -159,6 +160,7 @@ def test_a_mistake_in_the_sql_is_shown_where_it_is(visitor: Visitor) -> None:
     expect(flaw).to_contain_text("is nothing to look at")
     expect(_tree(page).get_by_label("Trait", exact=True)).to_have_value("orders")
     expect(_reach(page)).to_have_text(NOTHING)
+    expect(page.get_by_role("button", name="Copy the YAML")).to_have_count(0)
     assert serious(page) == []
     take_picture(page, "/builder-mistake", "light", DESK)
     flaw.get_by_role("button", name="Go there").click()

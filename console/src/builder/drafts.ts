@@ -225,7 +225,20 @@ function fromRule(one: Rule): Written | null {
   return tree === null ? null : { tree, ids: [one.id ?? ""], parts: [] };
 }
 
-/** Whether something is missing in a rule. */
+/** How many tests are left out since something is missing in them. */
+export const missing = (query: Query): number =>
+  query.rules.reduce((sum, one) => sum + ("rules" in one ? missing(one as Query) : missingIn(one)), 0);
+
+function missingIn(one: Rule): number {
+  if (!isWhole(one)) return 1;
+  const { where, steps = [] } = one.value as Partial<DidDraft & SequenceDraft>;
+  return [where, ...steps.map((step) => step.where)].reduce(
+    (sum, condition) => sum + (condition ? missing(condition) : 0),
+    0,
+  );
+}
+
+/** Whether nothing is missing in a rule. */
 export const isWhole = (one: Rule): boolean => leaf(one) !== null;
 
 function leaf({ field, operator, value }: Rule): Tree | null {

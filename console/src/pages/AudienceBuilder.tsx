@@ -8,7 +8,7 @@ import { audiencesQuery } from "../api/queries";
 import type { Audience } from "../api/types";
 import { ConditionEditor } from "../builder/ConditionEditor";
 import { CountsProvider } from "../builder/context";
-import { emptyQuery, emptyRule, fromTree, type Query, toTree } from "../builder/drafts";
+import { emptyQuery, emptyRule, fromTree, missing, type Query, toTree } from "../builder/drafts";
 import { SuggestedNames, useSuggestions } from "../builder/names";
 import { numbers } from "../builder/numbers";
 import { Overlaps, Reached, Sample } from "../builder/Outcome";
@@ -36,14 +36,14 @@ export function AudienceBuilder() {
       </Page>
     );
   }
-  return <Builder copied={audiences.data.audiences.find(({ name }) => name === from)} missing={from} />;
+  return <Builder copied={audiences.data.audiences.find(({ name }) => name === from)} absent={from} />;
 }
 
 function start(copied: Audience | undefined): Query {
   return copied === undefined ? { ...emptyQuery(), rules: [emptyRule("trait")] } : fromTree(copied.condition);
 }
 
-function Builder({ copied, missing, sql: begun }: { copied?: Audience; missing?: string; sql?: string }) {
+function Builder({ copied, absent, sql: begun }: { copied?: Audience; absent?: string; sql?: string }) {
   const { t } = useTranslation();
   const navigate = useNavigate({ from: "/audiences/new" });
   const suggestions = useSuggestions();
@@ -90,11 +90,13 @@ function Builder({ copied, missing, sql: begun }: { copied?: Audience; missing?:
     setQuery(next);
     if (toTree(next) === null) setSql("");
   };
-  const unknownCopy = missing !== undefined && copied === undefined;
+  const wrong = edited === "sql" && sql.trim() !== "" && fresh && counts.error !== null;
+  const left = missing(query);
+  const unknownCopy = absent !== undefined && copied === undefined;
   return (
     <Page
       title={copied ? t("builder.copyOf", { name: title(copied.name) }) : t("builder.title")}
-      about={unknownCopy ? t("builder.noSuch", { name: missing }) : t("builder.about")}
+      about={unknownCopy ? t("builder.noSuch", { name: absent }) : t("builder.about")}
       back={{ to: "/audiences", label: t("audiences.title") }}
     >
       <SuggestedNames value={suggestions}>
@@ -109,7 +111,23 @@ function Builder({ copied, missing, sql: begun }: { copied?: Audience; missing?:
                   </Text>
                 )}
               </Panel>
-              <File name={name} about={about} where={written?.tree} onName={setName} onAbout={setAbout} />
+              <File
+                name={name}
+                about={about}
+                where={wrong ? undefined : written?.tree}
+                ready={edited === "tree" || fresh}
+                note={
+                  wrong
+                    ? t("builder.notCounted")
+                    : left > 0
+                      ? t("builder.leftOut", { count: left })
+                      : written
+                        ? t("builder.keep")
+                        : t("builder.nothingYet")
+                }
+                onName={setName}
+                onAbout={setAbout}
+              />
             </div>
             <div className="split">
               <Reached found={found} fresh={fresh} error={key === null ? null : counts.error} />
@@ -144,6 +162,9 @@ function File(props: {
   name: string;
   about: string;
   where: unknown;
+  /** Whether it says what is written now. */
+  ready: boolean;
+  note: string;
   onName: (name: string) => void;
   onAbout: (about: string) => void;
 }) {
@@ -156,7 +177,8 @@ function File(props: {
       className="builderFile"
       title={t("builder.definition")}
       aside={
-        text && (
+        text &&
+        props.ready && (
           <Group gap={6}>
             <Copy text={text} label={t("builder.copyYaml")} />
             <Button
@@ -186,21 +208,20 @@ function File(props: {
           onChange={(event) => props.onAbout(event.currentTarget.value)}
         />
       </Group>
-      {text ? (
-        <>
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
-          <section className="code" aria-label={t("builder.yaml")} tabIndex={0}>
-            <code>{text}</code>
-          </section>
-          <Text size="xs" c="dimmed" mt={8}>
-            {t("builder.keep")}
-          </Text>
-        </>
-      ) : (
-        <Text size="sm" c="dimmed">
-          {t("builder.nothingYet")}
-        </Text>
+      {text && (
+        <section
+          className="code"
+          aria-label={t("builder.yaml")}
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+          tabIndex={0}
+          data-stale={!props.ready || undefined}
+        >
+          <code>{text}</code>
+        </section>
       )}
+      <Text size="xs" c="dimmed" mt={text ? 8 : 0}>
+        {props.note}
+      </Text>
     </Panel>
   );
 }
