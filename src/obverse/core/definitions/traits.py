@@ -40,6 +40,8 @@ class Trait:
     """Whether it is there for conditions alone: nobody is shown its value, nor told that it moved."""
     where: Condition | None = None
     """Over the properties of an event: whether it counts."""
+    spec: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    """As a document says it, without what goes without saying."""
     code: int = dataclasses.field(init=False, compare=False, repr=False)
     """64 bits that stand for the key."""
 

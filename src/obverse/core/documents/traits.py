@@ -83,7 +83,8 @@ def trait(name: str, description: str, tree: Any, kinds: Mapping[str, TraitKind]
         said["where"] = as_tree(where)
     if window is not None:
         said["window"] = window
-    digest = blake2b(json_values.encode({**said, **parameters}), digest_size=4).hexdigest()
+    whole = {**said, **parameters}
+    digest = blake2b(json_values.encode(whole), digest_size=4).hexdigest()
     return Trait(
         name=name,
         kind=windowed,
@@ -94,6 +95,7 @@ def trait(name: str, description: str, tree: Any, kinds: Mapping[str, TraitKind]
         field=spec.field,
         description=description,
         where=where,
+        spec={"aggregate": spec.aggregate, **whole},
     )
 
 
