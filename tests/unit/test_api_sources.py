@@ -191,7 +191,7 @@ class Busy(MemoryDefinitionStore):
 
     async def read(self, version: int | None = None) -> DefinitionSet:
         """See `DefinitionStore.read`."""
-        found = await super().read()
+        found = await super().read(version)
         if self.times:
             self.times -= 1
             await self.write(found.version, [], [], author=ADA)

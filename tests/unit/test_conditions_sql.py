@@ -197,10 +197,8 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert parse_sql(as_sql(condition)) == condition
 
 
-@pytest.mark.parametrize("text", NAUGHTY)
-def test_a_naughty_text_is_a_value_and_nothing_else(text: str) -> None:
-    for subject in ("trait", "attribute"):
-        if not text:
-            continue
-        tree = {"op": "eq", subject: text, "value": text}
-        assert as_tree(parse_sql(as_sql(parse(tree)))) == tree
+def test_a_naughty_text_is_a_value_and_nothing_else() -> None:
+    for text in filter(None, NAUGHTY):
+        for subject in ("trait", "attribute"):
+            tree = {"op": "eq", subject: text, "value": text}
+            assert as_tree(parse_sql(as_sql(parse(tree)))) == tree

@@ -125,11 +125,19 @@ class CurrentDefinitions:
         self._version, self._live = found.version, live
         newest = read_documents((one.document for one in found.entries), self._kinds)
         # Before an engine has said so for the first time, nothing was computed otherwise.
-        living = newest if live in {None, found.version} else await self.as_of(live or 0)
+        living = newest if live in {None, found.version} else await self._as_they_were(live or 0, newest)
         self._newest, self._living = newest, living
         known, self._current = self._current, arriving.shown(newest, living)
         if known is not None and moved:
             _log.info("definitions changed", version=found.version)
+
+    async def _as_they_were(self, live: int, newest: Definitions) -> Definitions:
+        """The live set; the newest, if this release cannot use the live one any more."""
+        try:
+            return await self.as_of(live)
+        except BadDefinition as error:
+            _log.warning("what was live cannot be used any more; the newest is seen as it is", reason=str(error))
+            return newest
 
 
 def read_documents(stored: Iterable[Document], kinds: Mapping[str, TraitKind]) -> Definitions:

@@ -92,7 +92,7 @@ async def trial_of(load: Load) -> AsyncIterator[Trial]:
         async with aiohttp.ClientSession(timeout=timeout) as http, doors_of(here, load) as doors:
             began = perf_counter()
             known = await make_known(doors, load)
-            await _drained(http, here)
+            await drained(http, here)
             watch, took = Watch({**here.pids, "generator": os.getpid()}), perf_counter() - began
             trial = Trial(load, here, doors, watch, postgres, known, took)
             trial.watch.look()
@@ -103,7 +103,7 @@ async def trial_of(load: Load) -> AsyncIterator[Trial]:
                 looking.cancel()
             trial.ended = trial.ended or perf_counter()
             trial.sending = trial.watch.spent()
-            await _drained(http, here)
+            await drained(http, here)
             trial.lag = perf_counter() - trial.ended
             trial.watch.look()
         trial.costs = trial.watch.report()
@@ -118,7 +118,7 @@ async def _look(watch: Watch) -> None:
         await asyncio.to_thread(watch.look)
 
 
-async def _drained(http: aiohttp.ClientSession, here: Installed) -> None:
+async def drained(http: aiohttp.ClientSession, here: Installed) -> None:
     """Wait until everything accepted is in the store."""
     headers = {"Authorization": f"Bearer {own_secret(here.data, API_KEY)}"}
     while True:

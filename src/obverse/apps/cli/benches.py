@@ -116,6 +116,25 @@ def bench_backlog_command(
     _bench(bench_backlog(load, backlog), as_json=as_json)
 
 
+@bench.command("backfill")
+def bench_backfill_command(
+    *,
+    history: Annotated[int, typer.Option(min=1000, help="Events that came before the trait is changed.")] = 1_000_000,
+    rate: Annotated[int, typer.Option(min=100, help="Events a second that come meanwhile.")] = 10_000,
+    seconds: Annotated[int, typer.Option(min=1)] = 60,
+    batch: Batch = 20,
+    people: People = 100_000,
+    users: Who = "sessions",
+    as_json: Json = False,
+) -> None:
+    """How long until a changed trait is computed from history for everybody, and how senders fare meanwhile."""
+    from obverse.apps.bench.backfill import bench_backfill
+    from obverse.apps.bench.load import Load
+
+    load = Load(rate=rate, batch=batch, seconds=seconds, people=people, users=users)
+    _bench(bench_backfill(load, history), as_json=as_json)
+
+
 @bench.command("poison")
 def bench_poison_command(
     rate: Annotated[int, typer.Option(min=100, help="Good events a second.")] = 5_000,
