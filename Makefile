@@ -53,7 +53,8 @@ unit: .venv/ready
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "not service" tests/unit tests/contract $(ARGS)
 
 pictures: .venv/ready .venv/console  ## take the console's pictures in docs/ anew
-	OBVERSE_PICTURES=$(CURDIR)/docs/pictures $(BIN)/pytest -q tests/acceptance/test_console.py -k "deep_link"
+	OBVERSE_PICTURES=$(CURDIR)/docs/pictures $(BIN)/pytest -q tests/acceptance/test_console.py tests/acceptance/test_builder.py \
+		-k "deep_link or builder"
 
 bench: .venv/ready  ## events a second, and how soon they are visible
 	$(BIN)/obverse bench road $(ARGS)

@@ -24,6 +24,7 @@ from obverse.flows.decide import Decide
 from obverse.flows.explain import Explain
 from obverse.flows.history import History
 from obverse.flows.live import Live
+from obverse.flows.measure import Measure
 from obverse.flows.messages import Messages
 from obverse.flows.preview import Preview
 from obverse.flows.review import Review
@@ -57,6 +58,7 @@ def build_api(shop: Shop, **options: Any) -> App:
         "ask_identity": AskIdentity(shop.faulty_store, shop.serve, runtime, lambda: secrets.token_urlsafe(16)),
         "preview": Preview(shop.faulty_store, lambda: DEFINITIONS, runtime),
         "explain": Explain(shop.serve, lambda: DEFINITIONS, runtime),
+        "measure": Measure(shop.faulty_store, lambda: DEFINITIONS),
         "browse": Browse(shop.faulty_store, lambda: DEFINITIONS),
         "history": History(shop.faulty_store, shop.serve, lambda: DEFINITIONS, runtime),
         "review": Review(shop.faulty_store),

@@ -15,6 +15,12 @@ const precise = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyl
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
 
 export const count = (value: number | undefined): string => (value === undefined ? "–" : whole.format(value));
+
+/** "2.4 %"; what is not nothing is never told as 0. */
+export function share(part: number, whole: number): string {
+  const percent = whole === 0 ? 0 : (100 * part) / whole;
+  return percent > 0 && percent < 0.1 ? "< 0.1 %" : `${one.format(percent)} %`;
+}
 export const rate = (value: number): string => (value >= 100 ? whole.format(value) : one.format(value));
 export const clockTime = (iso: string): string => clock.format(new Date(iso));
 export const dateTime = (iso: string): string => day.format(new Date(iso));

@@ -76,8 +76,9 @@ const profile = createRoute({
   path: "/profiles/$id",
   validateSearch: (
     search: Record<string, unknown>,
-  ): { tab?: "timeline" | "graph" | "compare"; as_of?: string } => ({
+  ): { tab?: "timeline" | "graph" | "compare"; as_of?: string; why?: string } => ({
     tab: profileTab(search.tab),
+    why: text(search.why),
     as_of: typeof search.as_of === "string" ? search.as_of : undefined,
   }),
   component: lazyRouteComponent(() => import("./pages/Profile"), "ProfilePage"),
@@ -109,10 +110,32 @@ const audiences = createRoute({
   component: lazyRouteComponent(() => import("./pages/Audiences"), "Audiences"),
 });
 
+const audienceBuilder = createRoute({
+  getParentRoute: () => shell,
+  path: "/audiences/new",
+  validateSearch: (search: Record<string, unknown>): { from?: string; sql?: string } => ({
+    from: text(search.from),
+    sql: text(search.sql),
+  }),
+  component: lazyRouteComponent(() => import("./pages/AudienceBuilder"), "AudienceBuilder"),
+});
+
 const audience = createRoute({
   getParentRoute: () => shell,
   path: "/audiences/$name",
   component: lazyRouteComponent(() => import("./pages/Audience"), "AudiencePage"),
+});
+
+const traits = createRoute({
+  getParentRoute: () => shell,
+  path: "/traits",
+  component: lazyRouteComponent(() => import("./pages/Traits"), "Traits"),
+});
+
+const trait = createRoute({
+  getParentRoute: () => shell,
+  path: "/traits/$name",
+  component: lazyRouteComponent(() => import("./pages/Trait"), "TraitPage"),
 });
 
 const groups = createRoute({
@@ -200,7 +223,10 @@ export const router = createRouter({
       shared,
       matches,
       audiences,
+      audienceBuilder,
       audience,
+      traits,
+      trait,
       groups,
       group,
       crm,

@@ -1,4 +1,4 @@
-"""One running installation for the tests of a session's worker that need a whole one."""
+"""One running installation for the tests of a session's worker that need a whole one; a demo, and browsers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
+from chromium import launch
+from console_steps import Demo, Visitor, played, visiting
 from installation import Installation, installation
 from obverse.apps.own_secrets import API_KEY, own_secret
 
@@ -44,3 +47,26 @@ def short() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, for the tests of one file."""
+    with sync_playwright() as playwright:
+        opened = launch(playwright)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def demo(browser: Browser) -> Iterator[Demo]:
+    """The demo, played while the browser looked on."""
+    with played(browser) as demo:
+        yield demo
+
+
+@pytest.fixture
+def visitor(browser: Browser, demo: Demo) -> Iterator[Visitor]:
+    """Somebody who is signed in."""
+    with visiting(browser, demo) as opened:
+        yield opened

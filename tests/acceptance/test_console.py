@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, expect
 
-from chromium import launch
 from console_steps import (
     DESK,
     EVENTS,
@@ -18,7 +16,6 @@ from console_steps import (
     PHONE,
     Demo,
     Visitor,
-    played,
     serious,
     take_picture,
     visiting,
@@ -28,26 +25,6 @@ from obverse.apps.own_secrets import API_KEY, own_secret
 from obverse.core import json_values
 
 pytestmark = pytest.mark.service
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = launch(playwright)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
-def demo(browser: Browser) -> Iterator[Demo]:
-    with played(browser) as demo:
-        yield demo
-
-
-@pytest.fixture
-def visitor(browser: Browser, demo: Demo) -> Iterator[Visitor]:
-    with visiting(browser, demo) as opened:
-        yield opened
 
 
 def test_the_counts_move_without_a_reload(demo: Demo) -> None:
@@ -88,6 +65,13 @@ def _pages(visitor: Visitor) -> dict[str, str]:
         "/audiences": "834",
         "/audiences/big_spenders": "lifetime value",
         "/audiences/nobody": "there is no audience",
+        "/audiences/new": "Nothing to count yet",
+        "/audiences/new?from=one_time_buyers": "834",
+        "/audiences/new?from=nobody": "No audience is named nobody",
+        "/profiles/user_id:17850?why=big_spenders": "In big spenders",
+        "/traits": "1,150",
+        "/traits/lifetime_value": "82.3 %",
+        "/traits/nobody": "No trait is named nobody",
         "/groups": "Accounts and companies",
         "/groups?q=nobody-at-all": "No group has an id that begins with",
         "/groups/nobody": "No group has the id nobody",

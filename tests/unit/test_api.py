@@ -244,6 +244,8 @@ async def test_the_document_tells_every_answer(api: App) -> None:
         "/v1/profiles/read",
         "/v1/audiences",
         "/v1/audiences/{name}/members",
+        "/v1/traits",
+        "/v1/traits/{name}",
         "/v1/groups",
         "/v1/groups/{id}",
         "/v1/groups/{id}/members",

@@ -69,6 +69,14 @@ export interface paths {
   "/v1/audiences/{name}/members": {
     get: Operation<made.AudienceMembersData, made.AudienceMembersResponses>;
   };
+  "/v1/audiences/preview": {
+    post: Operation<made.PreviewAudienceData, made.PreviewAudienceResponses>;
+  };
+  "/v1/profiles/{identifier}/audiences/{audience}/why": {
+    get: Operation<made.WhyInAudienceData, made.WhyInAudienceResponses>;
+  };
+  "/v1/traits": { get: Operation<made.TraitsData, made.TraitsResponses> };
+  "/v1/traits/{name}": { get: Operation<made.TraitData, made.TraitResponses> };
   "/v1/groups": { get: Operation<made.GroupsData, made.GroupsResponses> };
   "/v1/groups/{id}": { get: Operation<made.GroupData, made.GroupResponses> };
   "/v1/groups/{id}/members": { get: Operation<made.GroupMembersData, made.GroupMembersResponses> };

@@ -168,6 +168,33 @@ export const audiencesQuery = queryOptions({
   refetchInterval: SOON,
 });
 
+export const whyQuery = (identifier: string, audience: string) =>
+  queryOptions({
+    queryKey: ["profile", identifier, "why", audience],
+    queryFn: ({ signal }) =>
+      answer(
+        api.GET("/v1/profiles/{identifier}/audiences/{audience}/why", {
+          signal,
+          params: { path: { identifier, audience } },
+        }),
+      ),
+    refetchInterval: SOON,
+  });
+
+export const traitsQuery = queryOptions({
+  queryKey: ["traits"],
+  queryFn: ({ signal }) => answer(api.GET("/v1/traits", { signal })),
+  staleTime: SOON,
+  refetchInterval: 2 * SOON,
+});
+
+export const traitQuery = (name: string) =>
+  queryOptions({
+    queryKey: ["traits", name],
+    queryFn: ({ signal }) => answer(api.GET("/v1/traits/{name}", { signal, params: { path: { name } } })),
+    refetchInterval: SOON,
+  });
+
 export const membersQuery = (name: string) =>
   pages(["audiences", name, "members"], (after, signal) =>
     answer(

@@ -24,11 +24,9 @@ export type Edge = Profile["edges"][number];
 export type Identifier = Profile["identifiers"][number];
 export type Proposal = Answer<"/v1/proposals">["proposals"][number];
 export type Audience = Answer<"/v1/audiences">["audiences"][number];
-/** As a definition writes it; the API's document leaves its depth open. */
-export type Condition =
-  | { op: "and" | "or"; of: Condition[] }
-  | { op: "not"; of: Condition }
-  | { op: string; trait?: string; attribute?: string; value?: unknown };
+export type Preview = paths["/v1/audiences/preview"]["post"]["responses"][200]["content"]["application/json"];
+export type Reason = Answer<"/v1/profiles/{identifier}/audiences/{audience}/why">["reason"];
+export type TraitValues = Answer<"/v1/traits/{name}">;
 export type Connection = Answer<"/v1/connections">["connections"][number];
 export type DeadLetter = Answer<"/v1/connections/{name}/dead-letters">["dead_letters"][number];
 export type Message = Answer<"/v1/messages/{id}">;

@@ -1,10 +1,9 @@
-import { Text } from "@mantine/core";
-import { IconUsersGroup } from "@tabler/icons-react";
+import { Button, Text } from "@mantine/core";
+import { IconCopy, IconUsersGroup } from "@tabler/icons-react";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { audiencesQuery, membersQuery } from "../api/queries";
-import type { Condition } from "../api/types";
 import { count, title } from "../format";
 import { When } from "../parts/Bits";
 import { ConditionTree } from "../parts/ConditionTree";
@@ -25,6 +24,16 @@ export function AudiencePage() {
       title={title(name)}
       about={audience?.description ?? t("audience.about")}
       back={{ to: "/audiences", label: t("audiences.title") }}
+      actions={
+        audience && (
+          <Button
+            leftSection={<IconCopy size={16} aria-hidden />}
+            renderRoot={(props) => <Link to="/audiences/new" search={{ from: name }} {...props} />}
+          >
+            {t("audience.copy")}
+          </Button>
+        )
+      }
     >
       <div className="split wideLeft">
         <Panel title={t("audience.members")} aside={<b>{count(total)}</b>} flush>
@@ -82,7 +91,7 @@ export function AudiencePage() {
           <Loaded query={audiences} lines={3}>
             {() =>
               audience ? (
-                <ConditionTree condition={audience.condition as Condition} />
+                <ConditionTree condition={audience.condition} />
               ) : (
                 <Text size="sm" c="dimmed">
                   {t("audience.undefined")}

@@ -1,10 +1,9 @@
-import { Text } from "@mantine/core";
-import { IconUsersGroup } from "@tabler/icons-react";
+import { Button, Text } from "@mantine/core";
+import { IconPlus, IconUsersGroup } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useTranslation } from "react-i18next";
 import { audiencesQuery } from "../api/queries";
-import type { Condition } from "../api/types";
 import { count, title } from "../format";
 import { useConditionText } from "../parts/ConditionTree";
 import { Page, Panel } from "../parts/Page";
@@ -16,7 +15,18 @@ export function Audiences() {
   const query = useQuery(audiencesQuery);
   const say = useConditionText();
   return (
-    <Page title={t("audiences.title")} about={t("audiences.about")}>
+    <Page
+      title={t("audiences.title")}
+      about={t("audiences.about")}
+      actions={
+        <Button
+          leftSection={<IconPlus size={16} aria-hidden />}
+          renderRoot={(props) => <Link to="/audiences/new" {...props} />}
+        >
+          {t("audiences.build")}
+        </Button>
+      }
+    >
       <Panel label={t("audiences.title")} flush>
         <Loaded query={query}>
           {({ audiences }) =>
@@ -56,7 +66,7 @@ export function Audiences() {
                     wide: true,
                     cell: (audience) => (
                       <Text size="sm" c="dimmed" lineClamp={2}>
-                        {say(audience.condition as Condition)}
+                        {say(audience.condition)}
                       </Text>
                     ),
                   },

@@ -18,6 +18,7 @@ import { Page, Panel } from "../parts/Page";
 import { asIdentifier, nameOf } from "../parts/people";
 import { Empty, Loaded, More } from "../parts/States";
 import { Timeline } from "../parts/Timeline";
+import { AskWhy, Why } from "../parts/Why";
 
 const IdentityGraph = lazy(() => import("../parts/IdentityGraph"));
 
@@ -156,7 +157,7 @@ function Portrait({ profile, identifier }: { profile: Profile; identifier: strin
           />
         </Panel>
         <Traits traits={profile.traits as Record<string, unknown>} approximate={profile.approximate} />
-        <InAudiences profile={profile} />
+        <InAudiences profile={profile} identifier={identifier} />
         <InGroups profile={profile} />
         <Identifiers profile={profile} />
       </div>
@@ -212,7 +213,11 @@ function Traits({ traits, approximate }: { traits: Record<string, unknown>; appr
         <dl className="facts spread">
           {rows.map(([name, value]) => (
             <div key={name}>
-              <dt title={name}>{words(name)}</dt>
+              <dt title={name}>
+                <Link to="/traits/$name" params={{ name }} className="quietLink">
+                  {words(name)}
+                </Link>
+              </dt>
               <dd className="anywhere">
                 {approximate.includes(name) && <span title={t("profile.approximate")}>≈ </span>}
                 <Value value={value} />
@@ -225,8 +230,13 @@ function Traits({ traits, approximate }: { traits: Record<string, unknown>; appr
   );
 }
 
-function InAudiences({ profile }: { profile: Profile }) {
+function InAudiences({ profile, identifier }: { profile: Profile; identifier: string }) {
   const { t } = useTranslation();
+  const { why } = useSearch({ from: "/shell/profiles/$id" });
+  const navigate = useNavigate({ from: "/profiles/$id" });
+  const now = profile.past === undefined;
+  const ask = (name: string | undefined) =>
+    void navigate({ search: (before) => ({ ...before, why: name }), replace: true, resetScroll: false });
   return (
     <Panel title={t("audiences.title")}>
       {profile.audiences.length === 0 ? (
@@ -238,9 +248,21 @@ function InAudiences({ profile }: { profile: Profile }) {
           {profile.audiences.map(({ name, since, number }) => (
             <div key={name}>
               <dt>
-                <Link to="/audiences/$name" params={{ name }} className="chip">
-                  {words(name)}
-                </Link>
+                {now ? (
+                  <button
+                    type="button"
+                    className="chip"
+                    aria-haspopup="dialog"
+                    aria-label={t("why.open", { audience: words(name) })}
+                    onClick={() => ask(name)}
+                  >
+                    {words(name)}
+                  </button>
+                ) : (
+                  <Link to="/audiences/$name" params={{ name }} className="chip">
+                    {words(name)}
+                  </Link>
+                )}
                 {number > 1 && (
                   <Badge size="xs" variant="default" ml={6} title={t("profile.entered", { count: number })}>
                     ×{number}
@@ -253,6 +275,17 @@ function InAudiences({ profile }: { profile: Profile }) {
             </div>
           ))}
         </dl>
+      )}
+      {now && (
+        <div style={{ marginTop: 12 }}>
+          <AskWhy onAsk={ask} />
+          <Why
+            identifier={identifier}
+            person={nameOf(profile)}
+            audience={why}
+            onClose={() => ask(undefined)}
+          />
+        </div>
       )}
     </Panel>
   );

@@ -3,6 +3,7 @@ import { notifications } from "@mantine/notifications";
 import { IconAccessPoint, IconPlus } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
+import type { TFunction } from "i18next";
 import { type FormEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { answer, api } from "../api/client";
@@ -200,7 +201,7 @@ function Listed(props: {
   );
 }
 
-function rulesOf(source: Source, t: ReturnType<typeof useTranslation>["t"]): string[] {
+function rulesOf(source: Source, t: TFunction<"console">): string[] {
   const { tracking_plan: plan, mode } = source;
   return [
     source.allowed_origins.length ? source.allowed_origins.join(", ") : t("sources.anyOrigin"),

@@ -1,12 +1,9 @@
+import { Fragment, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
-import type { Condition } from "../api/types";
-import { plain, words } from "../format";
+import { isTree, joined, lasting, line, stepsOf, stepTokens, type Token, tokens } from "./conditionWords";
 
-type Test = { op: string; trait?: string; attribute?: string; value?: unknown };
-const COMPARED = ["eq", "ne", "gt", "gte", "lt", "lte", "in", "exists"] as const;
-
-/** An audience's condition as one reads it aloud. */
-export function ConditionTree({ condition }: { condition: Condition }) {
+/** A condition as one reads it aloud. */
+export function ConditionTree({ condition }: { condition: unknown }) {
   return (
     <div className="condition">
       <Part condition={condition} />
@@ -14,76 +11,91 @@ export function ConditionTree({ condition }: { condition: Condition }) {
   );
 }
 
-function Part({ condition }: { condition: Condition }) {
+function Part({ condition }: { condition: unknown }) {
+  const joint = joined(condition);
+  if (joint === null) return <Leaf condition={condition} />;
+  return (
+    <>
+      <Joint op={joint.op} />
+      <ul>
+        {joint.parts.map((part, place) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a condition have no other place
+          <li key={place}>
+            <Part condition={part} />
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+export function Joint({ op }: { op: "and" | "or" | "not" }) {
   const { t } = useTranslation();
-  if ("of" in condition && Array.isArray(condition.of)) {
-    const joint = condition.op === "or" ? "condition.any" : "condition.all";
+  return (
+    <span className="joint">
+      {t(op === "or" ? "condition.any" : op === "and" ? "condition.all" : "condition.not")}
+    </span>
+  );
+}
+
+/** A condition that joins no others; a sequence step by step, the condition of events below them. */
+export function Leaf({ condition }: { condition: unknown }) {
+  const { t } = useTranslation();
+  const steps = stepsOf(condition);
+  if (steps === null) {
+    const where = isTree(condition) && condition.op === "did" ? condition.where : undefined;
+    if (joined(where) === null) return <Words of={tokens(condition, t)} />;
     return (
       <>
-        <span className="joint">{t(joint)}</span>
-        <ul>
-          {condition.of.map((part) => (
-            <li key={JSON.stringify(part)}>
-              <Part condition={part} />
-            </li>
-          ))}
-        </ul>
-      </>
-    );
-  }
-  if ("of" in condition) {
-    return (
-      <>
-        <span className="joint">{t("condition.not")}</span>
+        <Words of={tokens({ ...(condition as object), where: undefined }, t)} />{" "}
+        <span className="dim">{t("condition.where")}</span>
         <ul>
           <li>
-            <Part condition={condition.of as Condition} />
+            <Part condition={where} />
           </li>
         </ul>
       </>
     );
   }
-  const test = condition as Test;
-  const op = COMPARED.find((one) => one === test.op);
-  const subject = test.trait ?? test.attribute ?? "";
-  const value = Array.isArray(test.value) ? test.value.map(plain).join(", ") : plain(test.value);
+  return (
+    <>
+      <span className="joint">{t("condition.sequence")}</span> <Words of={lasting(condition, t)} />
+      <ol>
+        {steps.map((step, place) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a condition have no other place
+          <li key={place}>
+            <Words of={stepTokens(step, t)} />
+          </li>
+        ))}
+      </ol>
+    </>
+  );
+}
+
+export function Words({ of }: { of: Token[] }): ReactNode {
   return (
     <span>
-      <span style={{ color: "var(--mantine-color-dimmed)" }}>
-        {t(test.trait === undefined ? "condition.attribute" : "condition.trait")}
-      </span>{" "}
-      <b style={{ fontWeight: 600 }}>{words(subject)}</b> {op ? t(`condition.op.${op}`) : test.op}
-      {test.op !== "exists" && (
-        <>
-          {" "}
-          <code>{value}</code>
-        </>
-      )}
+      {of.map(({ text, as }, place) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: words have no other place
+        <Fragment key={place}>
+          {place > 0 && " "}
+          {as === "value" ? (
+            <code>{text}</code>
+          ) : as === "name" ? (
+            <b>{text}</b>
+          ) : as === "dim" ? (
+            <span className="dim">{text}</span>
+          ) : (
+            text
+          )}
+        </Fragment>
+      ))}
     </span>
   );
 }
 
 /** The same on one line, for lists. */
-export function useConditionText(): (condition: Condition) => string {
+export function useConditionText(): (condition: unknown) => string {
   const { t } = useTranslation();
-  const say = (condition: Condition, nested = false): string => {
-    if ("of" in condition && Array.isArray(condition.of)) {
-      const joined = condition.of
-        .map((part) => say(part, true))
-        .join(` ${t(condition.op === "or" ? "condition.or" : "condition.and")} `);
-      return nested && condition.of.length > 1 ? `(${joined})` : joined;
-    }
-    if ("of" in condition) return `${t("condition.notShort")} (${say(condition.of as Condition)})`;
-    const test = condition as Test;
-    const op = COMPARED.find((one) => one === test.op);
-    const value = Array.isArray(test.value) ? test.value.map(plain).join(", ") : plain(test.value);
-    return [
-      words(test.trait ?? test.attribute ?? ""),
-      op ? t(`condition.op.${op}`) : test.op,
-      test.op === "exists" ? "" : value,
-    ]
-      .filter(Boolean)
-      .join(" ");
-  };
-  return say;
+  return (condition) => line(condition, t);
 }

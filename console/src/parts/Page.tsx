@@ -56,9 +56,10 @@ export function Panel(props: {
   flush?: boolean;
   children: ReactNode;
   label?: string;
+  className?: string;
 }) {
   return (
-    <section className="panel" aria-label={props.label}>
+    <section className={props.className ? `panel ${props.className}` : "panel"} aria-label={props.label}>
       {props.title !== undefined && (
         <div className="panelHead">
           <Title order={2}>{props.title}</Title>

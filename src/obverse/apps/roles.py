@@ -210,6 +210,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.flows.explain import Explain
     from obverse.flows.history import History
     from obverse.flows.live import Live
+    from obverse.flows.measure import Measure
     from obverse.flows.messages import Messages
     from obverse.flows.preview import Preview
     from obverse.flows.review import Review
@@ -238,6 +239,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             serve=serve,
             preview=Preview(store, definitions.current, wiring.runtime),
             explain=Explain(serve, definitions.current, wiring.runtime),
+            measure=Measure(store, definitions.current),
             history=History(store, serve, definitions.current, wiring.runtime),
             runtime=wiring.runtime,
             registry=new_registry("api"),

@@ -33,6 +33,7 @@ from obverse.contracts.profile_store_steps import (
     write,
     writing,
 )
+from obverse.contracts.profile_store_trait_values import TraitValuePromises
 from obverse.contracts.profile_store_waiting import WaitingPromises
 from obverse.contracts.profile_store_writers import WriterPromises
 from obverse.core import times
@@ -79,6 +80,7 @@ class ProfileStoreContract(
     HistoryPromises,
     GroupPromises,
     SelectionPromises,
+    TraitValuePromises,
     BackfillPromises,
     DuePromises,
     WaitingPromises,

@@ -76,6 +76,22 @@ def _bounded(value: Decimal) -> Decimal | None:
     return Decimal(int(value)) if exponent > 0 else value
 
 
+def same(one: Any, other: Any) -> bool:
+    """
+    Whether two values are one in JSON; numbers are decimals. To Python true equals 1, in lists and objects too.
+
+    >>> same([Decimal(1)], [Decimal("1.0")]), same([Decimal(1)], [True])
+    (True, False)
+    """
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(value, other[name]) for name, value in one.items())
+    return bool(one == other)
+
+
 def add(one: Decimal, other: Decimal) -> Decimal:
     """Add exactly: what is added in another order gives the same digits."""
     return _EXACT.add(one, other)

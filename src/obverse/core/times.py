@@ -10,6 +10,7 @@ from typing import Final
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LEAP = re.compile(r"([Tt ]\d\d:59):60")
+_END_OF_DAY = re.compile(r"([Tt ])24:00(?=(?::00(?:[.,]0+)?)?(?:[Zz+-]|$))")
 _FIRST_DAY = _EPOCH.toordinal()
 
 EARLIEST = -62_135_596_800_000_000
@@ -22,7 +23,8 @@ def parse(text: str) -> int | None:
     """
     Read an ISO 8601 instant; without a zone it is UTC. None if it is not one.
 
-    A leap second is the second after it, as it is for every clock that knows none.
+    A leap second is the second after it, as it is for every clock that knows none; 24:00 is the midnight that ends the
+    day.
 
     >>> parse("1970-01-01T00:00:01Z"), parse("yesterday")
     (1000000, None)
@@ -33,9 +35,7 @@ def parse(text: str) -> int | None:
         try:
             moment = datetime.fromisoformat(text.upper())  # RFC 3339 knows `t` and `z` as well
         except ValueError:
-            before = _LEAP.sub(r"\1:59", text, count=1)
-            earlier = parse(before) if before != text else None
-            return None if earlier is None else clamp(earlier + 1_000_000)
+            return _beyond_clocks(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     try:
@@ -44,6 +44,16 @@ def parse(text: str) -> int | None:
         return None
     # Three small products; a division of timedeltas costs three times as much.
     return clamp((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
+
+
+def _beyond_clocks(text: str) -> int | None:
+    """Read an instant that no clock shows but ISO 8601 knows: the second or the day after another one."""
+    for spelling, instead, later in ((_LEAP, r"\1:59", 1_000_000), (_END_OF_DAY, r"\g<1>00:00", 86_400_000_000)):
+        before = spelling.sub(instead, text, count=1)
+        if before != text:
+            earlier = parse(before)
+            return None if earlier is None else clamp(earlier + later)
+    return None
 
 
 def clamp(instant: int) -> int:

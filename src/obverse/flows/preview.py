@@ -119,15 +119,23 @@ class Preview:
             raise BadCondition(f"where: {error}") from error
         return condition
 
+    async def people(self, condition: Condition) -> BitMap64:
+        """
+        Return the numbers of those whom a condition holds for; the store knows who they are.
+
+        Raises:
+            Unreachable, AccessRefused: the store cannot be read, or not in time. So does `preview`.
+        """
+        return _people(condition, await self._sets(_leaves(condition)))
+
     async def count(self, condition: Condition) -> int:
         """
         Return how many a condition holds for.
 
         Raises:
-            Unreachable, AccessRefused: the store cannot be read, or not in time. So does `preview`.
+            Unreachable, AccessRefused: as above.
         """
-        sets = await self._sets(_leaves(condition))
-        return len(_people(condition, sets))
+        return len(await self.people(condition))
 
     async def preview(self, condition: Condition, *, overlaps: bool = True) -> PreviewView:
         """

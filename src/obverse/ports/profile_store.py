@@ -21,6 +21,7 @@ from obverse.ports.named_profiles import NamedProfiles
 from obverse.ports.profile_history import KeptDecision, ProfileHistory
 from obverse.ports.profile_rows import Known, ProfileRow
 from obverse.ports.selections import Selections
+from obverse.ports.trait_values import TraitValues
 from obverse.ports.waiting_events import WaitingEvents
 
 __all__ = (
@@ -234,6 +235,7 @@ class ProfileStore(
     NamedProfiles,
     Groups,
     Selections,
+    TraitValues,
     Backfills,
     DueProfiles,
     Protocol,

@@ -155,8 +155,8 @@ class Backfilling:
 
     async def _durable(self) -> None:
         """Wait until all that has been computed is in the store."""
-        begun = self.checkpoints.begun + 1
-        while self.checkpoints.profiles_owed and self.checkpoints.done < begun:
+        holding = self.checkpoints.holding
+        while self.checkpoints.done < holding:
             await self.parts.runtime.sleep(LOOK)
 
     async def _fill(self, coming: Arriving, known: Backfill) -> None:

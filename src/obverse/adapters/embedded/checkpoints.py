@@ -109,6 +109,8 @@ class Checkpoints:
         self._to_pack: dict[bytes, Profile] = {}
         self._packed: list[ProfileRow] = []
         self._packed_events: list[PackedEvents] = []
+        self.absorbing: Mapping[bytes, bytes] = {}
+        """Who was merged away, and is a person to the store until the checkpoint on its way is there."""
         self.begun = 0
         """The number of the checkpoint that was begun last."""
         self.done = 0
@@ -183,6 +185,11 @@ class Checkpoints:
         """How many profiles are not as the store knows them."""
         return len(self._dirty) + len(self._to_pack)
 
+    @property
+    def holding(self) -> int:
+        """The number of the checkpoint that has brought all there is now to the store once it is `done`."""
+        return self.begun + bool(self._dirty)
+
     def owes(self, profile: bytes) -> bool:
         """Whether a profile may not be as the store knows it."""
         return profile in self._dirty or self.done < self.begun
@@ -253,7 +260,7 @@ class Checkpoints:
             # Unless somebody has shown them again.
             nobodys, self.nobodys = [one for one in self.nobodys if one not in people.owners], []
             marks, decisions = dict(self.marks), self.decisions
-            absorbed, people.absorbed = people.absorbed, {}
+            self.absorbing, people.absorbed = people.absorbed, {}
             members, self._dirty = list(self._dirty.values()), {}
             told, self._groups = [people.groups[one] for one in self._groups], {}
             self._to_pack = {profile.id: profile for profile in members}
@@ -268,7 +275,7 @@ class Checkpoints:
             Checkpoint(
                 marks={Stream.EVENTS: marks, Stream.DECISIONS: {0: decisions}},
                 profiles=self._packed,
-                absorbed=absorbed,
+                absorbed=self.absorbing,
                 groups=groups,
                 events=events,
                 rejected=rejected,
@@ -279,7 +286,7 @@ class Checkpoints:
             ),
             self._give_way,
         )
-        self.kept, self.done = marks, self.begun
+        self.kept, self.done, self.absorbing = marks, self.begun, {}
         self._room.set()
         for some in _slices(members):
             async with self.turn:

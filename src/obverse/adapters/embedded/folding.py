@@ -272,13 +272,16 @@ class Folding:
         """Have the profiles that own these identifiers, or have these ids, in memory."""
         people = self.people
         unknown = {identifier for identifier in identifiers if identifier not in people.owners}
-        missing = {one for one in ids if one not in people.profiles and one not in people.absorbed}
+        missing = {one for one in ids if one not in people.profiles}
         if not unknown and not missing:
             return
+        # As of now: a checkpoint may end, and the store answer as of before it.
+        gone = {**self.checkpoints.absorbing, **people.absorbed}
+        missing -= gone.keys()
         for packed in await self.parts.store.load(unknown, missing):
             profile = profiles.unpack(packed, people.definitions)
             # What is in memory is newer than what is in the store.
-            if profile.id not in people.profiles and profile.id not in people.absorbed:
+            if profile.id not in people.profiles and profile.id not in gone:
                 people.adopt(profile)
                 self.clock.note([profile])
 

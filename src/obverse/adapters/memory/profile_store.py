@@ -14,6 +14,7 @@ from msgspec import structs
 from obverse.adapters.memory.backfills import MemoryBackfills
 from obverse.adapters.memory.profile_tables import Tables, members_of, packed, pairs_of
 from obverse.adapters.memory.selections import MemorySelections
+from obverse.adapters.memory.trait_values import MemoryTraitValues
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.history import PastEvent, related
 from obverse.core.identity import SetAside, id_named
@@ -64,7 +65,7 @@ class _Disk:
     workspaces: dict[str, Tables] = field(default_factory=dict)
 
 
-class MemoryProfileStore(MemorySelections, MemoryBackfills):
+class MemoryProfileStore(MemorySelections, MemoryTraitValues, MemoryBackfills):
     """See `ProfileStore`. Durable for as long as somebody holds it."""
 
     def __init__(self, settings: MemoryStoreSettings, runtime: Runtime, disk: _Disk | None = None) -> None:

@@ -21,6 +21,7 @@ from obverse.adapters.postgres.history_rows import pack_waiting, unpack_decision
 from obverse.adapters.postgres.profile_rows import to_micros, unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
 from obverse.adapters.postgres.selections import PostgresSelections
+from obverse.adapters.postgres.trait_values import PostgresTraitValues
 from obverse.core import profiles, times
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.history import PastEvent
@@ -96,7 +97,7 @@ async def _leave_it(_: Any) -> None:
     """Spare a round trip."""
 
 
-class PostgresProfileStore(PostgresSelections, PostgresBackfills):
+class PostgresProfileStore(PostgresSelections, PostgresTraitValues, PostgresBackfills):
     """See `ProfileStore`."""
 
     def __init__(self, settings: PostgresStoreSettings, readers: asyncpg.Pool, runtime: Runtime) -> None:

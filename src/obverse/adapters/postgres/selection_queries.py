@@ -14,6 +14,7 @@ from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.event_log_rows import from_micros
 from obverse.core import json_values, times
 from obverse.core.conditions import Condition, Did, Events, Every, Member, Not, Some, Test
+from obverse.core.conditions.evaluation import MOMENT
 from obverse.core.conditions.parsing import MOST_TIMES
 
 SETTLE: Final = "set local timezone = 'UTC'; set local work_mem = '64MB'"
@@ -76,6 +77,10 @@ _ORDERED: Final = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _TEXTS: Final = {"starts_with": "starts_with({text}, {value})", "ends_with": "right({text}, length({value})) = {value}"}
 
 
+_MICROSECONDS: Final = r"regexp_replace({}, '([.][0-9]{{6}})[0-9]+', '\1')"
+"""Without the digits of a time that it would round by: Python cuts them off."""
+
+
 def _test(test: Test, found: str, values: Parameters, now: int) -> str:
     """A predicate on a value in JSON; never null."""
     op, value = test.op, test.value
@@ -94,7 +99,8 @@ def _test(test: Test, found: str, values: Parameters, now: int) -> str:
             said = f"{is_text} and {_TEXTS[op].format(text=text, value=values.text(value))}"
         case "within_last" | "longer_ago":
             since = values.add(from_micros(times.clamp(now - value)), "timestamptz")
-            moment = f"case jsonb_typeof({found}) when 'string' then public.moment_of({text}) end"
+            is_moment = f"{is_text} and {text} ~ '^({MOMENT})$'"
+            moment = f"case when {is_moment} then public.moment_of({_MICROSECONDS.format(text)}) end"
             said = f"({moment}) {'>' if op == 'within_last' else '<='} {since}"
         case _ if isinstance(value, Decimal):
             number = values.add(value, "numeric")

@@ -22,6 +22,7 @@ _TAGS: Final = (
     {"name": "profiles", "description": "People, by any of their identifiers."},
     {"name": "spaces", "description": "Segment's Profile API: its addresses and shapes, for clients that know them."},
     {"name": "audiences", "description": "Who belongs together, by a definition."},
+    {"name": "traits", "description": "What is computed of each person, by a definition."},
     {"name": "groups", "description": "Accounts or companies, and who is a member of them."},
     {"name": "events", "description": "What comes in, as it comes in."},
     {"name": "rejected events", "description": "What was refused on the way in, and is sent again after a fix."},

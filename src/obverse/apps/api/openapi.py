@@ -27,6 +27,7 @@ from obverse.flows.decide import Decide
 from obverse.flows.explain import Explain
 from obverse.flows.history import History
 from obverse.flows.live import Live
+from obverse.flows.measure import Measure
 from obverse.flows.messages import Messages
 from obverse.flows.preview import Preview
 from obverse.flows.review import Review
@@ -60,6 +61,7 @@ async def generate() -> dict[str, Any]:
         browse=Browse(store, Definitions),
         preview=Preview(store, Definitions, runtime),
         explain=Explain(serve, Definitions, runtime),
+        measure=Measure(store, Definitions),
         history=History(store, serve, Definitions, runtime),
         review=Review(store),
         decide=Decide(MemoryProposals(), store, MemoryMergeRequests(), Definitions, runtime),

@@ -16,6 +16,7 @@ from obverse.flows.decide import Decide
 from obverse.flows.explain import Explain
 from obverse.flows.history import History
 from obverse.flows.live import Live
+from obverse.flows.measure import Measure
 from obverse.flows.messages import Messages
 from obverse.flows.preview import Preview
 from obverse.flows.review import Review
@@ -40,6 +41,7 @@ class ApiParts:
     browse: Browse
     preview: Preview
     explain: Explain
+    measure: Measure
     history: History
     review: Review
     decide: Decide

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import operator
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
-from obverse.core import times
+from obverse.core import json_values, times
 from obverse.core.conditions import occurring
 from obverse.core.conditions.parsing import TEMPORAL, BadCondition, comparable
 from obverse.core.conditions.tree import (
@@ -189,9 +191,21 @@ def _earliest(dues: Sequence[Due[Person]], person: Person, now: int) -> int | No
     return min((at for due in dues if (at := due(person, now)) is not None), default=None)
 
 
+MOMENT: Final = (
+    "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    "([Tt ]([01][0-9]|2[0-4]):([0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?|59:60)([Zz]|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?)?)?"
+)
+"""
+How a value says an instant, as a regular expression that Python and PostgreSQL read alike.
+
+Both know other spellings too, and not the same ones: whom a condition holds for must not hang on who judges.
+"""
+_MOMENT: Final = re.compile(MOMENT)
+
+
 def moment(value: Any) -> int | None:
-    """The instant that a value says, in ISO 8601; None if it says none."""
-    return times.parse(value) if isinstance(value, str) else None
+    """The instant that a value says, as a date or in RFC 3339 with or without a zone; None if it says none."""
+    return times.parse(value) if isinstance(value, str) and _MOMENT.fullmatch(value) else None
 
 
 def _all(checks: Sequence[Check[Person]], person: Person, now: int) -> bool:
@@ -228,13 +242,14 @@ def passing(op: str, expected: Any) -> Callable[[Any], bool]:
         return lambda actual: actual is not None
     # By type too, since to Python true equals 1.
     kind = type(expected)
+    equal: Callable[[Any, Any], bool] = json_values.same if kind in {list, dict} else operator.eq
     if op == "ne":
-        return lambda actual: type(actual) is not kind or bool(actual != expected)
+        return lambda actual: type(actual) is not kind or not equal(actual, expected)
     if op == "in":
         known = [one for one in expected if one is not None]
-        return lambda actual: any(type(actual) is type(one) and actual == one for one in known)
+        return lambda actual: any(json_values.same(actual, one) for one in known)
     if op == "eq":
-        return lambda actual: type(actual) is kind and bool(actual == expected)
+        return lambda actual: type(actual) is kind and equal(actual, expected)
     if op == "contains":
         return partial(_contains, expected, kind)
     if op == "starts_with":

@@ -54,6 +54,8 @@ MOST_TIMES: Final = 1000
 MOST_STEPS: Final = 10
 UNREADABLE: Final = re.compile(r'["\\\x00-\x1f]')
 """What a property's name must not have in it to be looked for in an event."""
+_SHOWN: Final = 80
+"""Characters of a message."""
 LONGEST_TEXT: Final = 1000
 """Characters that a condition compares with."""
 
@@ -85,7 +87,7 @@ def did_you_mean(wrong: object, known: Collection[str]) -> str:
     >>> did_you_mean("vlaue", ["op", "value"]), did_you_mean("x", ["op", "value"])
     (' (did you mean value?)', '')
     """
-    close = get_close_matches(wrong, known, n=1) if isinstance(wrong, str) else []
+    close = get_close_matches(wrong, known, n=1) if isinstance(wrong, str) and len(wrong) <= LONGEST_TEXT else []
     return f" (did you mean {close[0]}?)" if close else ""
 
 
@@ -161,7 +163,7 @@ def _value(op: str, subject: str, said: Any, where: str) -> Any:
     if not _is_json(said):
         raise BadCondition(f"{where}: {_shown(said)} is no JSON value; put dates and the like in quotes")
     value = comparable(said)
-    if value is None:
+    if value is None or _is_beyond_reach(said):
         raise BadCondition(f"{where}: null, or a number beyond reach, equals nothing; use `op: exists`")
     if isinstance(value, str) and len(value) > LONGEST_TEXT:
         raise BadCondition(f"{where}: {len(value)} characters; {LONGEST_TEXT} at most")
@@ -173,6 +175,13 @@ def _value(op: str, subject: str, said: Any, where: str) -> Any:
     if wrong is not None:
         raise BadCondition(f"{where}: {wrong.format(op=op, value=_shown(said))}")
     return value
+
+
+def _is_beyond_reach(said: Any) -> bool:
+    """Whether a number is, or holds, one that is not computed with."""
+    if isinstance(said, (list, dict)):
+        return any(map(_is_beyond_reach, said.values() if isinstance(said, dict) else said))
+    return said is not None and comparable(said) is None
 
 
 def _unfit(op: str, subject: str, value: Any) -> str | None:
@@ -213,7 +222,7 @@ def _did(tree: dict[str, Any], where: str) -> Did:
 
 def _events(tree: Mapping[str, Any], where: str) -> Events:
     kind, event = tree.get("type", "track"), tree.get("event")
-    if kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         raise BadCondition(f"{where}.type: {_shown(kind)} is no call; use one of {', '.join(sorted(TYPES))}")
     if event is None and kind == "track":
         raise BadCondition(f"{where}.event: missing; name the event, such as `event: Order Completed`")
@@ -289,7 +298,7 @@ def _is_name(value: Any) -> bool:
 
 def _shown(value: Any) -> str:
     """A value in a message: the beginning of it, on one line."""
-    if isinstance(value, (dict, list)) or len(text := repr(value)) > 80:  # noqa: PLR2004 - characters of a message
+    if isinstance(value, (dict, list)) or len(text := repr(value)) > _SHOWN:
         return f"this {type(value).__name__}"
     return text
 
@@ -307,13 +316,23 @@ def _only(tree: Mapping[Any, Any], known: Collection[str], where: str) -> None:
     for key in tree:
         if key not in known:
             hint = did_you_mean(key, known)
-            raise BadCondition(f"{where}.{key}: unknown here{hint}; {', '.join(sorted(known))} may stand here")
+            raise BadCondition(
+                f"{where}.{str(key)[:_SHOWN]}: unknown here{hint}; {', '.join(sorted(known))} may stand here"
+            )
 
 
-def comparable(value: Any) -> Any:
-    """Numbers as decimals, so that 1000, 1000.0 and "1000.00" from a sum compare as one number."""
+def comparable(value: Any, depth: int = 0) -> Any:
+    """
+    Numbers as decimals, so that 1000, 1000.0 and "1000.00" from a sum compare as one number.
+
+    What is nested deeper than a condition can say is left as it is.
+    """
     if type(value) is float:
         value = Decimal(str(value))
     if type(value) is int or type(value) is Decimal:
         return json_values.number(value)
-    return [comparable(item) for item in value] if isinstance(value, list) else value
+    if not isinstance(value, (list, dict)) or depth > _DEEPEST:
+        return value
+    if isinstance(value, list):
+        return [comparable(item, depth + 1) for item in value]
+    return {name: comparable(item, depth + 1) for name, item in value.items()}

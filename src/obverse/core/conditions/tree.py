@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from obverse.core import spans
+from obverse.core import json_values, spans
 
 TRAIT: Final = "trait"
 ATTRIBUTE: Final = "attribute"
@@ -50,6 +50,13 @@ class Test:
     name: str
     value: Any
     """JSON, numbers as decimals; of `within_last` and `longer_ago` a span in microseconds."""
+
+    def __eq__(self, other: object) -> bool:
+        """By the value's type too: whoever is counted for `true` is not who is counted for 1."""
+        if not isinstance(other, Test):
+            return NotImplemented
+        said = (self.op, self.subject, self.name)
+        return said == (other.op, other.subject, other.name) and json_values.same(self.value, other.value)
 
     def __hash__(self) -> int:
         """Without the value, which may be a list."""

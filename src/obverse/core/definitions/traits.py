@@ -43,6 +43,8 @@ class Trait:
     """Over the properties of an event: whether it counts."""
     query: Query | None = None
     """What gives its values, which come as events; None if they are computed of what happened."""
+    spec: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    """As a document says it, without what goes without saying."""
     code: int = dataclasses.field(init=False, compare=False, repr=False)
     """64 bits that stand for the key."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, field
 from typing import Annotated, Any, Final, Literal
@@ -23,6 +22,7 @@ from obverse.core.definitions import (
 )
 from obverse.core.documents.identity import EXPECTED as IDENTITY_EXPECTED
 from obverse.core.documents.identity import IdentitySpec, identity_rules
+from obverse.core.documents.places import quoted
 from obverse.core.documents.reading import Shape, read_as
 from obverse.core.documents.traits import EXPECTED as TRAIT_EXPECTED
 from obverse.core.documents.traits import TraitSpec, trait
@@ -250,14 +250,13 @@ def _lacking(one: Audience | Connection | Campaign, known: Known) -> Iterator[Ba
                 check_outgoing(one, known)
         except BadDefinition as error:
             yield error
-            told = set(_QUOTED.findall(str(error)))
+            told = set(quoted(str(error)))
             known = Known(*({*names, *told} for names in astuple(known)))
         else:
             return
 
 
 _MOST_LACKING: Final = 100
-_QUOTED: Final = re.compile("'([^']*)'")
 _REFERRED: Final = ("trait", "audience", "template")
 """Kinds, as in `Known`."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from ast import literal_eval
 from collections.abc import Iterator
 from typing import Any, Final
 
 from obverse.core.documents.written import Path
 
-_QUOTED: Final = re.compile(r"'([^']*)'|`([^`]*)`")
+_LITERAL: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+_QUOTED: Final = re.compile(rf"({_LITERAL.pattern})|`([^`]*)`")
 
 
 def path_of(message: str, tree: Any) -> Path:
@@ -44,12 +46,29 @@ def _step(rest: str, tree: Any) -> tuple[str | int, str] | None:
 def named_in(message: str, tree: Any) -> Path | None:
     """The first value in the spec that is, or refers to, something that the message quotes; the last quoted first."""
     spec = tree.get("spec") if isinstance(tree, dict) else None
-    for one, other in reversed(_QUOTED.findall(message)):
-        name = one or other
+    for literal, other in reversed(_QUOTED.findall(message)):
+        name = _read(literal) if literal else other
         for path, value in _texts(spec, ("spec",)):
             if name and (name in {value, value.partition(".")[2]} or name in value.split()):
                 return path
     return None
+
+
+def quoted(message: str) -> list[str]:
+    r"""
+    What a message quotes, as `repr` writes it.
+
+    >>> quoted("audience 'a' looks at trait '\\n'"), quoted(repr("it's"))
+    (['a', '\n'], ["it's"])
+    """
+    return [_read(literal) for literal in _LITERAL.findall(message)]
+
+
+def _read(literal: str) -> str:
+    try:
+        return str(literal_eval(literal))
+    except (SyntaxError, ValueError):  # quoted by hand
+        return literal[1:-1]
 
 
 def _texts(tree: Any, path: Path) -> Iterator[tuple[Path, str]]:

@@ -100,7 +100,8 @@ def trait(name: str, description: str, tree: Any, kinds: Mapping[str, TraitKind]
         said["where"] = as_tree(where)
     if window is not None:
         said["window"] = window
-    digest = blake2b(json_values.encode({**said, **parameters}), digest_size=4).hexdigest()
+    whole = {**said, **parameters}
+    digest = blake2b(json_values.encode(whole), digest_size=4).hexdigest()
     return Trait(
         name=name,
         kind=windowed,
@@ -111,6 +112,7 @@ def trait(name: str, description: str, tree: Any, kinds: Mapping[str, TraitKind]
         field=spec.field,
         description=description,
         where=where,
+        spec={"aggregate": spec.aggregate, **whole},
     )
 
 
@@ -141,6 +143,7 @@ def _sql_trait(name: str, description: str, spec: SqlTraitSpec) -> Trait:
         field=None,
         description=description,
         query=query,
+        spec={"sql": spec.sql, "every": spans.to_text(every)},
     )
 
 

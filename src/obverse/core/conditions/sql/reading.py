@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
+from types import NoneType
 from typing import Any, Final
 
 import sqlglot
@@ -53,7 +54,7 @@ def parse_sql(text: str) -> Condition:
         near = f" near {first['highlight']!r}" if first.get("highlight") else ""
         place = f"line {first['line']}, column {first['col']}"
         raise BadCondition(f"{place}: this is no SQL condition{near}; {_FORMS}") from error
-    except (TokenError, RecursionError) as error:
+    except (TokenError, RecursionError, ValueError) as error:
         raise BadCondition(
             f"line 1, column 1: this cannot be read as SQL ({type(error).__name__}); {_FORMS}"
         ) from error
@@ -140,9 +141,14 @@ class _Reader:
         return self._leaf(node, {"op": op, **of, "value": self._value(right)})
 
     def _aged(self, node: Node, op: str, of: dict[str, Any], interval: Node) -> Condition:
-        if not isinstance(interval, exp.Interval) or op not in {"gt", "gte", "lt", "lte"}:
-            raise _refused(node, "compare a time with `now() - INTERVAL '7 days'`, by < or >")
         unit = interval.args.get("unit")
+        if (
+            not isinstance(interval, exp.Interval)
+            or op not in {"gt", "gte", "lt", "lte"}
+            or not isinstance(interval.this, exp.Literal)
+            or not isinstance(unit, (exp.Var, NoneType))
+        ):
+            raise _refused(node, "compare a time with `now() - INTERVAL '7 days'`, by < or >")
         span = f"{interval.this.name} {unit.name.lower()}" if unit is not None else interval.this.name
         lately = op in {"gt", "gte"}
         return self._leaf(node, {"op": "within_last" if lately else "longer_ago", **of, "value": span})
@@ -246,7 +252,9 @@ class _Reader:
 
     def _count(self, node: Node) -> Any:
         value = self._value(node)
-        return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
+        # Bounded first: the digits of 1e999999999 would fill the memory.
+        number = json_values.number(value) if isinstance(value, Decimal) else None
+        return int(number) if number is not None and number == number.to_integral_value() else value
 
     @staticmethod
     def _arguments(node: Node) -> tuple[list[Node], dict[str, Node]]:
