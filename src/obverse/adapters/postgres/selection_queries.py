@@ -81,6 +81,14 @@ _MICROSECONDS: Final = r"regexp_replace({}, '([.][0-9]{{6}})[0-9]+', '\1')"
 """Without the digits of a time that it would round by: Python cuts them off."""
 
 
+_AS_WE_WRITE: Final = (
+    "({0} like '____-__-__T__:__:__Z' and translate({0}, '0123456789', '') = '--T::Z' and substr({0}, 18, 2) < '60' "
+    "or {0} like '____-__-__T__:__:__.______Z' and translate({0}, '0123456789', '') = '--T::.Z' "
+    "and substr({0}, 18, 2) < '60')"
+)
+"""Whether a text is a time as we write them: most are, and a regular expression takes ten times as long."""
+
+
 def _test(test: Test, found: str, values: Parameters, now: int) -> str:
     """A predicate on a value in JSON; never null."""
     op, value = test.op, test.value
@@ -99,8 +107,10 @@ def _test(test: Test, found: str, values: Parameters, now: int) -> str:
             said = f"{is_text} and {_TEXTS[op].format(text=text, value=values.text(value))}"
         case "within_last" | "longer_ago":
             since = values.add(from_micros(times.clamp(now - value)), "timestamptz")
-            is_moment = f"{is_text} and {text} ~ '^({MOMENT})$'"
-            moment = f"case when {is_moment} then public.moment_of({_MICROSECONDS.format(text)}) end"
+            moment = (
+                f"case when {_AS_WE_WRITE.format(text)} then public.moment_of({text}) "
+                f"when {is_text} and {text} ~ '^({MOMENT})$' then public.moment_of({_MICROSECONDS.format(text)}) end"
+            )
             said = f"({moment}) {'>' if op == 'within_last' else '<='} {since}"
         case _ if isinstance(value, Decimal):
             number = values.add(value, "numeric")

@@ -66,7 +66,8 @@ class PostgresSelections:
             some = tests[at : at + queries.MOST]
             values = Parameters(self._workspace)
             wanted = [queries.of_row(one, values, now) for one in some]
-            numbers = await reader.fetchval(queries.run(wanted), *values.given, timeout=LIMIT)
+            # All rows are asked for, though there is one: for the first row alone no two processes would work together.
+            ((numbers,),) = await reader.fetch(queries.run(wanted), *values.given, timeout=LIMIT)
             everybody, sets = await asyncio.to_thread(_sorted_out, numbers or (), len(some))
             chosen.update(zip(some, sets, strict=True))
         return everybody, chosen
@@ -86,7 +87,7 @@ class PostgresSelections:
                 return await self._of_steps(reader, one, now)
             case _:
                 raise ValueError(f"{type(one).__name__} joins other conditions; ask for those")
-        numbers = await reader.fetchval(query, *values.given, timeout=LIMIT)
+        ((numbers,),) = await reader.fetch(query, *values.given, timeout=LIMIT)
         return BitMap64(numbers or ())
 
     async def _of_steps(self, reader: asyncpg.Connection, steps: Steps, now: int) -> BitMap64:
