@@ -61,47 +61,41 @@ def test_what_nobody_would_write_is_refused_with_its_place(data: bytes, line: in
     assert flaws[0].column > 0
 
 
+def is_plain(name: str) -> bool:
+    """Whether a text is a name as it stands."""
+    ascii_alone = all(one.isascii() and (one.isalnum() or one in "_.-") for one in name)
+    return 0 < len(name) <= 100 and ascii_alone and name[0].isalnum()
+
+
 def test_a_naughty_string_is_a_name_or_is_refused_with_its_place(tmp_path: Path) -> None:
     for place, naughty in enumerate(NAUGHTY):
-        judged(tmp_path / str(place), naughty)
-
-
-def judged(folder: Path, naughty: str) -> None:
-    tree = {"version": "obverse/v1", "kind": "trait", "metadata": {"name": naughty}, "spec": {"aggregate": "count"}}
-    plain = (
-        bool(naughty)
-        and len(naughty) <= 100
-        and all(one.isascii() and (one.isalnum() or one in "_.-") for one in naughty)
-    )
-    text = as_yaml(tree)
-    found = flaws_of(put(folder, quoted=text))
-    if plain and naughty[0].isalnum():
-        assert found == []
-    else:
-        assert [str(one)[:23] for one in found] == ["quoted.yml:4:9: OB015 m"]
+        text = as_yaml(
+            {"version": "obverse/v1", "kind": "trait", "metadata": {"name": naughty}, "spec": {"aggregate": "count"}}
+        )
+        found = [str(one)[:23] for one in flaws_of(put(tmp_path / str(place), quoted=text))]
+        assert found == ([] if is_plain(naughty) else ["quoted.yml:4:9: OB015 m"]), naughty
         assert text.split("\n")[3].startswith("  name: ")
-    unquoted = f"version: obverse/v1\nkind: trait\nmetadata:\n  name: {naughty}\nspec: {{aggregate: count}}\n"
-    for flaw in flaws_of(put(folder / "bare", bare=unquoted)):
-        assert (flaw.file, flaw.rule in RULES) == ("bare.yml", True)
-        assert flaw.line >= 1
-        assert flaw.column >= 1
+
+
+def test_a_naughty_string_without_quotes_is_read_or_refused_with_a_place(tmp_path: Path) -> None:
+    for place, naughty in enumerate(NAUGHTY):
+        text = f"version: obverse/v1\nkind: trait\nmetadata:\n  name: {naughty}\nspec: {{aggregate: count}}\n"
+        for flaw in flaws_of(put(tmp_path / str(place), bare=text)):
+            assert (flaw.file, flaw.rule in RULES) == ("bare.yml", True), naughty
+            assert min(flaw.line, flaw.column) >= 1, naughty
 
 
 @pytest.mark.parametrize("field", ["version", "kind", "event", "aggregate", "description"])
 def test_a_naughty_string_in_any_field_is_taken_or_refused_with_its_place(field: str) -> None:
     for naughty in NAUGHTY:
-        judged_in(field, naughty)
-
-
-def judged_in(field: str, naughty: str) -> None:
-    tree: dict[str, Any] = {"version": "obverse/v1", "kind": "trait"}
-    tree["metadata"], tree["spec"] = {"name": "orders", "description": ""}, {"aggregate": "count", "event": "X"}
-    (tree if field in tree else tree["metadata"] if field in tree["metadata"] else tree["spec"])[field] = naughty
-    documents, flaws = read_documents(as_yaml(tree).encode(), "a.yml")
-    checked = check(documents, CHECKS)
-    assert flaws == []
-    assert bool(checked.flaws) == (field in {"version", "kind", "aggregate"})
-    assert all(one.line > 0 and one.column > 1 for one in checked.flaws)
+        tree: dict[str, Any] = {"version": "obverse/v1", "kind": "trait"}
+        tree["metadata"], tree["spec"] = {"name": "orders", "description": ""}, {"aggregate": "count", "event": "X"}
+        (tree if field in tree else tree["metadata"] if field in tree["metadata"] else tree["spec"])[field] = naughty
+        documents, flaws = read_documents(as_yaml(tree).encode(), "a.yml")
+        checked = check(documents, CHECKS)
+        assert flaws == [], naughty
+        assert bool(checked.flaws) == (field in {"version", "kind", "aggregate"}), naughty
+        assert all(one.line > 0 and one.column > 1 for one in checked.flaws), naughty
 
 
 _scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.dates()

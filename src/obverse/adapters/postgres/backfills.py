@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
 from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.profile_rows import unpack_event
+from obverse.adapters.postgres.reading import Reading
 from obverse.core.history import PastEvent
 from obverse.ports.backfills import Backfill, Phase
 
@@ -45,11 +45,8 @@ order by event_id limit $7
 """The earliest events of some people, each person's found by index."""
 
 
-class PostgresBackfills:
+class PostgresBackfills(Reading):
     """See `Backfills`."""
-
-    async def _read(self, query: str, *args: Any) -> list[asyncpg.Record]:
-        raise NotImplementedError
 
     async def backfill(self) -> Backfill | None:
         """See `Backfills.backfill`."""

@@ -20,6 +20,7 @@ from obverse.adapters.postgres.event_log_rows import from_micros
 from obverse.adapters.postgres.history_rows import pack_waiting, unpack_decision, unpack_request, unpack_waiting
 from obverse.adapters.postgres.profile_rows import to_micros, unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
+from obverse.adapters.postgres.reading import READ_LIMIT
 from obverse.adapters.postgres.selections import PostgresSelections
 from obverse.adapters.postgres.trait_values import PostgresTraitValues
 from obverse.core import profiles, times
@@ -42,9 +43,6 @@ from obverse.ports.profile_store import (
     StoreWriter,
 )
 from obverse.ports.runtime import Runtime
-
-READ_LIMIT = 30.0
-"""Seconds after which an answer is not waited for any longer."""
 
 _PAGE = 20_000
 """Identifiers that are fetched at once, of all."""
@@ -101,9 +99,8 @@ class PostgresProfileStore(PostgresSelections, PostgresTraitValues, PostgresBack
     """See `ProfileStore`."""
 
     def __init__(self, settings: PostgresStoreSettings, readers: asyncpg.Pool, runtime: Runtime) -> None:
+        super().__init__(settings.workspace, readers)
         self._settings = settings
-        self._workspace = settings.workspace
-        self._readers = readers
         self._runtime = runtime
         self._writers: list[StoreWriter] = []
 
@@ -335,15 +332,6 @@ class PostgresProfileStore(PostgresSelections, PostgresTraitValues, PostgresBack
                 await self._readers.close()
         except LOST:
             self._readers.terminate()
-
-    async def _read(self, query: str, *args: Any) -> list[asyncpg.Record]:
-        try:
-            rows: list[asyncpg.Record] = await self._readers.fetch(
-                query, self._settings.workspace, *args, timeout=READ_LIMIT
-            )
-        except LOST as error:
-            raise trouble(error, "read profiles") from error
-        return rows
 
 
 def _packed(row: asyncpg.Record) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Final
 
 import asyncpg
 from pyroaring import BitMap64
@@ -13,21 +12,16 @@ from pyroaring import BitMap64
 from obverse.adapters.postgres import selection_queries as queries
 from obverse.adapters.postgres.connection import trouble
 from obverse.adapters.postgres.profile_writer import LOST
+from obverse.adapters.postgres.reading import READ_LIMIT, Reading
 from obverse.adapters.postgres.selection_queries import Parameters
 from obverse.core import profiles
 from obverse.core.conditions import Condition, Did, Events, Member, Steps, Test
 from obverse.core.conditions.occurring import went_through
 from obverse.ports.selections import Selection
 
-LIMIT: Final = 30.0
-"""Seconds after which an answer is not waited for any longer."""
 
-
-class PostgresSelections:
+class PostgresSelections(Reading):
     """See `Selections`."""
-
-    _workspace: str
-    _readers: asyncpg.Pool
 
     async def select(self, conditions: Collection[Condition], *, now: int) -> Selection:
         """See `Selections.select`."""
@@ -37,7 +31,7 @@ class PostgresSelections:
         others = [one for one in conditions if one not in of_rows]
         try:
             async with (
-                asyncio.timeout(LIMIT),
+                asyncio.timeout(READ_LIMIT),
                 self._readers.acquire() as reader,
                 reader.transaction(isolation="repeatable_read", readonly=True),
             ):
@@ -51,10 +45,7 @@ class PostgresSelections:
 
     async def numbered(self, numbers: Sequence[int]) -> Sequence[bytes]:
         """See `Selections.numbered`."""
-        try:
-            rows = await self._readers.fetch(queries.NUMBERED, self._workspace, list(numbers), timeout=LIMIT)
-        except LOST as error:
-            raise trouble(error, "read profiles") from error
+        rows = await self._read(queries.NUMBERED, list(numbers))
         return [profiles.whole(row["known"] or b"", row["state"]) for row in rows]
 
     async def _of_rows(
@@ -67,7 +58,7 @@ class PostgresSelections:
             values = Parameters(self._workspace)
             wanted = [queries.of_row(one, values, now) for one in some]
             # All rows are asked for, though there is one: for the first row alone no two processes would work together.
-            ((numbers,),) = await reader.fetch(queries.run(wanted), *values.given, timeout=LIMIT)
+            ((numbers,),) = await reader.fetch(queries.run(wanted), *values.given, timeout=READ_LIMIT)
             everybody, sets = await asyncio.to_thread(_sorted_out, numbers or (), len(some))
             chosen.update(zip(some, sets, strict=True))
         return everybody, chosen
@@ -87,14 +78,14 @@ class PostgresSelections:
                 return await self._of_steps(reader, one, now)
             case _:
                 raise ValueError(f"{type(one).__name__} joins other conditions; ask for those")
-        ((numbers,),) = await reader.fetch(query, *values.given, timeout=LIMIT)
+        ((numbers,),) = await reader.fetch(query, *values.given, timeout=READ_LIMIT)
         return BitMap64(numbers or ())
 
     async def _of_steps(self, reader: asyncpg.Connection, steps: Steps, now: int) -> BitMap64:
         happened: dict[int, dict[Events, Sequence[int]]] = {}
         for place, events in enumerate(dict.fromkeys(step.events for step in steps.steps)):
             values = Parameters(self._workspace)
-            rows = await reader.fetch(queries.moments(events, values), *values.given, timeout=LIMIT)
+            rows = await reader.fetch(queries.moments(events, values), *values.given, timeout=READ_LIMIT)
             for number, moments in rows:
                 # Who did not do the first step did not go through them.
                 if place == 0:

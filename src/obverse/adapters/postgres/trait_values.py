@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final
 
-import asyncpg
-
 from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.connection import trouble
 from obverse.adapters.postgres.profile_rows import to_micros
 from obverse.adapters.postgres.profile_writer import LOST
+from obverse.adapters.postgres.reading import READ_LIMIT, Reading
 from obverse.ports.trait_values import TraitSample, ValueCounts
 
-LIMIT: Final = 30.0
-"""Seconds after which an answer is not waited for any longer."""
 LARGEST: Final = 32 << 20
 """Bytes of all values of one answer."""
 
@@ -48,11 +45,8 @@ from measured where size <= $4
 """
 
 
-class PostgresTraitValues:
+class PostgresTraitValues(Reading):
     """See `TraitValues`."""
-
-    _workspace: str
-    _readers: asyncpg.Pool
 
     async def count_values(self, traits: Collection[str], *, most: int) -> ValueCounts:
         """See `TraitValues.count_values`."""
@@ -79,8 +73,8 @@ class PostgresTraitValues:
                 self._readers.acquire() as reader,
                 reader.transaction(isolation="repeatable_read", readonly=True),
             ):
-                everybody = await reader.fetchval(EVERYBODY, self._workspace, timeout=LIMIT)
+                everybody = await reader.fetchval(EVERYBODY, self._workspace, timeout=READ_LIMIT)
                 percent = min(100.0, 100 * most / max(1, everybody))
-                return everybody, await reader.fetch(query, self._workspace, wanted, percent, *more, timeout=LIMIT)
+                return everybody, await reader.fetch(query, self._workspace, wanted, percent, *more, timeout=READ_LIMIT)
         except LOST as error:
             raise trouble(error, "look at the values of traits") from error

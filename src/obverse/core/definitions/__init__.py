@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -147,47 +147,62 @@ def define(
     Raises:
         BadDefinition: one looks at what is not defined, or two have one name.
     """
-    all_traits, all_audiences, all_sources = tuple(traits), tuple(audiences), tuple(sources)
-    all_plans = tuple(tracking_plans)
-    all_connections, all_templates, all_campaigns = tuple(connections), tuple(templates), tuple(campaigns)
-    _check_names(
-        trait=all_traits,
-        audience=all_audiences,
-        source=all_sources,
-        connection=all_connections,
-        template=all_templates,
-        campaign=all_campaigns,
+    said = Definitions(
+        traits=tuple(traits),
+        audiences=tuple(audiences),
+        sources=tuple(sources),
+        connections=tuple(connections),
+        templates=tuple(templates),
+        campaigns=tuple(campaigns),
+        tracking_plans=tuple(tracking_plans),
+        identity=identity or IdentityRules(),
+        matching=matching or MatchingRules(),
+        beside=tuple(beside),
+        beside_version=beside_version,
     )
-    known = Known.of(all_traits, all_audiences, all_templates)
-    for connection in all_connections:
-        check_outgoing(connection, known)
-    for campaign in all_campaigns:
-        check_outgoing(campaign, known)
+    _check(said)
+    return _ready(said)
+
+
+def _check(said: Definitions) -> None:
+    """Raise `BadDefinition` if one looks at what is not defined, or two have one name."""
+    _check_names(
+        trait=said.traits,
+        audience=said.audiences,
+        source=said.sources,
+        connection=said.connections,
+        template=said.templates,
+        campaign=said.campaigns,
+    )
+    known = Known.of(said.traits, said.audiences, said.templates)
+    outward: tuple[Connection | Campaign, ...] = (*said.connections, *said.campaigns)
+    for one in outward:
+        check_outgoing(one, known)
+    check_audiences(said.audiences, known.traits)
+
+
+def _held(said: Definitions) -> Mapping[str, Held]:
+    asked = {one.name: one.tracking_plan for one in said.sources if one.tracking_plan}
     try:
-        held = held_sources({one.name: one.tracking_plan for one in all_sources if one.tracking_plan}, all_plans)
+        return held_sources(asked, said.tracking_plans)
     except BadPlan as error:
         raise BadDefinition(str(error)) from error
+
+
+def _ready(said: Definitions) -> Definitions:
+    """What was said, with all that is looked up in it."""
+    all_traits, all_audiences = said.traits, said.audiences
     trait_of_name = {trait.name: trait for trait in all_traits}
-    check_audiences(all_audiences, known.traits)
     known_conditions = conditions_of(all_audiences)
     watchers = _watchers(known_conditions, all_audiences)
     hidden = tuple(remembered(need) for subject, need in watchers if subject == OCCURRENCES)
-    all_beside = tuple(beside)
-    every_trait = tuple({one.key: one for one in (*all_beside, *hidden, *all_traits)}.values())
+    every_trait = tuple({one.key: one for one in (*said.beside, *hidden, *all_traits)}.values())
     readers = partial(reader, trait_of_name)
     changing = {one.name: conditions.changing(one.where, readers, known_conditions) for one in all_audiences}
-    return Definitions(
-        traits=all_traits,
-        tracking_plans=all_plans,
-        held=held,
-        audiences=all_audiences,
-        sources=all_sources,
-        connections=all_connections,
-        templates=all_templates,
-        campaigns=all_campaigns,
-        identity=identity or IdentityRules(),
-        matching=matching or MatchingRules(),
-        source_of_key={key: source for source in all_sources for key in source.key_hashes},
+    return replace(
+        said,
+        held=_held(said),
+        source_of_key={key: source for source in said.sources for key in source.key_hashes},
         watchers=watchers,
         audience_of_name={one.name: one for one in all_audiences},
         newcomers=tuple(
@@ -196,8 +211,6 @@ def define(
         holds={one.name: conditions.compiled(one.where, readers, known_conditions) for one in all_audiences},
         changing={name: due for name, due in changing.items() if due is not None},
         remembered=hidden,
-        beside=all_beside,
-        beside_version=beside_version,
         windowed=tuple((trait, trait.kind) for trait in all_traits if isinstance(trait.kind, Windowed)),
         trait_of_name=trait_of_name,
         trait_of_key={trait.key: trait for trait in every_trait},
