@@ -3,6 +3,7 @@ import { IconX } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
 import type { RuleProps } from "react-querybuilder";
 import { plain } from "../format";
+import { OPERATORS } from "../parts/conditionWords";
 import { CountOf, useOf } from "./context";
 import {
   type DidDraft,
@@ -123,21 +124,6 @@ function Body({ rule, onChange }: Editor) {
   }
 }
 
-const ALL = [
-  "eq",
-  "ne",
-  "gt",
-  "gte",
-  "lt",
-  "lte",
-  "in",
-  "contains",
-  "starts_with",
-  "ends_with",
-  "within_last",
-  "longer_ago",
-  "exists",
-] as const;
 const TEMPORAL: readonly string[] = ["within_last", "longer_ago"];
 
 function TestEditor({ rule, onChange }: Editor) {
@@ -147,7 +133,9 @@ function TestEditor({ rule, onChange }: Editor) {
   const subject = rule.field as "trait" | "attribute" | "identifier" | "consent" | "property";
   const timed = subject === "trait" || subject === "attribute";
   const known =
-    subject === "consent" ? (["eq", "ne"] as const) : ALL.filter((op) => timed || !TEMPORAL.includes(op));
+    subject === "consent"
+      ? (["eq", "ne"] as const)
+      : OPERATORS.filter((op) => timed || !TEMPORAL.includes(op));
   const options = known.map((value) => ({ value: value as string, label: t(`condition.op.${value}`) }));
   if (!options.some(({ value }) => value === rule.operator)) {
     options.push({ value: rule.operator, label: rule.operator });

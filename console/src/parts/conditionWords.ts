@@ -8,7 +8,7 @@ type Tree = Record<string, unknown>;
 type T = TFunction<"console">;
 
 const SUBJECTS = ["trait", "attribute", "identifier", "consent", "property"] as const;
-const OPERATORS = [
+export const OPERATORS = [
   "eq",
   "ne",
   "gt",

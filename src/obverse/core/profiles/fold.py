@@ -20,7 +20,7 @@ from obverse.core.profiles.judging import judge, watch
 from obverse.core.profiles.merging import join
 from obverse.core.profiles.parts import Sighting
 from obverse.core.profiles.profile import Profile
-from obverse.core.profiles.turning import advance, due_of
+from obverse.core.profiles.turning import advance
 from obverse.core.profiles.window import LEAST, message_key, recent
 from obverse.core.traits.windows import Windowed
 
@@ -43,7 +43,7 @@ def apply(
     if said or plan.tells:
         _hear(profile, event, stamp, said, definitions, done, watching)
     if plan.moves or plan.guarded:
-        _compute(profile, event, stamp, plan, definitions, done, watching)
+        _compute(profile, event, stamp, plan, done, watching)
     if profile.events == 1:
         watch(definitions.newcomers, watching)
     if watching:
@@ -54,9 +54,20 @@ def apply(
             entered_or_left = judge(profile, audience, stamp, definitions, now)
             if entered_or_left is not None:
                 done.append(entered_or_left)
-        if definitions.changing and not definitions.changing.keys().isdisjoint(watching):
-            profile.due = due_of(profile, definitions, now)
+            if audience.name in definitions.changing:
+                _wake_by(profile, definitions.changing[audience.name](profile, now))
     return done
+
+
+def _wake_by(profile: Profile, due: int | None) -> None:
+    """
+    Have a profile looked at by this instant.
+
+    What was due earlier stays so, though it may have moved on: to look once too early costs less than to ask all that
+    may change with time after each event.
+    """
+    if due is not None and due < profile.due:
+        profile.due = due
 
 
 def _is_new(profile: Profile, event: Event, stamp: Stamp, place: tuple[int, int]) -> bool:
@@ -141,7 +152,6 @@ def _compute(  # noqa: C901, PLR0912, PLR0917 - as above
     event: Event,
     stamp: Stamp,
     plan: Plan,
-    definitions: Definitions,
     done: list[Change],
     watching: dict[str, Audience],
 ) -> None:
@@ -149,8 +159,6 @@ def _compute(  # noqa: C901, PLR0912, PLR0917 - as above
     values, states, one, message_id = plan.values(event), profile.traits, profile.id, event.message_id
     if plan.guarded:
         _compute_guarded(profile, event, stamp, plan.guarded, values, done, watching)
-        if definitions.timed:
-            profile.due = due_of(profile, definitions, profile.now)
     for trait, key, place, watchers, in_place, plain, start, add, read in plan.moves:
         value = values[place]
         if value is None and place != NOTHING:
@@ -200,6 +208,8 @@ def _compute_guarded(  # noqa: PLR0917 - as above
         if new is None:
             continue
         states[key] = new
+        if isinstance(kind, Windowed):
+            _wake_by(profile, kind.due(new))
         if kind.read(new) != before:
             if trait is not None:
                 done.append(Change(profile.id, TRAIT, trait, event.message_id))

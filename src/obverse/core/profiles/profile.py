@@ -68,7 +68,7 @@ class Profile:
     since: dict[int, int] | None = None
     """From where on in the log those to come are folded as events come, by partition; None: as for everybody."""
     due: int = NEVER
-    """The next instant at which time alone could change it, in microseconds since 1970; told while it rests, too."""
+    """By when time alone could change it, in microseconds since 1970, and never later; told while it rests, too."""
     known_moved: bool = True
     """Whether what is known has moved since it was kept last. Whoever changes it says so."""
     standing_moved: bool = False
