@@ -23,6 +23,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, V
 from playwright.sync_api import Error as PlaywrightError
 
 from installation import environment, running
+from obverse.core import json_values
 
 EVENTS: Final = 52_228
 PATIENCE: Final = 60_000.0
@@ -192,3 +193,59 @@ def take_picture(page: Page, path: str, scheme: str, viewport: ViewportSize) -> 
     folder = Path(PICTURES)
     folder.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=folder / f"{name}-{scheme}-{device}.png", animations="disabled")
+
+
+def pages(visitor: Visitor) -> dict[str, str]:
+    """Every page by its address, and a text that it shows."""
+    headers = {"Authorization": "", "Sec-Fetch-Site": "same-origin"}
+
+    def first(path: str, name: str) -> Any:
+        answer = visitor.context.request.get(visitor.api + path, headers=headers)
+        return json_values.decode(answer.body())[name][0]
+
+    mail, message = first("/v1/inbox", "messages"), first("/v1/messages?status=sent", "messages")
+    return {
+        "/": "52,228",
+        "/events": "Order Completed",
+        "/events?type=identify": "identify",
+        "/events?q=nobody-at-all": "No event",
+        "/rejected": "Nothing was rejected",
+        "/rejected?code=none-at-all": "Nothing rejected is like this",
+        "/sources": "New key",
+        "/profiles": "@example.com",
+        "/profiles?q=17850": "17850",
+        "/profiles?q=nobody-at-all": "nobody-at-all",
+        "/profiles/user_id:17850": "5391.21",
+        "/profiles/user_id:17850?tab=timeline": "Order Completed",
+        "/profiles/user_id:17850?tab=graph": "visitor-536365",
+        "/profiles/user_id:17850?tab=compare": "Between",
+        "/profiles/user_id:nobody": "Nobody has user_id:nobody",
+        "/shared": "No identifier was set aside",
+        "/matches": "No pair waits for you",
+        "/matches?state=rejected&tier=loose": "No pair is like this",
+        "/audiences": "834",
+        "/audiences/big_spenders": "lifetime value",
+        "/audiences/nobody": "there is no audience",
+        "/audiences/new": "Nothing to count yet",
+        "/audiences/new?from=one_time_buyers": "834",
+        "/audiences/new?from=nobody": "No audience is named nobody",
+        "/profiles/user_id:17850?why=big_spenders": "In big spenders",
+        "/traits": "1,150",
+        "/traits/lifetime_value": "82.3 %",
+        "/traits/nobody": "No trait is named nobody",
+        "/groups": "Accounts and companies",
+        "/groups?q=nobody-at-all": "No group has an id that begins with",
+        "/groups/nobody": "No group has the id nobody",
+        "/crm": "In step",
+        "/crm/hubspot": "973",
+        "/crm/hubspot?tab=queue": "Queue",
+        "/crm/hubspot?tab=dead-letters": "Dead letters",
+        "/crm/hubspot?tab=mapping": "firstname",
+        "/messages": "@example.com",
+        "/messages?status=waiting": "Without an address",
+        "/messages?tab=campaigns": "welcome_big_spenders",
+        f"/messages/{message['id']}": message["to"],
+        "/inbox": "145",
+        f"/inbox/{mail['id']}": mail["subject"],
+        "/nothing/here": "not found",
+    }

@@ -16,6 +16,7 @@ from console_steps import (
     PHONE,
     Demo,
     Visitor,
+    pages,
     serious,
     take_picture,
     visiting,
@@ -34,69 +35,13 @@ def test_the_counts_move_without_a_reload(demo: Demo) -> None:
     assert len(demo.counts) > 3, demo.counts
 
 
-def _pages(visitor: Visitor) -> dict[str, str]:
-    """Every page by its address, and a text that it shows."""
-    headers = {"Authorization": "", "Sec-Fetch-Site": "same-origin"}
-
-    def first(path: str, name: str) -> Any:
-        answer = visitor.context.request.get(visitor.api + path, headers=headers)
-        return json_values.decode(answer.body())[name][0]
-
-    mail, message = first("/v1/inbox", "messages"), first("/v1/messages?status=sent", "messages")
-    return {
-        "/": "52,228",
-        "/events": "Order Completed",
-        "/events?type=identify": "identify",
-        "/events?q=nobody-at-all": "No event",
-        "/rejected": "Nothing was rejected",
-        "/rejected?code=none-at-all": "Nothing rejected is like this",
-        "/sources": "New key",
-        "/profiles": "@example.com",
-        "/profiles?q=17850": "17850",
-        "/profiles?q=nobody-at-all": "nobody-at-all",
-        "/profiles/user_id:17850": "5391.21",
-        "/profiles/user_id:17850?tab=timeline": "Order Completed",
-        "/profiles/user_id:17850?tab=graph": "visitor-536365",
-        "/profiles/user_id:17850?tab=compare": "Between",
-        "/profiles/user_id:nobody": "Nobody has user_id:nobody",
-        "/shared": "No identifier was set aside",
-        "/matches": "No pair waits for you",
-        "/matches?state=rejected&tier=loose": "No pair is like this",
-        "/audiences": "834",
-        "/audiences/big_spenders": "lifetime value",
-        "/audiences/nobody": "there is no audience",
-        "/audiences/new": "Nothing to count yet",
-        "/audiences/new?from=one_time_buyers": "834",
-        "/audiences/new?from=nobody": "No audience is named nobody",
-        "/profiles/user_id:17850?why=big_spenders": "In big spenders",
-        "/traits": "1,150",
-        "/traits/lifetime_value": "82.3 %",
-        "/traits/nobody": "No trait is named nobody",
-        "/groups": "Accounts and companies",
-        "/groups?q=nobody-at-all": "No group has an id that begins with",
-        "/groups/nobody": "No group has the id nobody",
-        "/crm": "In step",
-        "/crm/hubspot": "973",
-        "/crm/hubspot?tab=queue": "Queue",
-        "/crm/hubspot?tab=dead-letters": "Dead letters",
-        "/crm/hubspot?tab=mapping": "firstname",
-        "/messages": "@example.com",
-        "/messages?status=waiting": "Without an address",
-        "/messages?tab=campaigns": "welcome_big_spenders",
-        f"/messages/{message['id']}": message["to"],
-        "/inbox": "145",
-        f"/inbox/{mail['id']}": mail["subject"],
-        "/nothing/here": "not found",
-    }
-
-
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_opens_by_deep_link(browser: Browser, demo: Demo, scheme: str, viewport: ViewportSize) -> None:
     flaws: list[str] = []
     with visiting(browser, demo, viewport=viewport, color_scheme=scheme) as visitor:
         page = visitor.page
-        for path, text in _pages(visitor).items():
+        for path, text in pages(visitor).items():
             visitor.open(path)
             shown = page.get_by_text(re.compile(re.escape(text), re.IGNORECASE)).locator("visible=true").first
             try:

@@ -159,6 +159,10 @@ def test_an_event_names_a_hundred_purposes_at_most() -> None:
             [audience(f"a{n}", op="member", audience=f"a{n + 1}") for n in range(2000)],
             "looks through more than 50 others",
         ),
+        (
+            [audience("a", op="exists", identifier="emial")],
+            "identifier 'emial', which is not defined (did you mean email?)",
+        ),
         ([audience("a", op="exists", trait="ordrs")], "trait 'ordrs', which is not defined (did you mean orders?)"),
     ],
 )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from definition_steps import BUYERS, SPENT
 from obverse.adapters.definition_files import read_folder
 from obverse.core.definitions import NOTHING, BadDefinition, Definitions, Trait, define
 from obverse.core.documents import read
@@ -29,19 +30,6 @@ version: obverse/v1
 kind: trait
 metadata: {name: orders, description: Completed orders.}
 spec: {aggregate: count, event: Order Completed}
-"""
-SPENT = """\
-version: obverse/v1
-kind: trait
-metadata: {name: spent}
-spec: {aggregate: sum, event: Order Completed, property: revenue}
-"""
-BUYERS = """\
-version: obverse/v1
-kind: audience
-metadata: {name: buyers}
-spec:
-  where: {op: gte, trait: orders, value: 1}
 """
 WEB = f"""\
 version: obverse/v1

@@ -178,7 +178,7 @@ def _check(said: Definitions) -> None:
     outward: tuple[Connection | Campaign, ...] = (*said.connections, *said.campaigns)
     for one in outward:
         check_outgoing(one, known)
-    check_audiences(said.audiences, known.traits)
+    check_audiences(said.audiences, known.traits, said.identity.kinds)
 
 
 def _held(said: Definitions) -> Mapping[str, Held]:
@@ -260,7 +260,7 @@ def _by_change(watchers: Mapping[tuple[str, Any], tuple[Audience, ...]]) -> Watc
     }
 
 
-def check_audiences(audiences: Sequence[Audience], traits: Collection[str]) -> None:
+def check_audiences(audiences: Sequence[Audience], traits: Collection[str], kinds: Collection[str]) -> None:
     """Raise `BadDefinition` if an audience looks at what is not defined, or at itself."""
     known = conditions_of(audiences)
     try:
@@ -268,12 +268,15 @@ def check_audiences(audiences: Sequence[Audience], traits: Collection[str]) -> N
     except BadCondition as error:
         raise BadDefinition(str(error)) from error
     for audience in audiences:
-        check_subjects(audience, traits, known)
+        check_subjects(audience, traits, known, kinds)
 
 
-def check_subjects(audience: Audience, traits: Collection[str], audiences: Collection[str]) -> None:
-    """Raise `BadDefinition` if the audience looks at a trait, or an audience, that is not defined."""
-    _check_subjects(f"audience {audience.name!r}", audience.where, {TRAIT: traits, AUDIENCE: audiences})
+def check_subjects(
+    audience: Audience, traits: Collection[str], audiences: Collection[str], kinds: Collection[str]
+) -> None:
+    """Raise `BadDefinition` if the audience looks at a trait, audience or kind of identifier that is not defined."""
+    defined = {TRAIT: traits, AUDIENCE: audiences, IDENTIFIER: kinds}
+    _check_subjects(f"audience {audience.name!r}", audience.where, defined)
 
 
 def check_condition(of: str, condition: Condition, definitions: Definitions) -> None:
