@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -43,8 +43,8 @@ __all__ = (
     "check_audiences",
     "check_condition",
     "check_outgoing",
-    "check_subjects",
     "define",
+    "lacking",
     "reader",
     "trait_code",
 )
@@ -268,27 +268,29 @@ def check_audiences(audiences: Sequence[Audience], traits: Collection[str], kind
     except BadCondition as error:
         raise BadDefinition(str(error)) from error
     for audience in audiences:
-        check_subjects(audience, traits, known, kinds)
+        for flaw in lacking(audience, traits, known, kinds):
+            raise flaw
 
 
-def check_subjects(
+def lacking(
     audience: Audience, traits: Collection[str], audiences: Collection[str], kinds: Collection[str]
-) -> None:
-    """Raise `BadDefinition` if the audience looks at a trait, audience or kind of identifier that is not defined."""
+) -> Iterator[BadDefinition]:
+    """Each trait, audience and kind of identifier that an audience looks at and that is not defined."""
     defined = {TRAIT: traits, AUDIENCE: audiences, IDENTIFIER: kinds}
-    _check_subjects(f"audience {audience.name!r}", audience.where, defined)
+    yield from _lacking(f"audience {audience.name!r}", audience.where, defined)
 
 
 def check_condition(of: str, condition: Condition, definitions: Definitions) -> None:
     """Raise `BadDefinition` if a condition, which is called so, looks at what is not defined."""
     known = {TRAIT: definitions.trait_of_name, AUDIENCE: conditions_of(definitions.audiences)}
-    _check_subjects(of, condition, {**known, IDENTIFIER: definitions.identity.kinds})
+    for error in _lacking(of, condition, {**known, IDENTIFIER: definitions.identity.kinds}):
+        raise error
 
 
-def _check_subjects(of: str, condition: Condition, defined: Mapping[str, Collection[str]]) -> None:
-    for subject, name in conditions.subjects(condition):
+def _lacking(of: str, condition: Condition, defined: Mapping[str, Collection[str]]) -> Iterator[BadDefinition]:
+    for subject, name in dict.fromkeys(conditions.subjects(condition)):
         among = defined.get(subject)
         if among is not None and name not in among:
             known = ", ".join(sorted(among)) or "none"
             hint = did_you_mean(name, among)
-            raise BadDefinition(f"{of} looks at {subject} {name!r}, which is not defined{hint} (defined: {known})")
+            yield BadDefinition(f"{of} looks at {subject} {name!r}, which is not defined{hint} (defined: {known})")

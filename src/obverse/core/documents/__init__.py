@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, field
 from typing import Annotated, Any, Final, Literal
 
@@ -17,8 +17,8 @@ from obverse.core.definitions import (
     Source,
     Trait,
     check_outgoing,
-    check_subjects,
     define,
+    lacking,
 )
 from obverse.core.documents.identity import EXPECTED as IDENTITY_EXPECTED
 from obverse.core.documents.identity import IdentitySpec, identity_rules
@@ -210,9 +210,12 @@ class Found:
         """Hold what looks at something against what is defined; each that fails with its place."""
         known = Known.of(self.traits, self.audiences, self.templates)
         known = Known(*({*ones, *self._unusable(kind)} for kind, ones in zip(_REFERRED, astuple(known), strict=True)))
-        ones: list[Audience | Connection | Campaign] = [*self.audiences, *self.connections, *self.campaigns]
-        for one in ones:
-            for error in _lacking(one, known, self.identity.kinds):
+        for audience in self.audiences:
+            for error in lacking(audience, known.traits, known.audiences, self.identity.kinds):
+                yield self.places["audience", audience.name], error
+        outward: list[Connection | Campaign] = [*self.connections, *self.campaigns]
+        for one in outward:
+            for error in _outgoing_lacking(one, known):
                 yield self.places[type(one).__name__.lower(), one.name], error
 
     def _unusable(self, kind: str) -> Iterator[str]:
@@ -240,19 +243,15 @@ class Found:
         )
 
 
-def _lacking(one: Audience | Connection | Campaign, known: Known, kinds: Collection[str]) -> Iterator[BadDefinition]:
+def _outgoing_lacking(one: Connection | Campaign, known: Known) -> Iterator[BadDefinition]:
     """All that it looks at and that is not defined: what was told counts as defined, to come to the next."""
     for _ in range(_MOST_LACKING):
         try:
-            if isinstance(one, Audience):
-                check_subjects(one, known.traits, known.audiences, kinds)
-            else:
-                check_outgoing(one, known)
+            check_outgoing(one, known)
         except BadDefinition as error:
             yield error
             told = set(quoted(str(error)))
             known = Known(*({*names, *told} for names in astuple(known)))
-            kinds = {*kinds, *told}
         else:
             return
 
