@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from obverse.adapters.postgres import event_log_queries as queries
-from obverse.adapters.postgres.connection import FAILURES, Link, trouble
-from obverse.adapters.postgres.event_log_appender import MAX_RECORDS, Grouping, PostgresAppender
+from obverse.adapters.postgres.connection import Link
+from obverse.adapters.postgres.event_log_appender import MAX_RECORDS, Grouping, open_appender
 from obverse.adapters.postgres.event_log_reader import PostgresReader
 from obverse.adapters.postgres.event_log_rows import from_micros
-from obverse.adapters.postgres.event_log_session import Target, begin_session
+from obverse.adapters.postgres.event_log_session import Target
 from obverse.adapters.postgres.event_log_wakeups import Wakeups
 from obverse.ports.event_log import Appender, EventLog, Reader, Stream
 from obverse.ports.runtime import Runtime
@@ -89,12 +89,8 @@ class PostgresEventLog:
         settings = self._settings
         wanted = self._known(stream, self._all(stream) if partitions is None else partitions)
         target = Target(settings.dsn, settings.workspace, stream, wanted, settings.segment_hours)
-        try:
-            session = await begin_session(target, self._runtime)
-        except FAILURES as error:
-            raise trouble(error, f"open the appender of {stream}") from error
         grouping = Grouping(settings.linger_ms / 1000, settings.pace_ms / 1000, settings.group_bytes)
-        appender = PostgresAppender(session, target, grouping, self._runtime)
+        appender = await open_appender(target, grouping, self._runtime)
         self._opened.append(appender)
         return appender
 

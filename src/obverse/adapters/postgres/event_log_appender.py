@@ -1,176 +1,33 @@
-"""Group commit: appends that wait together are written together."""
+"""The appender of the log in PostgreSQL: group commit through a session that holds the locks."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
-
+from obverse.adapters._group_commit import MAX_RECORDS, GroupAppender, Grouping, Opening
 from obverse.adapters.postgres.connection import FAILURES, trouble
-from obverse.adapters.postgres.event_log_rows import from_micros
 from obverse.adapters.postgres.event_log_session import AppendSession, Target, begin_session
-from obverse.ports.event_log import TAKEN, Records
-from obverse.ports.outcomes import Unreachable
+from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.runtime import Runtime
 
-MAX_RECORDS = TAKEN
-"""Most bytes of one call. A group is smaller than a group's limit and one call together."""
-
-_RECONNECT_LIMIT = 0.8
-_RECONNECT_PAUSE = 0.2
+__all__ = ["MAX_RECORDS", "Grouping", "open_appender"]
 
 
-@dataclass(frozen=True, slots=True)
-class Grouping:
-    """When a group is full."""
+async def open_appender(target: Target, grouping: Grouping, runtime: Runtime) -> GroupAppender:
+    """
+    Become the appender of the target, waiting for the former one to go.
 
-    linger: float
-    """Seconds that the first call of a group waits for others."""
+    Raises:
+        Unreachable, AccessRefused: as the server says.
+    """
+    doing = f"append to {target.stream}"
 
-    pace: float
-    """Seconds at least from one commit to the next: under load, few large groups cost less than many small ones."""
+    async def begin(limit: float) -> AppendSession:
+        return await begin_session(target, runtime, limit=limit)
 
-    bytes: int
-    """Bytes at which a group waits no longer."""
+    def told(error: Exception) -> Unreachable | AccessRefused:
+        return trouble(error, doing)
 
-
-@dataclass(slots=True)
-class _Call:
-    partition: int
-    records: Records
-    at: float
-    done: asyncio.Future[int]
-
-
-class PostgresAppender:
-    """See `Appender`. One commit is under way at most; meanwhile the next group collects."""
-
-    def __init__(self, session: AppendSession, target: Target, grouping: Grouping, runtime: Runtime) -> None:
-        self._session: AppendSession | None = session
-        self._target = target
-        self._grouping = grouping
-        self._runtime = runtime
-        self._waiting: deque[_Call] = deque()
-        self._bytes = 0
-        self._called = asyncio.Event()
-        self._full = asyncio.Event()
-        self._closed = False
-        self._refused_until = 0.0
-        self._committed = -grouping.pace
-        """When the last commit began."""
-        self._work = runtime.spawn(f"append to {target.stream}", self._run())
-
-    async def append(self, partition: int, records: Records) -> int:
-        """See `Appender.append`."""
-        if partition not in self._target.partitions:
-            raise KeyError(f"partition {partition} is not one of this appender's: {list(self._target.partitions)}")
-        if records.count < 1 or len(records.body) > MAX_RECORDS:
-            raise ValueError(
-                f"one call takes at least 1 record and at most {MAX_RECORDS} bytes, "
-                f"not {records.count} and {len(records.body)}: split it, or leave it out"
-            )
-        if self._closed:
-            raise Unreachable("this appender of the log is closed")
-        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Call(partition, records, self._runtime.elapsed(), done))
-        self._bytes += len(records.body)
-        self._called.set()
-        if self._bytes >= self._grouping.bytes:
-            self._full.set()
-        return await done
-
-    async def close(self) -> None:
-        """See `Appender.close`."""
-        self._closed = True
-        self._called.set()
-        self._full.set()
-        await self._work.wait()
-
-    async def _run(self) -> None:
-        while not self._closed or self._waiting:
-            await self._called.wait()
-            await self._linger()
-            group = self._take()
-            if group:
-                await self._commit(group)
-            if not self._waiting and not self._closed:
-                self._called.clear()
-        if self._session is not None:
-            await self._session.end()
-
-    async def _linger(self) -> None:
-        if not self._waiting or self._full.is_set():
-            return
-        due = max(self._waiting[0].at + self._grouping.linger, self._committed + self._grouping.pace)
-        left = due - self._runtime.elapsed()
-        if left > 0:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._full.wait()
-
-    def _take(self) -> list[_Call]:
-        """Take calls in the order in which they came, until the group is full."""
-        group: list[_Call] = []
-        size = 0
-        while self._waiting and size < self._grouping.bytes:
-            call = self._waiting.popleft()
-            self._bytes -= len(call.records.body)
-            # Whoever was cancelled while waiting has written nothing.
-            if not call.done.done():
-                group.append(call)
-                size += len(call.records.body)
-        if self._bytes < self._grouping.bytes and not self._closed:
-            self._full.clear()
-        return group
-
-    async def _commit(self, group: list[_Call]) -> None:
-        partitions: dict[int, list[_Call]] = {}
-        for call in group:
-            partitions.setdefault(call.partition, []).append(call)
-        rows = [(partition, [call.records for call in calls]) for partition, calls in partitions.items()]
-        try:
-            session = await self._ready_session()
-            self._committed = self._runtime.elapsed()
-            firsts = await session.write(rows, from_micros(self._runtime.now()))
-        except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
-            self._abandon_session()
-            self._fail(group, error)
-            return
-        for first, calls in zip(firsts, partitions.values(), strict=True):
-            _answer(calls, first)
-
-    async def _ready_session(self) -> AppendSession:
-        """Return a session that is open, as far as is known; tries to open one at most, and not for long."""
-        if self._session is not None and self._session.alive:
-            return self._session
-        self._abandon_session()
-        if self._runtime.elapsed() < self._refused_until:
-            raise Unreachable("the log could not be reached a moment ago")
-        try:
-            self._session = await begin_session(self._target, self._runtime, limit=_RECONNECT_LIMIT)
-        except FAILURES:
-            self._refused_until = self._runtime.elapsed() + _RECONNECT_PAUSE
-            raise
-        return self._session
-
-    def _abandon_session(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            session.abandon()
-
-    def _fail(self, group: Sequence[_Call], error: Exception) -> None:
-        for call in group:
-            if not call.done.done():
-                # One exception each: several tasks would write their tracks into a common one.
-                unreachable = Unreachable(str(trouble(error, f"append to {self._target.stream}")))
-                unreachable.__cause__ = error
-                call.done.set_exception(unreachable)
-
-
-def _answer(calls: Sequence[_Call], first: int) -> None:
-    for call in calls:
-        if not call.done.done():
-            call.done.set_result(first)
-        first += call.records.count
+    try:
+        session = await begin_session(target, runtime)
+    except FAILURES as error:
+        raise trouble(error, f"open the appender of {target.stream}") from error
+    return GroupAppender(session, Opening(target.stream, target.partitions, begin, told), grouping, runtime)

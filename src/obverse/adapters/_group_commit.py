@@ -1,0 +1,214 @@
+"""Group commit: appends that wait together are written together, whatever the log is kept in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from obverse.ports.event_log import TAKEN, Records, Stream
+from obverse.ports.outcomes import Unreachable
+from obverse.ports.runtime import Runtime
+
+MAX_RECORDS = TAKEN
+"""Most bytes of one call. A group is smaller than a group's limit and one call together."""
+
+_RECONNECT_LIMIT = 0.8
+_RECONNECT_PAUSE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """When a group is full."""
+
+    linger: float
+    """Seconds that the first call of a group waits for others."""
+
+    pace: float
+    """Seconds at least from one commit to the next: under load, few large groups cost less than many small ones."""
+
+    bytes: int
+    """Bytes at which a group waits no longer."""
+
+
+class Session(Protocol):
+    """What is the appender of its partitions for as long as it lives."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can write, as far as is known."""
+        ...
+
+    async def write(self, group: Sequence[tuple[int, Sequence[Records]]], now: int) -> list[int]:
+        """
+        Commit a group, given as the records of each partition; return the first offset of each.
+
+        Whatever it raises, nothing is known of the group, and the session is abandoned.
+        """
+        ...
+
+    async def end(self) -> None:
+        """Let the next appender in."""
+        ...
+
+    def abandon(self) -> None:
+        """The same, waiting for nobody."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a session is begun again after it was lost."""
+
+    stream: Stream
+    partitions: Sequence[int]
+    begin: Callable[[float], Awaitable[Session]]
+    """Begins one, and takes so many seconds at most."""
+
+    trouble: Callable[[Exception], Exception]
+    """Says a failure in the words of the ports."""
+
+    limit: float = _RECONNECT_LIMIT
+
+
+@dataclass(slots=True)
+class _Call:
+    partition: int
+    records: Records
+    at: float
+    done: asyncio.Future[int]
+
+
+class GroupAppender:
+    """See `Appender`. One commit is under way at most; meanwhile the next group collects."""
+
+    def __init__(self, session: Session, opening: Opening, grouping: Grouping, runtime: Runtime) -> None:
+        self._session: Session | None = session
+        self._opening = opening
+        self._grouping = grouping
+        self._runtime = runtime
+        self._waiting: deque[_Call] = deque()
+        self._bytes = 0
+        self._called = asyncio.Event()
+        self._full = asyncio.Event()
+        self._closed = False
+        self._refused_until = 0.0
+        self._committed = -grouping.pace
+        """When the last commit began."""
+        self._work = runtime.spawn(f"append to {opening.stream}", self._run())
+
+    async def append(self, partition: int, records: Records) -> int:
+        """See `Appender.append`."""
+        if partition not in self._opening.partitions:
+            raise KeyError(f"partition {partition} is not one of this appender's: {list(self._opening.partitions)}")
+        if records.count < 1 or len(records.body) > MAX_RECORDS:
+            raise ValueError(
+                f"one call takes at least 1 record and at most {MAX_RECORDS} bytes, "
+                f"not {records.count} and {len(records.body)}: split it, or leave it out"
+            )
+        if self._closed:
+            raise Unreachable("this appender of the log is closed")
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Call(partition, records, self._runtime.elapsed(), done))
+        self._bytes += len(records.body)
+        self._called.set()
+        if self._bytes >= self._grouping.bytes:
+            self._full.set()
+        return await done
+
+    async def close(self) -> None:
+        """See `Appender.close`."""
+        self._closed = True
+        self._called.set()
+        self._full.set()
+        await self._work.wait()
+
+    async def _run(self) -> None:
+        while not self._closed or self._waiting:
+            await self._called.wait()
+            await self._linger()
+            group = self._take()
+            if group:
+                await self._commit(group)
+            if not self._waiting and not self._closed:
+                self._called.clear()
+        if self._session is not None:
+            await self._session.end()
+
+    async def _linger(self) -> None:
+        if not self._waiting or self._full.is_set():
+            return
+        due = max(self._waiting[0].at + self._grouping.linger, self._committed + self._grouping.pace)
+        left = due - self._runtime.elapsed()
+        if left > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._full.wait()
+
+    def _take(self) -> list[_Call]:
+        """Take calls in the order in which they came, until the group is full."""
+        group: list[_Call] = []
+        size = 0
+        while self._waiting and size < self._grouping.bytes:
+            call = self._waiting.popleft()
+            self._bytes -= len(call.records.body)
+            # Whoever was cancelled while waiting has written nothing.
+            if not call.done.done():
+                group.append(call)
+                size += len(call.records.body)
+        if self._bytes < self._grouping.bytes and not self._closed:
+            self._full.clear()
+        return group
+
+    async def _commit(self, group: list[_Call]) -> None:
+        partitions: dict[int, list[_Call]] = {}
+        for call in group:
+            partitions.setdefault(call.partition, []).append(call)
+        rows = [(partition, [call.records for call in calls]) for partition, calls in partitions.items()]
+        try:
+            session = await self._ready_session()
+            self._committed = self._runtime.elapsed()
+            firsts = await session.write(rows, self._runtime.now())
+        except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
+            self._abandon_session()
+            self._fail(group, error)
+            return
+        for first, calls in zip(firsts, partitions.values(), strict=True):
+            _answer(calls, first)
+
+    async def _ready_session(self) -> Session:
+        """Return a session that is open, as far as is known; tries to open one at most, and not for long."""
+        if self._session is not None and self._session.alive:
+            return self._session
+        self._abandon_session()
+        if self._runtime.elapsed() < self._refused_until:
+            raise Unreachable("the log could not be reached a moment ago")
+        try:
+            self._session = await self._opening.begin(self._opening.limit)
+        except Exception:
+            self._refused_until = self._runtime.elapsed() + _RECONNECT_PAUSE
+            raise
+        return self._session
+
+    def _abandon_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.abandon()
+
+    def _fail(self, group: Sequence[_Call], error: Exception) -> None:
+        for call in group:
+            if not call.done.done():
+                # One exception each: several tasks would write their tracks into a common one.
+                unreachable = Unreachable(str(self._opening.trouble(error)))
+                unreachable.__cause__ = error
+                call.done.set_exception(unreachable)
+
+
+def _answer(calls: Sequence[_Call], first: int) -> None:
+    for call in calls:
+        if not call.done.done():
+            call.done.set_result(first)
+        first += call.records.count
