@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
 
+from kinesis_servers import kinesalite, moto
 from obverse.adapters.postgres.event_log import PostgresLogSettings
 from obverse.ports.event_log import EventLog
 from services import Ask, Database, ShiftedRuntime, opened
@@ -37,3 +38,17 @@ async def postgres_log(log_settings: PostgresLogSettings, runtime: ShiftedRuntim
     """Such a log, empty."""
     async with opened(log_settings, runtime) as log:
         yield log
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[str]:
+    """The address of moto's Kinesis."""
+    with moto() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def kinesalite_server() -> Iterator[str]:
+    """The address of kinesalite."""
+    with kinesalite() as url:
+        yield url

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 
 from obverse.ports.outcomes import AccessRefused, Unreachable
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """
@@ -107,3 +111,13 @@ async def hang_up(connection: asyncpg.Connection) -> None:
         await connection.close(timeout=1.0)
     except FAILURES:
         connection.terminate()
+
+
+def to_micros(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """The moment so many microseconds after 1970."""
+    return _EPOCH + micros * _MICROSECOND
