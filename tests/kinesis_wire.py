@@ -29,6 +29,8 @@ class KinesisWire:
     calls: Counter[str] = field(default_factory=Counter)
     fail_every: int = 0
     """Of so many records that are put one is not taken, whatever the call."""
+    refuses: Callable[[str, bytes], bool] | None = None
+    """Which records are not taken, by partition key and data."""
     throttled_puts: int = 0
     lost_answers: int = 0
     """Puts that are taken, and whose answer never comes."""
@@ -92,9 +94,11 @@ class KinesisWire:
         refused: list[int] = []
         for place in range(len(asked["Records"])):
             self._put += 1
-            if self.fail_every and self._put % self.fail_every == 0:
+            one = asked["Records"][place]
+            turn = self.fail_every and self._put % self.fail_every == 0
+            if turn or (self.refuses and self.refuses(one["PartitionKey"], b64decode(one["Data"]))):
                 refused.append(place)
-        kept = [one for place, one in enumerate(asked["Records"]) if place not in refused]
+        kept = [record for place, record in enumerate(asked["Records"]) if place not in refused]
         answers: list[dict[str, str]] = []
         if kept:
             status, body = await self._passed_on(request, json.dumps({**asked, "Records": kept}).encode())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import asyncpg
 import pytest
@@ -22,6 +24,7 @@ class KinesisContract(EventLogContract):
     """What both servers have in common."""
 
     trim_grain = 10.0
+    more: Mapping[str, Any] = MappingProxyType({})
 
     @pytest.fixture
     async def log(self, server: str, database: Database) -> AsyncIterator[EventLog]:
@@ -34,7 +37,9 @@ class KinesisContract(EventLogContract):
                 await log.close()
 
     async def open(self) -> EventLog:
-        settings = settings_for(self.wire.url, self.database.dsn(), stream_prefix=self.prefix, partitions=2)
+        settings = settings_for(
+            self.wire.url, self.database.dsn(), stream_prefix=self.prefix, partitions=2, **self.more
+        )
         self.opened.append(await kinesis.open_event_log(settings, self.runtime))
         return self.opened[-1]
 
@@ -67,6 +72,9 @@ class TestKinesisEventLog(KinesisContract):
 
 
 class TestKinesisEventLogOnKinesalite(KinesisContract):
+    # It knows the longest time that Kinesis had some years ago.
+    more = MappingProxyType({"decisions_retention_hours": 168})
+
     @pytest.fixture
     def server(self, kinesalite_server: str) -> str:
         return kinesalite_server

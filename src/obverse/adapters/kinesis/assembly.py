@@ -16,7 +16,7 @@ class Held:
     sequence: str
     """Its sequence number: where it stands among the records of the shard."""
     data: bytes
-    arrived_at: int
+    arrived_at: int = 0
     """Microseconds since 1970, by Kinesis' clock."""
 
 
@@ -53,9 +53,8 @@ class Assembly:
     appended_at: int = 0
     """When that was appended; microseconds since 1970."""
 
-    _first: int = -1
-    _parts: dict[int, Part] = field(default_factory=dict)
-    """What has come of the group that begins at `_first`."""
+    _parts: dict[int, dict[int, Part]] = field(default_factory=dict)
+    """What has come of groups that are not whole yet: their parts by number, by the group's first offset."""
 
     @property
     def settled(self) -> bool:
@@ -92,19 +91,17 @@ class Assembly:
     def _begin(self, epoch: int) -> None:
         if epoch > self.epoch:
             # What an appender left half written was never acknowledged, and nobody will complete it.
-            self.epoch, self._first, self._parts = epoch, -1, {}
+            self.epoch, self._parts = epoch, {}
 
     def _gather(self, part: Part) -> Batch | None:
-        if part.first != self._first:
-            self._first, self._parts = part.first, {}
-        known = self._parts.get(part.number)
-        if known is None or known.damage:
-            self._parts[part.number] = part
-        if len(self._parts) < part.of:
+        come = self._parts.setdefault(part.first, {})
+        if part.number not in come or come[part.number].damage:
+            come[part.number] = part
+        if len(come) < part.of:
             return None
-        parts = [self._parts[number] for number in sorted(self._parts)]
-        self._first, self._parts = -1, {}
+        parts = [come[number] for number in sorted(come)]
         self.expected, self.appended_at = part.end, max(self.appended_at, part.appended_at)
+        self._parts = {first: rest for first, rest in self._parts.items() if first >= part.end}
         if part.end <= self.mark:
             return None
         self.mark = part.end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
@@ -50,8 +51,7 @@ class Ends:
         Raises:
             Unreachable, AccessRefused: as PostgreSQL says.
         """
-        expired = self._runtime.now() - self._settings.retention_of(stream) * _HOUR
-        rows = await self._link.fetch(queries.ENDS, self._settings.workspace, stream, from_micros(max(expired, 0)))
+        rows = await self._link.fetch(queries.ENDS, self._settings.workspace, stream, self._expired(stream))
         found = dict.fromkeys(range(self._settings.partitions_of(stream)), (0, 0))
         found |= {partition: (kept, end) for partition, kept, end in rows if partition in found}
         for partition, (kept, end) in found.items():
@@ -72,6 +72,19 @@ class Ends:
             return first, epoch, shard, Spot.at(sequence)
         return None
 
+    async def begin(self, stream: Stream, offsets: Mapping[int, int]) -> int | None:
+        """
+        Have empty partitions begin at offsets; returns one that is not empty, and changes none then.
+
+        Raises:
+            Unreachable, AccessRefused: as PostgreSQL says.
+        """
+        numbers, wanted = list(offsets), list(offsets.values())
+        ((used,),) = await self._link.fetch(queries.BEGIN, self._settings.workspace, stream, numbers, wanted)
+        await self.ask(stream)
+        found: int | None = used
+        return found
+
     async def trim(self, stream: Stream, before: int) -> None:
         """
         Show nothing any more of what was appended before a moment (microseconds since 1970).
@@ -80,8 +93,17 @@ class Ends:
             Unreachable, AccessRefused: as PostgreSQL says.
         """
         await self._link.fetch(queries.TRIM, self._settings.workspace, stream, from_micros(max(before, 0)))
-        await self._link.fetch(queries.PRUNE, self._settings.workspace, stream)
+        await self.prune(stream)
         await self.ask(stream)
+
+    async def prune(self, stream: Stream) -> None:
+        """
+        Forget the positions of what has expired.
+
+        Raises:
+            Unreachable, AccessRefused: as PostgreSQL says.
+        """
+        await self._link.fetch(queries.PRUNE, self._settings.workspace, stream, self._expired(stream))
 
     def subscribe(self, wake: Wake) -> None:
         """Call `wake` for every append from now on, and whenever one may have been missed."""
@@ -99,6 +121,10 @@ class Ends:
         if work is not None:
             await work.stop()
         await self._link.close()
+
+    def _expired(self, stream: Stream) -> datetime:
+        """Before when Kinesis may have forgotten what was appended."""
+        return from_micros(max(self._runtime.now() - self._settings.retention_of(stream) * _HOUR, 0))
 
     async def _listen(self) -> None:
         pause = _PAUSE

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from obverse.adapters._group_commit import GroupAppender, Grouping, Opening
+from obverse.adapters._group_commit import GroupCommit, Grouping, Writing
 from obverse.adapters._postgres import FAILURES, trouble
 from obverse.adapters.kinesis.client import Kinesis, lacking
 from obverse.adapters.kinesis.ends import Ends
 from obverse.adapters.kinesis.feed import Feeds
 from obverse.adapters.kinesis.finding import Source
 from obverse.adapters.kinesis.reader import KinesisReader
-from obverse.adapters.kinesis.session import KinesisSession, begin_session
+from obverse.adapters.kinesis.session import begin_session
 from obverse.adapters.kinesis.settings import KinesisLogSettings
-from obverse.ports.event_log import Appender, EventLog, Reader, Stream
+from obverse.ports.event_log import Appender, EventLog, LogLacking, Reader, Stream
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.runtime import Runtime
 
@@ -29,10 +29,10 @@ async def open_event_log(settings: KinesisLogSettings, runtime: Runtime) -> Even
     must be there (`obverse migrate`).
 
     Raises:
-        AccessRefused: what it needs is not installed.
+        LogLacking: what it needs is not installed.
     """
     if lacking():
-        raise AccessRefused(
+        raise LogLacking(
             f"the log in Kinesis needs {lacking()}, which is not installed here: pip install 'obverse[aws]'"
         )
     return KinesisEventLog(settings, runtime)
@@ -57,21 +57,22 @@ class KinesisEventLog:
         source, settings = self._source, self._source.settings
         wanted = self._known(stream, range(settings.partitions_of(stream)) if partitions is None else partitions)
 
-        async def begin(limit: float) -> KinesisSession:
-            return await begin_session(source, stream, wanted, limit=limit)
-
-        def told(error: Exception) -> Exception:
-            if isinstance(error, (Unreachable, AccessRefused)):
-                return error
-            return trouble(error, f"append to {stream}")
+        def failure(error: Exception) -> Exception:
+            known = isinstance(error, (Unreachable, AccessRefused))
+            return error if known else trouble(error, f"append to {stream}")
 
         try:
             session = await begin_session(source, stream, wanted)
         except FAILURES as error:
             raise trouble(error, f"open the appender of {stream}") from error
         grouping = Grouping(settings.linger_ms / 1000, settings.pace_ms / 1000, settings.group_bytes)
-        opening = Opening(stream, wanted, begin, told, _BEGIN_LIMIT)
-        appender = GroupAppender(session, opening, grouping, source.runtime)
+        writing = Writing(
+            stream,
+            wanted,
+            again=lambda: begin_session(source, stream, wanted, limit=_BEGIN_LIMIT),
+            failure=failure,
+        )
+        appender = GroupCommit(session, writing, grouping, source.runtime)
         self._opened.append(appender)
         return appender
 
@@ -86,6 +87,13 @@ class KinesisEventLog:
     async def bounds(self, stream: Stream) -> Mapping[int, tuple[int, int]]:
         """See `EventLog.bounds`."""
         return await self._source.ends.ask(stream)
+
+    async def begin(self, stream: Stream, offsets: Mapping[int, int]) -> None:
+        """See `EventLog.begin`."""
+        self._known(stream, list(offsets))
+        used = await self._source.ends.begin(stream, offsets)
+        if used is not None:
+            raise ValueError(f"{stream} partition {used} has an end already: only an empty one begins anew")
 
     async def trim(self, stream: Stream, before: int) -> None:
         """See `EventLog.trim`. Nothing of it is shown any more; Kinesis itself forgets it when its time is over."""

@@ -10,9 +10,6 @@ from obverse.ports.event_log import Stream
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.runtime import Runtime
 
-GIVE_UP: Final = 10.0
-"""Seconds after which, if Kinesis has taken nothing more, nothing is known of what is left."""
-
 _CALL_RECORDS: Final = 500
 _CALL_BYTES: Final = 5 << 20
 """What Kinesis takes in one call, partition keys included."""
@@ -21,16 +18,17 @@ _PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
 
 
-async def put_all(kinesis: Kinesis, stream: Stream, entries: Sequence[Entry], runtime: Runtime) -> list[Where]:
+async def put_all(
+    kinesis: Kinesis, stream: Stream, entries: Sequence[Entry], runtime: Runtime, *, give_up: float
+) -> list[Where | Unreachable]:
     """
-    Put records, sending those that were not taken again; returns where each stands.
+    Put records, sending those that were not taken again; returns where each stands, or that nothing is known of it.
 
     Of one call Kinesis may take some and not others, and of one that was not answered nothing is known: so a record
-    may stand there twice, and behind later ones.
+    may stand there twice, and behind later ones. What is left is given up when none was taken for `give_up` seconds.
 
     Raises:
-        Unreachable: some were not taken, as far as is known.
-        AccessRefused: a person must mend the connection.
+        AccessRefused: a person must mend the connection; nothing is known of any of them.
     """
     found: dict[int, Where] = {}
     left = list(range(len(entries)))
@@ -46,8 +44,9 @@ async def put_all(kinesis: Kinesis, stream: Stream, entries: Sequence[Entry], ru
             pause, moved_at = _PAUSE, runtime.elapsed()
         if not reason:
             continue
-        if runtime.elapsed() - moved_at > GIVE_UP:
-            raise Unreachable(f"Kinesis has taken none of {len(left)} records for {GIVE_UP:.0f} seconds: {reason}")
+        if runtime.elapsed() - moved_at > give_up:
+            lost = Unreachable(f"Kinesis has taken none of {len(left)} records for {give_up:g} seconds: {reason}")
+            return [found.get(place, lost) for place in range(len(entries))]
         # Full jitter: many who were turned away together do not come back together.
         await runtime.sleep(runtime.random.uniform(0, pause))
         pause = min(2 * pause, _LONGEST_PAUSE)

@@ -13,7 +13,7 @@ select set_config('synchronous_commit', 'on', false) where current_setting('sync
 """
 """Make a commit wait for the disk, though the server or the role may be set otherwise."""
 
-BEGIN = """
+CLAIM = """
 insert into public.event_log_ends as known (workspace_id, stream, partition, epoch)
 select $1, $2, partition, $4 from unnest($3::integer[]) as wanted (partition)
 on conflict (workspace_id, stream, partition) do update set epoch = greatest(known.epoch + 1, excluded.epoch)
@@ -37,6 +37,7 @@ with moved as (
         placed.before_at
     from unnest($8::integer[], $9::bigint[], $10::text[], $11::text[], $12::bigint[], $13::timestamptz[])
         as placed (partition, first_offset, shard, sequence_number, epoch, before_at)
+    join moved on moved.partition = placed.partition
     on conflict (workspace_id, stream, partition, first_offset) do update
     set place = excluded.place, shard = excluded.shard, sequence_number = excluded.sequence_number,
         epoch = excluded.epoch, before_at = coalesce(excluded.before_at, known.before_at)
@@ -45,7 +46,7 @@ select (select count(*) from moved) as moved, pg_notify($14, $15)
 """
 """
 Note the new ends and some positions, and announce them: one round trip and one commit. Returns of how many partitions
-the epoch was still the appender's own; of those alone the ends have moved.
+the epoch was still the appender's own; of those alone anything was noted.
 """
 
 ENDS = """
@@ -69,6 +70,24 @@ order by first_offset desc limit 1
 """
 """The last position that was noted before an offset, or at it."""
 
+BEGIN = """
+with wanted as (
+    select * from unnest($3::integer[], $4::bigint[]) as wanted (partition, first_offset)
+), used as (
+    select min(known.partition) as partition from public.event_log_ends as known
+    join wanted on wanted.partition = known.partition
+    where known.workspace_id = $1 and known.stream = $2 and known.end_offset > 0
+), begun as (
+    insert into public.event_log_ends as known (workspace_id, stream, partition, epoch, end_offset, kept_offset)
+    select $1, $2, wanted.partition, 0, wanted.first_offset, wanted.first_offset from wanted, used
+    where used.partition is null
+    on conflict (workspace_id, stream, partition) do update
+    set end_offset = excluded.end_offset, kept_offset = excluded.kept_offset
+)
+select partition from used
+"""
+"""Have empty partitions begin at offsets; returns one that is not empty, and changes none then, or null."""
+
 TRIM = (
     """
 update public.event_log_ends as known
@@ -82,15 +101,18 @@ where known.workspace_id = $1 and known.stream = $2 and known.partition = found.
 )
 """Show nothing any more of what was appended before a moment."""
 
-PRUNE = """
+PRUNE = (
+    """
 delete from public.event_log_positions as position
-using public.event_log_ends as known
-where known.workspace_id = $1 and known.stream = $2
-    and position.workspace_id = $1 and position.stream = $2 and position.partition = known.partition
+using ("""  # noqa: S608 - both are ours
+    + ENDS
+    + """) as found
+where position.workspace_id = $1 and position.stream = $2 and position.partition = found.partition
     and position.first_offset < (
         select max(first_offset) from public.event_log_positions as kept
-        where kept.workspace_id = $1 and kept.stream = $2 and kept.partition = known.partition
-            and kept.first_offset <= known.kept_offset
+        where kept.workspace_id = $1 and kept.stream = $2 and kept.partition = found.partition
+            and kept.first_offset <= found.kept
     )
 """
-"""Forget the positions before the last one from which all that is kept can be read."""
+)
+"""Forget the positions before the last one from which all that has not expired can be read."""

@@ -107,11 +107,11 @@ def claim(place: Place, epoch: int) -> bytes:
     return _sealed(place, Part(kind=Kind.CLAIM, partition=place.partition, epoch=epoch))
 
 
-def pack(place: Place, group: Part, records: bytes) -> list[bytes]:
+def pack(place: Place, group: Part, records: bytes, *, part_bytes: int = PART_BYTES) -> list[bytes]:
     """Pack records that are appended together, whose head is given, into as many records of Kinesis as they need."""
     # A compressor may not be shared by threads, and costs little to make.
     packed = zstandard.ZstdCompressor(level=1).compress(records)
-    pieces = [packed[start : start + PART_BYTES] for start in range(0, len(packed), PART_BYTES)]
+    pieces = [packed[start : start + part_bytes] for start in range(0, len(packed), part_bytes)]
     return [
         _sealed(place, replace(group, number=number, of=len(pieces), body=piece)) for number, piece in enumerate(pieces)
     ]

@@ -22,6 +22,8 @@ from obverse.ports.outcomes import Unreachable
 
 _ACKNOWLEDGE_LIMIT: Final = 10.0
 _LOCK_PAUSE: Final = 0.1
+_PRUNE_EVERY: Final = 1000
+"""How many positions of a partition are noted until those that nobody needs are forgotten."""
 _POSITION_BYTES: Final = 4 << 20
 """How much is put before a position is noted, though the time has not come."""
 
@@ -34,6 +36,8 @@ class _End:
     appended_at: int
     noted_at: int = 0
     """When the position of an offset was noted last; microseconds since 1970."""
+    noted: int = 0
+    """How often."""
     bytes: int = 0
     """What was put since then."""
 
@@ -45,8 +49,6 @@ class _Group:
     end: _End
     count: int
     entries: Sequence[Entry]
-    first_entry: int
-    """Among all entries of the commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +98,18 @@ class KinesisSession:
             # Should the database have been restored from a backup, the stream may know greater epochs than it.
             overtaken = await self._claim(waiting, least)
             waiting, least = list(overtaken), max(overtaken.values(), default=0) + 1
+        await self._source.ends.prune(self._stream)
 
     async def _claim(self, partitions: Sequence[int], least: int) -> dict[int, int]:
         """Begin an epoch in each partition; returns those that know a greater one, with it."""
         workspace = self._source.settings.workspace
-        rows = await self._connection.fetch(queries.BEGIN, workspace, self._stream, partitions, least)
+        rows = await self._connection.fetch(queries.CLAIM, workspace, self._stream, partitions, least)
         for partition, epoch, end, appended_at in rows:
             at = 0 if appended_at is None else to_micros(appended_at)
             self._ends[partition] = _End(self._place(partition), epoch, end, at)
         ends = [self._ends[partition] for partition in partitions]
         entries = [_entry(end.place, records.claim(end.place, end.epoch)) for end in ends]
-        places = await put_all(self._source.kinesis, self._stream, entries, self._source.runtime)
+        places = [_told(one) for one in await self._put(entries)]
         found = await asyncio.gather(*(find_end(self._source, self._stream, end.place, end.epoch) for end in ends))
         overtaken: dict[int, int] = {}
         for end, assembly in zip(ends, found, strict=True):
@@ -123,9 +126,9 @@ class KinesisSession:
             await self._acknowledge([one.end for one in positions], positions)
         return overtaken
 
-    async def write(self, group: Sequence[tuple[int, Sequence[Records]]], now: int) -> list[int]:
+    async def write(self, group: Sequence[tuple[int, Sequence[Records]]], now: int) -> Sequence[int | Exception]:
         """
-        Put a group, given as the records of each partition; return the first offset of each.
+        See `Session.write`. Kinesis may take the records of one partition and not those of another.
 
         Raises:
             Unreachable, AccessRefused, one of FAILURES: nothing is known of the group, and the session must be ended.
@@ -133,48 +136,51 @@ class KinesisSession:
         ends = [self._ends[partition] for partition, _ in group]
         # The clock may have been set back; time within a partition never falls.
         at = max(now, *(end.appended_at for end in ends))
-        groups: list[_Group] = []
-        entries: list[Entry] = []
-        for end, (_, parts) in zip(ends, group, strict=True):
-            head = Part(
-                kind=Kind.PART,
-                partition=end.place.partition,
-                epoch=end.epoch,
-                first=end.offset,
-                count=sum(one.count for one in parts),
-                appended_at=at,
-            )
-            body = b"".join(one.body for one in parts)
-            packed = [_entry(end.place, data) for data in records.pack(end.place, head, body)]
-            groups.append(_Group(end, head.count, packed, len(entries)))
-            entries += packed
-        places = await put_all(self._source.kinesis, self._stream, entries, self._source.runtime)
-        positions = [found for one in groups if (found := self._position(one, places, at)) is not None]
-        firsts = [end.offset for end in ends]
+        groups = [_packed(end, parts, at) for end, (_, parts) in zip(ends, group, strict=True)]
+        entries = [entry for one in groups for entry in one.entries]
+        places = iter(await self._put(entries))
+        outcomes: list[int | Exception] = []
+        taken: list[_End] = []
+        positions: list[_Position] = []
         for one in groups:
-            one.end.offset += one.count
-            one.end.appended_at = at
-        await self._acknowledge(ends, positions)
-        return firsts
+            mine = [next(places) for _ in one.entries]
+            lost = next((place for place in mine if isinstance(place, Unreachable)), None)
+            outcomes.append(lost or one.end.offset)
+            if lost is None:
+                positions += self._position(one, [place for place in mine if isinstance(place, Where)], at)
+                taken.append(one.end)
+                one.end.offset += one.count
+                one.end.appended_at = at
+        if taken:
+            await self._acknowledge(taken, positions)
+        if any(one.end.noted % _PRUNE_EVERY == 0 for one in positions):
+            await self._source.ends.prune(self._stream)
+        return outcomes
 
-    def _position(self, group: _Group, places: Sequence[Where], at: int) -> _Position | None:
+    async def _put(self, entries: Sequence[Entry]) -> list[Where | Unreachable]:
+        source = self._source
+        return await put_all(
+            source.kinesis, self._stream, entries, source.runtime, give_up=source.settings.give_up_seconds
+        )
+
+    def _position(self, group: _Group, places: Sequence[Where], at: int) -> list[_Position]:
         """The position of a group, if it is time to note one."""
         end = group.end
         end.bytes += sum(len(one.data) for one in group.entries)
-        seconds = self._source.settings.position_seconds
-        if at - end.noted_at < seconds * 1_000_000 and end.bytes < _POSITION_BYTES:
-            return None
+        if at - end.noted_at < self._source.settings.position_seconds * 1_000_000 and end.bytes < _POSITION_BYTES:
+            return []
         end.noted_at, end.bytes = at, 0
-        mine = places[group.first_entry : group.first_entry + len(group.entries)]
-        if len({where.shard for where in mine}) > 1:
-            return None  # The shard was split or merged in between: the next position is as good.
-        where = min(mine, key=lambda one: int(one.sequence))
-        return _Position(end, end.offset, where, end.appended_at)
+        end.noted += 1
+        if len({where.shard for where in places}) > 1:
+            return []  # The shard was split or merged in between: the next position is as good.
+        where = min(places, key=lambda one: int(one.sequence))
+        return [_Position(end, end.offset, where, end.appended_at)]
 
     async def _acknowledge(self, ends: Sequence[_End], positions: Sequence[_Position]) -> None:
         """See in PostgreSQL that nobody has followed us, and note how far we came."""
         settings = self._source.settings
-        row = await self._connection.fetchrow(
+        # `fetch`, for it returns when the server is ready again, and so only after the commit.
+        ((moved, _),) = await self._connection.fetch(
             queries.APPENDED,
             settings.workspace,
             self._stream,
@@ -193,7 +199,7 @@ class KinesisSession:
             announcement(self._stream, [(end.place.partition, end.offset) for end in ends], settings.workspace),
             timeout=_ACKNOWLEDGE_LIMIT,
         )
-        if row["moved"] != len(ends):
+        if moved != len(ends):
             raise Unreachable(
                 f"another appender of {self._stream} has begun meanwhile: what was put since then counts for nothing"
             )
@@ -229,6 +235,25 @@ async def begin_session(
             connection.terminate()
             raise
         return session
+
+
+def _packed(end: _End, parts: Sequence[Records], at: int) -> _Group:
+    head = Part(
+        kind=Kind.PART,
+        partition=end.place.partition,
+        epoch=end.epoch,
+        first=end.offset,
+        count=sum(one.count for one in parts),
+        appended_at=at,
+    )
+    packed = records.pack(end.place, head, b"".join(one.body for one in parts))
+    return _Group(end, head.count, [_entry(end.place, data) for data in packed])
+
+
+def _told(place: Where | Unreachable) -> Where:
+    if isinstance(place, Unreachable):
+        raise place
+    return place
 
 
 def _moment(micros: int) -> datetime | None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from obverse.adapters._group_commit import MAX_RECORDS
 from obverse.adapters.kinesis.records import MOST_PARTITIONS
-from obverse.ports.event_log import Stream
+from obverse.ports.event_log import TAKEN, Stream
 
 _MOST_NAME = 128
 _YEAR = 8760
@@ -69,6 +68,9 @@ class KinesisLogSettings:
     group_bytes: int = 1_048_576
     """Bytes at which it waits no longer."""
 
+    give_up_seconds: float = 10.0
+    """For how long an append is put again, if Kinesis takes nothing of it, before its caller is told."""
+
     position_seconds: float = 10.0
     """How often the position of an offset is noted: a reader reads up to so much that is before its mark."""
 
@@ -92,7 +94,8 @@ class KinesisLogSettings:
             ("look_ms", 1, 60_000),
             ("linger_ms", 0, 1000),
             ("pace_ms", 0, 1000),
-            ("group_bytes", 1, MAX_RECORDS),
+            ("group_bytes", 1, TAKEN),
+            ("give_up_seconds", 0, 600),
             ("position_seconds", 0, 3600),
         ):
             if not least <= getattr(self, name) <= most:

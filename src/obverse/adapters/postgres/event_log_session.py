@@ -79,7 +79,7 @@ class AppendSession:
 
     async def write(self, group: Sequence[tuple[int, Sequence[Records]]], now: int) -> list[int]:
         """
-        Commit a group, given as the records of each partition; return the first offset of each.
+        See `Session.write`. It is committed as a whole, or nothing is known of it.
 
         Raises:
             one of connection.FAILURES: nothing is known of the group, and the session must be ended.

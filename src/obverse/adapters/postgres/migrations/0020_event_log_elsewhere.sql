@@ -43,10 +43,8 @@ begin
         continue when not exists (select from pg_roles where rolname = role);
         execute format('grant select on public.event_log_ends, public.event_log_positions to %I', role);
         continue when role = 'obverse_api';
-        execute format('grant insert, update on public.event_log_ends, public.event_log_positions to %I', role);
+        execute format('grant insert, update on public.event_log_ends to %I', role);
+        execute format('grant insert, update, delete on public.event_log_positions to %I', role);
     end loop;
-    if exists (select from pg_roles where rolname = 'obverse_worker') then
-        grant delete on public.event_log_positions to obverse_worker;
-    end if;
 end
 $$;
