@@ -102,11 +102,16 @@ def test_partitions_are_evenly_spaced_and_none_moves_when_there_are_more() -> No
 # One partition.
 
 
+History = tuple[list[bytes], list[tuple[int, bytes]], list[int]]
+"""What stands in a shard, what was appended (first offset, records), and by which epoch."""
+
+
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[list[bytes], list[tuple[int, bytes]]]:
+def histories(draw: st.DrawFn) -> History:
     """What stands in a shard: things twice, late, half written or by who had been followed; and what was appended."""
     stored: list[bytes] = []
     appended: list[tuple[int, bytes]] = []
+    epochs: list[int] = []
     older: list[bytes] = []
     """What an appender that was followed may still send."""
     end = 0
@@ -130,13 +135,14 @@ def histories(draw: st.DrawFn) -> tuple[list[bytes], list[tuple[int, bytes]]]:
             stored += mixed
             copies += parts
             appended.append((end, body))
+            epochs.append(epoch)
             end += count
         older += copies
         # It never came to an end with its last one; the next one takes its offset.
         left = pack(PLACE, head(end, 2, epoch), noise(epoch, 90), part_bytes=30)
         stored += left[: draw(st.integers(0, len(left) - 1))]
         older += [*left, claim(PLACE, epoch)]
-    return stored, appended
+    return stored, appended, epochs
 
 
 def assembled(assembly: Assembly, stored: list[bytes]) -> list[Batch]:
@@ -145,10 +151,8 @@ def assembled(assembly: Assembly, stored: list[bytes]) -> list[Batch]:
 
 
 @given(histories(), st.data())
-def test_what_was_appended_is_read_once_and_in_order(
-    history: tuple[list[bytes], list[tuple[int, bytes]]], data: st.DataObject
-) -> None:
-    stored, appended = history
+def test_what_was_appended_is_read_once_and_in_order(history: History, data: st.DataObject) -> None:
+    stored, appended, epochs = history
     batches = assembled(Assembly(PLACE, 0), stored)
     assert [(batch.first, batch.body) for batch in batches] == appended
     assert not any(batch.damage for batch in batches)
@@ -157,6 +161,15 @@ def test_what_was_appended_is_read_once_and_in_order(
         place = data.draw(st.integers(0, len(batches) - 1))
         mark = data.draw(st.integers(batches[place].first, batches[place].end - 1))
         assert assembled(Assembly(PLACE, mark), stored) == batches[place:], "a mark brings the batch that holds it"
+        # And so does a start at the position that was noted of it, though its parts are mixed with others.
+        start = next(
+            n
+            for n, one in enumerate(stored)
+            if isinstance(part := read("main", "events", one), Part)
+            and (part.kind, part.partition, part.first, part.epoch)
+            == (Kind.PART, 3, batches[place].first, epochs[place])
+        )
+        assert assembled(Assembly(PLACE, mark, epochs[place]), stored[start:]) == batches[place:]
     # Who is to append next learns where that ends.
     seen = Assembly(PLACE, 1 << 62)
     assert assembled(seen, stored) == []
