@@ -124,6 +124,7 @@ class Settings(BaseSettings):
     worker: Worker = Worker()
     sandbox: Sandbox = Sandbox()
     event_log: dict[str, Any] = {"adapter": "postgres"}
+    log_places: dict[str, Any] = {"adapter": "postgres"}
     profile_store: dict[str, Any] = {"adapter": "postgres"}
     profile_cache: dict[str, Any] = {"adapter": "local"}
     engine: dict[str, Any] = {"adapter": "embedded"}
@@ -163,10 +164,10 @@ class Settings(BaseSettings):
         """Where definitions are."""
         return self.definitions or self.data / "definitions"
 
-    def port_options(self, port: str) -> tuple[str, dict[str, Any]]:
-        """The adapter that a port's table names, and that adapter's own table."""
+    def port_options(self, port: str, adapter: str | None = None) -> tuple[str, dict[str, Any]]:
+        """An adapter, else the one that the port's table names, and that adapter's own table."""
         table: dict[str, Any] = getattr(self, port)
-        adapter = str(table.get("adapter", type(self).model_fields[port].default["adapter"]))
+        adapter = adapter or str(table.get("adapter", type(self).model_fields[port].default["adapter"]))
         return adapter, dict(table.get(adapter, {}))
 
 

@@ -23,6 +23,7 @@ from obverse.flows.collect import Collect
 from obverse.flows.current_definitions import CurrentDefinitions
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.deliver import Deliver, DeliverParts
+from obverse.flows.placed_log import PlacedLog
 from obverse.flows.sign_in import SignIn
 from obverse.flows.sql_traits import SqlTraits
 from obverse.ports.crm import Crm
@@ -30,6 +31,7 @@ from obverse.ports.definition_store import DefinitionStore
 from obverse.ports.email_service import EmailService
 from obverse.ports.engine import Engine, EngineParts
 from obverse.ports.event_log import EventLog
+from obverse.ports.log_places import LogPlaces
 from obverse.ports.matcher import Matcher
 from obverse.ports.merge_requests import MergeRequests
 from obverse.ports.outbox import Outbox
@@ -72,10 +74,21 @@ class Wiring:
     folder_is_live: bool = False
     """Whether somebody applies the folder of definitions whenever it changes: who writes there need not."""
 
-    async def event_log(self) -> EventLog:
-        """The log."""
-        log: EventLog = await self._open("event_log", self.runtime)
+    async def event_log(self) -> PlacedLog:
+        """The log that is in force."""
+        named, _ = self.settings.port_options("event_log")
+        partitions = self.settings.partitions
+        return PlacedLog(await self.log_places(), self.log_of, named, partitions, self.runtime)
+
+    async def log_of(self, adapter: str) -> EventLog:
+        """The log of one adapter, whether it is in force or not."""
+        log: EventLog = await self._open("event_log", self.runtime, adapter)
         return log
+
+    async def log_places(self) -> LogPlaces:
+        """Where the log is."""
+        places: LogPlaces = await self._open("log_places", self.runtime)
+        return places
 
     async def profile_store(self) -> ProfileStore:
         """The profile store."""
@@ -298,9 +311,9 @@ class Wiring:
             obstacle=self._obstacle(),
         )
 
-    async def _open(self, port: str, parts: object) -> Any:
-        """Open the adapter that the settings name, with its table; what it does not set comes from us."""
-        name, table = self.settings.port_options(port)
+    async def _open(self, port: str, parts: object, adapter: str | None = None) -> Any:
+        """Open an adapter, else the one that the settings name, with its table; what it does not set comes from us."""
+        name, table = self.settings.port_options(port, adapter)
         opener = find(port, name)
         sandbox = self.settings.sandbox
         known = set(shape_of(opener).__dataclass_fields__)

@@ -19,6 +19,7 @@ from obverse.settings import BadSettings
 
 GROUPS: Final = (
     "event_log",
+    "log_places",
     "profile_store",
     "profile_cache",
     "engine",
