@@ -8,10 +8,10 @@ from contextlib import suppress
 
 import pytest
 
-from brokers import MortalRuntime, kafka_settings
+from brokers import MortalRuntime, Topic, kafka_settings, segments
 from obverse.adapters.kafka import open_event_log
 from obverse.contracts.event_log import EventLogContract
-from obverse.ports.event_log import EventLog
+from obverse.ports.event_log import EventLog, Stream
 from obverse.sandboxes.kafka import KafkaSandbox
 
 pytestmark = pytest.mark.service
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.service
 class TestKafkaEventLog(EventLogContract):
     @pytest.fixture
     async def log(self, kafka: KafkaSandbox) -> AsyncIterator[EventLog]:
-        self.settings, self.shift = kafka_settings(kafka), 0.0
+        self.kafka, self.settings = kafka, kafka_settings(kafka)
         self.runtime, self.opened = MortalRuntime(), list[EventLog]()
         yield await self.open()
         for log in self.opened:
@@ -40,3 +40,33 @@ class TestKafkaEventLog(EventLogContract):
 
     def shift_clock(self, seconds: float) -> None:
         self.runtime.shift += seconds
+
+    async def damage(self, log: EventLog, stream: Stream, partition: int, first: int) -> None:
+        """In the broker's own file, as a disk would."""
+        del log
+        topic = Topic(self.settings, stream, partition)
+        (value,) = [
+            value for _, value, record in topic.records() if getattr(record, "first", -1) == first and record.count
+        ]
+        (segment,) = segments(self.kafka.brokers[0].folder, topic)
+        content = segment.read_bytes()
+        assert content.count(value) == 1
+        place = content.index(value) + len(value) - 1
+        with segment.open("r+b") as file:
+            file.seek(place)
+            file.write(bytes([content[place] ^ 1]))
+
+    async def remove(self, log: EventLog, stream: Stream, partition: int, first: int) -> None:
+        """By writing the topic anew: Kafka itself removes no record in the midst of others."""
+        del log
+        topic = Topic(self.settings, stream, partition)
+        kept = [
+            value
+            for _, value, record in topic.records()
+            if not (getattr(record, "first", -1) == first and record.count)
+        ]
+        topic.write_anew(kept)
+
+    async def intrude(self, log: EventLog, stream: Stream, partition: int) -> None:
+        del log
+        Topic(self.settings, stream, partition).send([b"what others wrote"])

@@ -134,20 +134,20 @@ class KafkaReader:
         while waiting and most > 0:
             message = waiting[0]
             offset, record = message.offset() or 0, read(partition.place, message.value())
-            verdict = chain.take(offset, record)
-            if verdict is Verdict.MISSING and isinstance(record, Record):
+            mark, verdict = self._marks[number], chain.take(offset, record)
+            if verdict is Verdict.MISSING and isinstance(record, Record) and record.first > mark:
                 if alone and not batches:
-                    raise self._gap(number, chain.expected or 0, record.first)
+                    raise self._gap(number, mark, record.first)
                 break
             most -= len(fetching.take(number))
-            mark = self._marks[number]
             if isinstance(record, Foreign):
                 # What stands before the mark was told when that was read.
                 if chain.expected is not None and chain.expected >= mark:
                     batches.append(self._foreign(number, chain.expected, offset, record))
             elif verdict in EVENTS:
-                if verdict is Verdict.LOST:
-                    batches.append(self._lost(number, chain.expected or 0, record.first))
+                if verdict is not Verdict.COUNTS:
+                    if record.first > mark:
+                        batches.append(self._lost(number, mark, record.first))
                     chain.skip(record)
                     chain.take(offset, record)
                 if record.end > mark:
