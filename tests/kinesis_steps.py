@@ -10,7 +10,7 @@ from typing import Any
 from aiobotocore.session import get_session
 
 from obverse.adapters.kinesis import KinesisLogSettings, open_event_log
-from obverse.adapters.kinesis.records import HEAD_BYTES, Kind, Part, read
+from obverse.adapters.kinesis.records import HEAD_BYTES, Kind, Part, Place, read
 from obverse.ports.event_log import EventLog, Stream
 from services import ShiftedRuntime
 
@@ -69,11 +69,12 @@ class Opened:
         found = [read(self.settings.workspace, Stream.EVENTS, data) for data in await self.stored()]
         return [one for one in found if isinstance(one, Part) and one.kind is Kind.PART]
 
-    async def put(self, data: bytes, *, key: str = "0", hash_key: int = 0) -> str:
-        """Put a record into the stream of events, as anybody can; its sequence number."""
+    async def put(self, data: bytes, *, stream: Stream = Stream.EVENTS, partition: int = 0) -> str:
+        """Put a record where a partition is, as anybody can; its sequence number."""
+        key = Place(self.settings.workspace, stream, partition).hash_key
         async with self.vendor() as client:
             answer = await client.put_record(
-                StreamName=self.stream, Data=data, PartitionKey=key, ExplicitHashKey=str(hash_key)
+                StreamName=self.settings.name_of(stream), Data=data, PartitionKey="any", ExplicitHashKey=str(key)
             )
         number: str = answer["SequenceNumber"]
         return number

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from kinesis_steps import bit_flipped, group_at, settings_for
+from kinesis_steps import Opened, bit_flipped, group_at, settings_for
 from kinesis_wire import KinesisWire, wire_to
 from obverse.adapters import kinesis
 from obverse.contracts.event_log import EventLogContract
@@ -63,6 +63,11 @@ class KinesisContract(EventLogContract):
     async def remove(self, log: EventLog, stream: Stream, partition: int, first: int) -> None:
         del log
         self.wire.changes.append(lambda data: None if group_at(data, stream, partition, first) else data)
+
+    async def intrude(self, log: EventLog, stream: Stream, partition: int) -> None:
+        del log
+        settings = settings_for(self.wire.url, self.database.dsn(), stream_prefix=self.prefix)
+        await Opened(settings, self.runtime).put(b"rubbish", stream=stream, partition=partition)
 
 
 class TestKinesisEventLog(KinesisContract):

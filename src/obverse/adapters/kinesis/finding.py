@@ -72,10 +72,14 @@ class Walk:
         """
         Stand at the last known position before a mark; returns the epoch that was in force there, or 0.
 
+        Not at the mark: what others wrote between the record before it and its own is told too.
+
         Raises:
             Unreachable, AccessRefused: as Kinesis or PostgreSQL says.
         """
-        found = await self._source.ends.start(self._stream, self._place.partition, mark)
+        ends, partition = self._source.ends, self._place.partition
+        before = max(mark - 1, ends.kept(self._stream, partition))
+        found = await ends.start(self._stream, partition, before) if mark else None
         if found is not None:
             _, epoch, shard, spot = found
             shards = await self._source.shards(self._stream, lacking=shard)
