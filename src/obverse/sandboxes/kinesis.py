@@ -11,11 +11,10 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-_PATIENCE: Final = 60.0
+from obverse.sandboxes import SandboxLacking
 
-
-class StandInLacking(Exception):
-    """What the server needs is not installed; the message says what to install."""
+_PATIENCE: Final = 120.0
+"""Seconds within which it must be ready; it takes about one, on a machine that is busy much longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,12 @@ class KinesisSandbox:
     url: str
     process: asyncio.subprocess.Process
 
-    async def stop(self) -> None:
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self.process.pid
+
+    async def close(self) -> None:
         """End it; what it holds is gone."""
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
@@ -37,10 +41,11 @@ async def open_kinesis() -> KinesisSandbox:
     Start a server on a free port of loopback. It ends with the process that started it.
 
     Raises:
-        StandInLacking: moto is not installed.
+        SandboxLacking: moto is not installed.
+        RuntimeError: it does not start.
     """
     if importlib.util.find_spec("moto") is None:
-        raise StandInLacking(
+        raise SandboxLacking(
             "the stand-in for Kinesis needs moto, which is not installed here: pip install 'obverse[sandbox-aws]'"
         )
     process = await asyncio.create_subprocess_exec(
@@ -55,7 +60,7 @@ async def open_kinesis() -> KinesisSandbox:
     async with asyncio.timeout(_PATIENCE):
         port = int(await process.stdout.readline() or b"0")
     if not port:
-        raise StandInLacking(f"the stand-in for Kinesis ended with exit code {await process.wait()}")
+        raise RuntimeError(f"the stand-in for Kinesis ended with exit code {await process.wait()}")
     return KinesisSandbox(f"http://127.0.0.1:{port}", process)
 
 

@@ -21,7 +21,8 @@ from obverse.ports.runtime import Runtime
 _CONNECT_LIMIT: Final = 2.0
 _READ_LIMIT: Final = 5.0
 _CREATED_WITHIN: Final = 60.0
-_LOOK: Final = 0.1
+_LOOK: Final = 0.02
+_LONGEST_PAUSE: Final = 1.0
 _CONNECTIONS: Final = 64
 _PAGE_RECORDS: Final = 1000
 
@@ -124,7 +125,7 @@ class Kinesis:
     async def _ensure(self, stream: Stream) -> None:
         name, settings = self._settings.name_of(stream), self._settings
         doing = f"look at the stream {name}"
-        tried, due = False, self._runtime.elapsed() + _CREATED_WITHIN
+        tried, pause, due = False, _LOOK, self._runtime.elapsed() + _CREATED_WITHIN
         while True:
             try:
                 found = (await self._call("describe_stream_summary", doing, StreamName=name))[
@@ -143,7 +144,8 @@ class Kinesis:
                     break
             if self._runtime.elapsed() > due:
                 raise Unreachable(f"Kinesis has not made the stream {name} in {_CREATED_WITHIN:.0f} seconds")
-            await self._runtime.sleep(_LOOK)
+            await self._runtime.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
         hours = settings.retention_of(stream)
         if found["RetentionPeriodHours"] < hours:
             await self._call(

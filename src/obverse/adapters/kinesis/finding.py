@@ -86,7 +86,7 @@ class Walk:
             if shard in shards:
                 self._shard, self._spot = shards[shard], spot
                 return epoch
-        self._stand_at_oldest(await self._source.renew_shards(self._stream))
+        self._stand_at_oldest(await self._source.shards(self._stream))
         return 0 if found is None else found[1]
 
     @property
