@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import random
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +14,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from acceptance.demo_steps import assert_figures, play
+from acceptance.demo_steps import KILLS, assert_figures, play, summary_of, until_killed
 from acceptance.shop_figures import shop_figures
+from installation import PATIENCE, start
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.adapters.postgres.server.logins import OWNER
 
@@ -43,3 +48,19 @@ async def test_the_figures_are_the_same_and_the_log_is_not_in_the_database(data:
     assert ends["events"] >= figures.events_accepted
     assert ends["changes"] > 0
     assert ends["decisions"] > 0
+
+
+@pytest.mark.skipif("OBVERSE_KILLS" not in os.environ, reason="`make chaos` does it")
+async def test_thirty_kills_change_nothing(data: Path) -> None:
+    figures = shop_figures()
+    seed = random.randrange(10**6)
+    sys.stderr.write(f"seed {seed}\n")
+    process = await start(data, "demo", "--exit", "--json", "--log", "kinesis")
+    communicating = asyncio.create_task(process.communicate())
+    victims = ("worker", "collector", "postgres")
+    killed = await until_killed(data, process, random.Random(seed), figures.events_accepted, victims)
+    out, errors = await asyncio.wait_for(communicating, 6 * PATIENCE)
+
+    assert process.returncode == 0, errors.decode()[-4000:]
+    assert killed == KILLS, f"the demo ended after {killed} kills (seed {seed})"
+    assert_figures(summary_of(out), figures)

@@ -146,8 +146,6 @@ async def test_the_server_is_down_and_comes_back(kinesis_logs: Opened, wire: Kin
     ("code", "remedy"),
     [
         ("AccessDeniedException", "let the role do"),
-        ("UnrecognizedClientException", "check the access key"),
-        ("ExpiredTokenException", "renew the credentials"),
         ("KMSDisabledException", "enable the key"),
     ],
 )

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from obverse.adapters.kinesis.assembly import Assembly, Held, Missing
 from obverse.adapters.kinesis.records import (
+    FORMAT,
     HEAD_BYTES,
+    MAGIC,
     MOST_PARTITIONS,
     RECORD_BYTES,
     Foreign,
@@ -97,6 +99,20 @@ def test_partitions_are_evenly_spaced_and_none_moves_when_there_are_more() -> No
     assert all(0 < key < 2**128 for key in keys)
     for count in (1, 2, 4, 8, 64, 256):
         assert sorted(key * count >> 128 for key in keys[:count]) == list(range(count))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"\0", "1 bytes that were not written by a log of ours"),
+        (MAGIC + bytes([FORMAT + 1]) + bytes(100), "written in format 02, which this version cannot read"),
+        (MAGIC + bytes([FORMAT]) + b"short", "its 10 bytes are less than a head has"),
+        (MAGIC + bytes([FORMAT]) + bytes(200), "the checksum does not fit its head, or it belongs to another log"),
+        (claim(Place("other", "events", 0), 1), "the checksum does not fit its head, or it belongs to another log"),
+    ],
+)
+def test_what_is_not_ours_says_why(data: bytes, reason: str) -> None:
+    assert read("main", "events", data) == Foreign(reason)
 
 
 # One partition.

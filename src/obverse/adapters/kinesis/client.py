@@ -101,7 +101,8 @@ class Kinesis:
         self._turn = asyncio.Lock()
         self._opening = asyncio.Lock()
         self._closed = False
-        self._there: set[Stream] = set()
+        self._there: dict[Stream, int] = {}
+        """For how many hours each stream that is there keeps what it holds."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -112,25 +113,41 @@ class Kinesis:
 
     async def ensure(self, stream: Stream) -> None:
         """
-        See that a stream is there and keeps what it holds for as long as it should.
+        See that a stream is there.
 
         Raises:
             Unreachable, AccessRefused: as Kinesis says, or because the stream is not there and we may not create it.
         """
         async with self._turn:
             if stream not in self._there:
-                await self._ensure(stream)
-                self._there.add(stream)
+                self._there[stream] = await self._ensure(stream)
 
-    async def _ensure(self, stream: Stream) -> None:
+    async def keep(self, stream: Stream) -> None:
+        """
+        See that a stream is there, and keeps what it holds for as long as it should.
+
+        Raises:
+            Unreachable, AccessRefused: as `ensure`, or because we may not have it keep it for so long.
+        """
+        await self.ensure(stream)
+        name, hours = self._settings.name_of(stream), self._settings.retention_of(stream)
+        if self._there.get(stream, hours) < hours:
+            await self._call(
+                "increase_stream_retention_period",
+                f"keep the stream {name} for {hours} hours",
+                StreamName=name,
+                RetentionPeriodHours=hours,
+            )
+            self._there[stream] = hours
+
+    async def _ensure(self, stream: Stream) -> int:
+        """Return for how many hours it keeps what it holds."""
         name, settings = self._settings.name_of(stream), self._settings
         doing = f"look at the stream {name}"
         tried, pause, due = False, _LOOK, self._runtime.elapsed() + _CREATED_WITHIN
         while True:
             try:
-                found = (await self._call("describe_stream_summary", doing, StreamName=name))[
-                    "StreamDescriptionSummary"
-                ]
+                answer = await self._call("describe_stream_summary", doing, StreamName=name)
             except PlaceGone:
                 if not settings.create_streams:
                     raise AccessRefused(
@@ -140,20 +157,13 @@ class Kinesis:
                     await self._create(stream)
                 tried = True
             else:
+                found = answer["StreamDescriptionSummary"]
                 if found["StreamStatus"] in {"ACTIVE", "UPDATING"}:
-                    break
+                    return int(found["RetentionPeriodHours"])
             if self._runtime.elapsed() > due:
                 raise Unreachable(f"Kinesis has not made the stream {name} in {_CREATED_WITHIN:.0f} seconds")
             await self._runtime.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
-        hours = settings.retention_of(stream)
-        if found["RetentionPeriodHours"] < hours:
-            await self._call(
-                "increase_stream_retention_period",
-                f"keep the stream {name} for {hours} hours",
-                StreamName=name,
-                RetentionPeriodHours=hours,
-            )
 
     async def _create(self, stream: Stream) -> None:
         name, shards = self._settings.name_of(stream), self._settings.shards_of(stream)
@@ -178,7 +188,7 @@ class Kinesis:
         try:
             answer = await self._call("put_records", f"put records into {name}", StreamName=name, Records=records)
         except PlaceGone:
-            self._there.discard(stream)
+            self._there.pop(stream, None)
             raise
         return [
             f"{one['ErrorCode']}: {one.get('ErrorMessage', '')}"

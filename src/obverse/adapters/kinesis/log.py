@@ -17,8 +17,8 @@ from obverse.ports.event_log import Appender, EventLog, LogLacking, Reader, Stre
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.runtime import Runtime
 
-_BEGIN_LIMIT = 15.0
-"""Seconds within which an appender that has lost its place takes it again: it reads up to its own claim."""
+_LOCK_LIMIT = 0.8
+"""Seconds that an appender which has lost its place waits for whoever has it."""
 
 
 async def open_event_log(settings: KinesisLogSettings, runtime: Runtime) -> EventLog:
@@ -69,7 +69,7 @@ class KinesisEventLog:
         writing = Writing(
             stream,
             wanted,
-            again=lambda: begin_session(source, stream, wanted, limit=_BEGIN_LIMIT),
+            again=lambda: begin_session(source, stream, wanted, limit=_LOCK_LIMIT),
             failure=failure,
         )
         appender = GroupCommit(session, writing, grouping, source.runtime)

@@ -83,8 +83,8 @@ class KinesisSession:
         """Whether the connection is open, as far as is known."""
         return not self._connection.is_closed()
 
-    async def begin(self) -> None:
-        """Wait for the locks, one after another, then claim the partitions and learn where they end."""
+    async def lock(self) -> None:
+        """Wait for the locks, one after another."""
         await self._connection.execute(queries.NEVER_LOSE)
         # In order of number, so that two who want several never wait for each other.
         for partition in sorted(self._partitions):
@@ -92,6 +92,9 @@ class KinesisSession:
             # Asked again and again, because a statement that waits would hold a snapshot all the while.
             while not await self._connection.fetchval(queries.LOCK, key):
                 await self._source.runtime.sleep(_LOCK_PAUSE)
+
+    async def claim(self) -> None:
+        """Claim the partitions, and learn where they end."""
         waiting = list(self._partitions)
         least = self._source.runtime.now()
         while waiting:
@@ -222,19 +225,22 @@ async def begin_session(
     """
     Become the appender of some partitions, waiting for the former one for up to `limit` seconds.
 
+    Once it has gone, that takes as long as reading what was appended since a position was noted.
+
     Raises:
         one of FAILURES, Unreachable, AccessRefused: a server does not answer, or `limit` has passed.
     """
-    async with asyncio.timeout(limit):
-        await source.kinesis.ensure(stream)
-        connection = await connect(source.settings.dsn, f"appends to {stream}")
-        session = KinesisSession(connection, source, stream, partitions)
-        try:
-            await session.begin()
-        except BaseException:
-            connection.terminate()
-            raise
-        return session
+    await source.kinesis.keep(stream)
+    connection = await connect(source.settings.dsn, f"appends to {stream}")
+    session = KinesisSession(connection, source, stream, partitions)
+    try:
+        async with asyncio.timeout(limit):
+            await session.lock()
+        await session.claim()
+    except BaseException:
+        connection.terminate()
+        raise
+    return session
 
 
 def _packed(end: _End, parts: Sequence[Records], at: int) -> _Group:
