@@ -18,6 +18,7 @@ from obverse.core.traits.kind import TraitKind
 from obverse.settings import BadSettings
 
 GROUPS: Final = (
+    "archive",
     "event_log",
     "log_places",
     "profile_store",
