@@ -20,7 +20,9 @@ import msgspec
 
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps.bench.machine import BenchFailed
+from obverse.apps.log_stand_ins import LogToUse, log_to_use
 from obverse.apps.sources import add_source, new_key
+from obverse.settings import read_settings
 
 PATIENCE = 60.0
 """Seconds within which an installation must be ready."""
@@ -90,6 +92,24 @@ async def installed(
         if data is None:
             await EmbeddedServer(folder).erase()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def log_of(adapter: str) -> AsyncIterator[LogToUse]:
+    """
+    Have a log of this adapter while the block runs: where the settings say, or on this machine.
+
+    Raises:
+        BadSettings: they cannot be used.
+        SandboxLacking: something that the stand-in needs is not on this machine.
+    """
+    settings, folder = read_settings(), new_folder()
+    settings = settings.model_copy(update={"event_log": {**settings.event_log, "adapter": adapter}})
+    try:
+        async with log_to_use(settings, folder) as log:
+            yield log
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def new_folder() -> Path:

@@ -27,6 +27,8 @@ class Load:
     users: Users = "uniform"
     """Which of them act: see `patterns`."""
     connections: int = 64
+    log: str = "postgres"
+    """The log's adapter."""
 
     @property
     def active(self) -> int:

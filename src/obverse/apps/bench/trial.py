@@ -16,7 +16,7 @@ import aiohttp
 import asyncpg
 
 from obverse.apps.bench.doors import Doors, doors_of
-from obverse.apps.bench.installed import Installed, installed
+from obverse.apps.bench.installed import Installed, installed, log_of
 from obverse.apps.bench.known import make_known
 from obverse.apps.bench.load import Load
 from obverse.apps.bench.machine import Watch, database_settings, machine
@@ -86,7 +86,8 @@ async def trial_of(load: Load) -> AsyncIterator[Trial]:
     Raises:
         BenchFailed: the installation did not start, or did not accept the people.
     """
-    async with installed(DEFINITIONS) as here:
+    async with log_of(load.log) as log, installed(DEFINITIONS, environment=log.environment()) as here:
+        here.pids.update(log.pids)
         postgres = await database_settings(here.dsn)
         timeout = aiohttp.ClientTimeout(total=30)
         async with aiohttp.ClientSession(timeout=timeout) as http, doors_of(here, load) as doors:
