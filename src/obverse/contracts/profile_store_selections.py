@@ -115,6 +115,12 @@ _AT_50: Final = {"op": "eq", "property": "price", "value": 50}
 _AT_150: Final = {"op": "eq", "property": "price", "value": 150}
 
 
+def _in_zone(at: int, minutes: int) -> str:
+    """An instant as a clock shows it that is so many minutes ahead of UTC."""
+    local = times.to_text(at + minutes * 60_000_000).removesuffix("Z")
+    return f"{local}{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+
+
 class SelectionPromises(StoreQuestions):
     """Sets of people, by what is kept of them."""
 
@@ -205,6 +211,18 @@ class SelectionPromises(StoreQuestions):
             holds |= {op for _ in await chosen(store, {"op": op, "trait": "seen", "value": "365 days"})}
         lately = {"within_last"} if at is not None and at > NOON - 365 * _DAY else {"longer_ago"}
         assert holds == (set() if at is None else lately)
+
+    async def test_a_time_in_another_zone_is_of_another_day(self, store: ProfileStore) -> None:
+        """At the bound, a minute before it and a minute after it, as clocks all over the world show them."""
+        instants = {
+            f"{side}{offset}": _in_zone(NOON - _DAY + side * 60_000_000, offset)
+            for side in (-1, 0, 1)
+            for offset in (-959, -60, 0, 840, 959)
+        }
+        await write(store, profiles=[someone(name, traits={"seen": text}) for name, text in instants.items()])
+        recent = {name for name in instants if name.startswith("1")}
+        assert await chosen(store, {"op": "within_last", "trait": "seen", "value": "1 day"}) == recent
+        assert await chosen(store, {"op": "longer_ago", "trait": "seen", "value": "1 day"}) == instants.keys() - recent
 
     async def test_consents_and_groups(self, store: ProfileStore) -> None:
         await write(
