@@ -123,6 +123,7 @@ def counted(stored: Sequence[tuple[int, Record | Foreign]], chain: Chain) -> dic
     for offset, record in stored:
         if chain.take(offset, record) in EVENTS:
             assert isinstance(record, Record)
+            assert record.first not in found, "counted twice"
             found[record.first] = unpack(record.body)[1]
     return found
 

@@ -63,7 +63,7 @@ class KafkaLogSettings:
     """Bytes at which it waits no longer."""
 
     delivery_ms: int = 10_000
-    """After so long without an answer a group is given up: nothing is known of it then."""
+    """After so long without an answer one is given up; of a group of appends nothing is known then."""
 
     lease_ms: int = 3_000
     """A former appender that has said nothing for so long is waited for no longer."""
