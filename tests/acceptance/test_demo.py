@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
@@ -18,6 +16,7 @@ import aiohttp
 import msgspec
 import pytest
 
+from acceptance.demos import assert_figures, play, short_folder, summary_of
 from acceptance.shop_figures import Figures, Person, shop_figures
 from installation import PATIENCE, Installation, installation, kill, running, start, until
 from obverse.apps.own_secrets import API_KEY, own_secret
@@ -38,34 +37,8 @@ def figures() -> Figures:
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """A short path: sockets have to fit into it."""
-    path = Path(tempfile.mkdtemp(prefix="obv-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-async def play(data: Path, *arguments: str) -> dict[str, Any]:
-    """Run the demo to its end; the summary is the last line on stdout."""
-    process = await start(data, "demo", "--exit", "--json", *arguments)
-    out, errors = await asyncio.wait_for(process.communicate(), 4 * PATIENCE)
-    assert process.returncode == 0, errors.decode()[-4000:]
-    return summary_of(out)
-
-
-def summary_of(out: bytes) -> dict[str, Any]:
-    summary: dict[str, Any] = msgspec.json.decode(out.splitlines()[-1])
-    return summary
-
-
-def assert_figures(summary: dict[str, Any], figures: Figures, *, merges: bool = True) -> None:
-    assert summary["events_accepted"] == figures.events_accepted
-    assert summary["profiles"] == figures.profiles
-    assert summary["audiences"] == dict(figures.audiences)
-    assert summary["crm_contacts"] == figures.crm_contacts
-    assert summary["emails_sent"] == figures.emails_sent
-    assert not merges or summary["merges"] == figures.merges
-    assert summary["events_per_second"] == pytest.approx(figures.events_accepted / summary["seconds"], rel=0.01)
+    with short_folder() as path:
+        yield path
 
 
 @pytest.fixture(scope="module")
