@@ -59,6 +59,7 @@ def kafka_settings(sandbox: KafkaSandbox, partitions: int = 2) -> KafkaLogSettin
         partitions=partitions,
         replication=len(sandbox.brokers),
         min_insync=(len(sandbox.brokers) + 1) // 2,
+        flush=False,
         lease_ms=1000,
     )
 

@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # it is documented there
 
 from brokers import Topic, kafka_running, kafka_settings
 from obverse.adapters.kafka import KafkaLogSettings, open_event_log
@@ -133,7 +135,9 @@ from obverse.ports.outcomes import Unreachable
 
 async def main():
     servers, prefix, lease = sys.argv[1:]
-    settings = KafkaLogSettings(servers=servers, prefix=prefix, lease_ms=int(lease), replication=1, min_insync=1)
+    settings = KafkaLogSettings(
+        servers=servers, prefix=prefix, lease_ms=int(lease), replication=1, min_insync=1, flush=False
+    )
     log = await open_event_log(settings, SystemRuntime())
     appender = await log.open_appender(Stream.EVENTS)
     number = 0
@@ -220,6 +224,18 @@ class TestRefusals:
                 await log.bounds(EVENTS)
 
     @pytest.mark.parametrize(
+        ("change", "waits"),
+        [
+            ({"replication": 1, "min_insync": 1}, True),
+            ({"replication": 3}, False),
+            ({"replication": 3, "flush": True}, True),
+            ({"replication": 1, "min_insync": 1, "flush": False}, False),
+        ],
+    )
+    def test_where_nobody_has_a_copy_a_record_waits_for_the_disk(self, change: dict[str, Any], *, waits: bool) -> None:
+        assert KafkaLogSettings(servers="a:1", **change).flushes is waits
+
+    @pytest.mark.parametrize(
         ("change", "reason"),
         [
             ({"servers": " "}, "servers"),
@@ -234,13 +250,24 @@ class TestRefusals:
             ({"lease_ms": 1}, "lease_ms"),
         ],
     )
-    def test_settings_that_cannot_be_are_refused(self, change: dict[str, object], reason: str) -> None:
+    def test_settings_that_cannot_be_are_refused(self, change: dict[str, Any], reason: str) -> None:
         with pytest.raises(ValueError, match=reason):
-            KafkaLogSettings(**({"servers": "a:1"} | change))  # type: ignore[arg-type]  # some are wrong on purpose
+            KafkaLogSettings(**({"servers": "a:1"} | change))
 
     def test_secrets_are_not_shown(self) -> None:
         shown = repr(KafkaLogSettings(servers="a:1", password="geheim", key_password="geheim"))
         assert "geheim" not in shown
+
+
+async def test_a_topic_is_made_so_that_kafka_loses_nothing_of_it(settings: KafkaLogSettings) -> None:
+    async with opened(replace(settings, flush=None)) as log:
+        await log.bounds(EVENTS)
+    admin = AdminClient(settings.client())
+    resource = ConfigResource(ConfigResource.Type.TOPIC, settings.topic("events"))
+    (answer,) = admin.describe_configs([resource]).values()
+    made = {name: entry.value for name, entry in (await asyncio.to_thread(answer.result, 60)).items()}
+    assert (made["retention.ms"], made["retention.bytes"], made["cleanup.policy"]) == ("-1", "-1", "delete")
+    assert (made["flush.messages"], made["unclean.leader.election.enable"]) == ("1", "false")
 
 
 class TestStrangers:

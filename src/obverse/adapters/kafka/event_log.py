@@ -176,8 +176,7 @@ class KafkaEventLog:
             "min.insync.replicas": str(settings.min_insync),
             "unclean.leader.election.enable": "false",
         }
-        if settings.replication == 1:
-            # No other broker has it: it must be on the disk.
+        if settings.flushes:
             ours["flush.messages"] = "1"
         turns = {
             "retention.ms": "3600000",

@@ -38,6 +38,9 @@ class KafkaLogSettings:
     min_insync: int = 2
     """Copies that must have a record before it is acknowledged (`min.insync.replicas`)."""
 
+    flush: bool | None = None
+    """Whether a record must be on the disk before it is acknowledged; if not set, where no other broker has a copy."""
+
     security: str = "plaintext"
     """`plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`."""
 
@@ -92,6 +95,11 @@ class KafkaLogSettings:
         ):
             if not least <= getattr(self, name) <= most:
                 raise ValueError(f"event_log.kafka.{name} is {getattr(self, name)}: choose {least} to {most}")
+
+    @property
+    def flushes(self) -> bool:
+        """Whether a record must be on the disk before it is acknowledged."""
+        return self.replication == 1 if self.flush is None else self.flush
 
     def topic(self, stream: str) -> str:
         """The topic of a stream."""
