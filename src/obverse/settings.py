@@ -78,6 +78,28 @@ class Worker(_Table):
     port: int = Field(default=8050, ge=0, le=65535)
 
 
+class ArchiveRule(_Table):
+    """Events that are left out of the archive once they are old enough; what is not named is of any kind."""
+
+    days: int = Field(ge=1)
+    type: str | None = Field(default=None, pattern=r"^(track|identify|page|screen|group|alias)$")
+    event: str | None = None
+    source: str | None = None
+
+
+class Archive(_Table):
+    """The `[archive]` table: where events are kept beyond the log, for anybody's SQL. It names no adapter: nowhere."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    """A table for each adapter."""
+
+    adapter: str = ""
+    hours: int = Field(default=24, ge=1, le=8784)
+    """Of a period, from 1970 on: once it is over, its events are archived."""
+    rules: list[ArchiveRule] = []
+    """Which events are left out, and after how many days."""
+
+
 class Sandbox(_Table):
     """The `[sandbox]` table: what stands in for the outside on this machine."""
 
@@ -123,6 +145,7 @@ class Settings(BaseSettings):
     api: Api = Api()
     worker: Worker = Worker()
     sandbox: Sandbox = Sandbox()
+    archive: Archive = Archive()
     event_log: dict[str, Any] = {"adapter": "postgres"}
     log_places: dict[str, Any] = {"adapter": "postgres"}
     profile_store: dict[str, Any] = {"adapter": "postgres"}

@@ -181,8 +181,14 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         runner = await wiring.sql_runner()
         stack.push_async_callback(runner.close)
         flows["sql_traits"] = wiring.sql_traits(store, trait_runs, runner, definitions)
+        archive = await wiring.archive()
+        archiving = None if archive is None else wiring.archiving(log, archive)
+        if archive is not None and archiving is not None:
+            stack.push_async_callback(archive.close)
+            flows["archive"] = archiving
         if wiring.settings.log_days is not None:
-            flows["retain"] = Retain(log, engine, wiring.runtime, days=wiring.settings.log_days)
+            archived = None if archiving is None else archiving.archived
+            flows["retain"] = Retain(log, engine, wiring.runtime, days=wiring.settings.log_days, archived=archived)
         works = {name: flow.run() for name, flow in flows.items()}
         _start(stack, wiring, stop, {**works, "definitions": definitions.watch(), "log": _until_moved(log, stop)})
         vitals = {name: flow.vitals for name, flow in flows.items()}

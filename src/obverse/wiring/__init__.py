@@ -10,6 +10,7 @@ from typing import Any
 
 from obverse.adapters.disk import Disk
 from obverse.adapters.runtime.system import open_runtime
+from obverse.core.archives import Rule
 from obverse.core.audiences import conditions_of, expanded
 from obverse.core.definitions import Definitions
 from obverse.core.outgoing import Connection
@@ -17,6 +18,8 @@ from obverse.core.wire import Limits
 from obverse.flows.absorb import Absorb
 from obverse.flows.activate import Activate, ActivateParts
 from obverse.flows.apply_definitions import ApplyDefinitions
+from obverse.flows.archive import ArchiveEvents
+from obverse.flows.archived_log import ArchivedLog
 from obverse.flows.arrivals import Arrivals
 from obverse.flows.ask_identity import AskMerges
 from obverse.flows.collect import Collect
@@ -26,6 +29,7 @@ from obverse.flows.deliver import Deliver, DeliverParts
 from obverse.flows.placed_log import PlacedLog
 from obverse.flows.sign_in import SignIn
 from obverse.flows.sql_traits import SqlTraits
+from obverse.ports.archive import Archive
 from obverse.ports.crm import Crm
 from obverse.ports.definition_store import DefinitionStore
 from obverse.ports.email_service import EmailService
@@ -79,6 +83,35 @@ class Wiring:
         named, _ = self.settings.port_options("event_log")
         partitions = self.settings.partitions
         return PlacedLog(await self.log_places(), self.log_of, named, partitions, self.runtime)
+
+    async def archive(self) -> Archive | None:
+        """
+        Where events are kept beyond the log; None if nowhere.
+
+        Raises:
+            BadSettings: what it needs is not installed, or set.
+        """
+        table = self.settings.archive
+        if not table.adapter:
+            return None
+        opener = find("archive", table.adapter)
+        given = {"workspace": self.settings.workspace, "folder": self.settings.data / "archive"}
+        known = set(shape_of(opener).__dataclass_fields__)
+        own = (table.model_extra or {}).get(table.adapter, {})
+        options = {key: value for key, value in given.items() if key in known} | own
+        archive: Archive = await opener(settings_of(opener, options, f"[archive.{table.adapter}]"), self.runtime)
+        return archive
+
+    async def whole_log(self) -> EventLog:
+        """The log that is in force, with its archive before it if there is one."""
+        log, archive = await self.event_log(), await self.archive()
+        return log if archive is None else ArchivedLog(log, archive)
+
+    def archiving(self, log: EventLog, archive: Archive) -> ArchiveEvents:
+        """The flow that archives events."""
+        table = self.settings.archive
+        rules = [Rule(days=one.days, type=one.type, event=one.event, source=one.source) for one in table.rules]
+        return ArchiveEvents(log, archive, self.runtime, hours=table.hours, rules=rules)
 
     async def log_of(self, adapter: str) -> EventLog:
         """The log of one adapter, whether it is in force or not."""

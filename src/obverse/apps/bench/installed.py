@@ -49,18 +49,18 @@ class Installed:
 
 @asynccontextmanager
 async def installed(
-    definitions: Path | None = None, data: Path | None = None, environment: dict[str, str] | None = None
+    *definitions: Path, data: Path | None = None, environment: dict[str, str] | None = None
 ) -> AsyncIterator[Installed]:
     """
-    Run `obverse up` while the block runs, on free ports; in `data`, or in a new folder.
+    Run `obverse up` with these folders of definitions while the block runs, on free ports; in `data`, or a new folder.
 
     Raises:
         BenchFailed: it did not come up; the message has its last words.
     """
     folder = data or new_folder()
     key = new_key()
-    if definitions is not None:
-        shutil.copytree(definitions, folder / "definitions", dirs_exist_ok=True)
+    for one in definitions:
+        shutil.copytree(one, folder / "definitions", dirs_exist_ok=True)
     (folder / "definitions/sources/bench.yml").unlink(missing_ok=True)
     add_source(folder / "definitions", "bench", key)
     ports = {f"OBVERSE_{role}__PORT": "0" for role in ("COLLECTOR", "API", "WORKER", "SANDBOX")}

@@ -35,13 +35,30 @@ def bench_road_command(
     people: People = 100_000,
     users: Who = "sessions",
     log: Log = None,
+    heavy: Annotated[
+        bool, typer.Option("--heavy", help="With ten traits, four of them over windows, and twenty audiences.")
+    ] = False,
+    outbox: Annotated[
+        bool, typer.Option("--outbox", help="Marked people enter an audience: how soon their message is in the outbox.")
+    ] = False,
+    reads: Annotated[int, typer.Option(min=0, help="Profiles that are read a second beside, one a request.")] = 0,
     as_json: Json = False,
 ) -> None:
     """The whole road at a constant rate: from the sender's body to the visible profile."""
     from obverse.apps.bench.load import Load
     from obverse.apps.bench.road import bench_road
 
-    load = Load(rate=rate, batch=batch, seconds=seconds, people=people, users=users, log=log or "postgres")
+    load = Load(
+        rate=rate,
+        batch=batch,
+        seconds=seconds,
+        people=people,
+        users=users,
+        log=log or "postgres",
+        heavy=heavy,
+        marked=outbox,
+        reads=reads,
+    )
     _bench(bench_road(load), as_json=as_json)
 
 
