@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # it is documented there
 
 from brokers import Topic, kafka_running, kafka_settings
@@ -268,6 +269,28 @@ async def test_a_topic_is_made_so_that_kafka_loses_nothing_of_it(settings: Kafka
     made = {name: entry.value for name, entry in (await asyncio.to_thread(answer.result, 60)).items()}
     assert (made["retention.ms"], made["retention.bytes"], made["cleanup.policy"]) == ("-1", "-1", "delete")
     assert (made["flush.messages"], made["unclean.leader.election.enable"]) == ("1", "false")
+
+
+async def test_kafkas_own_tools_show_how_far_a_process_reads(settings: KafkaLogSettings) -> None:
+    named = replace(settings, reader="worker")
+    async with asyncio.timeout(PATIENCE), opened(named) as log:
+        appender = await log.open_appender(EVENTS)
+        for _ in range(3):
+            await appender.append(0, some(2))
+        reader = await log.open_reader(EVENTS, {0: 0})
+        seen = list(await reader.next())
+        while seen[-1].end < 6:
+            seen += await reader.next()
+        end = Topic(settings, EVENTS, 0).values()[-1][0] + 1
+        admin = AdminClient(settings.client())
+        group = ConsumerGroupTopicPartitions(f"{settings.prefix}.main.worker")
+
+        async def noted() -> bool:
+            answer = admin.list_consumer_group_offsets([group])[group.group_id]
+            found = await asyncio.to_thread(answer.result, 60)
+            return [(one.topic, one.offset) for one in found.topic_partitions] == [(settings.topic("events"), end)]
+
+        await until(noted, seconds=PATIENCE)
 
 
 class TestStrangers:

@@ -196,6 +196,16 @@ class Scout:
             lambda consumer: _read(consumer, TopicPartition(topic, partition, start), end, self._patience)
         )
 
+    async def note(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """
+        Tell Kafka how far the partitions of topics are read. Nobody reads this but people and their tools.
+
+        Raises:
+            one of FAILURES: it cannot be told. Whether it was noted is not heard of.
+        """
+        places = [TopicPartition(topic, partition, at) for (topic, partition), at in positions.items()]
+        await self._ask(lambda consumer: consumer.commit(offsets=places, asynchronous=True))
+
     async def close(self) -> None:
         """Ask nothing more."""
         if self._consumer is not None:
@@ -232,7 +242,7 @@ def _unsettled(error: BaseException) -> bool:
 def reading(settings: KafkaLogSettings) -> dict[str, Any]:
     """What a consumer of ours is told."""
     return settings.client() | {
-        "group.id": settings.topic("readers"),
+        "group.id": settings.topic(settings.reader or "readers"),
         "enable.auto.commit": False,
         "auto.offset.reset": "error",
         # Records of an open transaction of others must not hold ours up.

@@ -32,6 +32,9 @@ class KafkaLogSettings:
     prefix: str = "obverse"
     """Topics are named `prefix.workspace.stream`."""
 
+    reader: str = ""
+    """Kafka's own tools show how far this process reads as the group `prefix.workspace.reader`; not if it is empty."""
+
     replication: int = 3
     """Copies of each topic that is made."""
 
