@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
@@ -14,11 +12,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import aiohttp
 import pytest
 
-from acceptance.demo_steps import KILLS, assert_figures, every_mail, play, summary_of, until_killed
+from acceptance.demos import KILLS, assert_figures, play, short_folder, summary_of, until_killed
 from acceptance.shop_figures import Figures, Person, shop_figures
 from installation import PATIENCE, Installation, installation, start
+from obverse.sandboxes.inbox import open_inbox
+from serving import serving
 
 pytestmark = pytest.mark.service
 
@@ -33,11 +34,8 @@ def figures() -> Figures:
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """A short path: sockets have to fit into it."""
-    path = Path(tempfile.mkdtemp(prefix="obv-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+    with short_folder() as path:
+        yield path
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +106,20 @@ async def test_thirty_kills_change_nothing(folder: Path, figures: Figures, victi
     mails = await every_mail(data)
     assert Counter(mail["to"][0] for mail in mails) == Counter({mail["to"][0] for mail in mails}), "once each"
     assert len(mails) == figures.emails_sent
+
+
+async def every_mail(data: Path) -> list[dict[str, Any]]:
+    """All mails of the inbox that a demo has left, with those that came twice twice."""
+    inbox = await open_inbox(data / "sandbox" / "inbox")
+    try:
+        async with serving(inbox.app) as url, aiohttp.ClientSession() as http:
+            async with http.get(f"{url}/messages?limit=500") as answer:
+                page = await answer.json()
+            assert page["next"] is None
+            mails: list[dict[str, Any]] = page["messages"]
+            return mails
+    finally:
+        await inbox.close()
 
 
 def people(figures: Figures) -> Iterator[tuple[str, Person]]:

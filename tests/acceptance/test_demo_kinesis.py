@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from acceptance.demo_steps import KILLS, assert_figures, play, summary_of, until_killed
+from acceptance.demos import KILLS, assert_figures, play, short_folder, summary_of, until_killed
 from acceptance.shop_figures import shop_figures
 from installation import PATIENCE, start
 from obverse.adapters.postgres.server import EmbeddedServer
@@ -25,11 +23,8 @@ pytestmark = pytest.mark.service
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    """A short path: sockets have to fit into it."""
-    folder = Path(tempfile.mkdtemp(prefix="obv-"))
-    folder.chmod(0o755)
-    yield folder / "kinesis"
-    shutil.rmtree(folder, ignore_errors=True)
+    with short_folder() as folder:
+        yield folder / "kinesis"
 
 
 async def test_the_figures_are_the_same_and_the_log_is_not_in_the_database(data: Path) -> None:

@@ -67,7 +67,7 @@ def wiring_of(role: str, settings: Settings, place: Place) -> Wiring:
     # What a supervisor starts has one that applies the folder of definitions whenever it changes.
     live = place.lifeline is not None
     runtime_dir = place.runtime_dir or settings.data
-    return wire(settings, dsn=dsn, query_dsn=query_dsn, runtime_dir=runtime_dir, folder_is_live=live)
+    return wire(settings, role=role, dsn=dsn, query_dsn=query_dsn, runtime_dir=runtime_dir, folder_is_live=live)
 
 
 async def run_role(role: str, settings: Settings, place: Place | None = None) -> int:

@@ -69,6 +69,8 @@ class Wiring:
 
     settings: Settings
     runtime: Runtime
+    role: str = ""
+    """Which role it is for; empty for a command."""
     dsn: str = ""
     """Of PostgreSQL, for this role."""
     query_dsn: str = field(default="", repr=False)
@@ -355,6 +357,7 @@ class Wiring:
             "query_dsn": self.query_dsn,
             "workspace": self.settings.workspace,
             "partitions": self.settings.partitions,
+            "reader": self.role,
             "socket": str(self.runtime_dir / "profiles.sock"),
             "inbox_host": sandbox.host,
             "inbox_port": sandbox.smtp_port,
@@ -367,6 +370,7 @@ class Wiring:
 def wire(
     settings: Settings,
     *,
+    role: str = "",
     dsn: str = "",
     query_dsn: str = "",
     runtime_dir: Path | None = None,
@@ -376,6 +380,7 @@ def wire(
     return Wiring(
         settings=settings,
         runtime=open_runtime(),
+        role=role,
         dsn=dsn,
         query_dsn=query_dsn,
         runtime_dir=runtime_dir or settings.data,

@@ -32,11 +32,17 @@ class KafkaLogSettings:
     prefix: str = "obverse"
     """Topics are named `prefix.workspace.stream`."""
 
+    reader: str = ""
+    """Kafka's own tools show how far this process reads as the group `prefix.workspace.reader`; not if it is empty."""
+
     replication: int = 3
     """Copies of each topic that is made."""
 
     min_insync: int = 2
     """Copies that must have a record before it is acknowledged (`min.insync.replicas`)."""
+
+    flush: bool | None = None
+    """Whether a record must be on the disk before it is acknowledged; if not set, where no other broker has a copy."""
 
     security: str = "plaintext"
     """`plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`."""
@@ -63,7 +69,7 @@ class KafkaLogSettings:
     """Bytes at which it waits no longer."""
 
     delivery_ms: int = 10_000
-    """After so long without an answer a group is given up: nothing is known of it then."""
+    """After so long without an answer one is given up; of a group of appends nothing is known then."""
 
     lease_ms: int = 3_000
     """A former appender that has said nothing for so long is waited for no longer."""
@@ -92,6 +98,11 @@ class KafkaLogSettings:
         ):
             if not least <= getattr(self, name) <= most:
                 raise ValueError(f"event_log.kafka.{name} is {getattr(self, name)}: choose {least} to {most}")
+
+    @property
+    def flushes(self) -> bool:
+        """Whether a record must be on the disk before it is acknowledged."""
+        return self.replication == 1 if self.flush is None else self.flush
 
     def topic(self, stream: str) -> str:
         """The topic of a stream."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import ctypes
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -37,7 +39,7 @@ class Java:
     def run(self, main: str, *arguments: str) -> list[str]:
         """The words that run a class of the jars."""
         return [
-            *(self.command, f"-Xmx{self.heap_mb}m", "-Xms64m", "-XX:+UseSerialGC"),
+            *(self.command, f"-Xmx{self.heap_mb}m", "-Xms64m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"),
             *("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{self.jars}/*", main, *arguments),
         ]
 
@@ -92,13 +94,18 @@ class Broker:
         """Whether its process runs."""
         return self.process is not None and self.process.poll() is None
 
-    def prepare(self, cluster: str, brokers: Sequence[Broker]) -> None:
-        """Write its properties, and format its folder."""
+    def write_properties(self, brokers: Sequence[Broker]) -> None:
+        """Write what it is told, in a cluster of these."""
         self.folder.mkdir(parents=True, exist_ok=True)
         lines = [f"{name}={value}" for name, value in self._properties(brokers).items()]
         Path(self._file).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def format(self, cluster: str) -> None:
+        """Make its folder ready, unless it is."""
+        if self._identity.exists():
+            return
         formatted = subprocess.run(  # noqa: S603 - our own words
-            self.java.run("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c", self._file),
+            self.java.run("kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._file),
             capture_output=True,
             check=False,
         )
@@ -163,6 +170,20 @@ class Broker:
         except subprocess.TimeoutExpired:
             self.kill()
 
+    def format_like(self, other: Broker) -> None:
+        """The same without starting Java once more: the folder of another one, but for who it is."""
+        if self._identity.exists():
+            return
+        shutil.copytree(other.folder / "data", self.folder / "data")
+        lines = self._identity.read_text(encoding="utf-8").splitlines()
+        mine = {"node.id": str(self.number), "directory.id": new_id()}
+        lines = [f"{name}={mine.get(name, value)}" for name, _, value in (line.partition("=") for line in lines)]
+        self._identity.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    @property
+    def _identity(self) -> Path:
+        return self.folder / "data" / "meta.properties"
+
     @property
     def _file(self) -> str:
         return str(self.folder / "server.properties")
@@ -194,6 +215,12 @@ class Broker:
             "replica.lag.time.max.ms": 3000,
             "controlled.shutdown.enable": "false" if len(brokers) == 1 else "true",
         }
+
+
+def new_id() -> str:
+    """An id as Kafka makes them: 16 bytes in the letters of base64."""
+    # The first byte small: a word that begins with a dash would be taken for an option.
+    return base64.urlsafe_b64encode(b"\1" + secrets.token_bytes(15)).decode().rstrip("=")
 
 
 def _die_with_parent() -> None:

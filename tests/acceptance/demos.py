@@ -1,10 +1,13 @@
-"""Steps that the proofs of the demo take."""
+"""The demo as a person runs it, and what it has to come to."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,17 @@ import pytest
 from acceptance.shop_figures import Figures
 from installation import PATIENCE, kill, running, start, until
 from obverse.apps.own_secrets import API_KEY, own_secret
-from obverse.sandboxes.inbox import open_inbox
-from serving import serving
 
 KILLS = 30
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """A short path: sockets have to fit into it."""
+    path = Path(tempfile.mkdtemp(prefix="obv-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
 
 
 async def play(data: Path, *arguments: str) -> dict[str, Any]:
@@ -42,20 +52,6 @@ def assert_figures(summary: dict[str, Any], figures: Figures, *, merges: bool = 
     assert summary["emails_sent"] == figures.emails_sent
     assert not merges or summary["merges"] == figures.merges
     assert summary["events_per_second"] == pytest.approx(figures.events_accepted / summary["seconds"], rel=0.01)
-
-
-async def every_mail(data: Path) -> list[dict[str, Any]]:
-    """All mails of the inbox that a demo has left, with those that came twice twice."""
-    inbox = await open_inbox(data / "sandbox" / "inbox")
-    try:
-        async with serving(inbox.app) as url, aiohttp.ClientSession() as http:
-            async with http.get(f"{url}/messages?limit=500") as answer:
-                page = await answer.json()
-            assert page["next"] is None
-            mails: list[dict[str, Any]] = page["messages"]
-            return mails
-    finally:
-        await inbox.close()
 
 
 async def until_killed(
