@@ -41,8 +41,9 @@ async def put_all(
         if not left:
             return [found[place] for place in range(len(entries))]
         if taken:
-            pause, moved_at = _PAUSE, runtime.elapsed()
+            moved_at = runtime.elapsed()
         if not reason:
+            pause = _PAUSE
             continue
         if runtime.elapsed() - moved_at > give_up:
             lost = Unreachable(f"Kinesis has taken none of {len(left)} records for {give_up:g} seconds: {reason}")
