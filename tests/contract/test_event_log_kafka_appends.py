@@ -23,6 +23,7 @@ from obverse.contracts.event_log_steps import EVENTS, dense, joined, marked, rea
 from obverse.ports.event_log import Batch, EventLog, Reader, Records
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.sandboxes.kafka import KafkaSandbox
+from obverse.sandboxes.kafka.broker import PASSWORD, USER
 from services import ShiftedRuntime, until
 
 pytestmark = pytest.mark.service
@@ -203,6 +204,18 @@ class TestBrokers:
                 assert stored[offset] == marked(one, 1).body
 
 
+def signed_in(kafka: KafkaSandbox, settings: KafkaLogSettings, password: str) -> KafkaLogSettings:
+    return replace(
+        settings,
+        servers=kafka.brokers[0].sasl_server,
+        security="sasl_plaintext",
+        sasl_mechanism="PLAIN",
+        username=USER,
+        password=password,
+        delivery_ms=2000,
+    )
+
+
 class TestRefusals:
     """What a person must mend says what."""
 
@@ -211,6 +224,21 @@ class TestRefusals:
         async with opened(settings) as log:
             with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1"):
                 await log.open_appender(EVENTS)
+
+    async def test_who_says_who_he_is_is_let_in(self, kafka: KafkaSandbox, settings: KafkaLogSettings) -> None:
+        async with asyncio.timeout(PATIENCE), opened(signed_in(kafka, settings, PASSWORD)) as log:
+            appender = await log.open_appender(EVENTS)
+            assert await appender.append(0, Records(1, b"let in")) == 0
+            assert joined(await read(log, {0: 0}, {0: 1})) == b"let in"
+
+    async def test_a_wrong_password_is_said(self, kafka: KafkaSandbox, settings: KafkaLogSettings) -> None:
+        async with asyncio.timeout(PATIENCE), opened(signed_in(kafka, settings, "wrong")) as log:
+            for call in (lambda: log.bounds(EVENTS), lambda: log.open_appender(EVENTS), lambda: log.trim(EVENTS, 1)):
+                with pytest.raises(AccessRefused, match="password"):
+                    await call()
+            reader = await log.open_reader(EVENTS, {0: 0})
+            with pytest.raises(AccessRefused, match="password"):
+                await reader.next()
 
     async def test_another_number_of_partitions_is_said(self, settings: KafkaLogSettings) -> None:
         async with opened(settings) as log:

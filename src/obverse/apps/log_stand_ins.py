@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from obverse.settings import PREFIX, Settings
+from obverse.wiring import find, wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,21 @@ async def log_to_use(settings: Settings, folder: Path) -> AsyncIterator[LogToUse
     Where it is outside and they do not say where, a stand-in is started, with its data beneath the folder.
 
     Raises:
+        BadSettings: there is no such adapter, or its table cannot be used.
+        LogLacking: what it needs is not installed.
         SandboxLacking: something that the stand-in needs is not on this machine; the message says what to do.
     """
     adapter, table = settings.port_options("event_log")
+    find("event_log", adapter)
     if adapter not in STAND_INS or not PLACES[adapter].isdisjoint(table):
         yield LogToUse(settings)
         return
     async with STAND_INS[adapter](folder / adapter) as found:
-        told = {**settings.event_log, adapter: {**found.table, **table}}
-        yield LogToUse(settings.model_copy(update={"event_log": told}), found.pids)
+        told = settings.model_copy(update={"event_log": {**settings.event_log, adapter: {**found.table, **table}}})
+        # Said here, and not by each role that could not open it. Nothing is connected by that.
+        log = await wire(told).log_of(adapter)
+        await log.close()
+        yield LogToUse(told, found.pids)
 
 
 @asynccontextmanager

@@ -231,6 +231,8 @@ class Scout:
                 return question(self._consumer)
             except FAILURES as error:
                 if not _unsettled(error) or time.monotonic() > until:
+                    # Complaints are brought by polling, and nothing is assigned that could be missed.
+                    self._consumer.poll(0)
                     raise self._complaints.explain(error) from error
             time.sleep(_PAUSE)
 
@@ -337,6 +339,7 @@ class Topics:
             if missing:
                 known = admin.list_topics(timeout=self._patience).topics
         except FAILURES as error:
+            admin.poll(0)  # which brings complaints
             raise complaints.explain(error) from error
         for name in partitions.keys() & known.keys():
             found = len(known[name].partitions)

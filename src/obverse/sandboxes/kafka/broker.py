@@ -20,6 +20,8 @@ from typing import Final
 from obverse.sandboxes import SandboxLacking
 
 HOST: Final = "127.0.0.1"
+USER: Final = "obverse"
+PASSWORD: Final = "sandbox"  # noqa: S105 - of a broker that only this machine reaches
 _START: Final = 120.0
 """Seconds within which a broker must be ready; one takes about two, on a machine that is busy much longer."""
 _STOP: Final = 10.0
@@ -76,6 +78,7 @@ class Broker:
     folder: Path
     port: int
     controller_port: int
+    sasl_port: int
     java: Java
     process: subprocess.Popen[bytes] | None = field(default=None)
 
@@ -83,6 +86,11 @@ class Broker:
     def server(self) -> str:
         """Where clients reach it: host and port."""
         return f"{HOST}:{self.port}"
+
+    @property
+    def sasl_server(self) -> str:
+        """The same for clients that say who they are (`USER` and `PASSWORD`, by SASL PLAIN)."""
+        return f"{HOST}:{self.sasl_port}"
 
     @property
     def pid(self) -> int:
@@ -190,13 +198,17 @@ class Broker:
 
     def _properties(self, brokers: Sequence[Broker]) -> Mapping[str, object]:
         copies = min(3, len(brokers))
+        clients = f"PLAINTEXT://{self.server},SASL://{self.sasl_server}"
         return {
             "process.roles": "broker,controller",
             "node.id": self.number,
             "controller.quorum.voters": ",".join(f"{one.number}@{HOST}:{one.controller_port}" for one in brokers),
-            "listeners": f"PLAINTEXT://{HOST}:{self.port},CONTROLLER://{HOST}:{self.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{HOST}:{self.port}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": f"{clients},CONTROLLER://{HOST}:{self.controller_port}",
+            "advertised.listeners": clients,
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl.plain.sasl.jaas.config": "org.apache.kafka.common.security.plain.PlainLoginModule "
+            f'required user_{USER}="{PASSWORD}";',
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": self.folder / "data",

@@ -50,13 +50,12 @@ async def open_kafka_sandbox(
         RuntimeError: a broker does not start; the message has its last words.
     """
     java = find_java(jars, heap_mb)
-    with _free_ports(2 * brokers) as ports:
-        cluster = KafkaSandbox(
-            [
-                Broker(number + 1, folder / f"broker-{number + 1}", ports[2 * number], ports[2 * number + 1], java)
-                for number in range(brokers)
-            ]
-        )
+    with _free_ports(3 * brokers) as ports:
+        cluster = KafkaSandbox([])
+        for number in range(1, brokers + 1):
+            port, controller_port, sasl_port = ports.pop(), ports.pop(), ports.pop()
+            place = folder / f"broker-{number}"
+            cluster.brokers.append(Broker(number, place, port, controller_port, sasl_port, java))
         await asyncio.to_thread(_prepare, cluster.brokers, _cluster_id(folder))
     try:
         for broker in cluster.brokers:
