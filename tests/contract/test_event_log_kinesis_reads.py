@@ -146,7 +146,7 @@ class TestForeign:
         seen = await self.all_of(log, {0: 0, 1: 0}, 3)
         (told,) = [batch for batch in seen if batch.damage]
         assert (told.partition, told.first, told.count, told.body) == (0, 1, 0, b"")
-        assert told.damage.startswith(f"events, shardId-000000000000, sequence number {number}: ")
+        assert told.damage.startswith(f"{kinesis_logs.stream}, shardId-000000000000, sequence number {number}: ")
         assert reason in told.damage
         assert dense([batch for batch in seen if batch.partition == 0], 0) == 2
         # Behind it, it is not told again; before it, it is, and in the same words.

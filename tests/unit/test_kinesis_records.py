@@ -225,7 +225,7 @@ def test_what_is_not_ours_is_told_by_the_one_whose_it_is() -> None:
     batch = assembly.take(rubbish, owner=True)
     assert batch is not None
     assert (batch.first, batch.count, batch.appended_at) == (2, 0, 11)
-    assert batch.damage == "events, shard-1, sequence number 8: 7 bytes that were not written by a log of ours"
+    assert batch.damage == "shard-1, sequence number 8: 7 bytes that were not written by a log of ours"
 
 
 # Which shard.

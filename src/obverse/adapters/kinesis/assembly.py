@@ -13,6 +13,7 @@ class Held:
     """A record as Kinesis holds it."""
 
     shard: str
+    """Which one, of which stream."""
     sequence: str
     """Its sequence number: where it stands among the records of the shard."""
     data: bytes
@@ -127,5 +128,5 @@ class Assembly:
             body=b"",
             # Never after what was appended before it, whatever the two clocks say.
             appended_at=self.appended_at or held.arrived_at,
-            damage=f"{self.place.stream}, {held.shard}, sequence number {held.sequence}: {foreign.reason}",
+            damage=f"{held.shard}, sequence number {held.sequence}: {foreign.reason}",
         )

@@ -247,9 +247,9 @@ class Kinesis:
             IteratorExpired: it must be asked for anew.
             Throttled, Unreachable, AccessRefused: as Kinesis says.
         """
-        doing = f"read {self._settings.name_of(stream)}, {shard}"
-        answer = await self._call("get_records", doing, ShardIterator=iterator, Limit=_PAGE_RECORDS)
-        held = [Held(shard, one["SequenceNumber"], one["Data"], _arrived(one)) for one in answer["Records"]]
+        place = f"{self._settings.name_of(stream)}, {shard}"
+        answer = await self._call("get_records", f"read {place}", ShardIterator=iterator, Limit=_PAGE_RECORDS)
+        held = [Held(place, one["SequenceNumber"], one["Data"], _arrived(one)) for one in answer["Records"]]
         # What follows may be far behind a stretch without records; only then does Kinesis say how far.
         at_tip = not held and not answer.get("MillisBehindLatest")
         return Answer(held, answer.get("NextShardIterator"), at_tip)
