@@ -70,7 +70,9 @@ class KafkaEventLog:
                 return await self._begin(stream, wanted, turn)
 
         grouping = Grouping(settings.linger_ms / 1000, settings.pace_ms / 1000, settings.group_bytes)
-        writing = Writing(stream, wanted, again, lambda error: trouble(error, f"append to {stream}", settings))
+        writing = Writing(
+            stream, wanted, again, lambda error: trouble(error, f"append to {stream}", settings), turn.give
+        )
         appender = GroupCommit(session, writing, grouping, self._runtime)
         self._opened.append(appender)
         return appender
