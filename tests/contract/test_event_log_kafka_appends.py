@@ -73,6 +73,9 @@ class TestOvertaking:
                 number, offset = line.split()
                 acknowledged[offset] = number
             # It lives and wants to go on, but it is not its turn.
+            assert "another appender has taken over" in line
+            while "another appender is there" not in (line := await anext(lines)):
+                assert "refused" in line
             assert mine.keys().isdisjoint(map(int, acknowledged))
             mine[await appender.append(0, Records(1, b"mine0020"))] = 20
             await appender.close()
