@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ async def test_a_log_that_needs_no_stand_in_has_none(tmp_path: Path) -> None:
         async with log_to_use(settings, tmp_path) as log:
             assert (log.settings, log.pids) == (settings, {})
             assert json.loads(log.environment()["OBVERSE_EVENT_LOG"]) == table
-    assert not any(tmp_path.iterdir())
+    assert not any(tmp_path.iterdir())  # noqa: ASYNC240 - a folder of the test's own
 
 
 async def test_a_log_that_there_is_not_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
@@ -43,6 +45,23 @@ def test_without_the_jars_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(SandboxLacking, match=r"`make kafka`, elsewhere `mvn .*pom\.xml"):
         find_java(tmp_path, 64)
+
+
+def test_without_its_client_library_the_log_says_what_to_install() -> None:
+    asked = subprocess.run([sys.executable, "-c", BARE], capture_output=True, text=True, check=True)
+    assert "install the extra `obverse[kafka]`" in asked.stdout
+
+
+BARE = """
+import asyncio, sys
+sys.modules["confluent_kafka"] = None
+from obverse.adapters.kafka import KafkaLogSettings, open_event_log
+from obverse.ports.event_log import LogLacking
+try:
+    asyncio.run(open_event_log(KafkaLogSettings(servers="a:1"), None))
+except LogLacking as error:
+    print(error)
+"""
 
 
 def test_whatever_is_missing_is_told_in_one_line() -> None:
