@@ -163,10 +163,10 @@ class Settings(BaseSettings):
         """Where definitions are."""
         return self.definitions or self.data / "definitions"
 
-    def port_options(self, port: str) -> tuple[str, dict[str, Any]]:
-        """The adapter that a port's table names, and that adapter's own table."""
+    def port_options(self, port: str, adapter: str | None = None) -> tuple[str, dict[str, Any]]:
+        """The adapter that a port's table names, or this one, and that adapter's own table."""
         table: dict[str, Any] = getattr(self, port)
-        adapter = str(table.get("adapter", type(self).model_fields[port].default["adapter"]))
+        adapter = adapter or str(table.get("adapter", type(self).model_fields[port].default["adapter"]))
         return adapter, dict(table.get(adapter, {}))
 
 

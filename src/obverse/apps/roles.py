@@ -177,9 +177,10 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         }
         trait_runs = await wiring.trait_runs()
         stack.push_async_callback(trait_runs.close)
-        runner = await wiring.sql_runner()
-        stack.push_async_callback(runner.close)
-        flows["sql_traits"] = wiring.sql_traits(store, trait_runs, runner, definitions)
+        runners = await wiring.sql_runners()
+        for runner in runners.values():
+            stack.push_async_callback(runner.close)
+        flows["sql_traits"] = wiring.sql_traits(store, trait_runs, runners, definitions)
         if wiring.settings.log_days is not None:
             flows["retain"] = Retain(log, engine, wiring.runtime, days=wiring.settings.log_days)
         works = {name: flow.run() for name, flow in flows.items()}
