@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 from obverse.adapters.duckdb import DuckDbSqlSettings, open_sql_runner
+from obverse.adapters.duckdb.scratch import scratch_folder
 from obverse.adapters.postgres.sql_runner import PostgresSqlSettings
 from obverse.adapters.postgres.sql_runner import open_sql_runner as open_postgres
 from obverse.adapters.runtime.system import open_runtime
@@ -231,6 +232,15 @@ async def test_a_mistake_that_shows_when_it_runs_has_its_place(settings: DuckDbS
     with pytest.raises(BadQuery, match='Referenced column "nope" not found') as told:
         await run(settings, sql)
     assert told.value.at == sql.index("nope")
+
+
+async def test_what_a_killed_worker_left_is_removed_and_what_is_in_use_is_not(settings: DuckDbSqlSettings) -> None:
+    left = Path(settings.scratch) / "obverse-query-left"
+    left.mkdir()
+    (left / "event_stream.csv").write_text("ada", encoding="utf-8")
+    with scratch_folder(settings.scratch) as used:
+        assert len((await run(settings, TWO)).rows) == 2
+        assert (used.exists(), left.exists()) == (True, False)
 
 
 LACKING = """

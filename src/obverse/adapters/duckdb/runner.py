@@ -8,13 +8,13 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import msgspec
 
 from obverse.adapters.duckdb.asking import Answered, Asked, Copied
 from obverse.adapters.duckdb.copying import FAILURES, copy_tables, trouble
+from obverse.adapters.duckdb.scratch import scratch_folder
 from obverse.core import json_values
 from obverse.core.queries import DUCKDB, BadQuery
 from obverse.ports.outcomes import Unreachable
@@ -69,8 +69,8 @@ class DuckDbSqlRunner:
             raise BadQuery(_LACKING)
         try:
             async with asyncio.timeout(settings.most_seconds):
-                with TemporaryDirectory(prefix="obverse-query-", dir=settings.scratch or None) as scratch:
-                    return await self._run(sql, Path(scratch))
+                with scratch_folder(settings.scratch) as scratch:
+                    return await self._run(sql, scratch)
         except TimeoutError:
             raise BadQuery(f"it takes longer than {settings.most_seconds} seconds; ask for less") from None
         except FAILURES as error:
