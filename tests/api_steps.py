@@ -14,6 +14,7 @@ from obverse.adapters.memory.outbox import MemoryOutbox
 from obverse.adapters.memory.proposals import MemoryProposals
 from obverse.adapters.memory.sessions import MemorySessions
 from obverse.adapters.memory.sync_queue import MemorySyncQueue
+from obverse.adapters.memory.trait_runs import MemoryTraitRuns
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.api.app import ApiParts, build
 from obverse.apps.metrics import new_registry
@@ -58,7 +59,7 @@ def build_api(shop: Shop, **options: Any) -> App:
         "ask_identity": AskIdentity(shop.faulty_store, shop.serve, runtime, lambda: secrets.token_urlsafe(16)),
         "preview": Preview(shop.faulty_store, lambda: DEFINITIONS, runtime),
         "explain": Explain(shop.serve, lambda: DEFINITIONS, runtime),
-        "measure": Measure(shop.faulty_store, lambda: DEFINITIONS),
+        "measure": Measure(shop.faulty_store, MemoryTraitRuns(), lambda: DEFINITIONS),
         "browse": Browse(shop.faulty_store, lambda: DEFINITIONS),
         "history": History(shop.faulty_store, shop.serve, lambda: DEFINITIONS, runtime),
         "review": Review(shop.faulty_store),

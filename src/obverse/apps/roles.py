@@ -232,6 +232,8 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         stack.push_async_callback(sessions.close)
         proposals = await wiring.proposals()
         stack.push_async_callback(proposals.close)
+        trait_runs = await wiring.trait_runs()
+        stack.push_async_callback(trait_runs.close)
         live = Live(log, wiring.runtime)
         _start(stack, wiring, stop, {"live": live.end_at(stop)})
         parts = ApiParts(
@@ -240,7 +242,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             serve=serve,
             preview=Preview(store, definitions.current, wiring.runtime),
             explain=Explain(serve, definitions.current, wiring.runtime),
-            measure=Measure(store, definitions.current),
+            measure=Measure(store, trait_runs, definitions.current),
             history=History(store, serve, definitions.current, wiring.runtime),
             runtime=wiring.runtime,
             registry=new_registry("api"),

@@ -18,6 +18,7 @@ from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_prof
 from obverse.adapters.memory.proposals import MemoryProposals
 from obverse.adapters.memory.sessions import MemorySessions
 from obverse.adapters.memory.sync_queue import MemorySyncQueue
+from obverse.adapters.memory.trait_runs import MemoryTraitRuns
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.api.app import ApiParts, build
 from obverse.core.definitions import Definitions
@@ -61,7 +62,7 @@ async def generate() -> dict[str, Any]:
         browse=Browse(store, Definitions),
         preview=Preview(store, Definitions, runtime),
         explain=Explain(serve, Definitions, runtime),
-        measure=Measure(store, Definitions),
+        measure=Measure(store, MemoryTraitRuns(), Definitions),
         history=History(store, serve, Definitions, runtime),
         review=Review(store),
         decide=Decide(MemoryProposals(), store, MemoryMergeRequests(), Definitions, runtime),
