@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
@@ -204,10 +205,12 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 
 async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.api.app import ApiParts, build
+    from obverse.apps.definition_project import compare_folder
     from obverse.apps.metrics import new_registry
     from obverse.flows.ask_identity import AskIdentity
     from obverse.flows.browse import Browse
     from obverse.flows.decide import Decide
+    from obverse.flows.edit_definitions import EditDefinitions
     from obverse.flows.explain import Explain
     from obverse.flows.history import History
     from obverse.flows.live import Live
@@ -236,6 +239,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         stack.push_async_callback(trait_runs.close)
         live = Live(log, wiring.runtime)
         _start(stack, wiring, stop, {"live": live.end_at(stop)})
+        apply = wiring.apply_definitions(definition_store)
         parts = ApiParts(
             messages=Messages(outbox, serve, definitions.current, wiring.runtime, log=log),
             syncs=Syncs(queue, definitions.current, wiring.runtime, log=log),
@@ -254,6 +258,8 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             workspace=settings.workspace,
             definitions=definitions.current,
             definition_store=definition_store,
+            edit_definitions=EditDefinitions(definition_store, apply),
+            compare_folder=partial(compare_folder, settings, apply) if wiring.folder_is_live else None,
             definitions_folder=settings.definitions_folder if wiring.folder_is_live else None,
             inbox_url=wiring.inbox_url(),
             sign_in=wiring.sign_in(sessions),
