@@ -68,6 +68,10 @@ async def test_a_definition_is_written_changed_and_removed(api: App, store: Memo
         "spec": {"where": WHERE},
     }
 
+    whole = (await ask(api, BIG, headers={"Accept": "application/json"})).json
+    assert (whole["document"], whole["project"], whole["changed_in"]) == (entry.document.tree, "console", 2)
+    assert whole["yaml"] == (await ask(api, BIG)).body.decode()
+
     # What it says already is not written again.
     assert (await send(api, BIG, BODY, tag=tag)).json["changed_in"] == 2
     changed = await send(api, BIG, {"spec": {"where": {**WHERE, "value": 3}}}, tag=tag)
@@ -202,7 +206,7 @@ async def test_nobody_writes_without_the_key_and_a_store_that_is_away_is_told(sh
 async def test_the_folder_is_compared_with_what_is_in_force(
     shop: Shop, store: MemoryDefinitionStore, tmp_path: Path
 ) -> None:
-    nothing = {"folder": None, "project": None, "flaws": [], "differences": [], "kept": []}
+    nothing: dict[str, Any] = {"folder": None, "project": None, "flaws": [], "differences": [], "kept": []}
     assert (await ask(build_api(shop, definition_store=store), f"{PATH}/folder")).json == nothing
 
     async def compare() -> Plan:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from fastapi import APIRouter, Query
 from msgspec import Meta
+from starlette.requests import Request
 from starlette.responses import Response
 
 from obverse.adapters.definition_files.yaml_text import as_yaml
@@ -22,6 +23,7 @@ from obverse.ports.definition_store import Change, DefinitionStore, Entry
 MOST: Final = 500
 """Changes in one answer, or a few more: those of one version are never parted."""
 YAML: Final = "application/yaml"
+JSON: Final = "application/json"
 _TAGS: Final[list[Any]] = ["definitions"]
 _Version = Annotated[str | None, Meta(description="Of a tracking plan.", examples=["1.0"])]
 _Time = Annotated[str, Meta(description="RFC 3339.")]
@@ -45,6 +47,13 @@ class DefinitionsView(msgspec.Struct, frozen=True):
 
     version: Annotated[int, Meta(description="Of the set: grows with every change.")]
     definitions: list[DefinitionView]
+
+
+class DefinitionDocumentView(DefinitionView, frozen=True):
+    """A definition, with what it says."""
+
+    document: Annotated[dict[str, Any], Meta(description="As it was written.")]
+    yaml: Annotated[str, Meta(description="The same, as a file.")]
 
 
 class DefinitionChangeView(msgspec.Struct, frozen=True):
@@ -136,16 +145,21 @@ def _add_lists(router: APIRouter, store: DefinitionStore) -> None:
 
 def _add_document(router: APIRouter, store: DefinitionStore) -> None:
     headers = {"ETag": {"description": "Stands for it as it is.", "schema": {"type": "string"}}}
-    described = describe(None, "The document.", HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE, headers=headers)
-    described["responses"][int(HTTPStatus.OK)]["content"] = {YAML: {"schema": {"type": "string"}}}
+    errors = (HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
+    described = describe(
+        DefinitionDocumentView, "The document, or as JSON what is known of it.", *errors, headers=headers
+    )
+    content = described["responses"][int(HTTPStatus.OK)]["content"]
+    described["responses"][int(HTTPStatus.OK)]["content"] = {YAML: {"schema": {"type": "string"}}, **content}
 
     @router.get(
         "/{kind}/{name}",
-        summary="One definition, as YAML that `obverse apply` takes",
+        summary="One definition, as YAML that `obverse apply` takes; with `Accept: application/json`, as JSON",
         operation_id="definition",
         **described,
     )
     async def definition(
+        request: Request,
         kind: Kind,
         name: Name,
         version: Annotated[str | None, Query(description="Of a tracking plan; the latest, if none is named.")] = None,
@@ -160,7 +174,12 @@ def _add_document(router: APIRouter, store: DefinitionStore) -> None:
             raise no_such(f"there is no {title}")
         latest = max(fit, key=lambda one: [int(part) for part in one.document.key.version.split(".") if part])
         headers = {"ETag": etag(latest.changed_in)}
-        return Response(as_yaml(latest.document.tree), media_type=YAML, headers=headers)
+        text = as_yaml(latest.document.tree)
+        if JSON not in request.headers.get("accept", ""):
+            return Response(text, media_type=YAML, headers=headers)
+        told = msgspec.structs.asdict(_view(latest))
+        view = DefinitionDocumentView(**told, document=latest.document.tree, yaml=text)
+        return Response(json_values.encode(view), media_type=JSON, headers=headers)
 
 
 def _add_folder(router: APIRouter, parts: ApiParts) -> None:
@@ -228,4 +247,4 @@ def _change(one: Change) -> DefinitionChangeView:
 
 
 def _answer(view: msgspec.Struct) -> Response:
-    return Response(json_values.encode(view), media_type="application/json")
+    return Response(json_values.encode(view), media_type=JSON)
