@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from brokers import kafka_running
+from obverse.sandboxes.kafka import KafkaSandbox
 from services import Database, PostgresServer, fresh_name, start_postgres
 
 
@@ -31,3 +33,10 @@ async def database(postgres_server: PostgresServer) -> AsyncIterator[Database]:
 def postgres_dsn(database: Database) -> str:
     """Its address for the role that owns it."""
     return database.dsn()
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSandbox]:
+    """One broker of Apache Kafka a session (with xdist: a worker)."""
+    with kafka_running(tmp_path_factory.mktemp("kafka")) as sandbox:
+        yield sandbox

@@ -52,7 +52,12 @@ class Batch:
     appended_at: int
     """Microseconds since 1970, never falling within a partition."""
     damage: str = ""
-    """Why the stored bytes cannot be trusted; empty for a sound batch. A damaged batch is never folded."""
+    """
+    Why the stored bytes cannot be trusted; empty for a sound batch. A damaged batch is never folded.
+
+    Where others can write into a log, what they wrote there comes as a damaged batch of no records, each time that it
+    is read. This says where it stands, and is the same each time.
+    """
 
     @property
     def end(self) -> int:
@@ -66,6 +71,10 @@ class UnknownMark(Exception):
 
 class LogGap(Exception):
     """Offsets that were once appended are missing; the message says where, and how to go on."""
+
+
+class LogLacking(Exception):
+    """What the log needs is not installed; the message says how to get it."""
 
 
 class Appender(Protocol):
@@ -160,6 +169,20 @@ class EventLog(Protocol):
 
         Raises:
             Unreachable: the log cannot be read now.
+        """
+        ...
+
+    async def begin(self, stream: Stream, offsets: Mapping[int, int]) -> None:
+        """
+        Have partitions begin at these offsets instead of 0, before anything was ever appended to them.
+
+        For who brings the records of another log here: each is to keep its offset, though the oldest are gone.
+        Nobody may be the appender of these partitions meanwhile.
+
+        Raises:
+            Unreachable: nothing is known; ask `bounds`.
+            KeyError: the stream has no such partition.
+            ValueError: something was appended to one of them; none of them has changed.
         """
         ...
 
