@@ -270,6 +270,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             definitions_folder=settings.definitions_folder if wiring.folder_is_live else None,
             inbox_url=wiring.inbox_url(),
             sign_in=wiring.sign_in(sessions),
+            space_requests_per_second=settings.api.space_requests_per_second or None,
             api_key=api_key(settings),
             routes=routes(),
         )

@@ -64,5 +64,7 @@ class ApiParts:
     """Compares that folder with what is in force; raises `ValueError` if it is not there."""
     inbox_url: str | None = None
     """Where the local inbox is asked; None if mail goes elsewhere."""
+    space_requests_per_second: int | None = None
+    """How often Segment's clients may ask; None: as often as they like."""
     api_key: str | None = field(default=None, repr=False)
     """Bearer token for programs; None lets everybody in. An installation always has one."""

@@ -28,6 +28,7 @@ _ERRORS: Final = {
     HTTPStatus.CONFLICT: "It cannot be done as things are; try again where Retry-After says when.",
     HTTPStatus.PRECONDITION_FAILED: "It is not as it was when it was read.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too many requests; Retry-After says when there may be another.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The idempotency key came with another body before.",
 }
 
