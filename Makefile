@@ -50,7 +50,7 @@ imports: .venv/ready
 	$(BIN)/lint-imports
 
 unit: .venv/ready
-	$(BIN)/pytest -q -n 2 --dist worksteal -m "not service" tests/unit tests/contract $(ARGS)
+	$(BIN)/pytest -q -n 2 --dist worksteal -m unit tests/unit tests/contract $(ARGS)
 
 pictures: .venv/ready .venv/console  ## take the console's pictures in docs/ anew
 	OBVERSE_PICTURES=$(CURDIR)/docs/pictures $(BIN)/pytest -q tests/acceptance/test_console.py tests/acceptance/test_builder.py \

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from brokers import kafka_running
 from obverse.sandboxes.kafka import KafkaSandbox
 from services import Database, PostgresServer, fresh_name, start_postgres
+
+TESTS = Path(__file__).parent
+UNIT = (TESTS / "unit", TESTS / "contract")
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give what `make check` runs its mark."""
+    for item in items:
+        if any(map(item.path.is_relative_to, UNIT)) and item.get_closest_marker("service") is None:
+            item.add_marker("unit")
 
 
 @pytest.fixture(scope="session")
