@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
@@ -178,9 +179,10 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         }
         trait_runs = await wiring.trait_runs()
         stack.push_async_callback(trait_runs.close)
-        runner = await wiring.sql_runner()
-        stack.push_async_callback(runner.close)
-        flows["sql_traits"] = wiring.sql_traits(store, trait_runs, runner, definitions)
+        runners = await wiring.sql_runners()
+        for runner in runners.values():
+            stack.push_async_callback(runner.close)
+        flows["sql_traits"] = wiring.sql_traits(store, trait_runs, runners, definitions)
         archive = await wiring.archive()
         archiving = None if archive is None else wiring.archiving(log, archive)
         if archive is not None and archiving is not None:
@@ -210,10 +212,12 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 
 async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.api.app import ApiParts, build
+    from obverse.apps.definition_project import compare_folder
     from obverse.apps.metrics import new_registry
     from obverse.flows.ask_identity import AskIdentity
     from obverse.flows.browse import Browse
     from obverse.flows.decide import Decide
+    from obverse.flows.edit_definitions import EditDefinitions
     from obverse.flows.explain import Explain
     from obverse.flows.history import History
     from obverse.flows.live import Live
@@ -238,15 +242,18 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         stack.push_async_callback(sessions.close)
         proposals = await wiring.proposals()
         stack.push_async_callback(proposals.close)
+        trait_runs = await wiring.trait_runs()
+        stack.push_async_callback(trait_runs.close)
         live = Live(log, wiring.runtime)
         _start(stack, wiring, stop, {"live": live.end_at(stop)})
+        apply = wiring.apply_definitions(definition_store)
         parts = ApiParts(
             messages=Messages(outbox, serve, definitions.current, wiring.runtime, log=log),
             syncs=Syncs(queue, definitions.current, wiring.runtime, log=log),
             serve=serve,
             preview=Preview(store, definitions.current, wiring.runtime),
             explain=Explain(serve, definitions.current, wiring.runtime),
-            measure=Measure(store, definitions.current),
+            measure=Measure(store, trait_runs, definitions.current),
             history=History(store, serve, definitions.current, wiring.runtime),
             runtime=wiring.runtime,
             registry=new_registry("api"),
@@ -258,9 +265,12 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             workspace=settings.workspace,
             definitions=definitions.current,
             definition_store=definition_store,
+            edit_definitions=EditDefinitions(definition_store, apply),
+            compare_folder=partial(compare_folder, settings, apply) if wiring.folder_is_live else None,
             definitions_folder=settings.definitions_folder if wiring.folder_is_live else None,
             inbox_url=wiring.inbox_url(),
             sign_in=wiring.sign_in(sessions),
+            space_requests_per_second=settings.api.space_requests_per_second or None,
             api_key=api_key(settings),
             routes=routes(),
         )
