@@ -13,19 +13,16 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
-import msgspec
 import pytest
 
-from acceptance.demos import assert_figures, play, short_folder, summary_of
+from acceptance.demos import KILLS, assert_figures, play, short_folder, summary_of, until_killed
 from acceptance.shop_figures import Figures, Person, shop_figures
-from installation import PATIENCE, Installation, installation, kill, running, start, until
-from obverse.apps.own_secrets import API_KEY, own_secret
+from installation import PATIENCE, Installation, installation, start
 from obverse.sandboxes.inbox import open_inbox
 from serving import serving
 
 pytestmark = pytest.mark.service
 
-KILLS = 30
 VICTIMS = ("worker", "collector", "postgres")
 OUTWARD = ("worker", "api", "sandbox")
 
@@ -123,54 +120,6 @@ async def every_mail(data: Path) -> list[dict[str, Any]]:
             return mails
     finally:
         await inbox.close()
-
-
-async def until_killed(
-    data: Path, process: asyncio.subprocess.Process, dice: random.Random, events: int, victims: Sequence[str]
-) -> int:
-    """Kill thirty processes, each as the log passes a random length while the demo plays; returns how many."""
-    killed: set[int] = set()
-    await until(lambda: secret_is_there(data))
-    headers = {"Authorization": f"Bearer {own_secret(data, API_KEY)}"}
-    reached = 0
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2), headers=headers) as http:
-        # In the first half, and whoever is back already: all thirty must find the demo at work.
-        for length in sorted(dice.randrange(events // 2) for _ in range(KILLS)):
-
-            async def victim_at(length: int = length) -> int | None:
-                """A process that we have not killed yet, once the log is so long; negative when the demo has ended."""
-                nonlocal reached
-                note = running(data)
-                if process.returncode is not None:
-                    return -1
-                if note is None:
-                    return None
-                if reached < length:
-                    reached = max(reached, await appended(http, note["api"]))
-                pids = {note["pids"].get(name, 0) for name in victims} - {0, *killed}
-                return dice.choice(sorted(pids)) if pids and reached >= length else None
-
-            pid = await until(victim_at, seconds=6 * PATIENCE)
-            if pid < 0:
-                break
-            kill(pid)
-            killed.add(pid)
-    return len(killed)
-
-
-async def secret_is_there(data: Path) -> bool:
-    """Whether the api has made its key; what was there before, the demo has emptied."""
-    return running(data) is not None and (data / "secrets" / API_KEY).exists()
-
-
-async def appended(http: aiohttp.ClientSession, api: str) -> int:
-    """Events in the log; -1 while nobody can say."""
-    try:
-        async with http.get(f"{api}/v1/overview") as answer:
-            lag = msgspec.json.decode(await answer.read())["lag"] if answer.ok else None
-    except (aiohttp.ClientError, TimeoutError):
-        return -1
-    return sum(part["appended"] for part in lag.values()) if lag else -1
 
 
 def people(figures: Figures) -> Iterator[tuple[str, Person]]:
