@@ -51,11 +51,11 @@ async def start(data: Path, *arguments: str, **settings: str) -> asyncio.subproc
     )
 
 
-async def until(condition: Any, *, seconds: float = PATIENCE) -> Any:
+async def until(condition: Any, *, seconds: float = PATIENCE, every: float = 0.02) -> Any:
     """Wait for an async condition to give something that is true, and return it."""
     async with asyncio.timeout(seconds):
         while not (found := await condition()):  # noqa: ASYNC110 - what is waited for is in other processes
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(every)
         return found
 
 

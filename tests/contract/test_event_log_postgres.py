@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sys
-import time
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
@@ -275,9 +274,7 @@ class TestRetention:
         connection = await asyncpg.connect(database.admin)
         async with connection.transaction():
             await connection.fetch("select * from event_log")
-            begun = time.monotonic()
-            await postgres_log.trim(EVENTS, runtime.now())
-            assert time.monotonic() - begun < 3
+            await soon(postgres_log.trim(EVENTS, runtime.now()))
             # Appending, and making the segments that it needs, waits for nobody who reads either.
             await soon(appender.append(0, some(2)))
         await connection.close()
