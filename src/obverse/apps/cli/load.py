@@ -115,7 +115,7 @@ async def _load(console: Console, settings: Settings, rows: RowFile, mapping: Ma
     runtime = open_runtime()
     stop = processes.stop_on_signals(0 if asked.lifeline else None)
     key = key_of(settings, asked.write_key, asked.source)
-    collector = collector_of(settings, asked.collector)
+    collector, place = collector_of(settings, asked.collector)
     async with open_door(collector, key) as door:
         own = asked.write_key is None and settings.load.write_key is None
         source = await source_of(door, runtime, new=own)
@@ -124,9 +124,11 @@ async def _load(console: Console, settings: Settings, rows: RowFile, mapping: Ma
                 rows=rows,
                 mapping=mapping,
                 collector=collector,
+                installation=place,
                 source=source,
                 folder=asked.beside or asked.path.parent,
                 restart=asked.restart,
+                digesting=bar.digested,
                 progress=bar.update,
                 stopped=stop.is_set,
             )

@@ -77,16 +77,24 @@ class ProgressBar:
         self._began = runtime.elapsed()
         self._first: int | None = None
 
+    def digested(self, size: int) -> None:
+        """Tell how many bytes were read to know the file again."""
+        self._progress.update(self._task, visible=True, description=f"{size >> 20:,} MiB looked at")
+
     def update(self, standing: Standing) -> None:
         """Tell how far it has come."""
         settled = standing.taken + standing.refused
         if self._first is None:
             self._first = settled
+            self._began = self._runtime.elapsed()
         seconds = self._runtime.elapsed() - self._began
         rate = round((settled - self._first) / seconds) if seconds > 0 else 0
         refused = f", {standing.refused:,} refused" if standing.refused else ""
         self._progress.update(
-            self._task, completed=self._rows.position, description=f"{settled:,} rows{refused}, {rate:,} a second"
+            self._task,
+            visible=True,
+            completed=self._rows.position,
+            description=f"{settled:,} rows{refused}, {rate:,} a second",
         )
 
 
@@ -100,7 +108,7 @@ def progress_bar(console: Console, rows: RowFile, runtime: Runtime) -> Iterator[
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        yield ProgressBar(progress, progress.add_task("reading", total=1.0), rows, runtime)
+        yield ProgressBar(progress, progress.add_task("", total=1.0, visible=False), rows, runtime)
 
 
 def _say(console: Console, line: str) -> None:

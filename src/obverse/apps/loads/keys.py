@@ -23,15 +23,20 @@ _PATIENCE: Final = 20.0
 _LOOK: Final = 0.2
 
 
-def collector_of(settings: Settings, wanted: str | None = None) -> str:
-    """The collector's address: the one that is wanted, or set, or running here."""
-    if wanted or settings.load.collector:
-        return (wanted or settings.load.collector).rstrip("/")
+def collector_of(settings: Settings, wanted: str | None = None) -> tuple[str, str]:
+    """
+    The collector's address: the one that is wanted, or set, or running here; and what the record of a load calls it.
+
+    An installation of this machine is called by its folder, for it may have another port tomorrow.
+    """
+    told = (wanted or settings.load.collector).rstrip("/")
+    if told:
+        return told, told
     note = _running(settings.data)
     if note is not None:
-        return str(note["collector"])
+        return str(note["collector"]), str(settings.data.resolve())
     host = f"[{settings.collector.host}]" if ":" in settings.collector.host else settings.collector.host
-    return f"http://{host}:{settings.collector.port}"
+    return f"http://{host}:{settings.collector.port}", str(settings.data.resolve())
 
 
 def key_of(settings: Settings, wanted: str | None, source: str | None) -> str:

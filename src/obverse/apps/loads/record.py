@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -66,6 +66,11 @@ class Record:
                 f"{self.path}, which tells how far earlier loads of {path.name} came, cannot be read: {error}; put it "
                 "right, or remove it and what was loaded is sent again"
             ) from error
+
+    @property
+    def entries(self) -> Collection[Entry]:
+        """All of them."""
+        return self._record.loads.values()
 
     def find(self, key: str) -> Entry | None:
         """What is known of this load."""

@@ -86,6 +86,8 @@ class Order:
     rows: RowFile
     mapping: Mapping
     collector: str
+    installation: str
+    """What the record calls where it goes."""
     source: str
     folder: Path
     """Of the record and the reject file."""
@@ -137,7 +139,7 @@ async def run_load(door: HttpDoor, order: Order, runtime: Runtime) -> Outcome:
     record = Record(order.rows.path, order.folder)
     with record.claimed():
         digest = digest_of_file(order.rows.path, order.digesting)
-        key = f"{order.collector} {order.source} {order.mapping.type} {order.mapping.event}".rstrip()
+        key = f"{order.installation} {order.source} {order.mapping.type} {order.mapping.event}".rstrip()
         entry = _entry(record, key, order, digest, runtime.now())
         standing = entry.standing
         if standing.done:

@@ -159,10 +159,16 @@ def _column(name: str, target: str | None, rows: Sequence[Row], wished: str | No
             )
         return Column(to, found[0] if found else "time:iso")
     # What had its type in the file, as in JSON, keeps it.
-    found = values.guess(cell for row in rows if isinstance(cell := row.cells.get(name, ""), str))
+    texts = [cell for row in rows if isinstance(cell := row.cells.get(name, ""), str)]
+    found = values.guess(texts)
     if len(found) > 1:
         return Column(to, values.TEXT, f"may be {' or '.join(found)}")
-    return Column(to, found[0])
+    most = values.nearly(texts[:_LOOKED_AT]) if found[0] == values.TEXT else None
+    return Column(to, found[0], f"most are {most}" if most else "")
+
+
+_LOOKED_AT: Final = 200
+"""Values that are held against every type."""
 
 
 def _texts(name: str, rows: Sequence[Row]) -> list[str]:

@@ -244,6 +244,25 @@ def guess(values: Iterable[str]) -> Sequence[str]:
     return fitting or [TEXT]
 
 
+def nearly(values: Sequence[str]) -> str | None:
+    """
+    Return the type that nine in ten of these texts have; None if there is none, or all have it.
+
+    >>> nearly(["1", "2", "3", "4", "5", "6", "7", "8", "9", "none"])
+    'integer'
+    """
+    seen = [text for text in values if text.strip()]
+    for spec in ("boolean", *_GUESSED):
+        reads = converter(spec)
+        fitting = sum(_is(reads, text) for text in seen) if reads is not None else 0
+        if _NEARLY * len(seen) <= fitting < len(seen):
+            return spec
+    return None
+
+
+_NEARLY: Final = 0.9
+
+
 def guess_time(values: Iterable[str]) -> Sequence[str]:
     """
     Return the types by which all of these texts are times, as `guess` does; none, if they are not.
