@@ -139,7 +139,9 @@ def _is_utf8(beginning: bytes) -> bool:
 
 def _refuse_binary(path: Path, beginning: bytes, encoding: str) -> None:
     text = beginning[: len(beginning) - len(beginning) % 2].decode(encoding, "replace")
-    controls = sum(one in _CONTROLS for one in text)
+    # Of UTF-8 what cannot be read is refused row by row; half a character of UTF-16 is one of nothing.
+    odd = _CONTROLS | {"\ufffd"} if encoding.startswith("utf-16") else _CONTROLS
+    controls = sum(one in odd for one in text)
     if text and controls > max(4, _ODD * len(text)):
         raise UnreadableFile(
             f"{path} is no text: {controls} of its first {len(text)} characters are control characters. "

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -55,10 +56,8 @@ class CsvRows(RowFile):
         )
 
     def _first_line(self, file: BinaryIO) -> list[str]:
-        try:
-            _, fields, flaw = next(self._records(file))
-        except StopIteration:
-            fields, flaw = [], None
+        with closing(self._records(file)) as records:
+            _, fields, flaw = next(records, (1, [], None))
         if flaw is not None or not fields:
             reason = flaw.reason if flaw is not None else "is empty"
             raise UnreadableFile(f"{self.path}, line 1: {reason}. Its first line should name the columns")
@@ -67,8 +66,7 @@ class CsvRows(RowFile):
     def rows(self) -> Iterator[Row]:
         """See `RowFile.rows`."""
         columns, width = self.columns, len(self.columns)
-        with self._bytes.open() as file:
-            records = self._records(file)
+        with self._bytes.open() as file, closing(self._records(file)) as records:
             next(records)
             for line, fields, flaw in records:
                 if self._ruled and len(fields) == width + len(RULED):
@@ -80,7 +78,7 @@ class CsvRows(RowFile):
                 else:
                     yield Row(line, {}, fields, flaw)
 
-    def _records(self, file: BinaryIO) -> Iterator[tuple[int, list[str], Refusal | None]]:
+    def _records(self, file: BinaryIO) -> Generator[tuple[int, list[str], Refusal | None], None, None]:
         """Each record: the line that it begins in, its fields, and why it is none."""
         # UTF-16 knows no way to keep what it cannot read.
         errors = "replace" if self.encoding.lower().startswith("utf-16") else "surrogateescape"
@@ -88,7 +86,12 @@ class CsvRows(RowFile):
             text = io.TextIOWrapper(file, self.encoding, errors, newline="")
         except LookupError as error:
             raise UnreadableFile(f"there is no encoding {self.encoding!r}: write it as in utf-8 or latin-1") from error
-        lines = _Lines(text, self.encoding)
+        try:
+            yield from self._parsed(_Lines(text, self.encoding))
+        finally:
+            text.detach()  # who opened the file closes it
+
+    def _parsed(self, lines: _Lines) -> Iterator[tuple[int, list[str], Refusal | None]]:
         reader = csv.reader(lines, delimiter=self.delimiter)
         while True:
             began = lines.number + 1
@@ -106,7 +109,6 @@ class CsvRows(RowFile):
                 continue
             if fields:
                 yield began, fields, lines.flaw
-        text.detach()
 
     @property
     def position(self) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from collections.abc import Coroutine, Sequence
 from collections.abc import Mapping as Tree
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,8 @@ from obverse.settings import Settings
 
 SOME_REFUSED: Final = 2
 STOPPED: Final = 130
+_GRACE: Final = 10.0
+"""Seconds in which what is on its way is answered after a signal to stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +135,20 @@ async def _load(console: Console, settings: Settings, rows: RowFile, mapping: Ma
                 progress=bar.update,
                 stopped=stop.is_set,
             )
-            return await run_load(door, order, runtime)
+            return await _unless_stopped(run_load(door, order, runtime), stop)
+
+
+async def _unless_stopped(loading: Coroutine[Any, Any, Outcome], stop: asyncio.Event) -> Outcome:
+    """Let it end by itself once it is to stop, and by force if it still waits for an answer a while later."""
+    task, stopping = asyncio.ensure_future(loading), asyncio.ensure_future(stop.wait())
+    await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    _, waiting = await asyncio.wait([task], timeout=_GRACE if stop.is_set() else None)
+    if waiting:
+        task.cancel()
+        await asyncio.wait([task])
+        raise BadLoad("stopped while the collector did not answer; the same command goes on from what is settled")
+    return task.result()
 
 
 def pairs(given: Sequence[str], option: str) -> Tree[str, str]:

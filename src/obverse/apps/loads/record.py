@@ -54,8 +54,6 @@ class Record:
         Raises:
             BadLoad: it cannot be read.
         """
-        self._file = path
-        self._folder = folder
         self.path = folder / f"{path.name}.load.json"
         try:
             self._record = msgspec.json.decode(self.path.read_bytes(), type=_Record)
@@ -110,17 +108,18 @@ class Record:
                 "for one that can be written to"
             ) from error
 
-    @contextmanager
-    def claimed(self) -> Iterator[None]:
-        """
-        While the block runs nobody else loads this file.
 
-        Raises:
-            BadLoad: somebody does.
-        """
-        with self._file.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise BadLoad(f"{self._file} is being loaded by another process: wait for its end") from None
-            yield
+@contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """
+    While the block runs nobody else loads this file.
+
+    Raises:
+        BadLoad: somebody does.
+    """
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BadLoad(f"{path} is being loaded by another process: wait for its end") from None
+        yield

@@ -12,8 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from obverse.adapters.row_files import RowFile, digest_of_file
-from obverse.apps.loads.door import HttpDoor
-from obverse.apps.loads.record import BadLoad, Entry, Record
+from obverse.apps.loads.record import BadLoad, Entry, Record, claimed
 from obverse.apps.loads.reject_file import RejectFile
 from obverse.core import times
 from obverse.core.loads import (
@@ -29,7 +28,7 @@ from obverse.core.loads import (
     digest_of,
     to_tree,
 )
-from obverse.flows.load import Load, Standing
+from obverse.flows.load import Door, Load, Standing
 from obverse.ports.runtime import Runtime
 
 FIRST: Final = 3
@@ -127,7 +126,7 @@ def try_out(rows: RowFile, mapping: Mapping, *, limit: int | None = None) -> Tri
     return trial
 
 
-async def run_load(door: HttpDoor, order: Order, runtime: Runtime) -> Outcome:
+async def run_load(door: Door, order: Order, runtime: Runtime) -> Outcome:
     """
     Bring it in, from where an earlier run of the same came to.
 
@@ -136,8 +135,8 @@ async def run_load(door: HttpDoor, order: Order, runtime: Runtime) -> Outcome:
         UnreadableFile: the rest of it cannot be read; what came before is in.
         AccessRefused, Unreachable: the collector does not take it; what is settled is noted.
     """
-    record = Record(order.rows.path, order.folder)
-    with record.claimed():
+    with claimed(order.rows.path):
+        record = Record(order.rows.path, order.folder)
         digest = digest_of_file(order.rows.path, order.digesting)
         key = f"{order.installation} {order.source} {order.mapping.type} {order.mapping.event}".rstrip()
         entry = _entry(record, key, order, digest, runtime.now())
