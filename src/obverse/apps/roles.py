@@ -203,6 +203,7 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 
 async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.api.app import ApiParts, build
+    from obverse.apps.loads.kept import KeptLoads
     from obverse.apps.metrics import new_registry
     from obverse.flows.ask_identity import AskIdentity
     from obverse.flows.browse import Browse
@@ -232,7 +233,9 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         proposals = await wiring.proposals()
         stack.push_async_callback(proposals.close)
         live = Live(log, wiring.runtime)
-        _start(stack, wiring, stop, {"live": live.end_at(stop)})
+        most = settings.load.upload_mb << 20
+        loads = KeptLoads(settings.data, wiring.runtime, most_bytes=most, new_id=lambda: secrets.token_hex(8))
+        _start(stack, wiring, stop, {"live": live.end_at(stop), "loads": loads.run()})
         parts = ApiParts(
             messages=Messages(outbox, serve, definitions.current, wiring.runtime, log=log),
             syncs=Syncs(queue, definitions.current, wiring.runtime, log=log),
@@ -253,6 +256,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             definition_store=definition_store,
             definitions_folder=settings.definitions_folder if wiring.folder_is_live else None,
             inbox_url=wiring.inbox_url(),
+            loads=loads,
             sign_in=wiring.sign_in(sessions),
             api_key=api_key(settings),
             routes=routes(),

@@ -9,6 +9,7 @@ from pathlib import Path
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
+from obverse.apps.loads.kept import KeptLoads
 from obverse.core.definitions import Definitions
 from obverse.flows.ask_identity import AskIdentity
 from obverse.flows.browse import Browse
@@ -57,6 +58,8 @@ class ApiParts:
     """The definitions as they are now."""
     definitions_folder: Path | None = None
     """Where files are written that somebody applies; None if nobody does: then the store is written."""
+    loads: KeptLoads | None = None
+    """Files that are brought in; None if none can be uploaded."""
     inbox_url: str | None = None
     """Where the local inbox is asked; None if mail goes elsewhere."""
     api_key: str | None = field(default=None, repr=False)

@@ -21,9 +21,9 @@ from obverse.apps.cli.load_showing import progress_bar, show_mapping, show_outco
 from obverse.apps.loads.door import open_door
 from obverse.apps.loads.keys import collector_of, key_of, source_of
 from obverse.apps.loads.record import BadLoad
-from obverse.apps.loads.running import Order, Outcome, run_load, try_out
+from obverse.apps.loads.running import Order, Outcome, Trial, run_load, try_out
 from obverse.apps.loads.written import read_mapping, write_mapping
-from obverse.core.loads import BadMapping, Mapping, Wishes, guessed, to_tree
+from obverse.core.loads import BadMapping, Mapping, Wishes, guessed, named, to_tree
 from obverse.settings import Settings
 
 SOME_REFUSED: Final = 2
@@ -67,7 +67,19 @@ async def load(settings: Settings, asked: Asked) -> int:
     """
     console = Console(stderr=True)
     rows = open_rows(asked.path, asked.told)
-    mapping = _mapping(rows, asked)
+    try:
+        mapping = _mapping(rows, asked)
+    except BadMapping as error:
+        if asked.dry_run and asked.as_json:
+            # Whoever is to correct it has to see what there is.
+            _print(
+                {
+                    **_told(rows, named(rows.columns)),
+                    **msgspec.structs.asdict(Trial(whole=False)),
+                    "message": str(error),
+                }
+            )
+        raise
     if asked.save_mapping is not None:
         write_mapping(asked.save_mapping, mapping)
     if not asked.as_json:
@@ -97,21 +109,21 @@ def _mapping(rows: RowFile, asked: Asked) -> Mapping:
 def _try(console: Console, rows: RowFile, mapping: Mapping, asked: Asked) -> int:
     trial = try_out(rows, mapping, limit=asked.rows)
     if asked.as_json:
-        notes = {name: column.note for name, column in mapping.columns.items() if column.note}
-        _print(
-            {
-                "file": str(asked.path),
-                "format": rows.format,
-                "columns": list(rows.columns),
-                "notes": list(rows.notes),
-                "doubts": notes,
-                "mapping": to_tree(mapping),
-                **msgspec.structs.asdict(trial),
-            }
-        )
+        _print({**_told(rows, mapping), **msgspec.structs.asdict(trial)})
     else:
         show_trial(console, trial)
     return SOME_REFUSED if trial.refused else 0
+
+
+def _told(rows: RowFile, mapping: Mapping) -> dict[str, Any]:
+    return {
+        "file": str(rows.path),
+        "format": rows.format,
+        "columns": list(rows.columns),
+        "notes": list(rows.notes),
+        "doubts": {name: column.note for name, column in mapping.columns.items() if column.note},
+        "mapping": to_tree(mapping),
+    }
 
 
 async def _load(console: Console, settings: Settings, rows: RowFile, mapping: Mapping, asked: Asked) -> Outcome:

@@ -13,6 +13,7 @@ from obverse.core.loads.mapping import (
     digest_of,
     from_tree,
     guessed,
+    named,
     to_tree,
 )
 from obverse.core.loads.rows import Cell, Refusal, Row
@@ -37,5 +38,6 @@ __all__ = [
     "digest_of",
     "from_tree",
     "guessed",
+    "named",
     "to_tree",
 ]

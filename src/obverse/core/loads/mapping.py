@@ -120,6 +120,11 @@ def guessed(names: Sequence[str], rows: Sequence[Row], wishes: Wishes) -> Mappin
     )
 
 
+def named(names: Sequence[str]) -> Mapping:
+    """Every column by its name, as text: what is shown of a file for which no mapping can be guessed."""
+    return Mapping(type="identify", columns={name: Column(spellings.trait(name)) for name in names})
+
+
 def _guess_targets(asked: dict[str, str], free: list[str], rows: Sequence[Row], kind: Type, wishes: Wishes) -> None:
     people = kind == "identify"
 
