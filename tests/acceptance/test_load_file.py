@@ -17,9 +17,10 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from installation import PATIENCE, Installation, environment, until
+from installation import PATIENCE, Installation, environment, kill, running, until
 
 pytestmark = pytest.mark.service
+UPLOADED = 20_000
 ROWS = int(os.environ.get("OBVERSE_LOAD_ROWS", "6000"))
 
 
@@ -209,3 +210,41 @@ async def test_where_nothing_runs_a_key_is_asked_for(tmp_path: Path) -> None:
     assert code == 1
     assert "no installation runs in" in said
     assert "--write-key KEY --collector URL" in said
+
+
+async def test_a_load_outlives_its_role(here: Installation) -> None:
+    rows = "".join(f"outlives-{number % 500},{number}\n" for number in range(UPLOADED))
+    api = here.note["api"]
+    async with here.http.post(f"{api}/v1/loads?name=a.csv", data=("user_id,n\n" + rows).encode()) as answer:
+        made = await answer.json()
+        assert answer.status == 201, made
+    mapping = made["mapping"] | {"type": "track", "event": "Seen"}
+    async with here.http.put(f"{api}/v1/loads/{made['id']}/mapping", json=mapping) as answer:
+        assert answer.status == 200, await answer.text()
+    status, started = await here.ask(f"/v1/loads/{made['id']}/start")
+    assert (status, started["state"]) == (200, "running")
+    status, problem = await here.ask(f"/v1/loads/{made['id']}/start")
+    assert (status, problem["type"]) == (409, "urn:obverse:problem:load-runs")
+    killed = here.note["pids"]["api"]
+    kill(killed)
+
+    async def back() -> bool:
+        note = running(here.data)
+        return note is not None and note["pids"]["api"] != killed and await here.ready()
+
+    await until(back)
+
+    async def done() -> bool:
+        _, load = await here.get(f"/v1/loads/{made['id']}")
+        assert load["state"] in {"running", "done"}, load
+        return bool(load["state"] == "done")
+
+    await until(done, seconds=120)
+    _, load = await here.get(f"/v1/loads/{made['id']}")
+    assert (load["taken"], load["refused"], load["position"]) == (UPLOADED, 0, 1)
+    await until(here.drained)
+    async with here.sql() as sql:
+        found = await sql.fetchrow(
+            "select count(*), count(distinct message_id) from event_stream where user_id like 'outlives-%'"
+        )
+    assert tuple(found) == (UPLOADED, UPLOADED)

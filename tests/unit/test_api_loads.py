@@ -94,7 +94,7 @@ async def test_a_file_that_is_too_large_is_not_kept(api: App, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "kind"),
     [
-        ("POST", PATH, b"a,b\n", 400, "invalid-request"),
+        ("POST", PATH, b"a,b\n", 400, "invalid-parameter"),
         ("GET", f"{PATH}/..%2Fx", b"", 404, "not-found"),
         ("GET", f"{PATH}/00000000000000aa", b"", 404, "load-not-found"),
         ("GET", f"{PATH}/00000000000000aa/rejects", b"", 404, "load-not-found"),

@@ -24,6 +24,7 @@ from obverse.core import json_values
 _TAGS: Final[list[Any]] = ["loads"]
 _ERRORS: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 _HOW: Final = 'send {"type": "identify", "columns": {"E-Mail": {"to": "email", "type": "text"}}}, as a load shows it'
+_ANY_FILE: Final = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _Id = Annotated[str, Path(description="The load's id.", pattern="^[a-z0-9]{8,64}$")]
 
 
@@ -113,12 +114,9 @@ def routes(parts: ApiParts) -> APIRouter:
 
 def _add_upload(router: APIRouter, parts: ApiParts) -> None:
     described = describe(LoadView, "The load.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, status=HTTPStatus.CREATED)
-    described["openapi_extra"]["requestBody"] = {
-        "required": True,
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    }
+    described["openapi_extra"]["requestBody"] = {"required": True, "content": _ANY_FILE}
 
-    @router.post("", summary="Upload a file, and have it looked at", operation_id="add_load", **described)
+    @router.post("", summary="Upload a file", operation_id="add_load", status_code=HTTPStatus.CREATED, **described)
     async def add(
         request: Request,
         name: Annotated[str, Query(description="The file's name.", min_length=1, max_length=200)],
@@ -153,11 +151,14 @@ def _add_reading(router: APIRouter, parts: ApiParts) -> None:
         loads = _kept(parts)
         return _answer(_view(loads, _found(loads, load)))
 
+    described = describe(LoadView, "The file.", *_ERRORS[:2])
+    described["responses"][HTTPStatus.OK]["content"] = _ANY_FILE
+
     @router.get(
         "/{load}/rejects",
         summary="The reject file: rows that were refused, each with its reason",
         operation_id="load_rejects",
-        response_class=Response,
+        **described,
     )
     async def rejects(load: _Id) -> Response:
         loads = _kept(parts)
