@@ -10,7 +10,7 @@ import typer
 
 from obverse.apps.cli import benches
 from obverse.apps.cli.loading import load
-from obverse.apps.cli.options import Data, Json, Partitions
+from obverse.apps.cli.options import Data, Json, Log, Partitions, set_log
 from obverse.apps.cli.running import read as _settings
 from obverse.apps.cli.running import run as _run
 from obverse.apps.cli.running import set_options as _set
@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 source = typer.Typer(help="Sources: who sends events.", no_args_is_help=True)
 app.add_typer(source, name="source")
+migrate = typer.Typer(help="Bring the schema up to this release, or the log to another place.")
+app.add_typer(migrate, name="migrate")
 app.add_typer(benches.bench, name="bench")
 app.command()(load)
 
@@ -43,11 +45,13 @@ def up(data: Data = None, partitions: Partitions = None) -> None:
 def demo(
     data: Annotated[Path, typer.Option(help="Folder of the demo's own; emptied first.")] = Path("demo-data"),
     partitions: Partitions = None,
+    log: Log = None,
     leave: Annotated[bool, typer.Option("--exit", help="Stop after the summary.")] = False,  # noqa: FBT002 - a flag
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Run everything, and play six weeks of a real shop's orders through it."""
     _set(data, partitions)
+    set_log(log)
     _import_for_roles()
     from obverse.apps.cli.demo import demo as run_demo
 
@@ -69,16 +73,39 @@ def run(
     _run(lambda settings: run_role(role, settings))
 
 
-@app.command()
-def migrate(
+@migrate.callback(invoke_without_command=True)
+def migrate_schema(
+    context: typer.Context,
     data: Data = None,
     sql: Annotated[bool, typer.Option("--sql", help="Print what would be run, and run nothing.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Bring the database's schema up to this release."""
+    """Bring the database's schema up to this release; with `log`, bring the log to another place."""
+    if context.invoked_subcommand is not None:
+        return
     _set(data, None)
     from obverse.apps.cli.installation import migrate as run_migrate
 
     _run(lambda settings: run_migrate(settings, sql=sql))
+
+
+@migrate.command("log")
+def migrate_log(
+    *,
+    to: Annotated[str, typer.Option(help="The adapter of the log to move to, such as postgres, kafka or kinesis.")],
+    give_up: Annotated[bool, typer.Option("--give-up", help="Forget a move to there that was begun.")] = False,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """
+    Move the log to another adapter's, while events go on arriving.
+
+    Every record keeps its offset. Until all are copied nothing changes; then everything uses the other log.
+    """
+    _set(data, None)
+    from obverse.apps.cli.move_log import give_up as run_give_up
+    from obverse.apps.cli.move_log import move_log
+
+    _run(lambda settings: run_give_up(settings, to) if give_up else move_log(settings, to, as_json=as_json))
 
 
 Paths = Annotated[

@@ -23,6 +23,7 @@ from obverse.ports.runtime import Runtime
 
 FOLDER: Final = "loads"
 """In the data folder."""
+_MAPPING: Final = "mapping.yml"
 _GUESSED_FROM: Final = 1000
 """Rows that are shown and counted before anybody asks for all."""
 _GRACE: Final = 15.0
@@ -245,7 +246,7 @@ class KeptLoads:
         """Run `obverse load` on its file; returns the exit code, the JSON line, and the last words."""
         path = self._file(one)
         if mapping:
-            written = path.parents[1] / "mapping.yml"
+            written = path.parents[1] / _MAPPING
             written.write_text(yaml.safe_dump(mapping, sort_keys=False, allow_unicode=True), encoding="utf-8")
             options = [*options, "--mapping", str(written)]
         process = await asyncio.create_subprocess_exec(
@@ -267,7 +268,8 @@ class KeptLoads:
             raise
         lines = [line.removeprefix(_PREFIX) for line in words.decode(errors="replace").splitlines() if line.strip()]
         # It calls the file by where it is kept here.
-        told = (lines[-1] if lines else "it ended without a word").replace(str(path), one.name)
+        told = (lines[-1] if lines else "it ended without a word").replace(f"{path.parents[1] / _MAPPING}: ", "")
+        told = told.replace(str(path), one.name)
         return process.returncode, said, told
 
     def _file(self, one: Asked) -> Path:
