@@ -212,6 +212,7 @@ def pages(visitor: Visitor) -> dict[str, str]:
         "/rejected": "Nothing was rejected",
         "/rejected?code=none-at-all": "Nothing rejected is like this",
         "/sources": "New key",
+        "/loads": "No file was uploaded",
         "/profiles": "@example.com",
         "/profiles?q=17850": "17850",
         "/profiles?q=nobody-at-all": "nobody-at-all",

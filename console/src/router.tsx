@@ -63,6 +63,18 @@ const sources = createRoute({
   component: lazyRouteComponent(() => import("./pages/Sources"), "Sources"),
 });
 
+const loads = createRoute({
+  getParentRoute: () => shell,
+  path: "/loads",
+  component: lazyRouteComponent(() => import("./pages/Loads"), "Loads"),
+});
+
+const load = createRoute({
+  getParentRoute: () => shell,
+  path: "/loads/$id",
+  component: lazyRouteComponent(() => import("./pages/Load"), "LoadPage"),
+});
+
 const profiles = createRoute({
   getParentRoute: () => shell,
   path: "/profiles",
@@ -238,6 +250,8 @@ export const router = createRouter({
       events,
       rejected,
       sources,
+      loads,
+      load,
       profiles,
       profile,
       shared,

@@ -80,6 +80,17 @@ class Worker(_Table):
     port: int = Field(default=8050, ge=0, le=65535)
 
 
+class Load(_Table):
+    """The `[load]` table: how files of history are brought in, by `obverse load` and by the console."""
+
+    collector: str = Field(default="", pattern=r"^(https?://[^/?#]+)?$")
+    """Scheme, host and port of the collector that rows are sent to; that of this installation, if not set."""
+    write_key: SecretStr | None = None
+    """Of the source that they are sent as; one that the installation makes for itself, if not set."""
+    upload_mb: int = Field(default=1024, ge=1)
+    """MiB that a file which is uploaded in the console may have."""
+
+
 class ArchiveRule(_Table):
     """Events that are left out of the archive once they are old enough; what is not named is of any kind."""
 
@@ -146,6 +157,7 @@ class Settings(BaseSettings):
     collector: Collector = Collector()
     api: Api = Api()
     worker: Worker = Worker()
+    load: Load = Load()
     sandbox: Sandbox = Sandbox()
     archive: Archive = Archive()
     event_log: dict[str, Any] = {"adapter": "postgres"}

@@ -263,6 +263,9 @@ async def test_the_document_tells_every_answer(api: App) -> None:
         *(f"/v1/connections/{{name}}/{part}" for part in (
             "records", "queue", "dead-letters", "dead-letters/retry"
         )),
+        "/v1/loads",
+        "/v1/loads/{load}",
+        *(f"/v1/loads/{{load}}/{part}" for part in ("mapping", "try", "start", "stop", "rejects")),
         "/v1/messages",
         "/v1/messages/{id}",
         "/v1/messages/{id}/resolve",

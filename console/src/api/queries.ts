@@ -73,6 +73,22 @@ export const rejectedCountsQuery = queryOptions({
   refetchInterval: SOON,
 });
 
+const SECOND = 1_000;
+
+export const loadsQuery = queryOptions({
+  queryKey: ["loads"],
+  queryFn: ({ signal }) => answer(api.GET("/v1/loads", { signal })),
+  refetchInterval: (query) =>
+    query.state.data?.loads.some(({ state }) => state === "running") ? SECOND : SOON,
+});
+
+export const loadQuery = (load: string) =>
+  queryOptions({
+    queryKey: ["loads", load],
+    queryFn: ({ signal }) => answer(api.GET("/v1/loads/{load}", { signal, params: { path: { load } } })),
+    refetchInterval: (query) => (query.state.data?.state === "running" ? SECOND : SOON),
+  });
+
 export const sourcesQuery = queryOptions({
   queryKey: ["sources"],
   queryFn: ({ signal }) => answer(api.GET("/v1/sources", { signal })),

@@ -11,6 +11,7 @@ import {
   IconMail,
   IconMathFunction,
   IconPlugConnected,
+  IconUpload,
   IconUserOff,
   IconUsersGroup,
 } from "@tabler/icons-react";
@@ -21,6 +22,7 @@ export const PAGES = [
   { to: "/events", name: "events", key: "e", icon: IconActivity },
   { to: "/rejected", name: "rejected", key: "r", icon: IconBan },
   { to: "/sources", name: "sources", key: "s", icon: IconAccessPoint },
+  { to: "/loads", name: "loads", key: "l", icon: IconUpload },
   { to: "/profiles", name: "profiles", key: "p", icon: IconAddressBook },
   { to: "/shared", name: "shared", key: "h", icon: IconUserOff },
   { to: "/matches", name: "matches", key: "d", icon: IconArrowsJoin },

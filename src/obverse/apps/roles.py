@@ -213,6 +213,7 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.api.app import ApiParts, build
     from obverse.apps.definition_project import compare_folder
+    from obverse.apps.loads.kept import KeptLoads
     from obverse.apps.metrics import new_registry
     from obverse.flows.ask_identity import AskIdentity
     from obverse.flows.browse import Browse
@@ -245,8 +246,10 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         trait_runs = await wiring.trait_runs()
         stack.push_async_callback(trait_runs.close)
         live = Live(log, wiring.runtime)
-        _start(stack, wiring, stop, {"live": live.end_at(stop)})
         apply = wiring.apply_definitions(definition_store)
+        most = settings.load.upload_mb << 20
+        loads = KeptLoads(settings.data, wiring.runtime, most_bytes=most, new_id=lambda: secrets.token_hex(8))
+        _start(stack, wiring, stop, {"live": live.end_at(stop), "loads": loads.run()})
         parts = ApiParts(
             messages=Messages(outbox, serve, definitions.current, wiring.runtime, log=log),
             syncs=Syncs(queue, definitions.current, wiring.runtime, log=log),
@@ -269,6 +272,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             compare_folder=partial(compare_folder, settings, apply) if wiring.folder_is_live else None,
             definitions_folder=settings.definitions_folder if wiring.folder_is_live else None,
             inbox_url=wiring.inbox_url(),
+            loads=loads,
             sign_in=wiring.sign_in(sessions),
             space_requests_per_second=settings.api.space_requests_per_second or None,
             api_key=api_key(settings),

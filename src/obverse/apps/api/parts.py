@@ -9,6 +9,7 @@ from pathlib import Path
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
 
+from obverse.apps.loads.kept import KeptLoads
 from obverse.core.definitions import Definitions
 from obverse.flows.apply_definitions import Plan
 from obverse.flows.ask_identity import AskIdentity
@@ -62,6 +63,8 @@ class ApiParts:
     """Where files are written that somebody applies; None if nobody does: then the store is written."""
     compare_folder: Callable[[], Awaitable[Plan]] | None = None
     """Compares that folder with what is in force; raises `ValueError` if it is not there."""
+    loads: KeptLoads | None = None
+    """Files that are brought in; None if none can be uploaded."""
     inbox_url: str | None = None
     """Where the local inbox is asked; None if mail goes elsewhere."""
     space_requests_per_second: int | None = None

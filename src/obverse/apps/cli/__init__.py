@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from obverse.apps.cli import benches
+from obverse.apps.cli.loading import load
 from obverse.apps.cli.options import Data, Json, Log, Partitions, set_log
+from obverse.apps.cli.running import read as _settings
+from obverse.apps.cli.running import run as _run
+from obverse.apps.cli.running import set_options as _set
 from obverse.apps.cli.telling import fail, told
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 app = typer.Typer(
     name="obverse",
@@ -28,6 +28,7 @@ app.add_typer(source, name="source")
 migrate = typer.Typer(help="Bring the schema up to this release, or the log to another place.")
 app.add_typer(migrate, name="migrate")
 app.add_typer(benches.bench, name="bench")
+app.command()(load)
 
 
 @app.command()
@@ -310,35 +311,12 @@ def main() -> None:
     app()
 
 
-def _set(data: Path | None, partitions: int | None) -> None:
-    """Options are settings that win over the environment, here and in the processes that we start."""
-    if data is not None:
-        os.environ["OBVERSE_DATA"] = str(data)
-    if partitions is not None:
-        os.environ["OBVERSE_PARTITIONS"] = str(partitions)
-
-
 def _import_for_roles() -> None:
     """Begin, beside us, the process that roles are forked from: it imports everything once."""
     from multiprocessing import forkserver, set_forkserver_preload
 
     set_forkserver_preload(["obverse.apps.preload"])
     forkserver.ensure_running()
-
-
-def _settings() -> Any:
-    from obverse.settings import read_settings
-
-    return told(read_settings)
-
-
-def _run(main_of: Callable[[Any], Any]) -> None:
-    settings = _settings()
-    from obverse.apps.processes import run as run_process
-    from obverse.apps.processes import set_up_logging
-
-    set_up_logging(settings.log_level)
-    raise typer.Exit(told(lambda: run_process(main_of(settings))))
 
 
 if __name__ == "__main__":
