@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from stopwatch import quickest
 
 from definition_steps import BUYERS, ORDERS, SPENT, put
 from installation import Installation, environment, installation, start, until
-from stopwatch import quickest
 
 pytestmark = [pytest.mark.service, pytest.mark.asyncio(loop_scope="module")]
 

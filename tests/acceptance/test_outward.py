@@ -15,6 +15,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 import yaml
+from stopwatch import quickest
 
 from installation import Installation, installation, kill, running, until
 from obverse.apps.demo.account import connect, set_up_account
@@ -22,7 +23,6 @@ from obverse.apps.own_secrets import own_secret
 from obverse.apps.sandbox import HUBSPOT_TOKEN
 from relay import Relay
 from relay import running as relay_running
-from stopwatch import quickest
 
 pytestmark = pytest.mark.service
 

@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
+from stopwatch import quickest
 
 from obverse.adapters.postgres.event_log import PostgresLogSettings
 from obverse.contracts.event_log_steps import EVENTS, dense, joined, marked, noise, read, some, soon
 from obverse.ports.event_log import Batch, EventLog, Reader, Records
 from obverse.ports.outcomes import Unreachable
 from services import Ask, Database, ShiftedRuntime, Wire, opened, until
-from stopwatch import quickest
 
 pytestmark = pytest.mark.service
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from stopwatch import quickest
 
 from obverse.adapters.local import LocalCacheSettings, open_profile_cache
 from obverse.adapters.local.cache import LocalCacheWriter
@@ -23,7 +24,6 @@ from obverse.adapters.runtime.system import open_runtime
 from obverse.contracts.profile_cache import Opener, ProfileCacheContract, packed, person, read, shows
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_cache import ProfileCache
-from stopwatch import quickest
 
 
 class TestMemoryProfileCache(ProfileCacheContract):

@@ -149,6 +149,7 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.flows.backlog import Backlog
     from obverse.flows.current_profiles import CurrentProfiles
     from obverse.flows.keep_rejected import KeepRejected
+    from obverse.flows.replaying import Replaying, ReplayingParts
     from obverse.flows.retain import Retain
     from obverse.flows.unify import Unify
     from obverse.flows.vitals import Flow
@@ -180,6 +181,23 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         runner = await wiring.sql_runner()
         stack.push_async_callback(runner.close)
         flows["sql_traits"] = wiring.sql_traits(store, trait_runs, runner, definitions)
+        replays = await wiring.replays()
+        stack.push_async_callback(replays.close)
+        flows["replaying"] = Replaying(
+            ReplayingParts(
+                replays=replays,
+                log=log,
+                store=store,
+                engine=engine,
+                profiles=profiles,
+                queue=queue,
+                outbox=outbox,
+                activate=activate,
+                deliver=deliver,
+                definitions=definitions.current,
+                runtime=wiring.runtime,
+            )
+        )
         if wiring.settings.log_days is not None:
             flows["retain"] = Retain(log, engine, wiring.runtime, days=wiring.settings.log_days)
         works = {name: flow.run() for name, flow in flows.items()}

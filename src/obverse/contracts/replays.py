@@ -41,9 +41,7 @@ REPORT: Final = Report(
     activate=ActivateReport(
         span=Span(1, 4), connections={"hubspot": ConnectionReport(create=1, update=2, fields={"city": 2}, unchanged=3)}
     ),
-    deliver=DeliverReport(
-        span=Span(1, 4), campaigns={"welcome": CampaignReport(send=1, already={"sent": 4}, over=2)}
-    ),
+    deliver=DeliverReport(span=Span(1, 4), campaigns={"welcome": CampaignReport(send=1, already={"sent": 4}, over=2)}),
 )
 
 

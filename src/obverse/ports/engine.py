@@ -112,7 +112,7 @@ class Engine(Protocol):
 @runtime_checkable
 class FoldsAnew(Protocol):
     """
-    What an engine does that can fold people anew beside those who are live. One that cannot is an `Engine` all the same.
+    What an engine does that can fold people anew, beside those who are live. One that cannot is an `Engine` still.
 
     Promises, proved by `obverse.contracts.engine_refolding`:
 

@@ -67,7 +67,7 @@ class ReplaysWorker(Protocol):
         ...
 
     async def planned(self, id_: int, plan: Report) -> bool:
-        """Note what a replay would do, which is `PLANNED` from now on; False, and nothing noted, if it was cancelled."""
+        """Note what a replay would do: it is `PLANNED` from now on; False, and nothing noted, if it was cancelled."""
         ...
 
     async def settle(

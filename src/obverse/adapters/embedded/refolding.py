@@ -158,7 +158,7 @@ class Refolding:
     def _swap(
         self, ids: Collection[bytes], fresh: Mapping[bytes, Profile], definitions: Definitions, replay: str
     ) -> list[Profile]:
-        """Swap those who are otherwise than their history says. The turn is held, and the store knows them as they are."""
+        """Swap those who are otherwise than their history says. The turn is held; the store has them as they are."""
         people, swapped = self.people, list[Profile]()
         people.definitions = definitions
         for one in ids:

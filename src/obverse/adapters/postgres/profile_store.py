@@ -18,8 +18,8 @@ from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.connection import connect, trouble
 from obverse.adapters.postgres.event_log_rows import from_micros
 from obverse.adapters.postgres.history_rows import pack_waiting, unpack_decision, unpack_request, unpack_waiting
-from obverse.adapters.postgres.profile_rows import to_micros, unpack_event, unpack_rejected
 from obverse.adapters.postgres.people_of_spans import PostgresPeopleOfSpans
+from obverse.adapters.postgres.profile_rows import to_micros, unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
 from obverse.adapters.postgres.reading import READ_LIMIT
 from obverse.adapters.postgres.selections import PostgresSelections
