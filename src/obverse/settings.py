@@ -78,6 +78,28 @@ class Worker(_Table):
     port: int = Field(default=8050, ge=0, le=65535)
 
 
+class ArchiveRule(_Table):
+    """Events that are left out of the archive once they are old enough; what is not named is of any kind."""
+
+    days: int = Field(ge=1)
+    type: str | None = Field(default=None, pattern=r"^(track|identify|page|screen|group|alias)$")
+    event: str | None = None
+    source: str | None = None
+
+
+class Archive(_Table):
+    """The `[archive]` table: where events are kept beyond the log, for anybody's SQL. It names no adapter: nowhere."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    """A table for each adapter."""
+
+    adapter: str = ""
+    hours: int = Field(default=24, ge=1, le=8784)
+    """Of a period, from 1970 on: once it is over, its events are archived."""
+    rules: list[ArchiveRule] = []
+    """Which events are left out, and after how many days."""
+
+
 class Sandbox(_Table):
     """The `[sandbox]` table: what stands in for the outside on this machine."""
 
@@ -123,7 +145,9 @@ class Settings(BaseSettings):
     api: Api = Api()
     worker: Worker = Worker()
     sandbox: Sandbox = Sandbox()
+    archive: Archive = Archive()
     event_log: dict[str, Any] = {"adapter": "postgres"}
+    log_places: dict[str, Any] = {"adapter": "postgres"}
     profile_store: dict[str, Any] = {"adapter": "postgres"}
     profile_cache: dict[str, Any] = {"adapter": "local"}
     engine: dict[str, Any] = {"adapter": "embedded"}
@@ -164,10 +188,10 @@ class Settings(BaseSettings):
         """Where definitions are."""
         return self.definitions or self.data / "definitions"
 
-    def port_options(self, port: str) -> tuple[str, dict[str, Any]]:
-        """The adapter that a port's table names, and that adapter's own table."""
+    def port_options(self, port: str, adapter: str | None = None) -> tuple[str, dict[str, Any]]:
+        """An adapter, else the one that the port's table names, and that adapter's own table."""
         table: dict[str, Any] = getattr(self, port)
-        adapter = str(table.get("adapter", type(self).model_fields[port].default["adapter"]))
+        adapter = adapter or str(table.get("adapter", type(self).model_fields[port].default["adapter"]))
         return adapter, dict(table.get(adapter, {}))
 
 

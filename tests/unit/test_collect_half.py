@@ -43,6 +43,9 @@ class HalfLog:
     async def bounds(self, stream: Stream) -> Mapping[int, tuple[int, int]]:
         return await self.whole.bounds(stream)
 
+    async def begin(self, stream: Stream, offsets: Mapping[int, int]) -> None:
+        await self.whole.begin(stream, offsets)
+
     async def trim(self, stream: Stream, before: int) -> None:
         await self.whole.trim(stream, before)
 

@@ -8,6 +8,7 @@ import obverse.adapters.embedded
 import obverse.adapters.local
 import obverse.adapters.postgres.definition_store
 import obverse.adapters.postgres.event_log
+import obverse.adapters.postgres.log_places
 import obverse.adapters.postgres.outbox
 import obverse.adapters.postgres.profile_store
 import obverse.adapters.postgres.sessions

@@ -20,8 +20,8 @@ from obverse.apps import processes
 from obverse.apps.own_secrets import API_KEY, own_secret
 from obverse.core.definitions import BadDefinition
 from obverse.flows.current_definitions import CurrentDefinitions
+from obverse.flows.placed_log import PlacedLog
 from obverse.ports.definition_store import DefinitionStore
-from obverse.ports.event_log import EventLog
 from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
 from obverse.settings import Settings
@@ -118,6 +118,7 @@ async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         stack.push_async_callback(store.close)
         replay = Replay(collect, store, wiring.runtime)
         works = {
+            "log": _until_moved(log, stop),
             "open log": collect.open(),
             "definitions": definitions.watch(),
             "replay": replay.run(),
@@ -198,10 +199,16 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
                 runtime=wiring.runtime,
             )
         )
+        archive = await wiring.archive()
+        archiving = None if archive is None else wiring.archiving(log, archive)
+        if archive is not None and archiving is not None:
+            stack.push_async_callback(archive.close)
+            flows["archive"] = archiving
         if wiring.settings.log_days is not None:
-            flows["retain"] = Retain(log, engine, wiring.runtime, days=wiring.settings.log_days)
+            archived = None if archiving is None else archiving.archived
+            flows["retain"] = Retain(log, engine, wiring.runtime, days=wiring.settings.log_days, archived=archived)
         works = {name: flow.run() for name, flow in flows.items()}
-        _start(stack, wiring, stop, {**works, "definitions": definitions.watch()})
+        _start(stack, wiring, stop, {**works, "definitions": definitions.watch(), "log": _until_moved(log, stop)})
         vitals = {name: flow.vitals for name, flow in flows.items()}
         registry = new_registry("worker")
         registry.register(EngineMetrics(engine, wiring.runtime))
@@ -239,7 +246,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     async with AsyncExitStack() as stack:
         log, store, cache = await _open(stack, wiring)
         definition_store, definitions = await _definitions(stack, wiring)
-        _start(stack, wiring, stop, {"definitions": definitions.watch()})
+        _start(stack, wiring, stop, {"definitions": definitions.watch(), "log": _until_moved(log, stop)})
         queue = await wiring.sync_queue()
         stack.push_async_callback(queue.close)
         outbox = await wiring.outbox()
@@ -291,7 +298,7 @@ def api_key(settings: Settings) -> str:
     return settings.api.key.get_secret_value() if settings.api.key else own_secret(settings.data, API_KEY)
 
 
-async def _open(stack: AsyncExitStack, wiring: Wiring) -> tuple[EventLog, ProfileStore, ProfileCache]:
+async def _open(stack: AsyncExitStack, wiring: Wiring) -> tuple[PlacedLog, ProfileStore, ProfileCache]:
     """What is read and written, closed with the stack."""
     log = await wiring.event_log()
     stack.push_async_callback(log.close)
@@ -316,6 +323,12 @@ def _start(
 ) -> None:
     for name, work in works.items():
         stack.push_async_callback(wiring.runtime.spawn(name, or_stop(name, work, stop)).stop)
+
+
+async def _until_moved(log: PlacedLog, stop: asyncio.Event) -> None:
+    """A role whose log moves ends, and with the other one in force it begins anew."""
+    await log.moved()
+    stop.set()
 
 
 async def or_stop(name: str, work: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:

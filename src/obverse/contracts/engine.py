@@ -310,6 +310,9 @@ class _Slow:
     async def bounds(self, stream: Stream) -> Mapping[int, tuple[int, int]]:
         return await self._log.bounds(stream)
 
+    async def begin(self, stream: Stream, offsets: Mapping[int, int]) -> None:
+        await self._log.begin(stream, offsets)
+
     async def trim(self, stream: Stream, before: int) -> None:
         await self._log.trim(stream, before)
 

@@ -365,6 +365,32 @@ class EventLogContract:
         assert (await log.bounds(EVENTS))[0] == (5, 6)
         await reader.close()
 
+    # What a log that takes another one's place promises.
+
+    async def test_an_empty_partition_begins_where_it_is_told(self, log: EventLog) -> None:
+        await log.begin(EVENTS, {0: 7, 1: 0})
+        assert await log.bounds(EVENTS) == {0: (7, 7), 1: (0, 0)}
+        log = await self.reopen(log)
+        reader = await log.open_reader(EVENTS, {0: 7})
+        async with appending(log) as appender:
+            assert [await appender.append(0, Records(2, b"next")), await appender.append(1, some(1))] == [7, 0]
+        assert joined(await soon(reader.next())) == b"next"
+        await reader.close()
+        assert await log.bounds(EVENTS) == {0: (7, 9), 1: (0, 1)}
+        early = await log.open_reader(EVENTS, {0: 6})
+        with pytest.raises(UnknownMark, match="7"):
+            await soon(early.next())
+        await early.close()
+
+    async def test_only_an_empty_partition_begins_anew(self, log: EventLog) -> None:
+        async with appending(log, [1]) as appender:
+            await appender.append(1, some(3))
+        with pytest.raises(ValueError, match="partition 1"):
+            await log.begin(EVENTS, {0: 7, 1: 9})
+        assert await log.bounds(EVENTS) == {0: (0, 0), 1: (0, 3)}
+        with pytest.raises(KeyError):
+            await log.begin(EVENTS, {2: 0})
+
     # What is promised when what is stored was tampered with.
 
     async def test_a_damaged_batch_says_so_and_hides_no_other(self, log: EventLog) -> None:

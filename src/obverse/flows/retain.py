@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from obverse.flows.vitals import Vitals, keep_on
@@ -16,16 +17,26 @@ _DAY: Final = 86_400_000_000
 
 class Retain:
     """
-    Trims the stream of events to so many days, and never to what the engine may not have kept yet.
+    Trims the stream of events to so many days, and never to what the engine may not have kept yet, nor the archive.
 
     Decisions stay: without them the events that are left would be folded into other people.
     """
 
-    def __init__(self, log: EventLog, engine: Engine, runtime: Runtime, *, days: int) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        engine: Engine,
+        runtime: Runtime,
+        *,
+        days: int,
+        archived: Callable[[], Mapping[int, int]] | None = None,
+    ) -> None:
+        """Where events are archived, `archived` tells up to which offset, by partition."""
         self._log = log
         self._engine = engine
         self._runtime = runtime
         self._days = days
+        self._archived = archived
         self.vitals = Vitals()
 
     async def run(self) -> None:
@@ -49,11 +60,15 @@ class Retain:
             LogGap, UnknownMark: what the engine has to fold next is not there.
         """
         kept = self._engine.progress.kept
+        archived = None if self._archived is None else self._archived()
         before = self._runtime.now() - self._days * _DAY
-        for partition, (_, end) in (await self._log.bounds(Stream.EVENTS)).items():
+        for partition, (first, end) in (await self._log.bounds(Stream.EVENTS)).items():
             mark = kept.get(partition, 0)
+            if archived is not None:
+                # Before it has looked for the first time it says nothing.
+                mark = min(mark, archived.get(partition, first))
             if mark < end:
-                # An engine that lags keeps the log from being trimmed under its feet.
+                # An engine that lags keeps the log from being trimmed under its feet; so does the archive.
                 before = min(before, await self._appended_at(partition, mark))
         await self._log.trim(Stream.EVENTS, before)
 

@@ -163,6 +163,20 @@ class EventLog(Protocol):
         """
         ...
 
+    async def begin(self, stream: Stream, offsets: Mapping[int, int]) -> None:
+        """
+        Have partitions begin at these offsets instead of 0, before anything was ever appended to them.
+
+        For who brings the records of another log here: each is to keep its offset, though the oldest are gone.
+        Nobody may be the appender of these partitions meanwhile.
+
+        Raises:
+            Unreachable: nothing is known; ask `bounds`.
+            KeyError: the stream has no such partition.
+            ValueError: something was appended to one of them; none of them has changed.
+        """
+        ...
+
     async def trim(self, stream: Stream, before: int) -> None:
         """Let go of what was appended before this time (microseconds since 1970); some may stay longer."""
         ...

@@ -10,6 +10,7 @@ from typing import Any
 
 from obverse.adapters.disk import Disk
 from obverse.adapters.runtime.system import open_runtime
+from obverse.core.archives import Rule
 from obverse.core.audiences import conditions_of, expanded
 from obverse.core.definitions import Definitions
 from obverse.core.outgoing import Connection
@@ -17,19 +18,24 @@ from obverse.core.wire import Limits
 from obverse.flows.absorb import Absorb
 from obverse.flows.activate import Activate, ActivateParts
 from obverse.flows.apply_definitions import ApplyDefinitions
+from obverse.flows.archive import ArchiveEvents
+from obverse.flows.archived_log import ArchivedLog
 from obverse.flows.arrivals import Arrivals
 from obverse.flows.ask_identity import AskMerges
 from obverse.flows.collect import Collect
 from obverse.flows.current_definitions import CurrentDefinitions
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.deliver import Deliver, DeliverParts
+from obverse.flows.placed_log import PlacedLog
 from obverse.flows.sign_in import SignIn
 from obverse.flows.sql_traits import SqlTraits
+from obverse.ports.archive import Archive
 from obverse.ports.crm import Crm
 from obverse.ports.definition_store import DefinitionStore
 from obverse.ports.email_service import EmailService
 from obverse.ports.engine import Engine, EngineParts
 from obverse.ports.event_log import EventLog
+from obverse.ports.log_places import LogPlaces
 from obverse.ports.matcher import Matcher
 from obverse.ports.merge_requests import MergeRequests
 from obverse.ports.outbox import Outbox
@@ -73,10 +79,50 @@ class Wiring:
     folder_is_live: bool = False
     """Whether somebody applies the folder of definitions whenever it changes: who writes there need not."""
 
-    async def event_log(self) -> EventLog:
-        """The log."""
-        log: EventLog = await self._open("event_log", self.runtime)
+    async def event_log(self) -> PlacedLog:
+        """The log that is in force."""
+        named, _ = self.settings.port_options("event_log")
+        partitions = self.settings.partitions
+        return PlacedLog(await self.log_places(), self.log_of, named, partitions, self.runtime)
+
+    async def archive(self) -> Archive | None:
+        """
+        Where events are kept beyond the log; None if nowhere.
+
+        Raises:
+            BadSettings: what it needs is not installed, or set.
+        """
+        table = self.settings.archive
+        if not table.adapter:
+            return None
+        opener = find("archive", table.adapter)
+        given = {"workspace": self.settings.workspace, "folder": self.settings.data / "archive"}
+        known = set(shape_of(opener).__dataclass_fields__)
+        own = (table.model_extra or {}).get(table.adapter, {})
+        options = {key: value for key, value in given.items() if key in known} | own
+        archive: Archive = await opener(settings_of(opener, options, f"[archive.{table.adapter}]"), self.runtime)
+        return archive
+
+    async def whole_log(self) -> EventLog:
+        """The log that is in force, with its archive before it if there is one."""
+        log, archive = await self.event_log(), await self.archive()
+        return log if archive is None else ArchivedLog(log, archive)
+
+    def archiving(self, log: EventLog, archive: Archive) -> ArchiveEvents:
+        """The flow that archives events."""
+        table = self.settings.archive
+        rules = [Rule(days=one.days, type=one.type, event=one.event, source=one.source) for one in table.rules]
+        return ArchiveEvents(log, archive, self.runtime, hours=table.hours, rules=rules)
+
+    async def log_of(self, adapter: str) -> EventLog:
+        """The log of one adapter, whether it is in force or not."""
+        log: EventLog = await self._open("event_log", self.runtime, adapter)
         return log
+
+    async def log_places(self) -> LogPlaces:
+        """Where the log is."""
+        places: LogPlaces = await self._open("log_places", self.runtime)
+        return places
 
     async def profile_store(self) -> ProfileStore:
         """The profile store."""
@@ -304,9 +350,9 @@ class Wiring:
             obstacle=self._obstacle(),
         )
 
-    async def _open(self, port: str, parts: object) -> Any:
-        """Open the adapter that the settings name, with its table; what it does not set comes from us."""
-        name, table = self.settings.port_options(port)
+    async def _open(self, port: str, parts: object, adapter: str | None = None) -> Any:
+        """Open an adapter, else the one that the settings name, with its table; what it does not set comes from us."""
+        name, table = self.settings.port_options(port, adapter)
         opener = find(port, name)
         sandbox = self.settings.sandbox
         known = set(shape_of(opener).__dataclass_fields__)

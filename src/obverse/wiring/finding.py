@@ -18,7 +18,9 @@ from obverse.core.traits.kind import TraitKind
 from obverse.settings import BadSettings
 
 GROUPS: Final = (
+    "archive",
     "event_log",
+    "log_places",
     "profile_store",
     "profile_cache",
     "engine",

@@ -131,6 +131,15 @@ class MemoryEventLog:
         """See `EventLog.bounds`."""
         return {number: (shelf.kept, shelf.end) for number, shelf in self._disk.shelves[stream].items()}
 
+    async def begin(self, stream: Stream, offsets: Mapping[int, int]) -> None:
+        """See `EventLog.begin`."""
+        shelves = self._known(stream, list(offsets))
+        used = next((number for number, shelf in shelves.items() if shelf.end), None)
+        if used is not None:
+            raise ValueError(f"{stream} partition {used} ends at {shelves[used].end}: only an empty one begins anew")
+        for number, shelf in shelves.items():
+            shelf.kept = shelf.end = offsets[number]
+
     async def trim(self, stream: Stream, before: int) -> None:
         """See `EventLog.trim`. Nothing older stays."""
         for shelf in self._disk.shelves[stream].values():

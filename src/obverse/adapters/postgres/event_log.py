@@ -113,6 +113,15 @@ class PostgresEventLog:
         rows = await self._link.fetch(queries.ENDS, self._settings.workspace, stream, self._all(stream))
         return {partition: (kept, end) for partition, kept, end, _ in sorted(rows)}
 
+    async def begin(self, stream: Stream, offsets: Mapping[int, int]) -> None:
+        """See `EventLog.begin`."""
+        numbers = self._known(stream, list(offsets))
+        wanted = [offsets[number] for number in numbers]
+        workspace = self._settings.workspace
+        ((used,),) = await self._link.fetch(queries.BEGIN, workspace, stream, numbers, wanted)
+        if used is not None:
+            raise ValueError(f"{stream} partition {used} has an end already: only an empty one begins anew")
+
     async def trim(self, stream: Stream, before: int) -> None:
         """See `EventLog.trim`. Drops whole segments, and leaves them for the next time when readers are busy there."""
         # The segment of this moment stays, whatever was asked: the appender is about to write there.

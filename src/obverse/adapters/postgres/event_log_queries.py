@@ -70,5 +70,8 @@ The rows after an offset, up to so many and so many bytes, but two if there are 
 keep PostgreSQL from looking into segments that cannot hold those rows.
 """
 
+BEGIN = "select public.event_log_begin($1, $2, $3, $4)"
+"""Have empty partitions begin at offsets; returns one that is not empty, and changes none then, or null."""
+
 TRIM = "select public.event_log_trim($1, $2, $3)"
 """Drop the oldest segment that ended before a moment; returns its name, or null when there is none."""

@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 source = typer.Typer(help="Sources: who sends events.", no_args_is_help=True)
 app.add_typer(source, name="source")
+migrate = typer.Typer(help="Bring the schema up to this release, or the log to another place.")
+app.add_typer(migrate, name="migrate")
 app.add_typer(benches.bench, name="bench")
 
 
@@ -68,16 +70,39 @@ def run(
     _run(lambda settings: run_role(role, settings))
 
 
-@app.command()
-def migrate(
+@migrate.callback(invoke_without_command=True)
+def migrate_schema(
+    context: typer.Context,
     data: Data = None,
     sql: Annotated[bool, typer.Option("--sql", help="Print what would be run, and run nothing.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Bring the database's schema up to this release."""
+    """Bring the database's schema up to this release; with `log`, bring the log to another place."""
+    if context.invoked_subcommand is not None:
+        return
     _set(data, None)
     from obverse.apps.cli.installation import migrate as run_migrate
 
     _run(lambda settings: run_migrate(settings, sql=sql))
+
+
+@migrate.command("log")
+def migrate_log(
+    *,
+    to: Annotated[str, typer.Option(help="The adapter of the log to move to, such as postgres, kafka or kinesis.")],
+    give_up: Annotated[bool, typer.Option("--give-up", help="Forget a move to there that was begun.")] = False,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """
+    Move the log to another adapter's, while events go on arriving.
+
+    Every record keeps its offset. Until all are copied nothing changes; then everything uses the other log.
+    """
+    _set(data, None)
+    from obverse.apps.cli.move_log import give_up as run_give_up
+    from obverse.apps.cli.move_log import move_log
+
+    _run(lambda settings: run_give_up(settings, to) if give_up else move_log(settings, to, as_json=as_json))
 
 
 Paths = Annotated[

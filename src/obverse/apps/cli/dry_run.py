@@ -57,7 +57,7 @@ async def _report(wiring: Wiring, rules: IdentityRules | None) -> DryRunReport:
         following = wiring.definitions(definition_store)
         await following.open()
         definitions = following.current()
-        log = await wiring.event_log()
+        log = await wiring.whole_log()
         stack.push_async_callback(log.close)
         store = await wiring.profile_store()
         stack.push_async_callback(store.close)

@@ -12,9 +12,13 @@ from obverse.wiring import Wiring
 
 
 @asynccontextmanager
-async def reachable(settings: Settings) -> AsyncIterator[Wiring]:
-    """The wiring to an installation's database. If it is ours and stopped, it runs for as long as this takes."""
-    wiring = wiring_of("api", settings, Place())  # first of all, for it says if there has never been a database
+async def reachable(settings: Settings, role: str = "api") -> AsyncIterator[Wiring]:
+    """
+    The wiring to an installation's database, with the login of a role.
+
+    If the database is ours and stopped, it runs for as long as this takes.
+    """
+    wiring = wiring_of(role, settings, Place())  # first of all, for it says if there has never been a database
     note = settings.data / "run.json"
     if settings.database_url is not None or note.exists():
         yield wiring

@@ -28,6 +28,7 @@ _MENDABLE = frozenset(
         "AccessRefused",
         "BadDataFolder",
         "BadDefinition",
+        "BadMove",
         "BadReplay",
         "BadScope",
         "BadSettings",
