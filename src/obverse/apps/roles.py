@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
@@ -33,6 +33,13 @@ SMTP: Final = "smtp"
 
 
 Doors = Mapping[str, socket.socket]
+
+
+class _Closes(Protocol):
+    async def close(self) -> None: ...
+
+
+_Opened = TypeVar("_Opened", bound=_Closes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +168,9 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         arrivals = Arrivals(definitions, definition_store, store)
         engine = await wiring.engine(log, store, cache, arrivals)
         unify = Unify(engine, wiring.runtime, prepare=arrivals.open)
-        queue = await wiring.sync_queue()
-        stack.push_async_callback(queue.close)
-        outbox = await wiring.outbox()
-        stack.push_async_callback(outbox.close)
-        service = await wiring.email_service()
-        stack.push_async_callback(service.close)
+        queue = _closed_with(stack, await wiring.sync_queue())
+        outbox = _closed_with(stack, await wiring.outbox())
+        service = _closed_with(stack, await wiring.email_service())
         profiles = CurrentProfiles(store, cache, definitions.current)
         activate = wiring.activate(log, store, profiles, queue, definitions)
         deliver = wiring.deliver(log, profiles, outbox, service, definitions)
@@ -177,13 +181,10 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             "activate": activate,
             "deliver": deliver,
         }
-        trait_runs = await wiring.trait_runs()
-        stack.push_async_callback(trait_runs.close)
-        runner = await wiring.sql_runner()
-        stack.push_async_callback(runner.close)
+        trait_runs = _closed_with(stack, await wiring.trait_runs())
+        runner = _closed_with(stack, await wiring.sql_runner())
         flows["sql_traits"] = wiring.sql_traits(store, trait_runs, runner, definitions)
-        replays = await wiring.replays()
-        stack.push_async_callback(replays.close)
+        replays = _closed_with(stack, await wiring.replays())
         flows["replaying"] = Replaying(
             ReplayingParts(
                 replays=replays,
@@ -296,6 +297,11 @@ async def _sandbox(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 def api_key(settings: Settings) -> str:
     """The key that programs read the API with: the one that is set, else one that the installation makes for itself."""
     return settings.api.key.get_secret_value() if settings.api.key else own_secret(settings.data, API_KEY)
+
+
+def _closed_with(stack: AsyncExitStack, opened: _Opened) -> _Opened:
+    stack.push_async_callback(opened.close)
+    return opened
 
 
 async def _open(stack: AsyncExitStack, wiring: Wiring) -> tuple[PlacedLog, ProfileStore, ProfileCache]:
