@@ -137,7 +137,7 @@ class Shop(World):
             if one.state in states:
                 return one
             await self.runtime.sleep(0.1)
-        raise AssertionError(f"it is {one.state} still")
+        raise AssertionError("it goes no further")
 
     def outside(self) -> tuple[list[str], int]:
         """Who was written to, and how often the CRM was."""

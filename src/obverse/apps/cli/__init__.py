@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from obverse.apps.cli import benches
+from obverse.apps.cli import benches, replays
 from obverse.apps.cli.options import Data, Json, Partitions
 from obverse.apps.cli.telling import fail, told
 
@@ -201,27 +201,6 @@ def sign_in(data: Data = None) -> None:
     _run(run_sign_in)
 
 
-@app.command()
-def replay(
-    *,
-    rejected: Annotated[bool, typer.Option("--rejected", help="Rejected events that are open.")] = False,
-    source: Annotated[str | None, typer.Option(help="Of this source alone.")] = None,
-    code: Annotated[str | None, typer.Option(help="With this code alone.")] = None,
-    id_: Annotated[list[str] | None, typer.Option("--id", help="Only this one; may be given more than once.")] = None,
-    body: Annotated[Path | None, typer.Option(help="File with what is sent in the place of the one named.")] = None,
-    data: Data = None,
-    as_json: Json = False,
-) -> None:
-    """Send events again: those that were rejected, after a fix."""
-    if not rejected:
-        fail("say what is sent again: --rejected")
-    _set(data, None)
-    from obverse.apps.cli.replay import Wanted, replay_rejected
-
-    wanted = Wanted(source=source, code=code, ids=id_ or (), body=body)
-    _run(lambda settings: replay_rejected(settings, wanted, as_json=as_json))
-
-
 @app.command("dry-run")
 def dry_run(
     definitions: Annotated[
@@ -301,6 +280,14 @@ def source_retire(name: str, data: Data = None) -> None:
 
     path = told(lambda: retire_keys(_settings().definitions_folder, name))
     print(f"Only the newest write key of source {name} is good now ({path}).")
+
+
+def _run_in(data: Path | None, main_of: Callable[[Any], Any]) -> None:
+    _set(data, None)
+    _run(main_of)
+
+
+replays.add_to(app, _run_in)
 
 
 def main() -> None:

@@ -52,6 +52,7 @@ _MENDABLE = frozenset(
         "Unreachable",
         "UnknownMark",
         "UnreadableProfile",
+        "WorkerSilent",
         "PermissionError",
     }
 )
