@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from obverse.contracts.engine_backfill import NEWEST, BackfillPromises
-from obverse.contracts.engine_requests import BOB, ORDERS, TABLET, RequestPromises, asked
+from obverse.contracts.engine_requests import BOB, ORDERS, TABLET, RequestPromises, asked, shown
 from obverse.contracts.engine_steps import PATIENCE, append, expected, kept, load, read
 from obverse.contracts.stories import DEFINITIONS, tell
 from obverse.core import profiles
@@ -99,6 +99,28 @@ class RefoldPromises(BackfillPromises, RequestPromises):
             # An event that came a moment later may tell it instead.
             assert {one.profile for one in told if (one.kind, one.name) == (TRAIT, "spent")} >= set(harmed)
             assert {one.event for one in told} >= {"replay:7"}
+
+    async def test_who_moves_all_the_time_is_mended_too(self) -> None:
+        parts = await self.open_parts(1)
+        story = [shown(number, user_id="ada") for number in range(2000)]
+        await append(parts, story[:50], batch=50)
+        await self.fold(parts)
+        harmed = await harm(parts, without_spent)
+        sent = 50
+        async with self.folding_anew(parts) as engine:
+            mending = asyncio.create_task(engine.fold_anew(harmed, replay="1"))
+            async with asyncio.timeout(PATIENCE):
+                while not mending.done():
+                    if sent < len(story):
+                        await append(parts, story[sent : sent + 1], batch=1)
+                        sent += 1
+                    await parts.runtime.sleep(0.002)
+            found = mending.result()
+            await asyncio.wait_for(engine.drain(), PATIENCE)  # type: ignore[attr-defined]
+        placed = [(0, place, one) for place, one in enumerate(story[:sent])]
+        assert await kept(parts, placed) == expected(placed)
+        if self.keeps_what_was_stored:
+            assert [what.traits for what in found.values() if what is not None] == [("spent",)]
 
     async def test_nobody_enters_what_they_are_in(self) -> None:
         parts = await self.open_parts(1)
