@@ -7,7 +7,7 @@ KILLS ?= 500
 IDENTITY ?= 1000000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo up console pictures test check fuzz chaos identity unit lint types imports bench clean lock format openapi
+.PHONY: demo up console pictures test check fuzz chaos identity unit lint types imports bench clean lock format openapi kafka
 
 demo: .venv/ready .venv/console  ## run everything with six weeks of a real shop's orders
 	$(BIN)/obverse demo $(ARGS)
@@ -15,7 +15,7 @@ demo: .venv/ready .venv/console  ## run everything with six weeks of a real shop
 up: .venv/ready .venv/console  ## run everything, without the data
 	$(BIN)/obverse up $(ARGS)
 
-test: .venv/ready .venv/console tests/node_modules/ready  ## every test; starts what it needs
+test: .venv/ready .venv/console tests/node_modules/ready .venv/kafka/ready  ## every test; starts what it needs
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 console: .venv/console  ## build the console's pages
@@ -50,7 +50,7 @@ imports: .venv/ready
 	$(BIN)/lint-imports
 
 unit: .venv/ready
-	$(BIN)/pytest -q -n 2 --dist worksteal -m "not service" tests/unit tests/contract $(ARGS)
+	$(BIN)/pytest -q -n 2 --dist worksteal -m unit tests/unit tests/contract $(ARGS)
 
 pictures: .venv/ready .venv/console  ## take the console's pictures in docs/ anew
 	OBVERSE_PICTURES=$(CURDIR)/docs/pictures $(BIN)/pytest -q tests/acceptance/test_console.py tests/acceptance/test_builder.py \
@@ -86,6 +86,12 @@ lock: .venv/ready  ## resolve the dependencies anew, for Python 3.11 to 3.14
 # The Node SDK that one test sends with. Node is the machine's, else the wheel's.
 tests/node_modules/ready: tests/package-lock.json .venv/ready
 	sh tests/install_node_packages.sh
+
+kafka: .venv/kafka/ready  ## get Apache Kafka, for the demo and the benchmarks with `--log kafka`
+
+# The brokers of the Kafka sandbox run from these jars. Needs Maven and Java 17 (on Debian: apt-get install maven openjdk-17-jre-headless).
+.venv/kafka/ready: src/obverse/sandboxes/kafka/pom.xml .venv/ready
+	sh tests/install_kafka.sh
 
 clean:
 	rm -rf .venv demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/node_modules dist \

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
+from brokers import kafka_running
+from obverse.sandboxes.kafka import KafkaSandbox
 from services import Database, PostgresServer, fresh_name, start_postgres
+
+TESTS = Path(__file__).parent
+UNIT = (TESTS / "unit", TESTS / "contract")
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give what `make check` runs its mark."""
+    for item in items:
+        if any(map(item.path.is_relative_to, UNIT)) and item.get_closest_marker("service") is None:
+            item.add_marker("unit")
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +45,10 @@ async def database(postgres_server: PostgresServer) -> AsyncIterator[Database]:
 def postgres_dsn(database: Database) -> str:
     """Its address for the role that owns it."""
     return database.dsn()
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSandbox]:
+    """One broker of Apache Kafka a session (with xdist: a worker)."""
+    with kafka_running(tmp_path_factory.mktemp("kafka")) as sandbox:
+        yield sandbox

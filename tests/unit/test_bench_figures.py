@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
+from collections import Counter
 from typing import Any, cast
 
 import pytest
@@ -13,7 +15,10 @@ from obverse.apps.bench.doors import Doors
 from obverse.apps.bench.fold import bench_fold
 from obverse.apps.bench.load import Load
 from obverse.apps.bench.machine import BenchFailed, histogram, spread
+from obverse.apps.bench.marks import Marks
+from obverse.apps.bench.messages_written import _found
 from obverse.apps.bench.phases import Phase
+from obverse.apps.bench.reads import Reads
 from obverse.apps.bench.sender import FAILED, Sender, _Connection
 from obverse.apps.bench.trial import DEFINITIONS
 from obverse.wiring import trait_kinds
@@ -144,3 +149,22 @@ async def test_traits_over_windows_are_computed_beside_and_each_definition_is_to
     assert len(figures["us_per_event_by_trait"]) == 15
     assert figures["us_per_event_by_trait"].keys() >= {"orders", "windowed_1", "windowed_7"}
     assert len(figures["us_per_event_by_audience"]) == 3
+
+
+def test_messages_of_marked_people_are_counted_once_and_timed_from_their_event() -> None:
+    marks = Marks(accepted=3, due={"marked-0": 10.0, "marked-1": 11.0, "marked-2": 12.0})
+    found = _found([("marked-0", 10.25), ("marked-1", 11.5), ("marked-1", 11.75), ("somebody", 1.0)], marks)
+    assert found.figures() == {"messages": 2, "outbox_p50_ms": 500.0, "outbox_p99_ms": 500.0}
+    assert found.flaws() == ["1 marked people have no message", "1 marked people have two messages"]
+
+
+def test_reads_that_were_not_answered_are_a_flaw() -> None:
+    reads = Reads(Load(reads=2), Counter({200: 1, 503: 1}), array("d", [0.004]), sent=2)
+    assert reads.figures() == {
+        "reads": 2,
+        "read_p50_ms": 4.0,
+        "read_p99_ms": 4.0,
+        "read_statuses": {"200": 1, "503": 1},
+    }
+    assert reads.flaws() == ["1 reads were not answered 200"]
+    assert Reads(Load()).figures() == {}

@@ -143,6 +143,10 @@ def test_a_load_tells_its_settings() -> None:
         "people": 1_000_000,
         "users": "sessions",
         "connections": 64,
+        "log": "postgres",
+        "heavy": False,
+        "marked": False,
+        "reads": 0,
         "active": 120_000,
     }
     assert Load(people=1000, users="zipf").told()["active"] == 1000

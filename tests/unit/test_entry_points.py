@@ -217,3 +217,9 @@ def test_help_imports_nothing_that_it_does_not_need() -> None:
     assert "Usage" in told
     assert "typer" in modules.split()
     assert [name for name in modules.split() if name.partition(".")[0] in HEAVY] == []
+
+
+def test_an_adapter_whose_package_is_lacking_says_what_to_install() -> None:
+    asked = "import sys; sys.modules['pyarrow'] = None\nfrom obverse.wiring import find\nfind('archive', 'parquet')"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False)
+    assert "BadSettings: archive.adapter is 'parquet', which needs pyarrow: install obverse[warehouse]" in done.stderr

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -11,7 +11,7 @@ from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_prof
 from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
 from obverse.core.events import RejectedEvent
 from obverse.flows.keep_rejected import KeepRejected
-from obverse.ports.event_log import LogGap, Reader, Records, Stream, UnknownMark
+from obverse.ports.event_log import Batch, LogGap, Reader, Records, Stream, UnknownMark
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.profile_store import Fenced
 
@@ -31,6 +31,45 @@ class Failing(MemoryEventLog):
         if self.failures:
             raise self.failures.pop()
         return await super().open_reader(stream, marks)
+
+
+class Intruded(MemoryEventLog):
+    """A log into whose stream of rejected events others wrote: it is read each time, for it moves no mark."""
+
+    async def open_reader(self, stream: Stream, marks: Mapping[int, int]) -> Reader:
+        reader = await super().open_reader(stream, marks)
+        damage = "topic t, partition 0, Kafka offset 7 holds no record of ours"
+        foreign = Batch(partition=0, first=marks[0], count=0, body=b"", appended_at=0, damage=damage)
+        return Preceded(reader, [foreign])
+
+
+class Preceded:
+    """A reader that brings something else first."""
+
+    def __init__(self, reader: Reader, before: Sequence[Batch]) -> None:
+        self._reader = reader
+        self._before = before
+
+    async def next(self) -> Sequence[Batch]:
+        before, self._before = self._before, ()
+        return before or await self._reader.next()
+
+    async def close(self) -> None:
+        await self._reader.close()
+
+
+async def kept_twice(runtime: SimulatedRuntime) -> list[tuple[str, bool]]:
+    log, store = Intruded(MemoryLogSettings(), runtime), await open_profile_store(MemoryStoreSettings(), runtime)
+    await (await log.open_appender(Stream.REJECTED)).append(0, Records.of([REJECTED])[0])
+    for _ in range(2):
+        work = runtime.spawn("keep rejected", KeepRejected(log, store, runtime).run())
+        await runtime.sleep(10)
+        await work.stop()
+    return [(one.event.code, "Kafka offset 7" in one.event.reason) for one in await store.rejected(limit=10)]
+
+
+def test_what_others_wrote_is_kept_once_and_holds_nothing_up() -> None:
+    assert simulate(1, kept_twice)[0] == [("bad_type", False), ("foreign_record", True)]
 
 
 async def kept_after(runtime: SimulatedRuntime, failure: Exception) -> list[str | None]:

@@ -23,6 +23,7 @@ from obverse.adapters.postgres import schema
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps import data_folder
 from obverse.apps.live_folder import LiveFolder
+from obverse.apps.log_stand_ins import LogToUse
 from obverse.apps.roles import ROLES, SMTP, Place, open_doors, role_main, wiring_of
 from obverse.ports.outcomes import Unreachable
 from obverse.settings import Settings
@@ -74,6 +75,11 @@ class Supervisor:
         )
         self.ready = asyncio.Event()
         """Set when every role has answered that it is ready for the first time."""
+
+    def use_log(self, log: LogToUse) -> None:
+        """Have the roles use this log; before `run`."""
+        self._settings = self._settings.model_copy(update={"event_log": log.settings.event_log})
+        self.running.pids.update(log.pids)
 
     async def run(self) -> None:
         """

@@ -18,6 +18,7 @@ from obverse.contracts.event_log_steps import (
     read,
     some,
     soon,
+    told,
 )
 from obverse.ports.event_log import EventLog, LogGap, Records, Stream, UnknownMark
 from obverse.ports.outcomes import Unreachable
@@ -58,6 +59,11 @@ class EventLogContract:
         """Remove the batch that begins at `first`, without asking the log."""
         del log, stream, partition, first
         pytest.skip("never: nothing is stored that could go missing")
+
+    async def intrude(self, log: EventLog, stream: Stream, partition: int) -> None:
+        """Write something into the partition that is no record of ours, without asking the log."""
+        del log, stream, partition
+        pytest.skip("never: nobody else can write there")
 
     # What an append promises.
 
@@ -415,3 +421,26 @@ class EventLogContract:
                 await soon(reader.next())
         await reader.close()
         assert joined(await read(log, {0: 4}, {0: 6})) == b"three"
+
+    async def test_what_others_wrote_is_told_each_time_and_hides_nothing(self, log: EventLog) -> None:
+        async with appending(log) as appender:
+            await appender.append(0, Records(2, b"one"))
+            await self.intrude(log, EVENTS, 0)
+            assert await appender.append(0, Records(2, b"two")) == 2
+            await self.intrude(log, EVENTS, 0)
+        log = await self.reopen(log)
+        assert (await log.bounds(EVENTS))[0] == (0, 4)
+        reader = await log.open_reader(EVENTS, {0: 0})
+        seen = await told(reader, 4)
+        await reader.close()
+        assert [(batch.first, batch.count, batch.body) for batch in seen] == [
+            (0, 2, b"one"),
+            (2, 0, b""),
+            (2, 2, b"two"),
+            (4, 0, b""),
+        ]
+        assert all("events" in seen[place].damage for place in (1, 3))
+        assert seen[1].damage != seen[3].damage
+        again = await log.open_reader(EVENTS, {0: 2})
+        assert [batch.damage for batch in await told(again, 3)] == [batch.damage for batch in seen[1:]]
+        await again.close()

@@ -70,6 +70,14 @@ async def read(
     return batches
 
 
+async def told(reader: Reader, count: int) -> list[Batch]:
+    """The batches that a reader brings, up to so many."""
+    batches: list[Batch] = []
+    while len(batches) < count:
+        batches += await soon(reader.next())
+    return batches
+
+
 def joined(batches: Iterable[Batch]) -> bytes:
     """Return the bytes of all batches."""
     return b"".join(batch.body for batch in batches)

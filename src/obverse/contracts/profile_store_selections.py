@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
@@ -66,17 +67,17 @@ def told(*ago: int, name: str = "Viewed", properties: Any = None, kind: str = "t
     ]
 
 
-async def chosen(store: ProfileStore, tree: Any) -> set[str]:
-    """Return the names of those for whom a condition holds at noon."""
+_PEOPLE: Final = ("ada", "bob", "cleo", "dora")
+
+
+async def chosen(store: ProfileStore, tree: Any, people: Collection[str] = _PEOPLE) -> set[str]:
+    """Return the names of those of these people for whom a condition holds at noon."""
     condition: Condition = parse(tree)
     selection = await soon(store.select([condition], now=NOON))
     assert selection.chosen.keys() == {condition}
     assert selection.chosen[condition] <= selection.everybody
     packed = await soon(store.numbered(list(selection.chosen[condition])))
-    return {name for name in _PEOPLE if whole(name) in packed}
-
-
-_PEOPLE: Final = ("ada", "bob", "cleo", "dora")
+    return {name for name in people if whole(name) in packed}
 
 
 _TEXTS: Final = (
@@ -113,6 +114,12 @@ _TEXTS: Final = (
 
 _AT_50: Final = {"op": "eq", "property": "price", "value": 50}
 _AT_150: Final = {"op": "eq", "property": "price", "value": 150}
+
+
+def _in_zone(at: int, minutes: int) -> str:
+    """An instant as a clock shows it that is so many minutes ahead of UTC."""
+    local = times.to_text(at + minutes * 60_000_000).removesuffix("Z")
+    return f"{local}{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
 class SelectionPromises(StoreQuestions):
@@ -205,6 +212,18 @@ class SelectionPromises(StoreQuestions):
             holds |= {op for _ in await chosen(store, {"op": op, "trait": "seen", "value": "365 days"})}
         lately = {"within_last"} if at is not None and at > NOON - 365 * _DAY else {"longer_ago"}
         assert holds == (set() if at is None else lately)
+
+    async def test_a_time_in_another_zone_is_of_another_day(self, store: ProfileStore) -> None:
+        """At the bound, a minute before it and a minute after it, as clocks all over the world show them."""
+        instants = {
+            f"{side}{offset}": _in_zone(NOON - _DAY + side * 60_000_000, offset)
+            for side in (-1, 0, 1)
+            for offset in (-959, -60, 0, 840, 959)
+        }
+        await write(store, profiles=[someone(name, traits={"seen": text}) for name, text in instants.items()])
+        recent = {name for name in instants if name.startswith("1")}
+        for op, holds in (("within_last", recent), ("longer_ago", instants.keys() - recent)):
+            assert await chosen(store, {"op": op, "trait": "seen", "value": "1 day"}, instants) == holds
 
     async def test_consents_and_groups(self, store: ProfileStore) -> None:
         await write(

@@ -73,6 +73,20 @@ class RejectedEvent(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_o
     """What was sent: the event whole, or the first 1 KB of what could not be read."""
 
 
+FOREIGN: Final = "foreign_record"
+"""The code of what others wrote into the log."""
+
+
+def foreign_record(damage: str, received_at: int) -> RejectedEvent:
+    """What others wrote into the log, as it is kept; `damage` says where it stands, so that it is kept once."""
+    return RejectedEvent(
+        source="log",
+        received_at=received_at,
+        code=FOREIGN,
+        reason=f"{damage}; see who writes there, and have them send to the collector instead",
+    )
+
+
 def to_json(event: Event) -> bytes:
     """The call as an SDK would send it, as JSON text; read again as of its arrival, it is the same event."""
     main = "traits" if event.type in {"identify", "group"} else "properties"

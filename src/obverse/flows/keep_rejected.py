@@ -7,13 +7,15 @@ from typing import Final
 import structlog
 
 from obverse.core import codec
-from obverse.core.events import RejectedEvent
+from obverse.core.events import RejectedEvent, foreign_record
 from obverse.flows.vitals import Vitals, keep_on
 from obverse.ports.event_log import Batch, EventLog, Stream
-from obverse.ports.profile_store import Checkpoint, ProfileStore, StoreWriter
+from obverse.ports.profile_store import Checkpoint, ProfileStore, RejectedFilter, StoreWriter
 from obverse.ports.runtime import Runtime
 
 WRITER: Final = "keep_rejected"
+_FOREIGN: Final = 1000
+"""So many of what others wrote are remembered."""
 _decoder = codec.Decoder(RejectedEvent)
 _log = structlog.get_logger(__name__)
 
@@ -47,7 +49,7 @@ class KeepRejected:
         try:
             while True:
                 for batch in await reader.next():
-                    began, rejected = self._runtime.elapsed(), _read(batch)
+                    began, rejected = self._runtime.elapsed(), await self._read(batch)
                     await writer.commit(Checkpoint(marks={Stream.REJECTED: {0: batch.end}}, rejected=rejected))
                     self.vitals.turns.note(self._runtime.elapsed() - began)
                     self.vitals.records["kept"] += len(rejected)
@@ -55,8 +57,16 @@ class KeepRejected:
         finally:
             await reader.close()
 
+    async def _read(self, batch: Batch) -> list[RejectedEvent]:
+        if batch.count:
+            return _records(batch)
+        # What others wrote does not move the mark, so it may have been read and kept before.
+        foreign = foreign_record(batch.damage, self._runtime.now())
+        kept = await self._store.rejected(RejectedFilter(code=foreign.code), limit=_FOREIGN)
+        return [] if foreign.reason in {one.event.reason for one in kept} else [foreign]
 
-def _read(batch: Batch) -> list[RejectedEvent]:
+
+def _records(batch: Batch) -> list[RejectedEvent]:
     try:
         if not batch.damage:
             return _decoder.decode(batch.count, batch.body)

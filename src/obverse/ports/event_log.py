@@ -52,7 +52,12 @@ class Batch:
     appended_at: int
     """Microseconds since 1970, never falling within a partition."""
     damage: str = ""
-    """Why the stored bytes cannot be trusted; empty for a sound batch. A damaged batch is never folded."""
+    """
+    Why the stored bytes cannot be trusted; empty for a sound batch. A damaged batch is never folded.
+
+    Where others can write into a log, what they wrote there comes as a damaged batch of no records, each time that it
+    is read. This says where it stands, and is the same each time.
+    """
 
     @property
     def end(self) -> int:
@@ -66,6 +71,10 @@ class UnknownMark(Exception):
 
 class LogGap(Exception):
     """Offsets that were once appended are missing; the message says where, and how to go on."""
+
+
+class LogLacking(Exception):
+    """What the log needs is not installed; the message says how to get it."""
 
 
 class Appender(Protocol):

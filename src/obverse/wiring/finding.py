@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import fields
 from hashlib import sha256
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, requires
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
@@ -46,13 +46,38 @@ def find(group: str, name: str, *, where: str = "") -> Any:
     Load what an entry point of the group `obverse.GROUP` names.
 
     Raises:
-        BadSettings: nothing of that name is installed; the message says what is.
+        BadSettings: nothing of that name is installed, or not all that it needs; the message says what to do.
     """
     found = entry_points(group=f"obverse.{group}", name=name)
     if not found:
         known = ", ".join(sorted(entry_points(group=f"obverse.{group}").names)) or "none"
         raise BadSettings(f"{where or f'{group}.adapter'} is {name!r}, but only these are installed: {known}")
-    return next(iter(found)).load()
+    try:
+        return next(iter(found)).load()
+    except ModuleNotFoundError as error:
+        lacking = (error.name or "").partition(".")[0]
+        extra = extra_of(lacking, requires("obverse") or ())
+        if extra is None:
+            raise
+        raise BadSettings(
+            f"{where or f'{group}.adapter'} is {name!r}, which needs {lacking}: install obverse[{extra}]"
+        ) from error
+
+
+def extra_of(module: str, requirements: Iterable[str]) -> str | None:
+    """
+    The smallest extra that brings a module; None if none does.
+
+    >>> extra_of("confluent_kafka", ['aiohttp>=3', 'confluent-kafka>=2.16; extra == "kafka"'])
+    'kafka'
+    """
+    brought: dict[str, list[str]] = {}
+    for one in requirements:
+        found = re.match(r"""([A-Za-z0-9._-]+).*\bextra == ["']([^"']+)["']""", one)
+        if found is not None:
+            brought.setdefault(found[2], []).append(re.sub(r"[-.]", "_", found[1]).lower())
+    extras = [extra for extra, packages in brought.items() if module.lower() in packages]
+    return min(extras, key=lambda extra: len(brought[extra]), default=None)
 
 
 def trait_kinds() -> Mapping[str, TraitKind]:

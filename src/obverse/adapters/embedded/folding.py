@@ -14,6 +14,7 @@ from obverse.adapters.embedded.changes import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.adapters.embedded.clock import Clock
 from obverse.adapters.embedded.decisions import decided
+from obverse.adapters.embedded.foreign import Foreign
 from obverse.adapters.embedded.refolding import Refolding
 from obverse.adapters.embedded.requests import Requests
 from obverse.core import codec, groups, profiles
@@ -51,6 +52,7 @@ class Folding:
     changes: ChangesOut
     slice_events: int
     turn_events: int
+    foreign: Foreign = field(init=False)
     going: asyncio.Event = field(default_factory=asyncio.Event)
     """Cleared while the fold is to wait."""
     requests: Requests = field(init=False)
@@ -61,6 +63,7 @@ class Folding:
     def __post_init__(self) -> None:
         """Make ready for requests, and for what time does."""
         self.going.set()
+        self.foreign = Foreign(self.parts.store)
         self.clock = Clock(
             parts=self.parts,
             people=self.people,
@@ -134,8 +137,9 @@ class Folding:
         reader = await log.open_reader(Stream.EVENTS, marks)
         try:
             while True:
-                before = self.progress.events
-                for work in self._turns(await reader.next()):
+                before, batches = self.progress.events, await reader.next()
+                await self.foreign.recall(batches, marks)
+                for work in self._turns(batches):
                     await self.going.wait()
                     await self._fold(work)
                     await self.checkpoints.make_room()
@@ -149,6 +153,12 @@ class Folding:
         """Cut what was read into turns; batches that follow each other in one partition share one."""
         waiting: _Turn | None = None
         for batch in batches:
+            if not batch.count:
+                if waiting is not None:
+                    yield waiting
+                waiting = None
+                yield _Turn(batch.partition, batch.first, [], self.foreign.kept_of(batch, self.parts.runtime.now()))
+                continue
             for first, events in self._readable(batch):
                 if waiting is not None and (waiting.partition, waiting.end) == (batch.partition, first):
                     waiting.events.extend(events)

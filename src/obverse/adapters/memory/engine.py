@@ -13,7 +13,7 @@ from obverse.core import codec, profiles
 from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import arriving
-from obverse.core.events import TYPES, Event, RejectedEvent
+from obverse.core.events import TYPES, Event, RejectedEvent, foreign_record
 from obverse.core.identity import Decision
 from obverse.core.identity.evidence import ACCEPTED
 from obverse.core.people import People
@@ -29,7 +29,7 @@ from obverse.ports.merge_requests import BY_ITSELF
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_cache import CacheWriter
 from obverse.ports.profile_history import KeptDecision, history_of
-from obverse.ports.profile_store import Checkpoint, ProfileRow, StoredEvent, StoreWriter
+from obverse.ports.profile_store import Checkpoint, ProfileRow, RejectedFilter, StoredEvent, StoreWriter
 
 LOOK: Final = 1.0
 """Seconds between two looks at what is asked."""
@@ -293,6 +293,7 @@ class MemoryEngine:
         decisions: list[Decision] = []
         moved: list[Change] = []
         events = self._readable(batch)
+        await self._set_aside(batch, owed, known)
         for offset, event in enumerate(map(self._people.admit, events), batch.first):
             if isinstance(event, RejectedEvent):
                 if offset >= known:
@@ -321,6 +322,15 @@ class MemoryEngine:
         self.progress.decisions += len(decisions)
         self.progress.changes += len(moved)
         self.progress.folded = {**self.progress.folded, batch.partition: batch.end}
+
+    async def _set_aside(self, batch: Batch, owed: _Owed, known: int) -> None:
+        """Keep what others wrote, unless it was kept before."""
+        if batch.count or batch.first < known:
+            return
+        rejected = foreign_record(batch.damage, self._parts.runtime.now())
+        kept = await self._parts.store.rejected(RejectedFilter(code=rejected.code), limit=1000)
+        if rejected.reason not in {one.event.reason for one in kept}:
+            owed.rejected.append(rejected)
 
     def _readable(self, batch: Batch) -> Sequence[Event]:
         try:

@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from obverse.adapters._group_commit import GroupCommit, Grouping, Writing
 from obverse.adapters.postgres import event_log_queries as queries
 from obverse.adapters.postgres.connection import FAILURES, Link, trouble
-from obverse.adapters.postgres.event_log_appender import MAX_RECORDS, Grouping, PostgresAppender
 from obverse.adapters.postgres.event_log_reader import PostgresReader
 from obverse.adapters.postgres.event_log_rows import from_micros
 from obverse.adapters.postgres.event_log_session import Target, begin_session
 from obverse.adapters.postgres.event_log_wakeups import Wakeups
-from obverse.ports.event_log import Appender, EventLog, Reader, Stream
+from obverse.ports.event_log import TAKEN, Appender, EventLog, Reader, Stream
 from obverse.ports.runtime import Runtime
 
 MOST_PARTITIONS = 1024
 """An announcement names the partitions that grew, and has room for so many."""
+
+_RECONNECT_LIMIT = 0.8
+"""Seconds that an appender waits for a connection in the place of one that was lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +55,8 @@ class PostgresLogSettings:
             raise ValueError(f"event_log.linger_ms is {self.linger_ms}: choose 0 to 1000")
         if not 0 <= self.pace_ms <= 1000:  # noqa: PLR2004 - said in the message
             raise ValueError(f"event_log.pace_ms is {self.pace_ms}: choose 0 to 1000")
-        if not 1 <= self.group_bytes <= MAX_RECORDS:
-            raise ValueError(f"event_log.group_bytes is {self.group_bytes}: choose 1 to {MAX_RECORDS}")
+        if not 1 <= self.group_bytes <= TAKEN:
+            raise ValueError(f"event_log.group_bytes is {self.group_bytes}: choose 1 to {TAKEN}")
         if not 1 <= self.segment_hours <= 8784:  # noqa: PLR2004 - said in the message
             raise ValueError(f"event_log.segment_hours is {self.segment_hours}: choose 1 to 8784 (a year)")
 
@@ -94,7 +97,13 @@ class PostgresEventLog:
         except FAILURES as error:
             raise trouble(error, f"open the appender of {stream}") from error
         grouping = Grouping(settings.linger_ms / 1000, settings.pace_ms / 1000, settings.group_bytes)
-        appender = PostgresAppender(session, target, grouping, self._runtime)
+        writing = Writing(
+            stream,
+            wanted,
+            again=lambda: begin_session(target, self._runtime, limit=_RECONNECT_LIMIT),
+            failure=lambda error: trouble(error, f"append to {stream}"),
+        )
+        appender = GroupCommit(session, writing, grouping, self._runtime)
         self._opened.append(appender)
         return appender
 

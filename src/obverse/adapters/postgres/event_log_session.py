@@ -77,16 +77,16 @@ class AppendSession:
         for partition, _, end, appended_at in rows:
             self._ends[partition] = _End(end, appended_at or from_micros(0))
 
-    async def write(self, group: Sequence[tuple[int, Sequence[Records]]], now: datetime) -> list[int]:
+    async def write(self, group: Sequence[tuple[int, Sequence[Records]]], now: int) -> list[int]:
         """
-        Commit a group, given as the records of each partition; return the first offset of each.
+        See `Session.write`. It is committed as a whole, or nothing is known of it.
 
         Raises:
             one of connection.FAILURES: nothing is known of the group, and the session must be ended.
         """
         ends = [self._ends[partition] for partition, _ in group]
         # The clock may have been set back; time within a partition never falls.
-        at = max(now, *(end.appended_at for end in ends))
+        at = max(from_micros(now), *(end.appended_at for end in ends))
         await self._prepare(at)
         rows = [
             seal(

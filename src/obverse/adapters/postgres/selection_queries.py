@@ -77,6 +77,7 @@ _ORDERED: Final = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _TEXTS: Final = {"starts_with": "starts_with({text}, {value})", "ends_with": "right({text}, length({value})) = {value}"}
 
 
+_DAY: Final = 86_400_000_000
 _MICROSECONDS: Final = r"regexp_replace({}, '([.][0-9]{{6}})[0-9]+', '\1')"
 """Without the digits of a time that it would round by: Python cuts them off."""
 
@@ -106,18 +107,28 @@ def _test(test: Test, found: str, values: Parameters, now: int) -> str:
         case "starts_with" | "ends_with":
             said = f"{is_text} and {_TEXTS[op].format(text=text, value=values.text(value))}"
         case "within_last" | "longer_ago":
-            since = values.add(from_micros(times.clamp(now - value)), "timestamptz")
-            moment = (
-                f"case when {_AS_WE_WRITE.format(text)} then public.moment_of({text}) "
-                f"when {is_text} and {text} ~ '^({MOMENT})$' then public.moment_of({_MICROSECONDS.format(text)}) end"
-            )
-            said = f"({moment}) {'>' if op == 'within_last' else '<='} {since}"
+            said = _of_time(text, is_text, times.clamp(now - value), values, recent=op == "within_last")
         case _ if isinstance(value, Decimal):
             number = values.add(value, "numeric")
             said = f"case when jsonb_typeof({found}) = 'number' then {found}::numeric {_ORDERED[op]} {number} end"
         case _:
             said = f'{is_text} and {text} collate "C" {_ORDERED[op]} {values.text(value)}'
     return f"({said}) is not true" if op == "ne" else f"({said}) is true"
+
+
+def _of_time(text: str, is_text: str, since: int, values: Parameters, *, recent: bool) -> str:
+    """Whether a text is a time after `since`, or up to it if not `recent`."""
+    moment = (
+        f"case when {_AS_WE_WRITE.format(text)} then public.moment_of({text}) "
+        f"when {is_text} and {text} ~ '^({MOMENT})$' then public.moment_of({_MICROSECONDS.format(text)}) end"
+    )
+    bound = values.add(from_micros(since), "timestamptz")
+    # Whatever its zone, a time is of a day that is a day away at most: most people are told apart by that alone.
+    if recent:
+        day = values.text(times.to_text(times.clamp(since - _DAY))[:10])
+        return f'case when {text} collate "C" >= {day} then ({moment}) > {bound} end'
+    day = values.text(times.to_text(times.clamp(since + 2 * _DAY))[:10])
+    return f'case when {text} collate "C" < {day} then ({moment}) <= {bound} end'
 
 
 def _contains(found: str, text: str, value: Any, values: Parameters) -> str:

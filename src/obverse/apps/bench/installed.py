@@ -20,7 +20,9 @@ import msgspec
 
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps.bench.machine import BenchFailed
+from obverse.apps.log_stand_ins import LogToUse, log_to_use
 from obverse.apps.sources import add_source, new_key
+from obverse.settings import read_settings
 
 PATIENCE = 60.0
 """Seconds within which an installation must be ready."""
@@ -47,18 +49,18 @@ class Installed:
 
 @asynccontextmanager
 async def installed(
-    definitions: Path | None = None, data: Path | None = None, environment: dict[str, str] | None = None
+    *definitions: Path, data: Path | None = None, environment: dict[str, str] | None = None
 ) -> AsyncIterator[Installed]:
     """
-    Run `obverse up` while the block runs, on free ports; in `data`, or in a new folder.
+    Run `obverse up` with these folders of definitions while the block runs, on free ports; in `data`, or a new folder.
 
     Raises:
         BenchFailed: it did not come up; the message has its last words.
     """
     folder = data or new_folder()
     key = new_key()
-    if definitions is not None:
-        shutil.copytree(definitions, folder / "definitions", dirs_exist_ok=True)
+    for one in definitions:
+        shutil.copytree(one, folder / "definitions", dirs_exist_ok=True)
     (folder / "definitions/sources/bench.yml").unlink(missing_ok=True)
     add_source(folder / "definitions", "bench", key)
     ports = {f"OBVERSE_{role}__PORT": "0" for role in ("COLLECTOR", "API", "WORKER", "SANDBOX")}
@@ -90,6 +92,24 @@ async def installed(
         if data is None:
             await EmbeddedServer(folder).erase()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def log_of(adapter: str) -> AsyncIterator[LogToUse]:
+    """
+    Have a log of this adapter while the block runs: where the settings say, or on this machine.
+
+    Raises:
+        BadSettings: they cannot be used.
+        SandboxLacking: something that the stand-in needs is not on this machine.
+    """
+    settings, folder = read_settings(), new_folder()
+    settings = settings.model_copy(update={"event_log": {**settings.event_log, "adapter": adapter}})
+    try:
+        async with log_to_use(settings, folder) as log:
+            yield log
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def new_folder() -> Path:

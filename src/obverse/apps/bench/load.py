@@ -27,6 +27,14 @@ class Load:
     users: Users = "uniform"
     """Which of them act: see `patterns`."""
     connections: int = 64
+    log: str = "postgres"
+    """The log's adapter."""
+    heavy: bool = False
+    """Whether ten traits, four of them over windows, and twenty audiences are computed in place of the usual ones."""
+    marked: bool = False
+    """Whether marked events have their people enter an audience, for which a message is written."""
+    reads: int = 0
+    """Profiles that are read a second beside, one a request."""
 
     @property
     def active(self) -> int:

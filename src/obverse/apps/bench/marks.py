@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from array import array
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import perf_counter, time
 from typing import Final
 
 from obverse.apps.bench.doors import OK, Doors
@@ -28,6 +28,8 @@ class Marks:
 
     visible: array[float] = field(default_factory=lambda: array("d"))
     """Seconds from the moment an event was to be sent until the API showed it."""
+    due: dict[str, float] = field(default_factory=dict)
+    """By user id, when its event was to be sent, in seconds since 1970."""
     accepted: int = 0
     failed: int = 0
 
@@ -52,6 +54,7 @@ class Marks:
         for number in range(seconds * A_SECOND):
             due, user = began + number / A_SECOND, f"marked-{number}"
             await asyncio.sleep(max(0.0, due - perf_counter()))
+            self.due[user] = time() + due - perf_counter()
             answer = doors.send(_body(user))
             answer.add_done_callback(self._answered)
             sent.put_nowait((due, user, answer))

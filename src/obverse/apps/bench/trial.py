@@ -16,14 +16,19 @@ import aiohttp
 import asyncpg
 
 from obverse.apps.bench.doors import Doors, doors_of
-from obverse.apps.bench.installed import Installed, installed
+from obverse.apps.bench.installed import Installed, installed, log_of
 from obverse.apps.bench.known import make_known
 from obverse.apps.bench.load import Load
 from obverse.apps.bench.machine import Watch, database_settings, machine
 from obverse.apps.own_secrets import API_KEY, own_secret
 
-DEFINITIONS: Final = Path(str(files("obverse.apps.bench") / "definitions"))
+_FOLDER: Final = Path(str(files("obverse.apps.bench")))
+DEFINITIONS: Final = _FOLDER / "definitions"
 """Eight traits, one of each kind, and three audiences."""
+HEAVY: Final = _FOLDER / "definitions_heavy"
+"""Ten traits, four of them over windows, and twenty audiences."""
+MARKED: Final = _FOLDER / "definitions_marked"
+"""A marked event has its person enter an audience, for which a message is written."""
 _LOOK: Final = 10.0
 """Seconds between two looks at what all processes use."""
 
@@ -86,7 +91,8 @@ async def trial_of(load: Load) -> AsyncIterator[Trial]:
     Raises:
         BenchFailed: the installation did not start, or did not accept the people.
     """
-    async with installed(DEFINITIONS) as here:
+    async with log_of(load.log) as log, installed(*_definitions(load), environment=log.environment()) as here:
+        here.pids.update(log.pids)
         postgres = await database_settings(here.dsn)
         timeout = aiohttp.ClientTimeout(total=30)
         async with aiohttp.ClientSession(timeout=timeout) as http, doors_of(here, load) as doors:
@@ -109,6 +115,10 @@ async def trial_of(load: Load) -> AsyncIterator[Trial]:
         trial.costs = trial.watch.report()
         stored, distinct = await _count_stored(here)
         trial.stored, trial.distinct = stored - known, distinct - known
+
+
+def _definitions(load: Load) -> list[Path]:
+    return [HEAVY if load.heavy else DEFINITIONS, *([MARKED] if load.marked else [])]
 
 
 async def _look(watch: Watch) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from obverse.apps.cli import benches, replays
-from obverse.apps.cli.options import Data, Json, Partitions
+from obverse.apps.cli.options import Data, Json, Log, Partitions, set_log
 from obverse.apps.cli.telling import fail, told
 
 if TYPE_CHECKING:
@@ -44,11 +44,13 @@ def up(data: Data = None, partitions: Partitions = None) -> None:
 def demo(
     data: Annotated[Path, typer.Option(help="Folder of the demo's own; emptied first.")] = Path("demo-data"),
     partitions: Partitions = None,
+    log: Log = None,
     leave: Annotated[bool, typer.Option("--exit", help="Stop after the summary.")] = False,  # noqa: FBT002 - a flag
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Run everything, and play six weeks of a real shop's orders through it."""
     _set(data, partitions)
+    set_log(log)
     _import_for_roles()
     from obverse.apps.cli.demo import demo as run_demo
 

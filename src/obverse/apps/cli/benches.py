@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from obverse.apps.cli.options import Json
+from obverse.apps.cli.options import Json, Log
 from obverse.apps.cli.telling import told
 
 bench = typer.Typer(help="Benchmarks; each prints its settings and peak memory.", no_args_is_help=True)
@@ -34,13 +34,31 @@ def bench_road_command(
     seconds: Annotated[int, typer.Option(min=1)] = 20,
     people: People = 100_000,
     users: Who = "sessions",
+    log: Log = None,
+    heavy: Annotated[
+        bool, typer.Option("--heavy", help="With ten traits, four of them over windows, and twenty audiences.")
+    ] = False,
+    outbox: Annotated[
+        bool, typer.Option("--outbox", help="Marked people enter an audience: how soon their message is in the outbox.")
+    ] = False,
+    reads: Annotated[int, typer.Option(min=0, help="Profiles that are read a second beside, one a request.")] = 0,
     as_json: Json = False,
 ) -> None:
     """The whole road at a constant rate: from the sender's body to the visible profile."""
     from obverse.apps.bench.load import Load
     from obverse.apps.bench.road import bench_road
 
-    load = Load(rate=rate, batch=batch, seconds=seconds, people=people, users=users)
+    load = Load(
+        rate=rate,
+        batch=batch,
+        seconds=seconds,
+        people=people,
+        users=users,
+        log=log or "postgres",
+        heavy=heavy,
+        marked=outbox,
+        reads=reads,
+    )
     _bench(bench_road(load), as_json=as_json)
 
 

@@ -24,6 +24,7 @@ from obverse.apps.cli.installation import new_link, until_ready, where
 from obverse.apps.demo.account import connect, set_up_account
 from obverse.apps.demo.player import play
 from obverse.apps.demo.shop import open_shop
+from obverse.apps.log_stand_ins import log_to_use
 from obverse.apps.own_secrets import own_secret
 from obverse.apps.roles import api_key
 from obverse.apps.sandbox import HUBSPOT_TOKEN
@@ -54,23 +55,26 @@ async def demo(settings: Settings, *, leave: bool, as_json: bool) -> int:
     shutil.copytree(Path(str(files("obverse.apps.demo") / "definitions")), definitions)
     key = new_key()
     add_source(definitions, "shop", key)
-    running = asyncio.create_task(supervisor.run())
-    try:
-        await until_ready(supervisor.ready, running)
-        if supervisor.ready.is_set():
-            playing = asyncio.create_task(_play(supervisor.running, settings, key, console))
-            await asyncio.wait([playing, running], return_when=asyncio.FIRST_COMPLETED)
-            if playing.done():
-                link = await new_link(settings, supervisor.running)
-                _summarise(console, playing.result(), where(settings, supervisor.running), key, link, as_json=as_json)
-            playing.cancel()
-            if leave:
-                stop.set()
-    except BaseException:
-        stop.set()
-        raise
-    finally:
-        await running
+    async with log_to_use(settings, settings.data / "log") as log:
+        supervisor.use_log(log)
+        running = asyncio.create_task(supervisor.run())
+        try:
+            await until_ready(supervisor.ready, running)
+            if supervisor.ready.is_set():
+                playing = asyncio.create_task(_play(supervisor.running, settings, key, console))
+                await asyncio.wait([playing, running], return_when=asyncio.FIRST_COMPLETED)
+                if playing.done():
+                    link = await new_link(settings, supervisor.running)
+                    places = where(settings, supervisor.running)
+                    _summarise(console, playing.result(), places, key, link, as_json=as_json)
+                playing.cancel()
+                if leave:
+                    stop.set()
+        except BaseException:
+            stop.set()
+            raise
+        finally:
+            await running
     return 0
 
 

@@ -1,25 +1,45 @@
-"""Group commit: appends that wait together are written together."""
+"""Group commit: appends that wait together are written together. For every log whose appender holds a session."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from obverse.adapters.postgres.connection import FAILURES, trouble
-from obverse.adapters.postgres.event_log_rows import from_micros
-from obverse.adapters.postgres.event_log_session import AppendSession, Target, begin_session
-from obverse.ports.event_log import TAKEN, Records
+from obverse.ports.event_log import TAKEN, Records, Stream
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.runtime import Runtime
 
-MAX_RECORDS = TAKEN
-"""Most bytes of one call. A group is smaller than a group's limit and one call together."""
-
-_RECONNECT_LIMIT = 0.8
 _RECONNECT_PAUSE = 0.2
+
+
+class Session(Protocol):
+    """What writes for an appender, until something goes wrong with it."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can write, as far as is known."""
+        ...
+
+    async def write(self, group: Sequence[tuple[int, Sequence[Records]]], now: int) -> Sequence[int | Exception]:
+        """
+        Write a group, given as the records of each partition; `now` is in microseconds since 1970.
+
+        Returns the first offset of each, or why nothing is known of its records. Of what it raises instead, nothing is
+        known of the whole group. After either the session is abandoned.
+        """
+        ...
+
+    async def end(self) -> None:
+        """Let the next appender in."""
+        ...
+
+    def abandon(self) -> None:
+        """Give it up, waiting for nobody."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +53,19 @@ class Grouping:
     """Seconds at least from one commit to the next: under load, few large groups cost less than many small ones."""
 
     bytes: int
-    """Bytes at which a group waits no longer."""
+    """Bytes at which a group waits no longer. It is smaller than these and one call together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What an appender writes to, and how it comes by a session."""
+
+    stream: Stream
+    partitions: Sequence[int]
+    again: Callable[[], Awaitable[Session]]
+    """Open another session in the place of one that was lost, in a short while or not at all."""
+    failure: Callable[[Exception], Exception]
+    """What becomes of a call when this was raised: said in the words of the ports."""
 
 
 @dataclass(slots=True)
@@ -44,12 +76,12 @@ class _Call:
     done: asyncio.Future[int]
 
 
-class PostgresAppender:
+class GroupCommit:
     """See `Appender`. One commit is under way at most; meanwhile the next group collects."""
 
-    def __init__(self, session: AppendSession, target: Target, grouping: Grouping, runtime: Runtime) -> None:
-        self._session: AppendSession | None = session
-        self._target = target
+    def __init__(self, session: Session, writing: Writing, grouping: Grouping, runtime: Runtime) -> None:
+        self._session: Session | None = session
+        self._writing = writing
         self._grouping = grouping
         self._runtime = runtime
         self._waiting: deque[_Call] = deque()
@@ -60,15 +92,15 @@ class PostgresAppender:
         self._refused_until = 0.0
         self._committed = -grouping.pace
         """When the last commit began."""
-        self._work = runtime.spawn(f"append to {target.stream}", self._run())
+        self._work = runtime.spawn(f"append to {writing.stream}", self._run())
 
     async def append(self, partition: int, records: Records) -> int:
         """See `Appender.append`."""
-        if partition not in self._target.partitions:
-            raise KeyError(f"partition {partition} is not one of this appender's: {list(self._target.partitions)}")
-        if records.count < 1 or len(records.body) > MAX_RECORDS:
+        if partition not in self._writing.partitions:
+            raise KeyError(f"partition {partition} is not one of this appender's: {list(self._writing.partitions)}")
+        if records.count < 1 or len(records.body) > TAKEN:
             raise ValueError(
-                f"one call takes at least 1 record and at most {MAX_RECORDS} bytes, "
+                f"one call takes at least 1 record and at most {TAKEN} bytes, "
                 f"not {records.count} and {len(records.body)}: split it, or leave it out"
             )
         if self._closed:
@@ -133,24 +165,28 @@ class PostgresAppender:
         try:
             session = await self._ready_session()
             self._committed = self._runtime.elapsed()
-            firsts = await session.write(rows, from_micros(self._runtime.now()))
+            outcomes = await session.write(rows, self._runtime.now())
         except Exception as error:  # noqa: BLE001 - whatever it was, those who wait must hear of it
             self._abandon_session()
             self._fail(group, error)
             return
-        for first, calls in zip(firsts, partitions.values(), strict=True):
-            _answer(calls, first)
+        for outcome, calls in zip(outcomes, partitions.values(), strict=True):
+            if isinstance(outcome, Exception):
+                self._abandon_session()
+                self._fail(calls, outcome)
+            else:
+                _answer(calls, outcome)
 
-    async def _ready_session(self) -> AppendSession:
-        """Return a session that is open, as far as is known; tries to open one at most, and not for long."""
+    async def _ready_session(self) -> Session:
+        """Return a session that is open, as far as is known; tries to open one at most."""
         if self._session is not None and self._session.alive:
             return self._session
         self._abandon_session()
         if self._runtime.elapsed() < self._refused_until:
             raise Unreachable("the log could not be reached a moment ago")
         try:
-            self._session = await begin_session(self._target, self._runtime, limit=_RECONNECT_LIMIT)
-        except FAILURES:
+            self._session = await self._writing.again()
+        except Exception:
             self._refused_until = self._runtime.elapsed() + _RECONNECT_PAUSE
             raise
         return self._session
@@ -161,10 +197,11 @@ class PostgresAppender:
             session.abandon()
 
     def _fail(self, group: Sequence[_Call], error: Exception) -> None:
+        said = self._writing.failure(error)
         for call in group:
             if not call.done.done():
                 # One exception each: several tasks would write their tracks into a common one.
-                unreachable = Unreachable(str(trouble(error, f"append to {self._target.stream}")))
+                unreachable = Unreachable(str(said))
                 unreachable.__cause__ = error
                 call.done.set_exception(unreachable)
 

@@ -1,0 +1,75 @@
+"""What stands in for an outside log on this machine: started for a demo or a benchmark whose settings name none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from obverse.settings import PREFIX, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """One that runs."""
+
+    table: Mapping[str, Any] = field(default_factory=dict)
+    """What the adapter is to be told, as in its table of the settings."""
+    pids: Mapping[str, int] = field(default_factory=dict)
+    """Its processes by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogToUse:
+    """The log that an installation is to use."""
+
+    settings: Settings
+    pids: Mapping[str, int] = field(default_factory=dict)
+    """The processes of its stand-in, if it needs one."""
+
+    def environment(self) -> dict[str, str]:
+        """The same for a process of its own."""
+        return {f"{PREFIX}EVENT_LOG": msgspec.json.encode(self.settings.event_log).decode()}
+
+
+@asynccontextmanager
+async def log_to_use(settings: Settings, folder: Path) -> AsyncIterator[LogToUse]:
+    """
+    Have the log that the settings name while the block runs.
+
+    Where it is outside and they do not say where, a stand-in is started, with its data beneath the folder.
+
+    Raises:
+        SandboxLacking: something that the stand-in needs is not on this machine; the message says what to do.
+    """
+    adapter, table = settings.port_options("event_log")
+    if adapter not in STAND_INS or PLACES[adapter] in table:
+        yield LogToUse(settings)
+        return
+    async with STAND_INS[adapter](folder / adapter) as found:
+        told = {**settings.event_log, adapter: {**found.table, **table}}
+        yield LogToUse(settings.model_copy(update={"event_log": told}), found.pids)
+
+
+@asynccontextmanager
+async def _kafka(folder: Path) -> AsyncIterator[StandIn]:
+    """One broker of Apache Kafka."""
+    from obverse.sandboxes.kafka import open_kafka_sandbox  # noqa: PLC0415 - only whoever asks for it
+
+    sandbox = await open_kafka_sandbox(folder)
+    try:
+        pids = {f"kafka-{broker.number}": broker.pid for broker in sandbox.brokers}
+        yield StandIn({"servers": sandbox.servers, "replication": 1, "min_insync": 1}, pids)
+    finally:
+        await sandbox.close()
+
+
+STAND_INS: Final[Mapping[str, Callable[[Path], AbstractAsyncContextManager[StandIn]]]] = {"kafka": _kafka}
+"""By the adapter's name; each is given a folder for its data, and runs while its block runs."""
+
+PLACES: Final[Mapping[str, str]] = {"kafka": "servers"}
+"""The setting of an adapter that says where its log is: with it no stand-in is needed."""
