@@ -24,7 +24,7 @@ from obverse.flows.deliver import Deliver, DeliverParts
 from obverse.flows.replaying import Replaying, ReplayingParts
 from obverse.ports.engine import WRITER, Engine
 from obverse.ports.profile_store import Checkpoint, ProfileRow
-from obverse.ports.replays import Replay, ReplayState
+from obverse.ports.replays import Replay, ReplayStage
 from sync_steps import CRM, World
 
 WELCOME = Template(name="welcome", subject="Hello", sender="shop@example.com", text="{{ customer.email }}")
@@ -121,16 +121,16 @@ class Shop(World):
     async def plan(self, wanted: Wanted = ALL) -> Replay:
         """Ask for a replay, and wait until it is planned, or refused."""
         id_ = await self.replays.ask(wanted, by="ada", at=self.runtime.now())
-        return await self.until(id_, ReplayState.PLANNED, ReplayState.REFUSED)
+        return await self.until(id_, ReplayStage.PLANNED, ReplayStage.REFUSED)
 
     async def run_all(self, wanted: Wanted = ALL) -> Replay:
         """Have a replay planned and run, and wait for its end."""
         planned = await self.plan(wanted)
-        assert planned.state is ReplayState.PLANNED, planned.reason
+        assert planned.state is ReplayStage.PLANNED, planned.reason
         await self.replays.confirm(planned.id, by="ada")
-        return await self.until(planned.id, ReplayState.DONE, ReplayState.REFUSED)
+        return await self.until(planned.id, ReplayStage.DONE, ReplayStage.REFUSED)
 
-    async def until(self, id_: int, *states: ReplayState) -> Replay:
+    async def until(self, id_: int, *states: ReplayStage) -> Replay:
         for _ in range(1500):
             one = await self.replays.find(id_)
             assert one is not None

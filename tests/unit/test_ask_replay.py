@@ -25,13 +25,13 @@ from obverse.core.replays import (
     UnifyReport,
     Wanted,
 )
-from obverse.flows.ask_replay import AskReplay, BadReplay, NoSuchReplay, Request, view, wanted_of
+from obverse.flows.ask_replay import AskReplay, BadReplay, NoSuchReplay, ReplayRequest, view, wanted_of
 
 NOW = times.parse("2026-03-01T12:00:00Z") or 0
 
 
 def asked(**fields: Any) -> Wanted:
-    return wanted_of(msgspec.convert(fields, Request), NOW)
+    return wanted_of(msgspec.convert(fields, ReplayRequest), NOW)
 
 
 def test_what_is_meant() -> None:
@@ -67,7 +67,7 @@ def test_what_contradicts_itself_is_told(fields: dict[str, Any], said: str) -> N
 
 async def test_only_what_is_planned_runs_and_what_has_ended_is_not_cancelled() -> None:
     asking = AskReplay(MemoryReplays(), open_runtime())
-    id_ = await asking.ask(Request(to="all"), by="ada")
+    id_ = await asking.ask(ReplayRequest(to="all"), by="ada")
     with pytest.raises(BadReplay, match="it is planning; only one that is planned can"):
         await asking.confirm(id_, by="ada")
     await asking.cancel(id_)

@@ -15,7 +15,7 @@ from obverse.core.profiles import Profile
 from obverse.core.replays import CampaignReport, ConnectionReport, Report, Wanted
 from obverse.ports.engine import Engine
 from obverse.ports.outcomes import Unreachable
-from obverse.ports.replays import ReplayState
+from obverse.ports.replays import ReplayStage
 from replay_steps import ALL, CAMPAIGN, ORDERS, Shop, run, shop
 from sync_steps import CRM
 
@@ -46,7 +46,7 @@ def test_the_whole_log_to_all_changes_nothing_and_sends_nothing() -> None:
         done = await world.run_all()
         await world.quiet()
 
-        assert done.state is ReplayState.DONE
+        assert done.state is ReplayStage.DONE
         plan, result = report(done.plan), report(done.result)
         assert plan.to_do == 0
         assert plan.unify is not None
@@ -75,7 +75,7 @@ def test_nothing_is_done_before_somebody_says_so() -> None:
         assert world.outside()[0] == []
         found = await world.replays.find(planned.id)
         assert found is not None
-        assert found.state is ReplayState.PLANNED
+        assert found.state is ReplayStage.PLANNED
 
     run(story)
 
@@ -268,7 +268,7 @@ def test_a_worker_that_is_killed_anywhere_sends_nothing_twice(seed: int) -> None
         for _ in range(4):
             await world.runtime.sleep(world.runtime.random.random() * 0.8)
             await world.kill_worker()
-        await world.until(planned.id, ReplayState.DONE)
+        await world.until(planned.id, ReplayStage.DONE)
         await world.quiet()
         assert world.outside()[0] == sorted(f"{name}@example.com" for name in names)
         assert len(world.account.contacts) == len(names)
@@ -288,7 +288,7 @@ def test_one_that_is_cancelled_goes_no_further() -> None:
         await world.replays.cancel(planned.id, at=world.runtime.now())
         await world.quiet()
         assert world.outside()[0] == []
-        assert (await world.plan()).state is ReplayState.PLANNED, "the next one has its turn"
+        assert (await world.plan()).state is ReplayStage.PLANNED, "the next one has its turn"
 
     run(story)
 
@@ -306,7 +306,7 @@ def test_what_cannot_be_is_refused_in_words(wanted: Wanted, said: str) -> None:
     async def story(world: Shop) -> None:
         await customers(world, "ada")
         refused = await world.plan(wanted)
-        assert refused.state is ReplayState.REFUSED
+        assert refused.state is ReplayStage.REFUSED
         assert refused.reason is not None
         assert re.search(said, refused.reason), refused.reason
 
@@ -333,10 +333,10 @@ def test_an_engine_that_folds_nobody_anew_says_what_to_do() -> None:
     async def story(world: Shop) -> None:
         await customers(world, "ada")
         refused = await world.plan(UNIFY)
-        assert refused.state is ReplayState.REFUSED
+        assert refused.state is ReplayStage.REFUSED
         assert refused.reason is not None
         assert "--to activate or --to deliver" in refused.reason
-        assert (await world.plan(ACTIVATE)).state is ReplayState.PLANNED
+        assert (await world.plan(ACTIVATE)).state is ReplayStage.PLANNED
 
     run(story, of=PlainShop)
 

@@ -231,6 +231,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.api.app import ApiParts, build
     from obverse.apps.metrics import new_registry
     from obverse.flows.ask_identity import AskIdentity
+    from obverse.flows.ask_replay import AskReplay
     from obverse.flows.browse import Browse
     from obverse.flows.decide import Decide
     from obverse.flows.explain import Explain
@@ -257,6 +258,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         stack.push_async_callback(sessions.close)
         proposals = await wiring.proposals()
         stack.push_async_callback(proposals.close)
+        replays = _closed_with(stack, await wiring.replays())
         live = Live(log, wiring.runtime)
         _start(stack, wiring, stop, {"live": live.end_at(stop)})
         parts = ApiParts(
@@ -270,6 +272,7 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             runtime=wiring.runtime,
             registry=new_registry("api"),
             ask_identity=AskIdentity(store, serve, wiring.runtime, lambda: secrets.token_urlsafe(16)),
+            ask_replay=AskReplay(replays, wiring.runtime),
             browse=Browse(store, definitions.current),
             review=Review(store),
             decide=Decide(proposals, store, wiring.merge_requests(store), definitions.current, wiring.runtime),

@@ -19,7 +19,7 @@ from obverse.core.replays import (
     UnifyReport,
     Wanted,
 )
-from obverse.ports.replays import NotOpen, Replay, Replays, ReplayState, ReplaysWorker
+from obverse.ports.replays import NotOpen, Replay, Replays, ReplayStage, ReplaysWorker
 
 NOON: Final = 1_767_268_800_000_000
 ALL: Final = Wanted(flows=("unify", "activate", "deliver"))
@@ -69,16 +69,16 @@ class ReplaysContract:
 
         assert await worker.progress(id_, 5)
         assert await worker.planned(id_, REPORT)
-        planned = replace(asked, state=ReplayState.PLANNED, done=5, plan=REPORT)
+        planned = replace(asked, state=ReplayStage.PLANNED, done=5, plan=REPORT)
         assert await replays.find(id_) == planned
         assert await worker.next() is None, "nobody has said yes"
 
-        running = replace(planned, state=ReplayState.RUNNING, done=0, confirmed_by="bob")
+        running = replace(planned, state=ReplayStage.RUNNING, done=0, confirmed_by="bob")
         assert await replays.confirm(id_, by="bob") == running
         assert await worker.next() == running
         result = Report(deliver=REPORT.deliver)
-        assert await worker.settle(id_, ReplayState.DONE, at=NOON + 1, result=result)
-        done = replace(running, state=ReplayState.DONE, result=result, settled_at=NOON + 1)
+        assert await worker.settle(id_, ReplayStage.DONE, at=NOON + 1, result=result)
+        done = replace(running, state=ReplayStage.DONE, result=result, settled_at=NOON + 1)
         assert await replays.find(id_) == done
         assert await worker.next() is None
         await worker.close()
@@ -86,10 +86,10 @@ class ReplaysContract:
     async def test_one_that_is_refused_says_why(self, replays: Replays) -> None:
         id_ = await replays.ask(ALL, by="ada", at=NOON)
         worker = await self.worker_of(replays)
-        assert await worker.settle(id_, ReplayState.REFUSED, at=NOON + 1, reason="no such partition")
+        assert await worker.settle(id_, ReplayStage.REFUSED, at=NOON + 1, reason="no such partition")
         found = await replays.find(id_)
         assert found is not None
-        assert (found.state, found.reason, found.plan) == (ReplayState.REFUSED, "no such partition", None)
+        assert (found.state, found.reason, found.plan) == (ReplayStage.REFUSED, "no such partition", None)
         await worker.close()
 
     async def test_the_first_comes_first_and_the_latest_are_told_first(self, replays: Replays) -> None:
@@ -120,22 +120,22 @@ class ReplaysContract:
         assert await replays.find(id_ + 1000) is None
         await worker.close()
 
-    @pytest.mark.parametrize("state", [ReplayState.PLANNING, ReplayState.PLANNED, ReplayState.RUNNING])
-    async def test_one_that_was_cancelled_goes_no_further(self, replays: Replays, state: ReplayState) -> None:
+    @pytest.mark.parametrize("state", [ReplayStage.PLANNING, ReplayStage.PLANNED, ReplayStage.RUNNING])
+    async def test_one_that_was_cancelled_goes_no_further(self, replays: Replays, state: ReplayStage) -> None:
         id_ = await replays.ask(ALL, by="ada", at=NOON)
         worker = await self.worker_of(replays)
-        if state is not ReplayState.PLANNING:
+        if state is not ReplayStage.PLANNING:
             await worker.planned(id_, REPORT)
-        if state is ReplayState.RUNNING:
+        if state is ReplayStage.RUNNING:
             await replays.confirm(id_, by="ada")
         cancelled = await replays.cancel(id_, at=NOON + 2)
         assert cancelled is not None
-        assert (cancelled.state, cancelled.settled_at) == (ReplayState.CANCELLED, NOON + 2)
+        assert (cancelled.state, cancelled.settled_at) == (ReplayStage.CANCELLED, NOON + 2)
 
         assert await worker.next() is None
         assert not await worker.progress(id_, 1)
         assert not await worker.planned(id_, REPORT)
-        assert not await worker.settle(id_, ReplayState.DONE, at=NOON + 3, result=REPORT)
+        assert not await worker.settle(id_, ReplayStage.DONE, at=NOON + 3, result=REPORT)
         assert await replays.find(id_) == cancelled
         with pytest.raises(NotOpen, match="cancelled"):
             await replays.confirm(id_, by="ada")

@@ -9,7 +9,7 @@ import msgspec
 
 from obverse.core import spans, times
 from obverse.core.replays import FLOWS, Report, Wanted
-from obverse.ports.replays import NotOpen, Replay, Replays, ReplayState
+from obverse.ports.replays import NotOpen, Replay, Replays, ReplayStage
 from obverse.ports.runtime import Runtime
 
 ALL: Final = "all"
@@ -48,7 +48,7 @@ class ReplayView(msgspec.Struct, frozen=True, kw_only=True):
     settled_at: str | None
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What somebody asks for, in their words."""
 
     to: str
@@ -62,7 +62,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     before: int | None = None
 
 
-def wanted_of(request: Request, now: int) -> Wanted:
+def wanted_of(request: ReplayRequest, now: int) -> Wanted:
     """
     Return what is meant; `now` is in microseconds since 1970.
 
@@ -94,7 +94,7 @@ def wanted_of(request: Request, now: int) -> Wanted:
     )
 
 
-def _check_offsets(request: Request, flows: int) -> None:
+def _check_offsets(request: ReplayRequest, flows: int) -> None:
     if request.partition is None:
         if request.from_ is not None or request.before is not None:
             raise BadReplay("from and before are offsets in one partition: name it with partition")
@@ -127,7 +127,7 @@ class AskReplay:
         self._replays = replays
         self._runtime = runtime
 
-    async def ask(self, request: Request, *, by: str) -> int:
+    async def ask(self, request: ReplayRequest, *, by: str) -> int:
         """
         Have a replay planned; return its id.
 
@@ -211,5 +211,5 @@ def _text(at: int | None) -> str | None:
     return None if at is None else times.to_text(at)
 
 
-ENDED: Final = frozenset({ReplayState.DONE, ReplayState.REFUSED, ReplayState.CANCELLED})
+ENDED: Final = frozenset({ReplayStage.DONE, ReplayStage.REFUSED, ReplayStage.CANCELLED})
 """From these a replay goes nowhere."""

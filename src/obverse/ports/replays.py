@@ -11,7 +11,7 @@ import msgspec
 from obverse.core.replays import Report, Wanted
 
 
-class ReplayState(StrEnum):
+class ReplayStage(StrEnum):
     """Where a replay stands."""
 
     PLANNING = "planning"
@@ -25,7 +25,7 @@ class ReplayState(StrEnum):
     CANCELLED = "cancelled"
 
 
-OPEN = frozenset({ReplayState.PLANNING, ReplayState.PLANNED, ReplayState.RUNNING})
+OPEN = frozenset({ReplayStage.PLANNING, ReplayStage.PLANNED, ReplayStage.RUNNING})
 """From these a replay goes on, or is cancelled."""
 
 
@@ -39,7 +39,7 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     """Who asked."""
     asked_at: int
     """Microseconds since 1970, as are all times here."""
-    state: ReplayState = ReplayState.PLANNING
+    state: ReplayStage = ReplayStage.PLANNING
     done: int = 0
     """People and changes that were gone through by now, of this step."""
     plan: Report | None = None
@@ -71,7 +71,7 @@ class ReplaysWorker(Protocol):
         ...
 
     async def settle(
-        self, id_: int, state: ReplayState, *, at: int, result: Report | None = None, reason: str | None = None
+        self, id_: int, state: ReplayStage, *, at: int, result: Report | None = None, reason: str | None = None
     ) -> bool:
         """Note what became of a replay: done or refused; False, and nothing noted, if it was cancelled."""
         ...

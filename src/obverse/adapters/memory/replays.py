@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import structs
 
 from obverse.core.replays import Report, Wanted
-from obverse.ports.replays import OPEN, NotOpen, Replay, Replays, ReplayState, ReplaysWorker
+from obverse.ports.replays import OPEN, NotOpen, Replay, Replays, ReplayStage, ReplaysWorker
 from obverse.ports.runtime import Runtime
 
 
@@ -54,13 +54,13 @@ class MemoryReplays:
 
     async def confirm(self, id_: int, *, by: str) -> Replay | None:
         """See `Replays.confirm`."""
-        return self._go_on(id_, {ReplayState.PLANNED}, state=ReplayState.RUNNING, confirmed_by=by, done=0)
+        return self._go_on(id_, {ReplayStage.PLANNED}, state=ReplayStage.RUNNING, confirmed_by=by, done=0)
 
     async def cancel(self, id_: int, *, at: int) -> Replay | None:
         """See `Replays.cancel`."""
-        return self._go_on(id_, OPEN, state=ReplayState.CANCELLED, settled_at=at)
+        return self._go_on(id_, OPEN, state=ReplayStage.CANCELLED, settled_at=at)
 
-    def _go_on(self, id_: int, states: Collection[ReplayState], **fields: Any) -> Replay | None:
+    def _go_on(self, id_: int, states: Collection[ReplayStage], **fields: Any) -> Replay | None:
         known = self.kept.get(id_)
         if known is None:
             return None
@@ -86,7 +86,7 @@ class MemoryReplaysWorker:
 
     async def next(self) -> Replay | None:
         """See `ReplaysWorker.next`."""
-        waiting = (ReplayState.PLANNING, ReplayState.RUNNING)
+        waiting = (ReplayStage.PLANNING, ReplayStage.RUNNING)
         return next((one for one in self._of.kept.values() if one.state in waiting), None)
 
     async def progress(self, id_: int, done: int) -> bool:
@@ -95,10 +95,10 @@ class MemoryReplaysWorker:
 
     async def planned(self, id_: int, plan: Report) -> bool:
         """See `ReplaysWorker.planned`."""
-        return self._note(id_, state=ReplayState.PLANNED, plan=plan)
+        return self._note(id_, state=ReplayStage.PLANNED, plan=plan)
 
     async def settle(
-        self, id_: int, state: ReplayState, *, at: int, result: Report | None = None, reason: str | None = None
+        self, id_: int, state: ReplayStage, *, at: int, result: Report | None = None, reason: str | None = None
     ) -> bool:
         """See `ReplaysWorker.settle`."""
         return self._note(id_, state=state, settled_at=at, result=result, reason=reason)

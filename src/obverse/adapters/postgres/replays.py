@@ -14,7 +14,7 @@ from obverse.adapters.postgres.connection import Link
 from obverse.adapters.postgres.event_log_rows import from_micros, to_micros
 from obverse.adapters.postgres.worker_session import WorkerSession
 from obverse.core.replays import Report, Wanted
-from obverse.ports.replays import OPEN, NotOpen, Replay, Replays, ReplayState, ReplaysWorker
+from obverse.ports.replays import OPEN, NotOpen, Replay, Replays, ReplayStage, ReplaysWorker
 from obverse.ports.runtime import Runtime
 
 _COLUMNS: Final = (
@@ -100,13 +100,13 @@ class PostgresReplays:
 
     async def confirm(self, id_: int, *, by: str) -> Replay | None:
         """See `Replays.confirm`."""
-        return await self._go_on(_CONFIRM, id_, [ReplayState.PLANNED], tidy(by))
+        return await self._go_on(_CONFIRM, id_, [ReplayStage.PLANNED], tidy(by))
 
     async def cancel(self, id_: int, *, at: int) -> Replay | None:
         """See `Replays.cancel`."""
         return await self._go_on(_CANCEL, id_, OPEN, from_micros(at))
 
-    async def _go_on(self, query: str, id_: int, states: Collection[ReplayState], given: Any) -> Replay | None:
+    async def _go_on(self, query: str, id_: int, states: Collection[ReplayStage], given: Any) -> Replay | None:
         rows = await self._fetch(query, id_, [one.value for one in states], given)
         if rows:
             return _replay(rows[0])
@@ -144,7 +144,7 @@ class PostgresReplaysWorker:
         return await self._note(_PLANNED, id_, _text(plan))
 
     async def settle(
-        self, id_: int, state: ReplayState, *, at: int, result: Report | None = None, reason: str | None = None
+        self, id_: int, state: ReplayStage, *, at: int, result: Report | None = None, reason: str | None = None
     ) -> bool:
         """See `ReplaysWorker.settle`."""
         told = None if result is None else _text(result)
@@ -171,7 +171,7 @@ def _replay(row: asyncpg.Record) -> Replay:
         wanted=msgspec.json.decode(row["wanted"], type=Wanted),
         by=row["asked_by"],
         asked_at=to_micros(row["asked_at"]),
-        state=ReplayState(row["state"]),
+        state=ReplayStage(row["state"]),
         done=row["done"],
         plan=_report(row["plan"]),
         confirmed_by=row["confirmed_by"],

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from obverse.core.definitions import Definitions
 from obverse.flows.ask_identity import AskIdentity
+from obverse.flows.ask_replay import AskReplay
 from obverse.flows.browse import Browse
 from obverse.flows.decide import Decide
 from obverse.flows.explain import Explain
@@ -38,6 +39,7 @@ class ApiParts:
     syncs: Syncs
     messages: Messages
     ask_identity: AskIdentity
+    ask_replay: AskReplay
     browse: Browse
     preview: Preview
     explain: Explain

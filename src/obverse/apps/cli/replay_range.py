@@ -16,8 +16,8 @@ import typer
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.cli.replay_text import in_words, line
 from obverse.apps.roles import Place, wiring_of
-from obverse.flows.ask_replay import ENDED, AskReplay, BadReplay, NoSuchReplay, Request, view, wanted_of
-from obverse.ports.replays import Replay, ReplayState
+from obverse.flows.ask_replay import ENDED, AskReplay, BadReplay, NoSuchReplay, ReplayRequest, view, wanted_of
+from obverse.ports.replays import Replay, ReplayStage
 from obverse.ports.runtime import Runtime
 from obverse.settings import Settings
 
@@ -37,7 +37,7 @@ class WorkerSilent(RuntimeError):
 class Asked:
     """What is asked for."""
 
-    request: Request
+    request: ReplayRequest
     approved: bool
     as_json: bool
 
@@ -58,8 +58,8 @@ async def replay_range(settings: Settings, asked: Asked) -> int:
     wanted_of(asked.request, open_runtime().now())  # what is wrong with it needs no database to be told
     async with _asking(settings) as (asking, runtime):
         id_ = await asking.ask(asked.request, by=_who())
-        one = await _until(asking, runtime, id_, ReplayState.PLANNED)
-        if one.state is not ReplayState.PLANNED or one.plan is None:
+        one = await _until(asking, runtime, id_, ReplayStage.PLANNED)
+        if one.state is not ReplayStage.PLANNED or one.plan is None:
             return _end(one, as_json=asked.as_json)
         if not asked.as_json:
             sys.stdout.write(in_words(one.plan, done=False))
@@ -126,14 +126,14 @@ async def list_all(settings: Settings, *, as_json: bool) -> int:
 
 async def _run(asking: AskReplay, runtime: Runtime, id_: int, *, as_json: bool) -> int:
     await asking.confirm(id_, by=_who())
-    one = await _until(asking, runtime, id_, ReplayState.DONE)
-    if one.state is ReplayState.DONE and one.result is not None and not as_json:
+    one = await _until(asking, runtime, id_, ReplayStage.DONE)
+    if one.state is ReplayStage.DONE and one.result is not None and not as_json:
         sys.stdout.write(f"Replay {id_} is done.\n{in_words(one.result, done=True)}")
         return 0
     return _end(one, as_json=as_json)
 
 
-async def _until(asking: AskReplay, runtime: Runtime, id_: int, state: ReplayState) -> Replay:
+async def _until(asking: AskReplay, runtime: Runtime, id_: int, state: ReplayStage) -> Replay:
     """Wait until a replay is there, or has ended otherwise."""
     seen, since = (-1, ""), runtime.elapsed()
     while True:
@@ -162,9 +162,9 @@ def _planned(one: Replay, *, as_json: bool, code: int) -> int:
 def _end(one: Replay, *, as_json: bool) -> int:
     if as_json:
         _print(view(one))
-    elif one.state is not ReplayState.DONE:
+    elif one.state is not ReplayStage.DONE:
         sys.stderr.write(f"obverse: replay {one.id} was {one.state.value}{f': {one.reason}' if one.reason else ''}\n")
-    return 0 if one.state is ReplayState.DONE else 1
+    return 0 if one.state is ReplayStage.DONE else 1
 
 
 @asynccontextmanager

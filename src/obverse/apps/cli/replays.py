@@ -69,9 +69,9 @@ def add_to(app: typer.Typer, run: Callable[[Path | None, Callable[[Any], Any]], 
             run(data, lambda settings: replay_range.cancel(settings, cancel_id, as_json=as_json))
         if run_id is not None:
             run(data, lambda settings: replay_range.run_planned(settings, run_id, as_json=as_json))
-        from obverse.flows.ask_replay import Request
+        from obverse.flows.ask_replay import ReplayRequest
 
-        request = Request(
+        request = ReplayRequest(
             to=to or "",
             connection=connection,
             campaign=campaign,

@@ -24,7 +24,7 @@ from obverse.ports.event_log import EventLog, LogGap, Stream, UnknownMark
 from obverse.ports.outbox import Outbox
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.profile_store import ProfileStore
-from obverse.ports.replays import Replay, Replays, ReplayState, ReplaysWorker
+from obverse.ports.replays import Replay, Replays, ReplayStage, ReplaysWorker
 from obverse.ports.runtime import Runtime
 from obverse.ports.sync_queue import SyncQueue
 
@@ -126,7 +126,7 @@ class Replaying:
 
         try:
             await self._caught_up(tell)
-            if one.state is ReplayState.PLANNING:
+            if one.state is ReplayStage.PLANNING:
                 await worker.planned(one.id, await self._plan(one, tell))
                 return
             result = await self._carry_out(one, tell)
@@ -142,13 +142,13 @@ class Replaying:
             _log.exception("a replay failed", replay=one.id, reason=repr(error))
             await self._refuse(worker, one, f"it failed ({type(error).__name__}: {error}); please report it")
             return
-        if await worker.settle(one.id, ReplayState.DONE, at=self._runtime.now(), result=result):
+        if await worker.settle(one.id, ReplayStage.DONE, at=self._runtime.now(), result=result):
             self.vitals.records["done"] += 1
             _log.info("a replay is done", replay=one.id, by=one.by)
 
     async def _refuse(self, worker: ReplaysWorker, one: Replay, reason: str) -> None:
         self.vitals.records["refused"] += 1
-        await worker.settle(one.id, ReplayState.REFUSED, at=self._runtime.now(), reason=reason)
+        await worker.settle(one.id, ReplayStage.REFUSED, at=self._runtime.now(), reason=reason)
 
     async def _caught_up(self, tell: Tell) -> None:
         """Wait until all that the log holds now is in the store: else people would seem to be as they were."""
