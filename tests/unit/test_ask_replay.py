@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from obverse.adapters.memory.replays import MemoryReplays
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.cli import app
+from obverse.apps.cli.replay_range import Asked, replay_range
 from obverse.apps.cli.replay_text import in_words, line
 from obverse.contracts.replays import REPORT
 from obverse.core import spans, times
@@ -26,6 +28,7 @@ from obverse.core.replays import (
     Wanted,
 )
 from obverse.flows.ask_replay import AskReplay, BadReplay, NoSuchReplay, ReplayRequest, view, wanted_of
+from obverse.settings import Settings
 
 NOW = times.parse("2026-03-01T12:00:00Z") or 0
 
@@ -89,7 +92,6 @@ async def test_only_what_is_planned_runs_and_what_has_ended_is_not_cancelled() -
         (["--list", "--yes"], "--yes is an option of --to, and not of --list: leave it out"),
         (["--to", "all", "--code", "x"], "--code is an option of --rejected, and not of --to: leave it out"),
         (["--rejected", "--since", "1 day"], "--since is an option of --to, and not of --rejected"),
-        (["--to", "everybody"], "to is 'everybody': name one of unify, activate, deliver, all"),
     ],
 )
 def test_options_that_do_not_go_together_are_told(arguments: list[str], said: str) -> None:
@@ -97,11 +99,20 @@ def test_options_that_do_not_go_together_are_told(arguments: list[str], said: st
     assert (result.exit_code, said in result.stderr) == (1, True), result.stderr
 
 
+async def test_what_contradicts_itself_is_told_without_a_database(tmp_path: Path) -> None:
+    wrong = Asked(ReplayRequest(to="everybody"), approved=True, as_json=False)
+    with pytest.raises(BadReplay, match="name one of unify, activate, deliver, all"):
+        await replay_range(Settings(data=tmp_path), wrong)
+
+
 PLANNED = """\
 unify: 30,000 people
   20,000 of them were looked at, taken at random; what follows is of these
   2 would be mended (traits: orders 2) (attributes: city 1)
+    and enter then (audiences: big 2)
+    and leave then (audiences: small 1)
     1 of these only in what nobody reads as a value
+    what is mended goes on to connections and campaigns, as any change does
   1 left as they are, since not all of their events are kept: id:00000000-0000-0000-0000-000000000000
 activate: 3 changes, from 1 to before 4
   hubspot: 1 created, 2 updated (city 2), 3 as they are, 4 without an address
@@ -119,6 +130,8 @@ def test_a_plan_in_words() -> None:
             changed=2,
             traits={"orders": 2},
             attributes={"city": 1},
+            entered={"big": 2},
+            left={"small": 1},
             others=1,
             refused=1,
             refused_some=["id:00000000-0000-0000-0000-000000000000"],

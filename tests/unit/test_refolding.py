@@ -22,7 +22,7 @@ from obverse.core.history import PastEvent
 from obverse.core.identity import IdentityRules, Limit
 from obverse.core.people import People
 from obverse.core.profiles import Membership, Profile, window
-from obverse.core.refolding import Difference, difference, for_refold, refold, swap_in
+from obverse.core.refolding import Difference, difference, for_refold, refold, swap_in, with_moves
 from people_logs import logs
 from people_steps import DEFINITIONS, NOW, SECOND, bought, event, told
 from window_steps import DAYS, day_logs, settle
@@ -163,6 +163,8 @@ def test_audiences_are_judged_by_what_is_mended() -> None:
 
     found, moved = run.replay(ada.id)
 
+    assert with_moves(found, moved).entered == ("priced",)
+    assert with_moves(found, moved).left == ("strangers",)
     assert (ada.traits["k:spent:1"], ada.attributes["plan"]) == (spent, plan)
     assert (found.traits, found.attributes) == (("spent",), ("plan",))
     assert moved == [

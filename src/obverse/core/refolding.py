@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 
 from obverse.core import profiles
-from obverse.core.changes import ATTRIBUTE, CONSENT, GROUP, TRAIT, Change
+from obverse.core.changes import ATTRIBUTE, CONSENT, ENTERED, GROUP, LEFT, TRAIT, Change
 from obverse.core.crdt import clock
 from obverse.core.crdt.clock import Stamp
 from obverse.core.crdt.register import Register
@@ -50,19 +50,27 @@ class Difference(msgspec.Struct, frozen=True):
     """Ids of those that history makes the person a member of."""
     unseen: bool = False
     """Whether something is that nobody reads: what a value is made of, or how many events there were."""
+    entered: tuple[str, ...] = ()
+    """Audiences that the person enters once they are mended."""
+    left: tuple[str, ...] = ()
 
     @property
     def is_any(self) -> bool:
         """Whether there is one."""
         return self != _NONE
 
-    @property
-    def is_told(self) -> bool:
-        """Whether somebody can read of it."""
-        return bool(self.traits or self.attributes or self.consents or self.groups)
-
 
 _NONE: Final = Difference()
+
+
+def with_moves(found: Difference, done: Iterable[Change]) -> Difference:
+    """The same, with the audiences that were entered and left when it was mended."""
+    moved = [(one.kind, one.name) for one in done]
+    return msgspec.structs.replace(
+        found,
+        entered=tuple(name for kind, name in moved if kind == ENTERED),
+        left=tuple(name for kind, name in moved if kind == LEFT),
+    )
 
 
 def difference(profile: Profile, fresh: Profile, definitions: Definitions) -> Difference:

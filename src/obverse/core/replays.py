@@ -57,6 +57,9 @@ class UnifyReport(msgspec.Struct, frozen=True, kw_only=True):
     traits: Mapping[str, int] = {}
     """By name, how many people's value is otherwise than their history says."""
     attributes: Mapping[str, int] = {}
+    entered: Mapping[str, int] = {}
+    """By audience, how many people enter it once they are mended; campaigns write to these."""
+    left: Mapping[str, int] = {}
     others: int = 0
     """Of how many only something is that nobody reads as a value: consents, groups, what a value is made of."""
     refused: int = 0

@@ -17,7 +17,7 @@ from obverse.core.definitions import Definitions
 from obverse.core.events import TYPES
 from obverse.core.people import People
 from obverse.core.profiles import Profile
-from obverse.core.refolding import REPLAY, Difference, difference, for_refold, refold, swap_in
+from obverse.core.refolding import REPLAY, Difference, difference, for_refold, refold, swap_in, with_moves
 from obverse.ports.engine import EngineParts
 from obverse.ports.profile_cache import CacheWriter
 
@@ -173,7 +173,9 @@ class Refolding:
             found = self._found[one] = difference(profile, made, definitions)
             if found.is_any:
                 stamp = Stamp(profile.now, REPLAY, f"{REPLAY}:{replay}")
-                self.changes.add(swap_in(profile, made, found, definitions, stamp=stamp, filled=people.filled))
+                done = swap_in(profile, made, found, definitions, stamp=stamp, filled=people.filled)
+                self.changes.add(done)
+                self._found[one] = with_moves(found, done)
             if found.is_any or turns:
                 self.checkpoints.touch(one)
                 swapped.append(profile)

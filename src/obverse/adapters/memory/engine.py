@@ -18,7 +18,7 @@ from obverse.core.identity import Decision
 from obverse.core.identity.evidence import ACCEPTED
 from obverse.core.people import People
 from obverse.core.profiles import Profile
-from obverse.core.refolding import REPLAY, Difference, difference, for_refold, refold, swap_in
+from obverse.core.refolding import REPLAY, Difference, difference, for_refold, refold, swap_in, with_moves
 from obverse.core.unmerging import NothingToTie, NothingToUndo, Rerun, accept, rerun, tell_anew, tied, undo
 from obverse.ports.backfills import Backfill, Phase
 from obverse.ports.engine import WRITER, Engine, EngineParts, Progress
@@ -253,7 +253,9 @@ class MemoryEngine:
             what = found[one] = difference(profile, made, people.definitions)
             if what.is_any:
                 stamp = Stamp(profile.now, REPLAY, f"{REPLAY}:{replay}")
-                moved += swap_in(profile, made, what, people.definitions, stamp=stamp, filled=people.filled)
+                done = swap_in(profile, made, what, people.definitions, stamp=stamp, filled=people.filled)
+                moved += done
+                found[one] = with_moves(what, done)
             owed.touched[one] = None
         return found, moved
 

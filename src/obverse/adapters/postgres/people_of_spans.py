@@ -9,6 +9,9 @@ from uuid import UUID
 from obverse.adapters.postgres.reading import Reading
 from obverse.core.replays import Span
 
+_LIMIT: Final = 900.0
+"""Seconds: all events are looked at."""
+
 # No index has places of the log: it would cost each event that comes, for what is asked a few times a year.
 _PEOPLE_OF: Final = """
 with told as (
@@ -39,5 +42,6 @@ class PostgresPeopleOfSpans(Reading):
             [one.before for one in spans.values()],
             None if after is None else UUID(bytes=after),
             limit,
+            limit=_LIMIT,
         )
         return [row["id"].bytes for row in rows]

@@ -30,8 +30,13 @@ def _unify(told: UnifyReport, *, done: bool) -> Iterator[str]:
         yield f"  {told.looked_at:,} of them were looked at, taken at random; what follows is of these"
     mended = "were mended" if done else "would be mended"
     yield f"  {told.changed:,} {mended}{_named('traits', told.traits)}{_named('attributes', told.attributes)}"
+    for what, counts in (("enter", told.entered), ("leave", told.left)):
+        if counts:
+            yield f"    and {what}{'' if done else ' then'}{_named('audiences', counts)}"
     if told.others:
         yield f"    {told.others:,} of these only in what nobody reads as a value"
+    if told.changed and not done:
+        yield "    what is mended goes on to connections and campaigns, as any change does"
     if told.refused:
         some = ", ".join(told.refused_some)
         more = ", …" if told.refused > len(told.refused_some) else ""

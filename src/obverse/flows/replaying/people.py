@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from dataclasses import dataclass, field
 from typing import Final
 
+from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions
 from obverse.core.events import TYPES
 from obverse.core.identity import id_name
 from obverse.core.profiles import Profile, unpack
-from obverse.core.refolding import Difference, difference, for_refold, refold
+from obverse.core.refolding import REPLAY, Difference, difference, for_refold, refold, swap_in, with_moves
 from obverse.core.replays import Span, UnifyReport, Wanted
 from obverse.flows.ranges import spans_of
 from obverse.flows.replaying.steps import AT_ONCE, CannotReplay, Tell
@@ -22,7 +23,7 @@ from obverse.ports.runtime import Runtime
 
 SAMPLE: Final = 20_000
 """People whom a plan looks at; of more it takes so many. Ids are as good as random, so the first are a fair sample."""
-_PAGE: Final = 10_000
+_PAGE: Final = 100_000
 """Ids of people of a part of the log that are looked up at once."""
 _EVENTS: Final = 2000
 """Events that are read at once."""
@@ -42,6 +43,8 @@ class _Count:
     others: int = 0
     traits: Counter[str] = field(default_factory=Counter)
     attributes: Counter[str] = field(default_factory=Counter)
+    entered: Counter[str] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)
     refused: list[bytes] = field(default_factory=list)
 
     def add(self, found: Mapping[bytes, Difference | None]) -> None:
@@ -52,6 +55,8 @@ class _Count:
                 self.changed += 1
                 self.others += not (what.traits or what.attributes)
                 self.traits.update(what.traits)
+                self.entered.update(what.entered)
+                self.left.update(what.left)
                 # PostgreSQL keeps no NUL.
                 self.attributes.update(name.replace("\0", "\N{REPLACEMENT CHARACTER}") for name in what.attributes)
 
@@ -63,6 +68,8 @@ class _Count:
             changed=self.changed,
             traits=dict(self.traits.most_common()),
             attributes=dict(self.attributes.most_common()),
+            entered=dict(self.entered.most_common()),
+            left=dict(self.left.most_common()),
             others=self.others,
             refused=len(self.refused),
             refused_some=[id_name(one) for one in self.refused[:_SHOWN]],
@@ -173,10 +180,18 @@ class PeopleAnew:
             if len(page) < _EVENTS:
                 break
             after = page[-1].id
-        return {
-            one: None if fresh[one].events < profile.events else difference(profile, fresh[one], definitions)
-            for one, profile in people.items()
-        }
+        return {one: _tried(profile, fresh[one], definitions) for one, profile in people.items()}
+
+
+def _tried(profile: Profile, fresh: Profile, definitions: Definitions) -> Difference | None:
+    """What is otherwise, and what comes of it when it is mended; both profiles are used up."""
+    if fresh.events < profile.events:
+        return None
+    found = difference(profile, fresh, definitions)
+    if not found.is_any:
+        return found
+    stamp = Stamp(profile.now, REPLAY, REPLAY)
+    return with_moves(found, swap_in(profile, fresh, found, definitions, stamp=stamp, filled=profile.filled))
 
 
 def _slices(ids: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
