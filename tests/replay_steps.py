@@ -144,6 +144,14 @@ class Shop(World):
         return sorted(mail.to for mail in self.post.mails), len(self.account.written)
 
 
+async def customers(world: Shop, *names: str) -> None:
+    """Have these people told of, with an address, and buy once."""
+    for name in names:
+        await world.tell(name, email=f"{name}@example.com", first_name=name.title())
+        await world.buys(name)
+    await world.quiet()
+
+
 Story = Callable[[Shop], Awaitable[Any]]
 
 

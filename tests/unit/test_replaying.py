@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from msgspec import structs
@@ -13,20 +11,11 @@ from obverse.core import profiles, spans
 from obverse.core.outgoing import Campaign
 from obverse.core.profiles import Profile
 from obverse.core.replays import CampaignReport, ConnectionReport, Report, Wanted
-from obverse.ports.engine import Engine
-from obverse.ports.outcomes import Unreachable
 from obverse.ports.replays import ReplayStage
-from replay_steps import ALL, CAMPAIGN, ORDERS, Shop, run, shop
+from replay_steps import ALL, CAMPAIGN, ORDERS, Shop, customers, run, shop
 from sync_steps import CRM
 
 UNIFY, ACTIVATE, DELIVER = (Wanted(flows=(flow,)) for flow in ALL.flows)
-
-
-async def customers(world: Shop, *names: str) -> None:
-    for name in names:
-        await world.tell(name, email=f"{name}@example.com", first_name=name.title())
-        await world.buys(name)
-    await world.quiet()
 
 
 def report(found: Report | None) -> Report:
@@ -289,68 +278,6 @@ def test_one_that_is_cancelled_goes_no_further() -> None:
         await world.quiet()
         assert world.outside()[0] == []
         assert (await world.plan()).state is ReplayStage.PLANNED, "the next one has its turn"
-
-    run(story)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "said"),
-    [
-        (structs.replace(ACTIVATE, connection="hubspot"), r"no connection 'hubspot' is defined \(defined: crm\)"),
-        (structs.replace(DELIVER, campaign="hello"), r"no campaign 'hello' is defined \(defined: welcome_buyers\)"),
-        (structs.replace(UNIFY, partition=3), "the stream of events has one partition, 0, and no 3"),
-        (structs.replace(DELIVER, partition=0, first=0, before=10**9), "the stream of changes holds offsets 0 to"),
-    ],
-)
-def test_what_cannot_be_is_refused_in_words(wanted: Wanted, said: str) -> None:
-    async def story(world: Shop) -> None:
-        await customers(world, "ada")
-        refused = await world.plan(wanted)
-        assert refused.state is ReplayStage.REFUSED
-        assert refused.reason is not None
-        assert re.search(said, refused.reason), refused.reason
-
-    run(story)
-
-
-class _Plain:
-    """An engine that folds nobody anew."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.run, self.drain, self._engine = engine.run, engine.drain, engine
-
-    @property
-    def progress(self) -> Any:
-        return self._engine.progress
-
-
-class PlainShop(Shop):
-    def acting_engine(self) -> Engine:
-        return _Plain(self.engine)
-
-
-def test_an_engine_that_folds_nobody_anew_says_what_to_do() -> None:
-    async def story(world: Shop) -> None:
-        await customers(world, "ada")
-        refused = await world.plan(UNIFY)
-        assert refused.state is ReplayStage.REFUSED
-        assert refused.reason is not None
-        assert "--to activate or --to deliver" in refused.reason
-        assert (await world.plan(ACTIVATE)).state is ReplayStage.PLANNED
-
-    run(story, of=PlainShop)
-
-
-def test_while_nobody_holds_what_is_written_nothing_is_noted_as_done() -> None:
-    async def story(world: Shop) -> None:
-        await world.quiet()
-        await world.deliver.put([])
-        await world.stop()
-        for put in (world.deliver.put([]), world.activate.put("crm", [])):
-            with pytest.raises(Unreachable):
-                await put
-        with pytest.raises(Unreachable):
-            await world.engine.fold_anew([], replay="1")  # type: ignore[attr-defined]
 
     run(story)
 
