@@ -12,6 +12,7 @@ from obverse.adapters.memory.definition_store import MemoryDefinitionStore
 from obverse.adapters.memory.merge_requests import MemoryMergeRequests
 from obverse.adapters.memory.outbox import MemoryOutbox
 from obverse.adapters.memory.proposals import MemoryProposals
+from obverse.adapters.memory.replays import MemoryReplays
 from obverse.adapters.memory.sessions import MemorySessions
 from obverse.adapters.memory.sync_queue import MemorySyncQueue
 from obverse.adapters.memory.trait_runs import MemoryTraitRuns
@@ -21,6 +22,7 @@ from obverse.apps.metrics import new_registry
 from obverse.core.definitions import Definitions
 from obverse.flows.apply_definitions import ApplyDefinitions
 from obverse.flows.ask_identity import AskIdentity
+from obverse.flows.ask_replay import AskReplay
 from obverse.flows.browse import Browse
 from obverse.flows.decide import Decide
 from obverse.flows.edit_definitions import EditDefinitions
@@ -60,6 +62,7 @@ def build_api(shop: Shop, **options: Any) -> App:
         "syncs": Syncs(MemorySyncQueue(runtime), Definitions, runtime),
         "messages": Messages(MemoryOutbox(runtime), shop.serve, Definitions, runtime),
         "ask_identity": AskIdentity(shop.faulty_store, shop.serve, runtime, lambda: secrets.token_urlsafe(16)),
+        "ask_replay": AskReplay(MemoryReplays(), runtime),
         "preview": Preview(shop.faulty_store, lambda: DEFINITIONS, runtime),
         "explain": Explain(shop.serve, lambda: DEFINITIONS, runtime),
         "measure": Measure(shop.faulty_store, MemoryTraitRuns(), lambda: DEFINITIONS),

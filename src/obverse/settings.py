@@ -173,6 +173,7 @@ class Settings(BaseSettings):
     matcher: dict[str, Any] = {"adapter": "splink"}
     definition_store: dict[str, Any] = {"adapter": "postgres"}
     trait_runs: dict[str, Any] = {"adapter": "postgres"}
+    replays: dict[str, Any] = {"adapter": "postgres"}
     sql_runner: dict[str, Any] = {"adapter": "postgres"}
 
     @classmethod

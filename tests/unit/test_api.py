@@ -277,6 +277,7 @@ async def test_the_document_tells_every_answer(api: App) -> None:
             "traits", "external_ids", "events", "metadata", "links"
         )),
         "/v1/proposals", "/v1/proposals/counts", "/v1/proposals/{id}/accept", "/v1/proposals/{id}/reject",
+        "/v1/replays", "/v1/replays/{id}", "/v1/replays/{id}/run", "/v1/replays/{id}/cancel",
         "/v1/rejected-events", "/v1/rejected-events/counts", "/v1/rejected-events/replay",
         "/v1/audiences/preview", "/v1/profiles/{identifier}/audiences/{audience}/why",
         "/v1/profiles/{identifier}/consents",

@@ -43,6 +43,7 @@ from obverse.ports.outbox import Outbox
 from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
 from obverse.ports.proposals import Proposals
+from obverse.ports.replays import Replays
 from obverse.ports.runtime import Runtime
 from obverse.ports.sessions import Sessions
 from obverse.ports.sql_runner import SqlRunner
@@ -301,6 +302,11 @@ class Wiring:
     ) -> SqlTraits:
         """The flow that has queries give traits."""
         return SqlTraits(store=store, runs=runs, runners=runners, definitions=definitions.current, runtime=self.runtime)
+
+    async def replays(self) -> Replays:
+        """The ledger of replays."""
+        replays: Replays = await self._open("replays", self.runtime)
+        return replays
 
     async def definition_store(self) -> DefinitionStore:
         """The definitions as they were written."""

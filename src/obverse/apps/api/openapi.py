@@ -16,6 +16,7 @@ from obverse.adapters.memory.outbox import MemoryOutbox
 from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
 from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_profile_store
 from obverse.adapters.memory.proposals import MemoryProposals
+from obverse.adapters.memory.replays import MemoryReplays
 from obverse.adapters.memory.sessions import MemorySessions
 from obverse.adapters.memory.sync_queue import MemorySyncQueue
 from obverse.adapters.memory.trait_runs import MemoryTraitRuns
@@ -24,6 +25,7 @@ from obverse.apps.api.app import ApiParts, build
 from obverse.core.definitions import Definitions
 from obverse.flows.apply_definitions import ApplyDefinitions
 from obverse.flows.ask_identity import AskIdentity
+from obverse.flows.ask_replay import AskReplay
 from obverse.flows.browse import Browse
 from obverse.flows.decide import Decide
 from obverse.flows.edit_definitions import EditDefinitions
@@ -62,6 +64,7 @@ async def generate() -> dict[str, Any]:
         syncs=Syncs(MemorySyncQueue(runtime), Definitions, runtime),
         messages=Messages(MemoryOutbox(runtime), serve, Definitions, runtime),
         ask_identity=AskIdentity(store, serve, runtime, str),
+        ask_replay=AskReplay(MemoryReplays(), runtime),
         browse=Browse(store, Definitions),
         preview=Preview(store, Definitions, runtime),
         explain=Explain(serve, Definitions, runtime),

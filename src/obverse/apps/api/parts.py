@@ -13,6 +13,7 @@ from obverse.apps.loads.kept import KeptLoads
 from obverse.core.definitions import Definitions
 from obverse.flows.apply_definitions import Plan
 from obverse.flows.ask_identity import AskIdentity
+from obverse.flows.ask_replay import AskReplay
 from obverse.flows.browse import Browse
 from obverse.flows.decide import Decide
 from obverse.flows.edit_definitions import EditDefinitions
@@ -41,6 +42,7 @@ class ApiParts:
     syncs: Syncs
     messages: Messages
     ask_identity: AskIdentity
+    ask_replay: AskReplay
     browse: Browse
     preview: Preview
     explain: Explain

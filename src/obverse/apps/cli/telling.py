@@ -57,6 +57,7 @@ _MENDABLE = frozenset(
         "UnreadableFile",
         "UnknownMark",
         "UnreadableProfile",
+        "WorkerSilent",
         "PermissionError",
     }
 )
