@@ -19,6 +19,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[at
 
 from brokers import Topic, kafka_running, kafka_settings
 from obverse.adapters.kafka import KafkaLogSettings, open_event_log
+from obverse.adapters.kafka.records import Kind, Record, write
 from obverse.contracts.event_log_steps import EVENTS, dense, joined, marked, read, some, told
 from obverse.ports.event_log import Batch, EventLog, Reader, Records
 from obverse.ports.outcomes import AccessRefused, Unreachable
@@ -72,6 +73,9 @@ class TestOvertaking:
                 number, offset = line.split()
                 acknowledged[offset] = number
             # It lives and wants to go on, but it is not its turn.
+            assert "another appender has taken over" in line
+            while "another appender is there" not in (line := await anext(lines)):
+                assert "refused" in line
             assert mine.keys().isdisjoint(map(int, acknowledged))
             mine[await appender.append(0, Records(1, b"mine0020"))] = 20
             await appender.close()
@@ -91,6 +95,24 @@ class TestOvertaking:
                 assert stored[int(offset)] == number.encode()
             for place, one in mine.items():
                 assert stored[place] == b"mine%04d" % one
+
+    async def test_what_comes_behind_another_claim_is_not_acknowledged_and_counts_for_nobody(
+        self, settings: KafkaLogSettings
+    ) -> None:
+        async with asyncio.timeout(PATIENCE), opened(settings) as log:
+            appender = await log.open_appender(EVENTS)
+            assert await appender.append(0, Records(1, b"before")) == 0
+            topic = Topic(settings, EVENTS, 0)
+            claim = Record(kind=Kind.CLAIM, epoch=topic.values()[-1][0] + 1, first=1, body=b"another one")
+            topic.send([write(topic.place, claim)])
+
+            with pytest.raises(Unreachable, match="another appender has taken over"):
+                await appender.append(0, Records(1, b"behind"))
+            # Its session is gone with that, and whoever comes next need not wait for it.
+            await appender.close()
+            following = await log.open_appender(EVENTS)
+            assert await following.append(0, Records(1, b"after")) == 1
+            assert joined(await read(log, {0: 0}, {0: 2})) == b"beforeafter"
 
     async def test_a_killed_one_is_waited_for_no_longer_than_its_lease(self, settings: KafkaLogSettings) -> None:
         async with asyncio.timeout(PATIENCE), opened(settings) as log, child(settings) as (process, lines):
@@ -131,6 +153,7 @@ async def child(
 CHILD = """
 import asyncio, sys
 from obverse.adapters.kafka import KafkaLogSettings, open_event_log
+from obverse.adapters.kafka.records import Kind, Record, write
 from obverse.adapters.runtime.system import SystemRuntime
 from obverse.ports.event_log import Records, Stream
 from obverse.ports.outcomes import Unreachable

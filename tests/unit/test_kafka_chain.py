@@ -83,8 +83,6 @@ class NoTurn:
 
     async def take(self, stream: Stream, partitions: Sequence[int]) -> None: ...
 
-    async def give(self) -> None: ...
-
 
 async def fight(seed: int) -> tuple[Topic, dict[int, bytes]]:
     """Let three appenders write as if each were alone; returns what was acknowledged, by offset."""

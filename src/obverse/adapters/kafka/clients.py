@@ -48,6 +48,8 @@ FAILURES: Final = (KafkaException, BufferError, TimeoutError, Misplaced)
 
 def trouble(error: BaseException, doing: str, settings: KafkaLogSettings) -> Unreachable | AccessRefused:
     """Say one of FAILURES in the words of the ports, to be raised from it."""
+    if isinstance(error, Unreachable | AccessRefused):
+        return error
     reason = error.args[0] if isinstance(error, KafkaException) and error.args else None
     said = reason.str() if isinstance(reason, KafkaError) else str(error) or "no answer in time"
     if isinstance(reason, KafkaError) and reason.code() in _NEEDS_A_PERSON:

@@ -15,7 +15,8 @@ from obverse.adapters.kafka.records import Kind, Place, Record, write
 from obverse.adapters.kafka.session import KafkaSession
 from obverse.adapters.kafka.settings import MOST_BYTES, KafkaLogSettings
 from obverse.adapters.kafka.turns import TURNS, Turn
-from obverse.ports.event_log import Appender, Reader, Stream
+from obverse.ports.event_log import Appender, EventLog, Reader, Stream
+from obverse.ports.outcomes import Unreachable
 from obverse.ports.runtime import Runtime, Work
 
 _RECONNECT_LIMIT = 3.0
@@ -24,6 +25,15 @@ _TRIM_AT_ONCE = 64
 _NOTE = 5.0
 """Seconds between two times that Kafka is told how far we read."""
 _LONG = str(2**63 - 1)
+
+
+async def open_event_log(settings: KafkaLogSettings, runtime: Runtime) -> EventLog:
+    """
+    Entry point `obverse.event_log:kafka`.
+
+    Nothing is connected before it is needed, so that a process can start before the brokers.
+    """
+    return KafkaEventLog(settings, runtime)
 
 
 class KafkaEventLog:
@@ -66,11 +76,20 @@ class KafkaEventLog:
             raise
 
         async def again() -> Session:
-            async with asyncio.timeout(_RECONNECT_LIMIT):
-                return await self._begin(stream, wanted, turn)
+            try:
+                async with asyncio.timeout(_RECONNECT_LIMIT):
+                    return await self._begin(stream, wanted, turn)
+            except TimeoutError as error:
+                if not turn.waits:
+                    raise
+                said = "another appender is there; see that there is one collector, and one worker"
+                raise Unreachable(f"append to {stream}: {said}") from error
+
+        def failure(error: Exception) -> Exception:
+            return trouble(error, f"append to {stream}", settings)
 
         grouping = Grouping(settings.linger_ms / 1000, settings.pace_ms / 1000, settings.group_bytes)
-        writing = Writing(stream, wanted, again, lambda error: trouble(error, f"append to {stream}", settings))
+        writing = Writing(stream, wanted, again, failure, turn.give)
         appender = GroupCommit(session, writing, grouping, self._runtime)
         self._opened.append(appender)
         return appender

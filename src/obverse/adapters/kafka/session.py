@@ -25,7 +25,6 @@ class Courtesy(Protocol):
     """What has us wait for our turn: see `Turn`."""
 
     async def take(self, stream: Stream, partitions: Sequence[int]) -> None: ...  # noqa: D102 - see `Turn.take`
-    async def give(self) -> None: ...  # noqa: D102 - see `Turn.give`
 
 
 @dataclass(slots=True)
@@ -82,8 +81,8 @@ class KafkaSession:
         return answers
 
     async def end(self) -> None:
-        """Let the next appender in."""
-        await self._turn.give()
+        """Write no more. The turn is the appender's, and outlives its sessions."""
+        self.alive = False
 
     def abandon(self) -> None:
         """Give it up. Should a record of it still arrive, it comes behind the next session's claim, and is void."""

@@ -39,7 +39,6 @@ _MENDABLE = frozenset(
         "BenchFailed",
         "InUse",
         "LogGap",
-        "LogLacking",
         "LostRace",
         "MatcherLacking",
         "NoSuchPath",
