@@ -259,6 +259,7 @@ async def test_the_document_tells_every_answer(api: App) -> None:
         "/v1/connections",
         "/v1/definitions",
         "/v1/definitions/changes",
+        "/v1/definitions/folder",
         "/v1/definitions/{kind}/{name}",
         *(f"/v1/connections/{{name}}/{part}" for part in (
             "records", "queue", "dead-letters", "dead-letters/retry"
