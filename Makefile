@@ -55,7 +55,7 @@ unit: .venv/ready
 
 pictures: .venv/ready .venv/console  ## take the console's pictures in docs/ anew
 	OBVERSE_PICTURES=$(CURDIR)/docs/pictures $(BIN)/pytest -q tests/acceptance/test_console.py tests/acceptance/test_builder.py \
-		-k "deep_link or builder"
+		tests/acceptance/test_console_loads.py -k "deep_link or builder or loads"
 
 bench: .venv/ready  ## events a second, and how soon they are visible
 	$(BIN)/obverse bench road $(ARGS)

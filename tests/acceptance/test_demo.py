@@ -17,7 +17,8 @@ import pytest
 
 from acceptance.demos import KILLS, assert_figures, play, short_folder, summary_of, until_killed
 from acceptance.shop_figures import Figures, Person, shop_figures
-from installation import PATIENCE, Installation, installation, start
+from installation import PATIENCE, Installation, installation, start, until
+from obverse.apps.demo.account import connect
 from obverse.sandboxes.inbox import open_inbox
 from serving import serving
 
@@ -81,6 +82,70 @@ async def test_sql_says_what_the_file_says(here: Installation, figures: Figures)
     for row in rows:
         expected = figures.customers[row["identifier"].removeprefix("user_id:")].lifetime_value
         assert (row["summed"] or Decimal(0)) == Decimal(row["computed"] or 0) == expected, row["identifier"]
+
+
+async def test_a_replay_of_the_whole_log_to_all_changes_nothing_and_sends_nothing(
+    played: Path, figures: Figures
+) -> None:
+    async with installation(played, OBVERSE_SANDBOX__HUBSPOT="true") as here:
+        await replays_change_nothing(here, figures)
+
+
+async def replays_change_nothing(here: Installation, figures: Figures) -> None:
+    async def compared() -> bool:
+        status, told = await here.get("/v1/connections")
+        return status == 200 and all((one["state"], one["waiting"]) == ("ok", 0) for one in told["connections"])
+
+    connect(here.data / "definitions", f"{here.note['sandbox']}/hubspot")  # which has another port since the restart
+    await until(here.drained)
+    await until(compared)
+    before = await everything(here)
+    assert before["mails"]["distinct"] == figures.emails_sent
+    assert before["contacts"]["contacts"] == figures.crm_contacts
+
+    code, planned = await replay(here, "--to", "all")
+    assert (code, planned["state"]) == (0, "planned"), planned
+    assert planned["plan"]["unify"]["looked_at"] == figures.profiles
+    assert [planned["plan"]["unify"][name] for name in ("changed", "refused")] == [0, 0]
+    (campaign,) = planned["plan"]["deliver"]["campaigns"].values()
+    assert (campaign["send"], campaign["over"], campaign["already"]["sent"]) == (0, 0, figures.emails_sent)
+    assert sum(campaign["already"].values()) == figures.audiences["big_spenders"], "some have no address yet"
+    (connection,) = planned["plan"]["activate"]["connections"].values()
+    assert (connection["create"], connection["update"], connection["unchanged"]) == (0, 0, figures.crm_contacts)
+
+    code, done = await replay(here, "--to", "all", "--yes")
+    assert (code, done["state"]) == (0, "done"), done
+    await until(compared)
+    assert await everything(here) == before
+
+
+async def replay(here: Installation, *arguments: str) -> tuple[int | None, dict[str, Any]]:
+    """`obverse replay`: how it ended, and what it told."""
+    process = await start(here.data, "replay", *arguments, "--json")
+    out, errors = await asyncio.wait_for(process.communicate(), 4 * PATIENCE)
+    assert out, errors.decode()[-4000:]
+    return process.returncode, summary_of(out)
+
+
+async def everything(here: Installation) -> dict[str, Any]:
+    """Digests of what is kept, and what arrived outside."""
+    tables = {
+        "customer_profiles": "id",
+        "audience_members": "profile_id, audience",
+        "messages": "id",
+        "sync_records": "connection, profile_id",
+    }
+    async with here.sql() as sql:
+        digests = {
+            name: await sql.fetchval(f"select md5(string_agg(one::text, '|' order by {order})) from {name} as one")
+            for name, order in tables.items()
+        }
+        changes = await sql.fetchval("select max(first_offset) from event_log where stream = 'changes'")
+    async with here.http.get(f"{here.note['sandbox']}/inbox/figures") as answer:
+        mails = await answer.json()
+    async with here.http.get(f"{here.note['sandbox']}/hubspot/sandbox/figures") as answer:
+        contacts = await answer.json()
+    return {**digests, "changes": changes, "mails": mails, "contacts": contacts}
 
 
 async def test_with_four_partitions_all_but_the_merges_are_the_same(folder: Path, figures: Figures) -> None:

@@ -104,12 +104,11 @@ async def test_a_server_that_is_not_there_is_unreachable() -> None:
 WITHOUT = """
 import asyncio, sys
 sys.modules["aiobotocore"] = sys.modules["botocore"] = sys.modules["moto"] = None
-from obverse.adapters.kinesis import KinesisLogSettings, open_event_log
-from obverse.adapters.runtime.system import open_runtime
 from obverse.sandboxes.kinesis import open_kinesis
-for opening in (open_event_log(KinesisLogSettings(dsn=""), open_runtime()), open_kinesis()):
+from obverse.wiring import find
+for work in (lambda: find("event_log", "kinesis"), lambda: asyncio.run(open_kinesis())):
     try:
-        asyncio.run(opening)
+        work()
     except Exception as error:
         print(type(error).__name__, error)
 """
@@ -118,8 +117,6 @@ for opening in (open_event_log(KinesisLogSettings(dsn=""), open_runtime()), open
 def test_without_the_extra_it_is_said_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True, timeout=60)
     log, stand_in = done.stdout.splitlines()
-    assert log == (
-        "LogLacking the log in Kinesis needs aiobotocore, which is not installed here: pip install 'obverse[aws]'"
-    )
+    assert log == "BadSettings event_log.adapter is 'kinesis', which needs aiobotocore: install obverse[aws]"
     assert stand_in.startswith("SandboxLacking")
     assert stand_in.endswith("pip install 'obverse[sandbox-aws]'")

@@ -45,8 +45,7 @@ async def log_to_use(settings: Settings, folder: Path) -> AsyncIterator[LogToUse
     Where it is outside and they do not say where, a stand-in is started, with its data beneath the folder.
 
     Raises:
-        BadSettings: there is no such adapter, or its table cannot be used.
-        LogLacking: what it needs is not installed.
+        BadSettings: there is no such adapter, what it needs is not installed, or its table cannot be used.
         SandboxLacking: something that the stand-in needs is not on this machine; the message says what to do.
     """
     adapter, table = settings.port_options("event_log")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError, ClientError
 
 from obverse.adapters._postgres import to_micros
 from obverse.adapters.kinesis.assembly import Held
@@ -255,10 +258,8 @@ class Kinesis:
         return Answer(held, answer.get("NextShardIterator"), at_tip)
 
     async def _call(self, operation: str, doing: str, **asked: Any) -> dict[str, Any]:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - installed with `obverse[aws]` alone
-
         async with self._opening:
-            client = self._client or await self._open(BotoCoreError)
+            client = self._client or await self._open()
         try:
             answer: dict[str, Any] = await getattr(client, operation)(**asked)
         except ClientError as error:
@@ -267,10 +268,7 @@ class Kinesis:
             raise _failed(error, doing) from error
         return answer
 
-    async def _open(self, failures: type[Exception]) -> Any:
-        from aiobotocore.config import AioConfig  # noqa: PLC0415 - installed with `obverse[aws]` alone
-        from aiobotocore.session import get_session  # noqa: PLC0415
-
+    async def _open(self) -> Any:
         if self._closed:
             raise Unreachable("this log in Kinesis is closed")
         settings = self._settings
@@ -291,7 +289,7 @@ class Kinesis:
                 ),
             )
             opened = await self._stack.enter_async_context(client)
-        except (failures, ValueError) as error:
+        except (BotoCoreError, ValueError) as error:
             raise _failed(error, "connect to Kinesis") from error
         self._client = opened
         return opened
@@ -299,11 +297,6 @@ class Kinesis:
 
 class _AlreadyThere(Exception):
     """Somebody else has created the stream."""
-
-
-def lacking() -> str:
-    """Return what the log in Kinesis needs and is not installed; empty if all is there."""
-    return "" if importlib.util.find_spec("aiobotocore") else "aiobotocore"
 
 
 def _refused(error: Any, doing: str) -> Exception:

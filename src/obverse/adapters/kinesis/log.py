@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from obverse.adapters._group_commit import GroupCommit, Grouping, Writing
 from obverse.adapters._postgres import FAILURES, trouble
-from obverse.adapters.kinesis.client import Kinesis, lacking
+from obverse.adapters.kinesis.client import Kinesis
 from obverse.adapters.kinesis.ends import Ends
 from obverse.adapters.kinesis.feed import Feeds
 from obverse.adapters.kinesis.finding import Source
 from obverse.adapters.kinesis.reader import KinesisReader
 from obverse.adapters.kinesis.session import begin_session
 from obverse.adapters.kinesis.settings import KinesisLogSettings
-from obverse.ports.event_log import Appender, EventLog, LogLacking, Reader, Stream
+from obverse.ports.event_log import Appender, EventLog, Reader, Stream
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.runtime import Runtime
 
@@ -27,14 +27,7 @@ async def open_event_log(settings: KinesisLogSettings, runtime: Runtime) -> Even
 
     Nothing is connected before it is needed, so that a process can start before its servers. The schema
     must be there (`obverse migrate`).
-
-    Raises:
-        LogLacking: what it needs is not installed.
     """
-    if lacking():
-        raise LogLacking(
-            f"the log in Kinesis needs {lacking()}, which is not installed here: pip install 'obverse[aws]'"
-        )
     return KinesisEventLog(settings, runtime)
 
 
