@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from obverse.ports.event_log import TAKEN, EventLog, LogLacking
-from obverse.ports.runtime import Runtime
+from obverse.ports.event_log import TAKEN
 
 MOST_PARTITIONS: Final = 1024
 MOST_BYTES: Final = 2 * TAKEN
@@ -135,21 +134,3 @@ class KafkaLogSettings:
             "ssl.key.password": self.key_password,
         }
         return told | {name: value for name, value in files.items() if value}
-
-
-async def open_event_log(settings: KafkaLogSettings, runtime: Runtime) -> EventLog:
-    """
-    Entry point `obverse.event_log:kafka`.
-
-    Nothing is connected before it is needed, so that a process can start before the brokers.
-
-    Raises:
-        LogLacking: the client library is not installed.
-    """
-    try:
-        from obverse.adapters.kafka.event_log import KafkaEventLog  # noqa: PLC0415 - the extra may not be installed
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("confluent_kafka"):
-            raise
-        raise LogLacking("the log in Kafka needs its client library: install the extra `obverse[kafka]`") from error
-    return KafkaEventLog(settings, runtime)
