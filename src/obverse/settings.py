@@ -69,6 +69,8 @@ class Api(_Table):
     port: int = Field(default=8040, ge=0, le=65535)
     key: SecretStr | None = None
     """Bearer token that every read needs. Must be set if the host is not this machine alone."""
+    space_requests_per_second: int = Field(default=100, ge=0)
+    """How often Segment's Profile API may be asked, of each process, as at Segment; 0: as often as one likes."""
 
 
 class Worker(_Table):
@@ -76,6 +78,17 @@ class Worker(_Table):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8050, ge=0, le=65535)
+
+
+class Load(_Table):
+    """The `[load]` table: how files of history are brought in, by `obverse load` and by the console."""
+
+    collector: str = Field(default="", pattern=r"^(https?://[^/?#]+)?$")
+    """Scheme, host and port of the collector that rows are sent to; that of this installation, if not set."""
+    write_key: SecretStr | None = None
+    """Of the source that they are sent as; one that the installation makes for itself, if not set."""
+    upload_mb: int = Field(default=1024, ge=1)
+    """MiB that a file which is uploaded in the console may have."""
 
 
 class ArchiveRule(_Table):
@@ -144,6 +157,7 @@ class Settings(BaseSettings):
     collector: Collector = Collector()
     api: Api = Api()
     worker: Worker = Worker()
+    load: Load = Load()
     sandbox: Sandbox = Sandbox()
     archive: Archive = Archive()
     event_log: dict[str, Any] = {"adapter": "postgres"}
@@ -159,6 +173,7 @@ class Settings(BaseSettings):
     matcher: dict[str, Any] = {"adapter": "splink"}
     definition_store: dict[str, Any] = {"adapter": "postgres"}
     trait_runs: dict[str, Any] = {"adapter": "postgres"}
+    replays: dict[str, Any] = {"adapter": "postgres"}
     sql_runner: dict[str, Any] = {"adapter": "postgres"}
 
     @classmethod

@@ -37,6 +37,25 @@ export interface paths {
   };
   "/v1/sources/{name}/rotate": { post: Operation<made.RotateKeyData, made.RotateKeyResponses> };
   "/v1/sources/{name}/retire": { post: Operation<made.RetireKeysData, made.RetireKeysResponses> };
+  "/v1/definitions": { get: Operation<made.DefinitionsData, made.DefinitionsResponses> };
+  "/v1/definitions/folder": {
+    get: Operation<made.DefinitionsFolderData, made.DefinitionsFolderResponses>;
+  };
+  "/v1/definitions/{kind}/{name}": {
+    // As YAML, unless JSON is asked for: here it always is.
+    get: Operation<made.DefinitionData, { 200: made.DefinitionDocumentView }>;
+    put: Operation<made.PutDefinitionData, made.PutDefinitionResponses>;
+    delete: Operation<made.RemoveDefinitionData, made.RemoveDefinitionResponses>;
+  };
+  "/v1/loads": { get: Operation<made.LoadsData, made.LoadsResponses> };
+  "/v1/loads/{load}": {
+    get: Operation<made.LoadData, made.LoadResponses>;
+    delete: Operation<made.RemoveLoadData, made.RemoveLoadResponses>;
+  };
+  "/v1/loads/{load}/mapping": { put: Operation<made.MapLoadData, made.MapLoadResponses> };
+  "/v1/loads/{load}/try": { post: Operation<made.TryLoadData, made.TryLoadResponses> };
+  "/v1/loads/{load}/start": { post: Operation<made.StartLoadData, made.StartLoadResponses> };
+  "/v1/loads/{load}/stop": { post: Operation<made.StopLoadData, made.StopLoadResponses> };
   "/v1/profiles": { get: Operation<made.ProfilesData, made.ProfilesResponses> };
   "/v1/profiles/{identifier}": { get: Operation<made.ProfileData, made.ProfileResponses> };
   "/v1/profiles/{identifier}/compare": {

@@ -73,11 +73,53 @@ export const rejectedCountsQuery = queryOptions({
   refetchInterval: SOON,
 });
 
+const SECOND = 1_000;
+
+export const loadsQuery = queryOptions({
+  queryKey: ["loads"],
+  queryFn: ({ signal }) => answer(api.GET("/v1/loads", { signal })),
+  refetchInterval: (query) =>
+    query.state.data?.loads.some(({ state }) => state === "running") ? SECOND : SOON,
+});
+
+export const loadQuery = (load: string) =>
+  queryOptions({
+    queryKey: ["loads", load],
+    queryFn: ({ signal }) => answer(api.GET("/v1/loads/{load}", { signal, params: { path: { load } } })),
+    refetchInterval: (query) => (query.state.data?.state === "running" ? SECOND : SOON),
+  });
+
 export const sourcesQuery = queryOptions({
   queryKey: ["sources"],
   queryFn: ({ signal }) => answer(api.GET("/v1/sources", { signal })),
   refetchInterval: SOON,
 });
+
+export const definitionsQuery = queryOptions({
+  queryKey: ["definitions", "list"],
+  queryFn: ({ signal }) => answer(api.GET("/v1/definitions", { signal })),
+  refetchInterval: SOON,
+});
+
+export const definitionsFolderQuery = queryOptions({
+  queryKey: ["definitions", "folder"],
+  queryFn: ({ signal }) => answer(api.GET("/v1/definitions/folder", { signal })),
+  refetchInterval: 2 * SOON,
+});
+
+export const definitionQuery = (kind: string, name: string, version?: string) =>
+  queryOptions({
+    queryKey: ["definitions", "one", kind, name, version],
+    queryFn: ({ signal }) =>
+      answer(
+        api.GET("/v1/definitions/{kind}/{name}", {
+          signal,
+          params: { path: { kind, name }, query: { version } },
+          headers: { Accept: "application/json" },
+        }),
+      ),
+    refetchInterval: SOON,
+  });
 
 export const profilesQuery = (q: string) =>
   pages(["profiles", q], (after, signal) =>

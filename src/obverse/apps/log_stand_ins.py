@@ -45,13 +45,12 @@ async def log_to_use(settings: Settings, folder: Path) -> AsyncIterator[LogToUse
     Where it is outside and they do not say where, a stand-in is started, with its data beneath the folder.
 
     Raises:
-        BadSettings: there is no such adapter, or its table cannot be used.
-        LogLacking: what it needs is not installed.
+        BadSettings: there is no such adapter, what it needs is not installed, or its table cannot be used.
         SandboxLacking: something that the stand-in needs is not on this machine; the message says what to do.
     """
     adapter, table = settings.port_options("event_log")
     find("event_log", adapter)
-    if adapter not in STAND_INS or PLACES[adapter] in table:
+    if adapter not in STAND_INS or not PLACES[adapter].isdisjoint(table):
         yield LogToUse(settings)
         return
     async with STAND_INS[adapter](folder / adapter) as found:
@@ -80,8 +79,34 @@ async def _kafka(folder: Path) -> AsyncIterator[StandIn]:
         await sandbox.close()
 
 
-STAND_INS: Final[Mapping[str, Callable[[Path], AbstractAsyncContextManager[StandIn]]]] = {"kafka": _kafka}
+@asynccontextmanager
+async def _kinesis(_folder: Path) -> AsyncIterator[StandIn]:
+    """A server that speaks Kinesis, and keeps everything in memory."""
+    from obverse.sandboxes.kinesis import open_kinesis  # noqa: PLC0415 - only whoever asks for it
+
+    sandbox = await open_kinesis()
+    # It knows no limits, and takes any credentials.
+    table = {
+        "endpoint_url": sandbox.url,
+        "region": "eu-central-1",
+        "access_key_id": "demo",
+        "secret_access_key": "demo",
+        "poll_ms": 20.0,
+    }
+    try:
+        yield StandIn(table, {"kinesis": sandbox.pid})
+    finally:
+        await sandbox.close()
+
+
+STAND_INS: Final[Mapping[str, Callable[[Path], AbstractAsyncContextManager[StandIn]]]] = {
+    "kafka": _kafka,
+    "kinesis": _kinesis,
+}
 """By the adapter's name; each is given a folder for its data, and runs while its block runs."""
 
-PLACES: Final[Mapping[str, str]] = {"kafka": "servers"}
-"""The setting of an adapter that says where its log is: with it no stand-in is needed."""
+PLACES: Final[Mapping[str, frozenset[str]]] = {
+    "kafka": frozenset({"servers"}),
+    "kinesis": frozenset({"endpoint_url", "region"}),
+}
+"""The settings of an adapter that say where its log is: with one of them no stand-in is needed."""

@@ -14,6 +14,7 @@ from obverse.core.archives import Rule
 from obverse.core.audiences import conditions_of, expanded
 from obverse.core.definitions import Definitions
 from obverse.core.outgoing import Connection
+from obverse.core.queries import ENGINES, POSTGRES
 from obverse.core.wire import Limits
 from obverse.flows.absorb import Absorb
 from obverse.flows.activate import Activate, ActivateParts
@@ -42,6 +43,7 @@ from obverse.ports.outbox import Outbox
 from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
 from obverse.ports.proposals import Proposals
+from obverse.ports.replays import Replays
 from obverse.ports.runtime import Runtime
 from obverse.ports.sessions import Sessions
 from obverse.ports.sql_runner import SqlRunner
@@ -284,16 +286,27 @@ class Wiring:
         runs: TraitRuns = await self._open("trait_runs", self.runtime)
         return runs
 
-    async def sql_runner(self) -> SqlRunner:
-        """Who runs them."""
-        runner: SqlRunner = await self._open("sql_runner", self.runtime)
-        return runner
+    async def sql_runners(self) -> Mapping[str, SqlRunner]:
+        """Who runs them, by the engine that a trait names; the settings' adapter, where it names none."""
+        return {
+            engine: await self._open("sql_runner", self.runtime, None if engine == POSTGRES else engine)
+            for engine in ENGINES
+        }
 
     def sql_traits(
-        self, store: ProfileStore, runs: TraitRuns, runner: SqlRunner, definitions: CurrentDefinitions
+        self,
+        store: ProfileStore,
+        runs: TraitRuns,
+        runners: Mapping[str, SqlRunner],
+        definitions: CurrentDefinitions,
     ) -> SqlTraits:
         """The flow that has queries give traits."""
-        return SqlTraits(store=store, runs=runs, runner=runner, definitions=definitions.current, runtime=self.runtime)
+        return SqlTraits(store=store, runs=runs, runners=runners, definitions=definitions.current, runtime=self.runtime)
+
+    async def replays(self) -> Replays:
+        """The ledger of replays."""
+        replays: Replays = await self._open("replays", self.runtime)
+        return replays
 
     async def definition_store(self) -> DefinitionStore:
         """The definitions as they were written."""

@@ -15,7 +15,7 @@ from obverse.adapters.kafka.records import Kind, Place, Record, write
 from obverse.adapters.kafka.session import KafkaSession
 from obverse.adapters.kafka.settings import MOST_BYTES, KafkaLogSettings
 from obverse.adapters.kafka.turns import TURNS, Turn
-from obverse.ports.event_log import Appender, Reader, Stream
+from obverse.ports.event_log import Appender, EventLog, Reader, Stream
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.runtime import Runtime, Work
 
@@ -25,6 +25,15 @@ _TRIM_AT_ONCE = 64
 _NOTE = 5.0
 """Seconds between two times that Kafka is told how far we read."""
 _LONG = str(2**63 - 1)
+
+
+async def open_event_log(settings: KafkaLogSettings, runtime: Runtime) -> EventLog:
+    """
+    Entry point `obverse.event_log:kafka`.
+
+    Nothing is connected before it is needed, so that a process can start before the brokers.
+    """
+    return KafkaEventLog(settings, runtime)
 
 
 class KafkaEventLog:

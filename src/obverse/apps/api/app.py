@@ -29,6 +29,7 @@ _TAGS: Final = (
     {"name": "proposals", "description": "Pairs of profiles that may be one person, for people to decide upon."},
     {"name": "definitions", "description": "What is in force, as it was written, and who changed it."},
     {"name": "sources", "description": "Who sends events, and with which keys."},
+    {"name": "loads", "description": "Files of history, brought in."},
     {"name": "connections", "description": "CRMs that are kept in step: their records, queues and dead letters."},
     {"name": "messages", "description": "Mails to one person, and campaigns."},
     {"name": "inbox", "description": "Mails in the local inbox."},

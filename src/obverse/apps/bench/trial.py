@@ -113,7 +113,7 @@ async def trial_of(load: Load) -> AsyncIterator[Trial]:
             trial.lag = perf_counter() - trial.ended
             trial.watch.look()
         trial.costs = trial.watch.report()
-        stored, distinct = await _count_stored(here)
+        stored, distinct = await count_stored(here)
         trial.stored, trial.distinct = stored - known, distinct - known
 
 
@@ -141,7 +141,7 @@ async def drained(http: aiohttp.ClientSession, here: Installed) -> None:
         await asyncio.sleep(max(0.05, 4 * (perf_counter() - began)))
 
 
-async def _count_stored(here: Installed) -> tuple[int, int]:
+async def count_stored(here: Installed) -> tuple[int, int]:
     """How many events are in the store, and how many of them are distinct."""
     connection = await asyncpg.connect(here.dsn)
     try:

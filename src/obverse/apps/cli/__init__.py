@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from obverse.apps.cli import benches
+from obverse.apps.cli.loading import load
 from obverse.apps.cli.options import Data, Json, Log, Partitions, set_log
+from obverse.apps.cli.replays import replay
+from obverse.apps.cli.running import read as _settings
+from obverse.apps.cli.running import run as _run
+from obverse.apps.cli.running import set_options as _set
 from obverse.apps.cli.telling import fail, told
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 app = typer.Typer(
     name="obverse",
@@ -28,6 +29,8 @@ app.add_typer(source, name="source")
 migrate = typer.Typer(help="Bring the schema up to this release, or the log to another place.")
 app.add_typer(migrate, name="migrate")
 app.add_typer(benches.bench, name="bench")
+app.command()(load)
+app.command()(replay)
 
 
 @app.command()
@@ -203,27 +206,6 @@ def sign_in(data: Data = None) -> None:
     _run(run_sign_in)
 
 
-@app.command()
-def replay(
-    *,
-    rejected: Annotated[bool, typer.Option("--rejected", help="Rejected events that are open.")] = False,
-    source: Annotated[str | None, typer.Option(help="Of this source alone.")] = None,
-    code: Annotated[str | None, typer.Option(help="With this code alone.")] = None,
-    id_: Annotated[list[str] | None, typer.Option("--id", help="Only this one; may be given more than once.")] = None,
-    body: Annotated[Path | None, typer.Option(help="File with what is sent in the place of the one named.")] = None,
-    data: Data = None,
-    as_json: Json = False,
-) -> None:
-    """Send events again: those that were rejected, after a fix."""
-    if not rejected:
-        fail("say what is sent again: --rejected")
-    _set(data, None)
-    from obverse.apps.cli.replay import Wanted, replay_rejected
-
-    wanted = Wanted(source=source, code=code, ids=id_ or (), body=body)
-    _run(lambda settings: replay_rejected(settings, wanted, as_json=as_json))
-
-
 @app.command("dry-run")
 def dry_run(
     definitions: Annotated[
@@ -310,35 +292,12 @@ def main() -> None:
     app()
 
 
-def _set(data: Path | None, partitions: int | None) -> None:
-    """Options are settings that win over the environment, here and in the processes that we start."""
-    if data is not None:
-        os.environ["OBVERSE_DATA"] = str(data)
-    if partitions is not None:
-        os.environ["OBVERSE_PARTITIONS"] = str(partitions)
-
-
 def _import_for_roles() -> None:
     """Begin, beside us, the process that roles are forked from: it imports everything once."""
     from multiprocessing import forkserver, set_forkserver_preload
 
     set_forkserver_preload(["obverse.apps.preload"])
     forkserver.ensure_running()
-
-
-def _settings() -> Any:
-    from obverse.settings import read_settings
-
-    return told(read_settings)
-
-
-def _run(main_of: Callable[[Any], Any]) -> None:
-    settings = _settings()
-    from obverse.apps.processes import run as run_process
-    from obverse.apps.processes import set_up_logging
-
-    set_up_logging(settings.log_level)
-    raise typer.Exit(told(lambda: run_process(main_of(settings))))
 
 
 if __name__ == "__main__":

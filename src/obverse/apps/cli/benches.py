@@ -220,6 +220,19 @@ def bench_match_command(
     _bench(bench_match(folder=folder, records=records), as_json=as_json)
 
 
+@bench.command("load")
+def bench_load_command(
+    *,
+    rows: Annotated[int, typer.Option(min=100, help="Of a CSV file of orders; one in a hundred is wrong.")] = 1_000_000,
+    kill: Annotated[bool, typer.Option("--kill", help="End it by force at half, and start it again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """How fast `obverse load` brings a file in, in what memory, and whether each row is there once."""
+    from obverse.apps.bench.history import bench_history
+
+    _bench(bench_history(rows, kill=kill), as_json=as_json)
+
+
 @bench.command("idle")
 def bench_idle_command(
     data: Annotated[Path, typer.Option(help="Folder of an installation that is stopped.")] = Path("demo-data"),

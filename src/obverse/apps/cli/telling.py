@@ -28,6 +28,8 @@ _MENDABLE = frozenset(
         "AccessRefused",
         "BadDataFolder",
         "BadDefinition",
+        "BadLoad",
+        "BadMapping",
         "BadMove",
         "BadReplay",
         "BadScope",
@@ -37,7 +39,6 @@ _MENDABLE = frozenset(
         "BenchFailed",
         "InUse",
         "LogGap",
-        "LogLacking",
         "LostRace",
         "MatcherLacking",
         "NoSuchPath",
@@ -52,8 +53,10 @@ _MENDABLE = frozenset(
         "ServerFailed",
         "SourceExists",
         "Unreachable",
+        "UnreadableFile",
         "UnknownMark",
         "UnreadableProfile",
+        "WorkerSilent",
         "PermissionError",
     }
 )
