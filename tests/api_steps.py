@@ -12,15 +12,20 @@ from obverse.adapters.memory.definition_store import MemoryDefinitionStore
 from obverse.adapters.memory.merge_requests import MemoryMergeRequests
 from obverse.adapters.memory.outbox import MemoryOutbox
 from obverse.adapters.memory.proposals import MemoryProposals
+from obverse.adapters.memory.replays import MemoryReplays
 from obverse.adapters.memory.sessions import MemorySessions
 from obverse.adapters.memory.sync_queue import MemorySyncQueue
+from obverse.adapters.memory.trait_runs import MemoryTraitRuns
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.api.app import ApiParts, build
 from obverse.apps.metrics import new_registry
 from obverse.core.definitions import Definitions
+from obverse.flows.apply_definitions import ApplyDefinitions
 from obverse.flows.ask_identity import AskIdentity
+from obverse.flows.ask_replay import AskReplay
 from obverse.flows.browse import Browse
 from obverse.flows.decide import Decide
+from obverse.flows.edit_definitions import EditDefinitions
 from obverse.flows.explain import Explain
 from obverse.flows.history import History
 from obverse.flows.live import Live
@@ -30,7 +35,7 @@ from obverse.flows.preview import Preview
 from obverse.flows.review import Review
 from obverse.flows.sign_in import SignIn
 from obverse.flows.syncs import Syncs
-from obverse.wiring import routes
+from obverse.wiring import checks, routes
 from reading import DEFINITIONS, Shop, identify, open_shop, track
 
 
@@ -51,19 +56,21 @@ async def open_api_shop() -> AsyncIterator[Shop]:
 def build_api(shop: Shop, **options: Any) -> App:
     """The API that reads this shop, as it is wired but for these options."""
     runtime = open_runtime()
+    store = options.setdefault("definition_store", MemoryDefinitionStore())
     known: dict[str, Any] = {
         "serve": shop.serve,
         "syncs": Syncs(MemorySyncQueue(runtime), Definitions, runtime),
         "messages": Messages(MemoryOutbox(runtime), shop.serve, Definitions, runtime),
         "ask_identity": AskIdentity(shop.faulty_store, shop.serve, runtime, lambda: secrets.token_urlsafe(16)),
+        "ask_replay": AskReplay(MemoryReplays(), runtime),
         "preview": Preview(shop.faulty_store, lambda: DEFINITIONS, runtime),
         "explain": Explain(shop.serve, lambda: DEFINITIONS, runtime),
-        "measure": Measure(shop.faulty_store, lambda: DEFINITIONS),
+        "measure": Measure(shop.faulty_store, MemoryTraitRuns(), lambda: DEFINITIONS),
         "browse": Browse(shop.faulty_store, lambda: DEFINITIONS),
         "history": History(shop.faulty_store, shop.serve, lambda: DEFINITIONS, runtime),
         "review": Review(shop.faulty_store),
         "decide": Decide(MemoryProposals(), shop.faulty_store, MemoryMergeRequests(), lambda: DEFINITIONS, runtime),
-        "definition_store": MemoryDefinitionStore(),
+        "edit_definitions": EditDefinitions(store, ApplyDefinitions(store, checks(), runtime)),
         "live": Live(shop.faulty_log, runtime),
         "sign_in": SignIn(MemorySessions(), runtime, lambda: secrets.token_urlsafe(32)),
         "runtime": runtime,

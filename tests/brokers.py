@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,20 +25,30 @@ from obverse.sandboxes.kafka import KafkaSandbox, open_kafka_sandbox
 from services import ShiftedRuntime
 
 
-@contextmanager
-def kafka_running(folder: Path, brokers: int = 1) -> Iterator[KafkaSandbox]:
-    """Run brokers for a while; where that is impossible the tests are skipped, but not in CI."""
+async def start_kafka(folder: Path, brokers: int = 1) -> KafkaSandbox:
+    """Start brokers; where that is impossible the tests are skipped, but not in CI."""
     try:
-        sandbox = asyncio.run(open_kafka_sandbox(folder, brokers=brokers))
+        return await open_kafka_sandbox(folder, brokers=brokers)
     except SandboxLacking as error:
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(str(error))
+
+
+def kill_kafka(sandbox: KafkaSandbox) -> None:
+    """End them at once: nobody needs what they would tidy up."""
+    for broker in sandbox.brokers:
+        broker.kill()
+
+
+@asynccontextmanager
+async def kafka_running(folder: Path, brokers: int = 1) -> AsyncIterator[KafkaSandbox]:
+    """Have brokers of one's own for a while."""
+    sandbox = await start_kafka(folder, brokers)
     try:
         yield sandbox
     finally:
-        for broker in sandbox.brokers:
-            broker.kill()
+        kill_kafka(sandbox)
 
 
 def kafka_settings(sandbox: KafkaSandbox, partitions: int = 2) -> KafkaLogSettings:
@@ -50,6 +59,7 @@ def kafka_settings(sandbox: KafkaSandbox, partitions: int = 2) -> KafkaLogSettin
         partitions=partitions,
         replication=len(sandbox.brokers),
         min_insync=(len(sandbox.brokers) + 1) // 2,
+        flush=False,
         lease_ms=1000,
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from brokers import kafka_running
+from brokers import kill_kafka, start_kafka
 from obverse.sandboxes.kafka import KafkaSandbox
 from services import Database, PostgresServer, fresh_name, start_postgres
 
@@ -50,5 +50,6 @@ def postgres_dsn(database: Database) -> str:
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaSandbox]:
     """One broker of Apache Kafka a session (with xdist: a worker)."""
-    with kafka_running(tmp_path_factory.mktemp("kafka")) as sandbox:
-        yield sandbox
+    sandbox = asyncio.run(start_kafka(tmp_path_factory.mktemp("kafka")))
+    yield sandbox
+    kill_kafka(sandbox)

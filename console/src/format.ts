@@ -3,6 +3,7 @@ import { Exact, writeJson } from "./api/exact";
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const one = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const fine = new Intl.NumberFormat("en", { maximumFractionDigits: 3 });
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat("en-GB", {
   day: "numeric",
@@ -55,6 +56,10 @@ export function ago(iso: string, now: number, justNow: string): string {
   }
   return relative.format(Math.round(seconds), "second");
 }
+
+/** So many seconds, to a tenth; what is less than that, to a thousandth. */
+export const took = (seconds: number): string =>
+  seconds >= 0.1 ? one.format(Number(seconds)) : fine.format(Number(seconds));
 
 export function bytes(value: number): string {
   if (value < 1024) return `${value} B`;

@@ -125,8 +125,9 @@ const audiences = createRoute({
 const audienceBuilder = createRoute({
   getParentRoute: () => shell,
   path: "/audiences/new",
-  validateSearch: (search: Record<string, unknown>): { from?: string; sql?: string } => ({
+  validateSearch: (search: Record<string, unknown>): { from?: string; edit?: string; sql?: string } => ({
     from: text(search.from),
+    edit: text(search.edit),
     sql: text(search.sql),
   }),
   component: lazyRouteComponent(() => import("./pages/AudienceBuilder"), "AudienceBuilder"),
@@ -148,6 +149,25 @@ const trait = createRoute({
   getParentRoute: () => shell,
   path: "/traits/$name",
   component: lazyRouteComponent(() => import("./pages/Trait"), "TraitPage"),
+});
+
+const definitions = createRoute({
+  getParentRoute: () => shell,
+  path: "/definitions",
+  validateSearch: (search: Record<string, unknown>): { kind?: string; q?: string } => ({
+    kind: text(search.kind),
+    q: text(search.q),
+  }),
+  component: lazyRouteComponent(() => import("./pages/Definitions"), "Definitions"),
+});
+
+const definition = createRoute({
+  getParentRoute: () => shell,
+  path: "/definitions/$kind/$name",
+  validateSearch: (search: Record<string, unknown>): { version?: string } => ({
+    version: text(search.version),
+  }),
+  component: lazyRouteComponent(() => import("./pages/Definition"), "DefinitionPage"),
 });
 
 const groups = createRoute({
@@ -241,6 +261,8 @@ export const router = createRouter({
       audience,
       traits,
       trait,
+      definitions,
+      definition,
       groups,
       group,
       crm,

@@ -69,6 +69,8 @@ class Api(_Table):
     port: int = Field(default=8040, ge=0, le=65535)
     key: SecretStr | None = None
     """Bearer token that every read needs. Must be set if the host is not this machine alone."""
+    space_requests_per_second: int = Field(default=100, ge=0)
+    """How often Segment's Profile API may be asked, of each process, as at Segment; 0: as often as one likes."""
 
 
 class Worker(_Table):
@@ -171,6 +173,7 @@ class Settings(BaseSettings):
     matcher: dict[str, Any] = {"adapter": "splink"}
     definition_store: dict[str, Any] = {"adapter": "postgres"}
     trait_runs: dict[str, Any] = {"adapter": "postgres"}
+    replays: dict[str, Any] = {"adapter": "postgres"}
     sql_runner: dict[str, Any] = {"adapter": "postgres"}
 
     @classmethod

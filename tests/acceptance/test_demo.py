@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from decimal import Decimal
@@ -15,18 +13,17 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
-import msgspec
 import pytest
 
+from acceptance.demos import KILLS, assert_figures, play, short_folder, summary_of, until_killed
 from acceptance.shop_figures import Figures, Person, shop_figures
-from installation import PATIENCE, Installation, installation, kill, running, start, until
-from obverse.apps.own_secrets import API_KEY, own_secret
+from installation import PATIENCE, Installation, installation, start, until
+from obverse.apps.demo.account import connect
 from obverse.sandboxes.inbox import open_inbox
 from serving import serving
 
 pytestmark = pytest.mark.service
 
-KILLS = 30
 VICTIMS = ("worker", "collector", "postgres")
 OUTWARD = ("worker", "api", "sandbox")
 
@@ -38,34 +35,8 @@ def figures() -> Figures:
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """A short path: sockets have to fit into it."""
-    path = Path(tempfile.mkdtemp(prefix="obv-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-async def play(data: Path, *arguments: str) -> dict[str, Any]:
-    """Run the demo to its end; the summary is the last line on stdout."""
-    process = await start(data, "demo", "--exit", "--json", *arguments)
-    out, errors = await asyncio.wait_for(process.communicate(), 4 * PATIENCE)
-    assert process.returncode == 0, errors.decode()[-4000:]
-    return summary_of(out)
-
-
-def summary_of(out: bytes) -> dict[str, Any]:
-    summary: dict[str, Any] = msgspec.json.decode(out.splitlines()[-1])
-    return summary
-
-
-def assert_figures(summary: dict[str, Any], figures: Figures, *, merges: bool = True) -> None:
-    assert summary["events_accepted"] == figures.events_accepted
-    assert summary["profiles"] == figures.profiles
-    assert summary["audiences"] == dict(figures.audiences)
-    assert summary["crm_contacts"] == figures.crm_contacts
-    assert summary["emails_sent"] == figures.emails_sent
-    assert not merges or summary["merges"] == figures.merges
-    assert summary["events_per_second"] == pytest.approx(figures.events_accepted / summary["seconds"], rel=0.01)
+    with short_folder() as path:
+        yield path
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +84,70 @@ async def test_sql_says_what_the_file_says(here: Installation, figures: Figures)
         assert (row["summed"] or Decimal(0)) == Decimal(row["computed"] or 0) == expected, row["identifier"]
 
 
+async def test_a_replay_of_the_whole_log_to_all_changes_nothing_and_sends_nothing(
+    played: Path, figures: Figures
+) -> None:
+    async with installation(played, OBVERSE_SANDBOX__HUBSPOT="true") as here:
+        await replays_change_nothing(here, figures)
+
+
+async def replays_change_nothing(here: Installation, figures: Figures) -> None:
+    async def compared() -> bool:
+        status, told = await here.get("/v1/connections")
+        return status == 200 and all((one["state"], one["waiting"]) == ("ok", 0) for one in told["connections"])
+
+    connect(here.data / "definitions", f"{here.note['sandbox']}/hubspot")  # which has another port since the restart
+    await until(here.drained)
+    await until(compared)
+    before = await everything(here)
+    assert before["mails"]["distinct"] == figures.emails_sent
+    assert before["contacts"]["contacts"] == figures.crm_contacts
+
+    code, planned = await replay(here, "--to", "all")
+    assert (code, planned["state"]) == (0, "planned"), planned
+    assert planned["plan"]["unify"]["looked_at"] == figures.profiles
+    assert [planned["plan"]["unify"][name] for name in ("changed", "refused")] == [0, 0]
+    (campaign,) = planned["plan"]["deliver"]["campaigns"].values()
+    assert (campaign["send"], campaign["over"], campaign["already"]["sent"]) == (0, 0, figures.emails_sent)
+    assert sum(campaign["already"].values()) == figures.audiences["big_spenders"], "some have no address yet"
+    (connection,) = planned["plan"]["activate"]["connections"].values()
+    assert (connection["create"], connection["update"], connection["unchanged"]) == (0, 0, figures.crm_contacts)
+
+    code, done = await replay(here, "--to", "all", "--yes")
+    assert (code, done["state"]) == (0, "done"), done
+    await until(compared)
+    assert await everything(here) == before
+
+
+async def replay(here: Installation, *arguments: str) -> tuple[int | None, dict[str, Any]]:
+    """`obverse replay`: how it ended, and what it told."""
+    process = await start(here.data, "replay", *arguments, "--json")
+    out, errors = await asyncio.wait_for(process.communicate(), 4 * PATIENCE)
+    assert out, errors.decode()[-4000:]
+    return process.returncode, summary_of(out)
+
+
+async def everything(here: Installation) -> dict[str, Any]:
+    """Digests of what is kept, and what arrived outside."""
+    tables = {
+        "customer_profiles": "id",
+        "audience_members": "profile_id, audience",
+        "messages": "id",
+        "sync_records": "connection, profile_id",
+    }
+    async with here.sql() as sql:
+        digests = {
+            name: await sql.fetchval(f"select md5(string_agg(one::text, '|' order by {order})) from {name} as one")
+            for name, order in tables.items()
+        }
+        changes = await sql.fetchval("select max(first_offset) from event_log where stream = 'changes'")
+    async with here.http.get(f"{here.note['sandbox']}/inbox/figures") as answer:
+        mails = await answer.json()
+    async with here.http.get(f"{here.note['sandbox']}/hubspot/sandbox/figures") as answer:
+        contacts = await answer.json()
+    return {**digests, "changes": changes, "mails": mails, "contacts": contacts}
+
+
 async def test_with_four_partitions_all_but_the_merges_are_the_same(folder: Path, figures: Figures) -> None:
     summary = await play(folder / "four", "--partitions", "4")
 
@@ -150,54 +185,6 @@ async def every_mail(data: Path) -> list[dict[str, Any]]:
             return mails
     finally:
         await inbox.close()
-
-
-async def until_killed(
-    data: Path, process: asyncio.subprocess.Process, dice: random.Random, events: int, victims: Sequence[str]
-) -> int:
-    """Kill thirty processes, each as the log passes a random length while the demo plays; returns how many."""
-    killed: set[int] = set()
-    await until(lambda: secret_is_there(data))
-    headers = {"Authorization": f"Bearer {own_secret(data, API_KEY)}"}
-    reached = 0
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2), headers=headers) as http:
-        # In the first half, and whoever is back already: all thirty must find the demo at work.
-        for length in sorted(dice.randrange(events // 2) for _ in range(KILLS)):
-
-            async def victim_at(length: int = length) -> int | None:
-                """A process that we have not killed yet, once the log is so long; negative when the demo has ended."""
-                nonlocal reached
-                note = running(data)
-                if process.returncode is not None:
-                    return -1
-                if note is None:
-                    return None
-                if reached < length:
-                    reached = max(reached, await appended(http, note["api"]))
-                pids = {note["pids"].get(name, 0) for name in victims} - {0, *killed}
-                return dice.choice(sorted(pids)) if pids and reached >= length else None
-
-            pid = await until(victim_at, seconds=6 * PATIENCE)
-            if pid < 0:
-                break
-            kill(pid)
-            killed.add(pid)
-    return len(killed)
-
-
-async def secret_is_there(data: Path) -> bool:
-    """Whether the api has made its key; what was there before, the demo has emptied."""
-    return running(data) is not None and (data / "secrets" / API_KEY).exists()
-
-
-async def appended(http: aiohttp.ClientSession, api: str) -> int:
-    """Events in the log; -1 while nobody can say."""
-    try:
-        async with http.get(f"{api}/v1/overview") as answer:
-            lag = msgspec.json.decode(await answer.read())["lag"] if answer.ok else None
-    except (aiohttp.ClientError, TimeoutError):
-        return -1
-    return sum(part["appended"] for part in lag.values()) if lag else -1
 
 
 def people(figures: Figures) -> Iterator[tuple[str, Person]]:

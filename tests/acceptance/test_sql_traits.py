@@ -19,6 +19,16 @@ spec:
 ---
 version: obverse/v1
 kind: trait
+metadata: {name: spent_at_shops}
+spec:
+  every: 1 minute
+  engine: duckdb
+  sql: |
+    select user_id, sum((properties ->> 'revenue')::decimal(18, 2)) + any_value(bonus) as value
+    from person_events join read_csv('shops.csv') as shops using (user_id) group by user_id
+---
+version: obverse/v1
+kind: trait
 metadata: {name: endless}
 spec:
   every: 1 hour
@@ -74,7 +84,12 @@ async def order(here: Installation, who: str, number: int, revenue: float) -> No
 
 
 async def test_what_queries_give_becomes_traits_and_what_is_wrong_is_told(tmp_path: Path) -> None:
-    settings = {"OBVERSE_SQL_RUNNER__POSTGRES__MOST_SECONDS": "2"}
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "shops.csv").write_text("user_id,bonus\nada,1000\n")
+    settings = {
+        "OBVERSE_SQL_RUNNER__POSTGRES__MOST_SECONDS": "2",
+        "OBVERSE_SQL_RUNNER__DUCKDB__FOLDER": str(tmp_path / "files"),
+    }
     folder = tmp_path / "data" / "definitions"
     folder.mkdir(parents=True)
     async with installation(tmp_path / "data", **settings) as here:
@@ -95,6 +110,11 @@ async def test_what_queries_give_becomes_traits_and_what_is_wrong_is_told(tmp_pa
         assert (ada["traits"]["everything"], bob["traits"]["everything"]) == (2, 1)
 
         # What is wrong with the others is told, each with its trait, and harms nobody.
+        async def beside() -> bool:
+            return bool((await profile())["traits"].get("spent_at_shops") == 1120.25)
+
+        await until(beside)
+
         async def told() -> str:
             async with here.http.get(f"{here.note['worker']}/ready") as answer:
                 assert answer.status == 200
@@ -111,7 +131,9 @@ async def test_what_queries_give_becomes_traits_and_what_is_wrong_is_told(tmp_pa
         async with here.sql() as sql:
             counts = await sql.fetchval("select counts from trait_runs where trait = 'nonsense'")
             assert await sql.fetchval('select $1::jsonb = \'{"twice": 2, "unknown": 1, "unusable": 1}\'', counts)
-            rows = await sql.fetch("select name, user_id, source from event_stream where type = 'trait' order by 2")
+            rows = await sql.fetch(
+                "select name, user_id, source from event_stream where type = 'trait' and name = 'spent' order by 2"
+            )
             assert [tuple(one) for one in rows] in ([], [("spent", "ada", "obverse"), ("spent", "bob", "obverse")])
 
         # What people do moves it when it is due again; whoever has left the answer has no value.
@@ -126,7 +148,9 @@ async def test_what_queries_give_becomes_traits_and_what_is_wrong_is_told(tmp_pa
         async with here.sql() as sql:
 
             async def kept() -> bool:
-                sent = await sql.fetch("select user_id from event_stream where type = 'trait' order by event_id")
+                sent = await sql.fetch(
+                    "select user_id from event_stream where type = 'trait' and name = 'spent' order by event_id"
+                )
                 return sorted(one["user_id"] for one in sent) == ["ada", "bob", "bob"]
 
             await until(kept)

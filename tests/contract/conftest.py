@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
 
+from kinesis_servers import kinesalite, moto
+from kinesis_steps import Opened, settings_for
+from kinesis_wire import KinesisWire, wire_to
 from obverse.adapters.postgres.event_log import PostgresLogSettings
 from obverse.ports.event_log import EventLog
-from services import Ask, Database, ShiftedRuntime, opened
+from services import Ask, Database, ShiftedRuntime, fresh_name, opened
 
 
 @pytest.fixture
@@ -37,3 +40,32 @@ async def postgres_log(log_settings: PostgresLogSettings, runtime: ShiftedRuntim
     """Such a log, empty."""
     async with opened(log_settings, runtime) as log:
         yield log
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[str]:
+    """The address of moto's Kinesis."""
+    with moto() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def kinesalite_server() -> Iterator[str]:
+    """The address of kinesalite."""
+    with kinesalite() as url:
+        yield url
+
+
+@pytest.fixture
+async def wire(moto_server: str) -> AsyncIterator[KinesisWire]:
+    """What stands between us and moto."""
+    async with wire_to(moto_server) as wire:
+        yield wire
+
+
+@pytest.fixture
+async def kinesis_logs(wire: KinesisWire, database: Database, runtime: ShiftedRuntime) -> AsyncIterator[Opened]:
+    """Opens logs in Kinesis, each as if in a process of its own."""
+    logs = Opened(settings_for(wire.url, database.dsn(), stream_prefix=fresh_name()), runtime)
+    yield logs
+    await logs.close()

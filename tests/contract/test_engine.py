@@ -75,6 +75,8 @@ async def memory_parts(partitions: int, definitions: Definitions = DEFINITIONS) 
 
 
 class TestMemory(EngineContract):
+    keeps_what_was_stored = False
+
     async def open_parts(self, partitions: int) -> EngineParts:
         return await memory_parts(partitions)
 
@@ -87,6 +89,8 @@ class TestMemory(EngineContract):
 
 
 class TestEmbedded(TestMemory):
+    keeps_what_was_stored = True
+
     async def open_engine(self, parts: EngineParts) -> Engine:
         return await open_embedded(QUICK, parts)
 

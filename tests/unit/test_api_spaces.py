@@ -16,7 +16,7 @@ from obverse.core import json_values
 from obverse.core.identity import id_text
 from obverse.ports.outcomes import Unreachable
 from reading import Shop, group_call, identify, track
-from spaces_steps import ACCOUNTS, USERS, is_error, read, read_all, spaces
+from spaces_steps import ACCOUNTS, USERS, AtNoon, is_error, read, read_all, spaces
 
 PARTS = ["traits", "external_ids", "events", "metadata", "links"]
 
@@ -331,3 +331,33 @@ async def test_another_workspace_is_another_space(shop: Shop) -> None:
     assert is_error(await ask(api, f"{USERS}/user_id:ada/traits"), 404, "not_found", "write 'shop-2'")
     path = f"{USERS}/user_id:ada/traits".replace("/main/", "/shop%2D2/")
     assert (await ask(api, path)).status == 200
+
+
+class Ticking(AtNoon):
+    """A clock that is moved by hand."""
+
+    passed = 0.0
+
+    def elapsed(self) -> float:
+        """See `Runtime.elapsed`."""
+        return self.passed
+
+
+async def test_who_asks_too_often_is_told_when_to_ask_again(shop: Shop) -> None:
+    clock = Ticking()
+    api = spaces(shop, runtime=clock, space_requests_per_second=3, api_key="secret")
+    token = {"Authorization": "Basic " + b64encode(b"secret:").decode()}
+    path = f"{USERS}/user_id:ada/metadata"
+    # Whoever has no token uses none of it up.
+    assert [(await ask(api, path)).status for _ in range(5)] == [401] * 5
+    assert [(await ask(api, path, headers=token)).status for _ in range(3)] == [200] * 3
+    refused = await ask(api, path, headers=token)
+    assert is_error(refused, 429, "rate_limit_error", "takes 3 requests a second")
+    assert refused.headers["retry-after"] == "1"
+    assert (await ask(api, "/v1/profiles/user_id:ada", headers={"Authorization": "Bearer secret"})).status == 200
+    clock.passed += 0.4
+    assert [(await ask(api, path, headers=token)).status for _ in range(2)] == [200, 429]
+    clock.passed += 1000
+    assert [(await ask(api, path, headers=token)).status for _ in range(4)] == [200, 200, 200, 429]
+    free = spaces(shop, runtime=clock)
+    assert {(await ask(free, path)).status for _ in range(200)} == {200}

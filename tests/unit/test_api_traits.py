@@ -10,10 +10,12 @@ import pytest
 
 from api_steps import build_api, is_problem, open_api_shop
 from asgi import App, ask
+from obverse.adapters.memory.trait_runs import MemoryTraitRuns
 from obverse.core import documents
 from obverse.core.definitions import Definitions
 from obverse.flows.measure import Measure
 from obverse.ports.outcomes import Unreachable
+from obverse.ports.trait_runs import TraitRun
 from obverse.wiring import trait_kinds
 from reading import Shop, document, track
 
@@ -39,6 +41,7 @@ async def test_traits_are_told_as_they_are_defined_with_how_many_have_a_value(ap
         "description": "",
         "spec": {"aggregate": "sum", "event": "Order Completed", "property": "revenue"},
         "having": 3,
+        "run": None,
     }
     assert [one["name"] for one in found["traits"]] == [
         "orders",
@@ -97,10 +100,42 @@ async def test_a_definition_is_told_with_its_condition_window_and_parameters(sho
     did = {"op": "did", "event": "Order Completed", "times": 2}
     known = [document("trait", "spread", **spec), document("audience", "regulars", where=did)]
     definitions: Definitions = documents.read(known, trait_kinds())
-    api = build_api(shop, measure=Measure(shop.faulty_store, lambda: definitions))
+    api = build_api(shop, measure=Measure(shop.faulty_store, MemoryTraitRuns(), lambda: definitions))
     (told,) = (await ask(api, "/v1/traits")).json["traits"]
     assert told["name"] == "spread", "what conditions alone look at is no trait that people have defined"
     assert told["spec"] == {**spec, "window": {"last": "7 days"}}
     assert documents.read([document("trait", "spread", **told["spec"])], trait_kinds()).traits[0].key == (
         definitions.traits[0].key
     )
+
+
+async def test_of_a_trait_by_a_query_the_latest_run_of_that_query_is_told(shop: Shop) -> None:
+    sql = {"sql": "select user_id, 1 as value from event_stream", "every": "1 hour"}
+    names = ("good", "bad", "changed", "fresh")
+    definitions = documents.read([document("trait", name, **sql) for name in names], trait_kinds())
+    query = definitions.traits[0].query
+    assert query is not None
+    runs = MemoryTraitRuns()
+    worker = await runs.open_worker()
+    noon = 1_767_268_800_000_000
+    counts = {"given": 2, "same": 40, "unknown": 1}
+    flaw = "line 1, column 8: PostgreSQL says: no"
+    for name, digest, said in (("good", query.digest, None), ("bad", query.digest, flaw), ("changed", "other", None)):
+        told = {} if said else counts
+        await worker.finish(
+            TraitRun(trait=name, number=1, digest=digest, at=noon, took=1_500_000, flaw=said, counts=told)
+        )
+    api = build_api(shop, measure=Measure(shop.faulty_store, runs, lambda: definitions))
+
+    found = {one["name"]: one["run"] for one in (await ask(api, "/v1/traits")).json["traits"]}
+    assert found["good"] == {
+        "at": "2026-01-01T12:00:00Z",
+        "took_seconds": Decimal("1.5"),
+        "due_at": "2026-01-01T13:00:00Z",
+        "rows": counts,
+        "people": 42,
+        "flaw": None,
+    }
+    assert (found["bad"]["flaw"], found["bad"]["people"]) == (flaw, 0)
+    assert (found["changed"], found["fresh"]) == (None, None)
+    assert (await ask(api, "/v1/traits/bad")).json["run"] == found["bad"]

@@ -68,7 +68,7 @@ def test_without_splink_it_is_said_what_to_install() -> None:
 
 HEAVY = """
 import sys
-import obverse.wiring, obverse.apps.roles, obverse.apps.preload, obverse.adapters.splink
+import obverse.wiring, obverse.apps.roles, obverse.apps.preload, obverse.adapters.splink, obverse.adapters.duckdb
 print([name for name in sys.modules if name.partition(".")[0] in {"splink", "duckdb", "pyarrow", "sqlglot"}])
 """
 

@@ -99,7 +99,13 @@ spec:
         (CONNECTION.replace("token: ${env", "base_url: 'https://u:p@x'\n    b: ${env"), 7, 15, "OB030", "password"),
         (CONNECTION.replace("token: ", "pin: x\n    b: "), 7, 10, "OB030", "spec.settings.pin: a secret is not"),
         (CONNECTION.replace("token: ${env:TOKEN}", "more: {tokens: [abc]}"), 7, 21, "OB030", "`${file:PATH}`"),
-        (CONNECTION.replace("crm: hubspot", "crm: hubspt"), 5, 8, "OB021", "did you mean `hubspot`?"),
+        (
+            CONNECTION.replace("crm: hubspot", "crm: hubspt").replace(".orders", ".spent"),
+            5,
+            8,
+            "OB021",
+            "did you mean `hubspot`?",
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_place_and_what_to_write(  # noqa: PLR0917 - a case's parts
@@ -170,6 +176,52 @@ def test_all_flaws_of_all_files_are_told_at_once(tmp_path: Path) -> None:
         "d.yml:14:20 OB016",
         "e.yml:2:1 OB002",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        # The meaning of what is of another shape elsewhere: of conditions, of names, of queries.
+        (
+            BUYERS.replace("v1", "v2").replace("gte", "gtee").replace("name: buyers", "nmae: buyers"),
+            ["1:10 OB010", "3:11 OB013", "3:12 OB012", "5:15 OB016"],
+        ),
+        (BUYERS.replace("spec:", "spec:\n  note: x").replace("orders", "ordrs"), ["5:3 OB012", "6:27 OB021"]),
+        (BUYERS.replace("buyers", "'my buyers'").replace("orders", "ordrs"), ["3:18 OB015", "5:27 OB021"]),
+        (BUYERS.replace("buyers}", "buyers, labels: 5}").replace("gte", "gtee"), ["3:34 OB014", "5:15 OB016"]),
+        (
+            SPENT.replace("event:", "evnt:").replace("revenue", "revenue, where: {op: x}, window: {last: soon}"),
+            ["4:24 OB012", "4:78 OB016"],
+        ),
+        (
+            SPENT.replace("aggregate: sum, event: Order Completed, property: revenue", "sql: select 1, evry: 1 hour"),
+            ["4:7 OB013", "4:13 OB016", "4:23 OB012"],
+        ),
+        (CONNECTION.replace("crm: hubspot", "crm: hubspt\n  more: 1"), ["5:8 OB021", "6:3 OB012", "10:20 OB021"]),
+        (CONNECTION.replace("${env:TOKEN}", "pat-1"), ["7:12 OB030", "9:20 OB021"]),
+        (
+            CAMPAIGN.replace("template: hello", "template: hello\n  tirgger: x"),
+            ["5:12 OB021", "6:13 OB021", "7:3 OB012"],
+        ),
+        # What may come of the first flaw is not told beside it.
+        (SPENT.replace("property:", "column:"), ["4:48 OB012"]),
+        (SPENT.replace("revenue", "[5]"), ["4:58 OB014"]),
+        (SPENT.replace("aggregate: sum, ", ""), ["4:7 OB013"]),
+        (SPENT.replace("property:", "proprty:"), ["4:48 OB012"]),
+        (BUYERS.replace("where:", "were:"), ["5:3 OB012", "5:3 OB013", "5:26 OB021"]),
+        (PLAN.replace('version: "1.0"', "version: 1.0"), ["5:12 OB014"]),
+        (PLAN.replace("schema:", "shcema:"), ["8:7 OB012"]),
+    ],
+)
+def test_the_meaning_is_looked_at_where_the_shape_is_flawed_too(tmp_path: Path, text: str, told: list[str]) -> None:
+    found = flaws_of(put(tmp_path, bad=text))
+    assert sorted(f"{one.line}:{one.column} {one.rule}" for one in found) == sorted(told)
+
+
+def test_a_flawed_document_is_read_beside_others_of_its_name(tmp_path: Path) -> None:
+    again = ORDERS.replace("event:", "evnt:")
+    found = flaws_of(put(tmp_path, a=ORDERS, b=again, c=again, d=BUYERS))
+    assert [f"{one.file} {one.rule}" for one in found] == ["b.yml OB012", "c.yml OB012"]
 
 
 def test_a_place_in_a_list_is_told_as_it_was_written(tmp_path: Path) -> None:

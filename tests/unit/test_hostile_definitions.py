@@ -53,9 +53,9 @@ CHAIN = "a0: &a0 [[[[[[[[[[x]]]]]]]]]]\n" + "".join(f"a{n}: &a{n} [[[[[[[[*a{n -
     ],
 )
 def test_what_nobody_would_write_is_refused_with_its_place(data: bytes, line: int, rule: str, what: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     _, flaws = read_documents(data, "hostile.yml")
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert (flaws[0].line, flaws[0].rule) == (line, rule)
     assert what in flaws[0].what
     assert flaws[0].column > 0

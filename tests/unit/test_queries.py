@@ -140,7 +140,7 @@ def test_a_definition_says_what_is_asked_and_how_often() -> None:
             "spec.every: 'soon' is no span of a minute or more; write a number and a unit",
         ),
         ({"sql": GOOD, "every": "59 seconds"}, "spec.every: '59 seconds' is no span of a minute or more"),
-        ({"sql": GOOD, "every": "1 hour", "engine": "duckdb"}, "spec.engine: Invalid enum value 'duckdb'"),
+        ({"sql": GOOD, "every": "1 hour", "engine": "spark"}, "spec.engine: Invalid enum value 'spark'"),
         ({"sql": "drop table x", "every": "1 hour"}, "spec.sql: line 1, column 1: this is no SELECT"),
         *(
             (

@@ -18,7 +18,7 @@ from obverse.core.events import Event
 from obverse.core.identity import id_text
 from obverse.core.people import People
 from obverse.core.profiles import Profile
-from obverse.core.queries import BadQuery
+from obverse.core.queries import DUCKDB, POSTGRES, BadQuery
 from obverse.core.queries.reading import read_query
 from obverse.core.traits.numbers import Count
 from obverse.flows.sql_traits import MOST_WAITING, SqlTraits
@@ -58,6 +58,7 @@ class Place:
         self.faulty = Faulty(self.store)
         self.runs = MemoryTraitRuns()
         self.runner = MemorySqlRunner(MemorySqlSettings())
+        self.duckdb = MemorySqlRunner(MemorySqlSettings())
         self.people = People("main", self.definitions)
         self.arrived: list[Event] = []
 
@@ -65,7 +66,7 @@ class Place:
         return SqlTraits(
             store=self.faulty,
             runs=self.runs,
-            runner=self.runner,
+            runners={POSTGRES: self.runner, DUCKDB: self.duckdb},
             definitions=lambda: self.definitions,
             runtime=self.runtime,
         )
@@ -218,6 +219,57 @@ def test_a_query_that_fails_is_told_and_others_go_on() -> None:
         await work.stop()
 
     placed(test, size=SIZE, spent=SPENT)
+
+
+def test_each_is_asked_of_its_engine_and_at_once_when_that_changes() -> None:
+    async def test(place: Place) -> None:
+        place.says(("ada", 1))
+        place.duckdb.answers[SPENT] = Rows(("user_id", "value"), [("ada", 2)])
+        flow, worker = place.flow(), await place.runs.open_worker()
+        await flow.turn(worker)
+        await place.arrive()
+        assert place.value("user_id:ada") == 1
+
+        spec = {"sql": SPENT, "every": "1 hour", "engine": "duckdb"}
+        place.definitions = documents.read([document("trait", "spent", **spec)], {})
+        assert place.definitions.traits[0].spec == spec
+        await place.runtime.sleep(1)
+        assert await flow.turn(worker) == 1
+        await place.arrive()
+        assert (place.value("user_id:ada"), place.runner.asked, place.duckdb.asked) == (2, [SPENT], [SPENT])
+
+    placed(test)
+
+
+def test_a_flaw_that_shows_when_it_runs_has_the_place_where_somebody_wrote_it() -> None:
+    async def test(place: Place) -> None:
+        written = "select user_id,\n   nope as value from event_stream"
+        place.definitions = defined(spent=written)
+        sql = read_query(written)
+        place.runner.answers[sql] = BadQuery("PostgreSQL says: no column nope", at=sql.index("nope"))
+        flow, worker = place.flow(), await place.runs.open_worker()
+        await flow.turn(worker)
+        (run,) = await place.runs.latest()
+        assert run.flaw == "line 2, column 4: PostgreSQL says: no column nope"
+
+    placed(test)
+
+
+def test_how_long_a_run_took_is_noted() -> None:
+    async def test(place: Place) -> None:
+        place.says(("ada", 1))
+
+        async def wait() -> None:
+            if place.faulty.asked[-1:] == ["ask_events"]:
+                await place.runtime.sleep(2.5)
+
+        place.faulty.between = wait
+        await place.flow().turn(await place.runs.open_worker())
+        (run,) = await place.runs.latest()
+        assert run.took is not None
+        assert run.took >= 2_500_000
+
+    placed(test)
 
 
 def test_nonsense_is_counted_and_changes_nobody() -> None:

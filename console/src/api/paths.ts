@@ -37,6 +37,16 @@ export interface paths {
   };
   "/v1/sources/{name}/rotate": { post: Operation<made.RotateKeyData, made.RotateKeyResponses> };
   "/v1/sources/{name}/retire": { post: Operation<made.RetireKeysData, made.RetireKeysResponses> };
+  "/v1/definitions": { get: Operation<made.DefinitionsData, made.DefinitionsResponses> };
+  "/v1/definitions/folder": {
+    get: Operation<made.DefinitionsFolderData, made.DefinitionsFolderResponses>;
+  };
+  "/v1/definitions/{kind}/{name}": {
+    // As YAML, unless JSON is asked for: here it always is.
+    get: Operation<made.DefinitionData, { 200: made.DefinitionDocumentView }>;
+    put: Operation<made.PutDefinitionData, made.PutDefinitionResponses>;
+    delete: Operation<made.RemoveDefinitionData, made.RemoveDefinitionResponses>;
+  };
   "/v1/loads": { get: Operation<made.LoadsData, made.LoadsResponses> };
   "/v1/loads/{load}": {
     get: Operation<made.LoadData, made.LoadResponses>;

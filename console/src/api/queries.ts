@@ -95,6 +95,32 @@ export const sourcesQuery = queryOptions({
   refetchInterval: SOON,
 });
 
+export const definitionsQuery = queryOptions({
+  queryKey: ["definitions", "list"],
+  queryFn: ({ signal }) => answer(api.GET("/v1/definitions", { signal })),
+  refetchInterval: SOON,
+});
+
+export const definitionsFolderQuery = queryOptions({
+  queryKey: ["definitions", "folder"],
+  queryFn: ({ signal }) => answer(api.GET("/v1/definitions/folder", { signal })),
+  refetchInterval: 2 * SOON,
+});
+
+export const definitionQuery = (kind: string, name: string, version?: string) =>
+  queryOptions({
+    queryKey: ["definitions", "one", kind, name, version],
+    queryFn: ({ signal }) =>
+      answer(
+        api.GET("/v1/definitions/{kind}/{name}", {
+          signal,
+          params: { path: { kind, name }, query: { version } },
+          headers: { Accept: "application/json" },
+        }),
+      ),
+    refetchInterval: SOON,
+  });
+
 export const profilesQuery = (q: string) =>
   pages(["profiles", q], (after, signal) =>
     answer(api.GET("/v1/profiles", { signal, params: { query: { q: q || undefined, limit: 25, after } } })),

@@ -4,14 +4,15 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { audiencesQuery } from "../api/queries";
-import type { Audience } from "../api/types";
+import { audiencesQuery, definitionQuery } from "../api/queries";
+import type { Audience, DefinitionDocument } from "../api/types";
 import { ConditionEditor } from "../builder/ConditionEditor";
 import { CountsProvider } from "../builder/context";
 import { emptyQuery, emptyRule, fromTree, missing, type Query, toTree } from "../builder/drafts";
 import { SuggestedNames, useSuggestions } from "../builder/names";
 import { numbers } from "../builder/numbers";
 import { Overlaps, Reached, Sample } from "../builder/Outcome";
+import { NotSaved, Save, whereOf } from "../builder/Save";
 import { SqlEditor } from "../builder/SqlEditor";
 import { type Asked, usePreview } from "../builder/usePreview";
 import { definitionFile } from "../builder/yaml";
@@ -25,9 +26,25 @@ const LONGEST_ADDRESS = 1_500;
 
 export function AudienceBuilder() {
   const { t } = useTranslation();
-  const { from, sql } = useSearch({ from: "/shell/audiences/new" });
-  const audiences = useQuery({ ...audiencesQuery, enabled: from !== undefined });
+  const { from, edit, sql } = useSearch({ from: "/shell/audiences/new" });
+  const audiences = useQuery({ ...audiencesQuery, enabled: from !== undefined && edit === undefined });
+  const edited = useQuery({
+    ...definitionQuery("audience", edit ?? ""),
+    enabled: edit !== undefined,
+    // What is edited stays what it was made of: a change by somebody else is told when it is saved.
+    staleTime: Number.POSITIVE_INFINITY,
+    refetchInterval: false,
+  });
   const [begun] = useState(sql);
+  if (edit !== undefined) {
+    return edited.data === undefined ? (
+      <Page title={t("builder.editing", { name: title(edit) })}>
+        <Panel>{edited.error ? <Loaded query={edited}>{() => null}</Loaded> : <Loading />}</Panel>
+      </Page>
+    ) : (
+      <Builder edited={edited.data} sql={begun} />
+    );
+  }
   if (from === undefined || begun !== undefined) return <Builder sql={begun} />;
   if (audiences.data === undefined) {
     return (
@@ -39,17 +56,18 @@ export function AudienceBuilder() {
   return <Builder copied={audiences.data.audiences.find(({ name }) => name === from)} absent={from} />;
 }
 
-function start(copied: Audience | undefined): Query {
-  return copied === undefined ? { ...emptyQuery(), rules: [emptyRule("trait")] } : fromTree(copied.condition);
+function start(condition: unknown): Query {
+  return condition === undefined ? { ...emptyQuery(), rules: [emptyRule("trait")] } : fromTree(condition);
 }
 
-function Builder({ copied, absent, sql: begun }: { copied?: Audience; absent?: string; sql?: string }) {
+function Builder(props: { copied?: Audience; absent?: string; edited?: DefinitionDocument; sql?: string }) {
+  const { copied, absent, edited: stored, sql: begun } = props;
   const { t } = useTranslation();
   const navigate = useNavigate({ from: "/audiences/new" });
   const suggestions = useSuggestions();
-  const [name, setName] = useState(copied ? `${copied.name}_copy` : "");
-  const [about, setAbout] = useState(copied?.description ?? "");
-  const [query, setQuery] = useState<Query>(() => start(copied));
+  const [name, setName] = useState(stored?.name ?? (copied ? `${copied.name}_copy` : ""));
+  const [about, setAbout] = useState(stored?.description ?? copied?.description ?? "");
+  const [query, setQuery] = useState<Query>(() => start(stored ? whereOf(stored) : copied?.condition));
   const [sql, setSql] = useState(begun ?? "");
   const [edited, setEdited] = useState<"tree" | "sql">(begun === undefined ? "tree" : "sql");
   const [known, setKnown] = useState<ReadonlyMap<string, number>>(new Map());
@@ -95,7 +113,13 @@ function Builder({ copied, absent, sql: begun }: { copied?: Audience; absent?: s
   const unknownCopy = absent !== undefined && copied === undefined;
   return (
     <Page
-      title={copied ? t("builder.copyOf", { name: title(copied.name) }) : t("builder.title")}
+      title={
+        stored
+          ? t("builder.editing", { name: title(stored.name) })
+          : copied
+            ? t("builder.copyOf", { name: title(copied.name) })
+            : t("builder.title")
+      }
       about={unknownCopy ? t("builder.noSuch", { name: absent }) : t("builder.about")}
       back={{ to: "/audiences", label: t("audiences.title") }}
     >
@@ -116,13 +140,15 @@ function Builder({ copied, absent, sql: begun }: { copied?: Audience; absent?: s
                 about={about}
                 where={wrong ? undefined : written?.tree}
                 ready={edited === "tree" || fresh}
+                stored={stored}
+                left={left}
                 note={
                   wrong
                     ? t("builder.notCounted")
                     : left > 0
                       ? t("builder.leftOut", { count: left })
                       : written
-                        ? t("builder.keep")
+                        ? t(stored ? "builder.keepEdited" : "builder.keep")
                         : t("builder.nothingYet")
                 }
                 onName={setName}
@@ -164,12 +190,17 @@ function File(props: {
   where: unknown;
   /** Whether it says what is written now. */
   ready: boolean;
+  /** What it is made of, and saved upon. */
+  stored: DefinitionDocument | undefined;
+  /** How many conditions are not whole. */
+  left: number;
   note: string;
   onName: (name: string) => void;
   onAbout: (about: string) => void;
 }) {
   const { t } = useTranslation();
   const name = props.name.trim() || "new_audience";
+  const [failed, setFailed] = useState<unknown>(null);
   const text =
     props.where === undefined ? "" : definitionFile("audience", name, props.about, { where: props.where });
   return (
@@ -180,6 +211,14 @@ function File(props: {
         text &&
         props.ready && (
           <Group gap={6}>
+            <Save
+              name={props.name.trim()}
+              about={props.about.trim()}
+              where={props.where}
+              stored={props.stored}
+              whole={props.left === 0}
+              onFailed={setFailed}
+            />
             <Copy text={text} label={t("builder.copyYaml")} />
             <Button
               size="compact-xs"
@@ -198,6 +237,7 @@ function File(props: {
           label={t("builder.called")}
           placeholder="new_audience"
           value={props.name}
+          readOnly={props.stored !== undefined}
           onChange={(event) => props.onName(event.currentTarget.value)}
         />
         <TextInput
@@ -208,6 +248,7 @@ function File(props: {
           onChange={(event) => props.onAbout(event.currentTarget.value)}
         />
       </Group>
+      {failed !== null && <NotSaved error={failed} />}
       {text && (
         <section
           className="code"

@@ -7,8 +7,8 @@ import { ApiError } from "../api/client";
 import { overviewQuery, traitQuery } from "../api/queries";
 import type { TraitValues } from "../api/types";
 import { definitionFile } from "../builder/yaml";
-import { count, share, title } from "../format";
-import { Copy, Facts, When } from "../parts/Bits";
+import { count, share, title, took } from "../format";
+import { Copy, Facts, Status, When } from "../parts/Bits";
 import { Words } from "../parts/ConditionTree";
 import { Bars, Histogram } from "../parts/Distribution";
 import { Page, Panel } from "../parts/Page";
@@ -53,6 +53,7 @@ function Told({ trait }: { trait: TraitValues }) {
       <Spread trait={trait} />
       <div className="split">
         <Reach trait={trait} />
+        {"sql" in trait.spec && <LatestRun run={trait.run} />}
         <Panel title={t("trait.definition")} aside={<Copy text={yaml} label={t("trait.copyYaml")} />}>
           <div className="condition" style={{ marginBottom: 12 }}>
             <Words of={traitTokens(trait.spec, t)} />
@@ -102,6 +103,49 @@ function Reach({ trait }: { trait: TraitValues }) {
         />
       </Panel>
     </>
+  );
+}
+
+/** What came of the latest run of its query. */
+function LatestRun({ run }: { run: TraitValues["run"] }) {
+  const { t } = useTranslation();
+  if (run === null) {
+    return (
+      <Panel title={t("trait.run.title")}>
+        <Text size="sm" c="dimmed">
+          {t("trait.run.none")}
+        </Text>
+      </Panel>
+    );
+  }
+  const seconds = run.took_seconds === null ? "–" : t("trait.run.seconds", { shown: took(run.took_seconds) });
+  const others = Object.entries(run.rows).filter(([name]) => !["given", "same"].includes(name));
+  return (
+    <Panel title={t("trait.run.title")}>
+      <Facts
+        facts={[
+          [
+            t("trait.run.outcome"),
+            <Status key="outcome" tone={run.flaw === null ? "good" : "bad"}>
+              {t(run.flaw === null ? "trait.run.well" : "trait.run.failed")}
+            </Status>,
+          ],
+          [t("trait.run.at"), <When key="at" at={run.at} />],
+          [t("trait.run.took"), seconds],
+          [t("trait.run.people"), run.flaw === null ? count(run.people) : "–"],
+          ...others.map(([name, rows]): [string, string] => [
+            t(`trait.run.rows.${name as "gone"}`),
+            count(rows),
+          ]),
+          [t("trait.run.due"), <When key="due" at={run.due_at} />],
+        ]}
+      />
+      {run.flaw !== null && (
+        <Text size="sm" c="var(--bad)" mt={10} role="alert" style={{ overflowWrap: "anywhere" }}>
+          {run.flaw}
+        </Text>
+      )}
+    </Panel>
   );
 }
 

@@ -6,6 +6,13 @@ import { isTree, line, type Token } from "./conditionWords";
 const KNOWN = ["aggregate", "event", "type", "property", "field", "where", "window"];
 
 export function traitTokens(spec: Record<string, unknown>, t: TFunction<"console">): Token[] {
+  if (spec.sql !== undefined) {
+    return [
+      { text: t("trait.says.query"), as: "name" },
+      { text: t("trait.says.every", { span: plain(spec.every) }) },
+      ...(spec.engine === undefined ? [] : [{ text: t("trait.says.engine", { engine: "DuckDB" }) }]),
+    ];
+  }
   const { aggregate, event, type, property, field, where, window } = spec;
   const more = Object.entries(spec).filter(([name]) => !KNOWN.includes(name));
   return [

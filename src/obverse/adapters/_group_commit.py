@@ -34,7 +34,7 @@ class Session(Protocol):
         ...
 
     async def end(self) -> None:
-        """Let the next appender in."""
+        """End in good order, with nothing under way."""
         ...
 
     def abandon(self) -> None:
@@ -66,6 +66,8 @@ class Writing:
     """Open another session in the place of one that was lost, in a short while or not at all."""
     failure: Callable[[Exception], Exception]
     """What becomes of a call when this was raised: said in the words of the ports."""
+    leave: Callable[[], Awaitable[None]] | None = None
+    """Let the next appender in, where the end of a session is not enough."""
 
 
 @dataclass(slots=True)
@@ -131,6 +133,8 @@ class GroupCommit:
                 self._called.clear()
         if self._session is not None:
             await self._session.end()
+        if self._writing.leave is not None:
+            await self._writing.leave()
 
     async def _linger(self) -> None:
         if not self._waiting or self._full.is_set():

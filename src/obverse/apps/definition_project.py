@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from obverse.adapters.definition_files import Files, read_files
+from obverse.flows.apply_definitions import ApplyDefinitions, Plan, Scope
 from obverse.settings import Settings
 
 
@@ -41,3 +43,16 @@ def read_project(settings: Settings, paths: Sequence[Path] = ()) -> ProjectFiles
         )
     whole = not paths or any(folder.resolve().is_relative_to(path.resolve()) for path in paths)
     return ProjectFiles(read_files(paths or [folder], folder), whole)
+
+
+async def compare_folder(settings: Settings, apply: ApplyDefinitions) -> Plan:
+    """
+    Compare the project's folder with what is in force; nothing is changed.
+
+    Raises:
+        NoSuchPath: the folder is not there.
+        Unreachable, AccessRefused: the store cannot be read.
+    """
+    project = await asyncio.to_thread(read_project, settings)
+    scope = Scope(project=settings.project, whole=True)
+    return await apply.plan(project.files.documents, scope, project.files.flaws)

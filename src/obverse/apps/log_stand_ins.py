@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from obverse.settings import PREFIX, Settings
+from obverse.wiring import find, wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +45,68 @@ async def log_to_use(settings: Settings, folder: Path) -> AsyncIterator[LogToUse
     Where it is outside and they do not say where, a stand-in is started, with its data beneath the folder.
 
     Raises:
+        BadSettings: there is no such adapter, what it needs is not installed, or its table cannot be used.
         SandboxLacking: something that the stand-in needs is not on this machine; the message says what to do.
     """
     adapter, table = settings.port_options("event_log")
-    if adapter not in STAND_INS or PLACES[adapter] in table:
+    find("event_log", adapter)
+    if adapter not in STAND_INS or not PLACES[adapter].isdisjoint(table):
         yield LogToUse(settings)
         return
     async with STAND_INS[adapter](folder / adapter) as found:
-        told = {**settings.event_log, adapter: {**found.table, **table}}
-        yield LogToUse(settings.model_copy(update={"event_log": told}), found.pids)
+        told = settings.model_copy(update={"event_log": {**settings.event_log, adapter: {**found.table, **table}}})
+        # Said here, and not by each role that could not open it. Nothing is connected by that.
+        log = await wire(told).log_of(adapter)
+        await log.close()
+        yield LogToUse(told, found.pids)
 
 
 @asynccontextmanager
 async def _kafka(folder: Path) -> AsyncIterator[StandIn]:
-    """One broker of Apache Kafka."""
+    """
+    One broker of Apache Kafka.
+
+    It does not wait for its disk, as brokers with copies of each other's records do not: what it keeps outlives
+    the end of its process, and nobody needs it after a power cut.
+    """
     from obverse.sandboxes.kafka import open_kafka_sandbox  # noqa: PLC0415 - only whoever asks for it
 
     sandbox = await open_kafka_sandbox(folder)
     try:
         pids = {f"kafka-{broker.number}": broker.pid for broker in sandbox.brokers}
-        yield StandIn({"servers": sandbox.servers, "replication": 1, "min_insync": 1}, pids)
+        yield StandIn({"servers": sandbox.servers, "replication": 1, "min_insync": 1, "flush": False}, pids)
     finally:
         await sandbox.close()
 
 
-STAND_INS: Final[Mapping[str, Callable[[Path], AbstractAsyncContextManager[StandIn]]]] = {"kafka": _kafka}
+@asynccontextmanager
+async def _kinesis(_folder: Path) -> AsyncIterator[StandIn]:
+    """A server that speaks Kinesis, and keeps everything in memory."""
+    from obverse.sandboxes.kinesis import open_kinesis  # noqa: PLC0415 - only whoever asks for it
+
+    sandbox = await open_kinesis()
+    # It knows no limits, and takes any credentials.
+    table = {
+        "endpoint_url": sandbox.url,
+        "region": "eu-central-1",
+        "access_key_id": "demo",
+        "secret_access_key": "demo",
+        "poll_ms": 20.0,
+    }
+    try:
+        yield StandIn(table, {"kinesis": sandbox.pid})
+    finally:
+        await sandbox.close()
+
+
+STAND_INS: Final[Mapping[str, Callable[[Path], AbstractAsyncContextManager[StandIn]]]] = {
+    "kafka": _kafka,
+    "kinesis": _kinesis,
+}
 """By the adapter's name; each is given a folder for its data, and runs while its block runs."""
 
-PLACES: Final[Mapping[str, str]] = {"kafka": "servers"}
-"""The setting of an adapter that says where its log is: with it no stand-in is needed."""
+PLACES: Final[Mapping[str, frozenset[str]]] = {
+    "kafka": frozenset({"servers"}),
+    "kinesis": frozenset({"endpoint_url", "region"}),
+}
+"""The settings of an adapter that say where its log is: with one of them no stand-in is needed."""

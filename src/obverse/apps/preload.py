@@ -11,6 +11,7 @@ import obverse.adapters.postgres.event_log
 import obverse.adapters.postgres.log_places
 import obverse.adapters.postgres.outbox
 import obverse.adapters.postgres.profile_store
+import obverse.adapters.postgres.replays
 import obverse.adapters.postgres.sessions
 import obverse.adapters.postgres.sync_queue
 import obverse.adapters.smtp.local_inbox
@@ -24,6 +25,7 @@ import obverse.flows.activate
 import obverse.flows.deliver
 import obverse.flows.keep_rejected
 import obverse.flows.replay
+import obverse.flows.replaying
 import obverse.flows.retain
 import obverse.flows.review
 import obverse.flows.serve

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
@@ -33,6 +34,13 @@ SMTP: Final = "smtp"
 
 
 Doors = Mapping[str, socket.socket]
+
+
+class _Closes(Protocol):
+    async def close(self) -> None: ...
+
+
+_Opened = TypeVar("_Opened", bound=_Closes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,7 @@ def wiring_of(role: str, settings: Settings, place: Place) -> Wiring:
     # What a supervisor starts has one that applies the folder of definitions whenever it changes.
     live = place.lifeline is not None
     runtime_dir = place.runtime_dir or settings.data
-    return wire(settings, dsn=dsn, query_dsn=query_dsn, runtime_dir=runtime_dir, folder_is_live=live)
+    return wire(settings, role=role, dsn=dsn, query_dsn=query_dsn, runtime_dir=runtime_dir, folder_is_live=live)
 
 
 async def run_role(role: str, settings: Settings, place: Place | None = None) -> int:
@@ -150,6 +158,7 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.flows.backlog import Backlog
     from obverse.flows.current_profiles import CurrentProfiles
     from obverse.flows.keep_rejected import KeepRejected
+    from obverse.flows.replaying import Replaying, ReplayingParts
     from obverse.flows.retain import Retain
     from obverse.flows.unify import Unify
     from obverse.flows.vitals import Flow
@@ -160,12 +169,9 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         arrivals = Arrivals(definitions, definition_store, store)
         engine = await wiring.engine(log, store, cache, arrivals)
         unify = Unify(engine, wiring.runtime, prepare=arrivals.open)
-        queue = await wiring.sync_queue()
-        stack.push_async_callback(queue.close)
-        outbox = await wiring.outbox()
-        stack.push_async_callback(outbox.close)
-        service = await wiring.email_service()
-        stack.push_async_callback(service.close)
+        queue = _closed_with(stack, await wiring.sync_queue())
+        outbox = _closed_with(stack, await wiring.outbox())
+        service = _closed_with(stack, await wiring.email_service())
         profiles = CurrentProfiles(store, cache, definitions.current)
         activate = wiring.activate(log, store, profiles, queue, definitions)
         deliver = wiring.deliver(log, profiles, outbox, service, definitions)
@@ -178,9 +184,26 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         }
         trait_runs = await wiring.trait_runs()
         stack.push_async_callback(trait_runs.close)
-        runner = await wiring.sql_runner()
-        stack.push_async_callback(runner.close)
-        flows["sql_traits"] = wiring.sql_traits(store, trait_runs, runner, definitions)
+        runners = await wiring.sql_runners()
+        for runner in runners.values():
+            stack.push_async_callback(runner.close)
+        flows["sql_traits"] = wiring.sql_traits(store, trait_runs, runners, definitions)
+        replays = _closed_with(stack, await wiring.replays())
+        flows["replaying"] = Replaying(
+            ReplayingParts(
+                replays=replays,
+                log=log,
+                store=store,
+                engine=engine,
+                profiles=profiles,
+                queue=queue,
+                outbox=outbox,
+                activate=activate,
+                deliver=deliver,
+                definitions=definitions.current,
+                runtime=wiring.runtime,
+            )
+        )
         archive = await wiring.archive()
         archiving = None if archive is None else wiring.archiving(log, archive)
         if archive is not None and archiving is not None:
@@ -210,11 +233,14 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 
 async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.api.app import ApiParts, build
+    from obverse.apps.definition_project import compare_folder
     from obverse.apps.loads.kept import KeptLoads
     from obverse.apps.metrics import new_registry
     from obverse.flows.ask_identity import AskIdentity
+    from obverse.flows.ask_replay import AskReplay
     from obverse.flows.browse import Browse
     from obverse.flows.decide import Decide
+    from obverse.flows.edit_definitions import EditDefinitions
     from obverse.flows.explain import Explain
     from obverse.flows.history import History
     from obverse.flows.live import Live
@@ -239,7 +265,11 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         stack.push_async_callback(sessions.close)
         proposals = await wiring.proposals()
         stack.push_async_callback(proposals.close)
+        trait_runs = await wiring.trait_runs()
+        stack.push_async_callback(trait_runs.close)
+        replays = _closed_with(stack, await wiring.replays())
         live = Live(log, wiring.runtime)
+        apply = wiring.apply_definitions(definition_store)
         most = settings.load.upload_mb << 20
         loads = KeptLoads(settings.data, wiring.runtime, most_bytes=most, new_id=lambda: secrets.token_hex(8))
         _start(stack, wiring, stop, {"live": live.end_at(stop), "loads": loads.run()})
@@ -249,11 +279,12 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             serve=serve,
             preview=Preview(store, definitions.current, wiring.runtime),
             explain=Explain(serve, definitions.current, wiring.runtime),
-            measure=Measure(store, definitions.current),
+            measure=Measure(store, trait_runs, definitions.current),
             history=History(store, serve, definitions.current, wiring.runtime),
             runtime=wiring.runtime,
             registry=new_registry("api"),
             ask_identity=AskIdentity(store, serve, wiring.runtime, lambda: secrets.token_urlsafe(16)),
+            ask_replay=AskReplay(replays, wiring.runtime),
             browse=Browse(store, definitions.current),
             review=Review(store),
             decide=Decide(proposals, store, wiring.merge_requests(store), definitions.current, wiring.runtime),
@@ -261,10 +292,13 @@ async def _api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             workspace=settings.workspace,
             definitions=definitions.current,
             definition_store=definition_store,
+            edit_definitions=EditDefinitions(definition_store, apply),
+            compare_folder=partial(compare_folder, settings, apply) if wiring.folder_is_live else None,
             definitions_folder=settings.definitions_folder if wiring.folder_is_live else None,
             inbox_url=wiring.inbox_url(),
             loads=loads,
             sign_in=wiring.sign_in(sessions),
+            space_requests_per_second=settings.api.space_requests_per_second or None,
             api_key=api_key(settings),
             routes=routes(),
         )
@@ -282,6 +316,11 @@ async def _sandbox(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 def api_key(settings: Settings) -> str:
     """The key that programs read the API with: the one that is set, else one that the installation makes for itself."""
     return settings.api.key.get_secret_value() if settings.api.key else own_secret(settings.data, API_KEY)
+
+
+def _closed_with(stack: AsyncExitStack, opened: _Opened) -> _Opened:
+    stack.push_async_callback(opened.close)
+    return opened
 
 
 async def _open(stack: AsyncExitStack, wiring: Wiring) -> tuple[PlacedLog, ProfileStore, ProfileCache]:

@@ -17,10 +17,6 @@ from obverse.wiring import hash_key
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
-CONSOLE: Final = "console"
-"""The project of what is made through the API: no file has it, and no `--prune` removes it."""
-
-
 class BadSourceName(ValueError):
     """A name that no source can have."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from obverse.apps.sources import CONSOLE, NoSuchSource, SourceExists, check_name, new_source, newest, with_another
+from obverse.apps.sources import NoSuchSource, SourceExists, check_name, new_source, newest, with_another
 from obverse.core.documents.written import Document, Key, document
+from obverse.flows.edit_definitions import CONSOLE
 from obverse.ports.definition_store import Author, DefinitionSet, DefinitionStore, LostRace
 from obverse.ports.runtime import Runtime
 

@@ -13,6 +13,7 @@ from msgspec import structs
 from obverse.contracts.engine_backfill import BackfillPromises
 from obverse.contracts.engine_decisions import DecisionPromises
 from obverse.contracts.engine_foreign import ForeignPromises
+from obverse.contracts.engine_refolding import RefoldPromises
 from obverse.contracts.engine_requests import RequestPromises
 from obverse.contracts.engine_steps import PATIENCE, Placed, append, expected, kept, load, read, reduced, until
 from obverse.contracts.stories import DEFINITIONS, START, tell
@@ -44,7 +45,7 @@ def shown_on(device: str, users: Iterable[int], *, name: str) -> list[Event]:
     ]
 
 
-class EngineContract(BackfillPromises, RequestPromises, DecisionPromises, ForeignPromises):
+class EngineContract(RefoldPromises, BackfillPromises, RequestPromises, DecisionPromises, ForeignPromises):
     """Subclass, answer the questions of `EngineQuestions` and of `BackfillPromises`, and every promise is tested."""
 
     async def test_it_gives_the_profiles_of_reduce(self) -> None:

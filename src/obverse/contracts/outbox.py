@@ -165,6 +165,19 @@ class OutboxContract:
         assert await outbox.find(profile_id("suite", "nobody")) is None
         await worker.close()
 
+    async def test_many_are_asked_how_they_stand_at_once(self, outbox: Outbox) -> None:
+        worker = await outbox.open_worker()
+        one, other = entry(), entry(BOB)
+        await worker.put([one, other], mark=None, now=T0)
+        await worker.claim(limit=1, now=T0)
+        await worker.settle([Settled(id=one.id, status="sent", sent_at=T0)])
+        assert await outbox.statuses([one.id, other.id, profile_id("suite", "nobody")]) == {
+            one.id: "sent",
+            other.id: "queued",
+        }
+        assert await outbox.statuses([]) == {}
+        await worker.close()
+
     async def test_the_latest_attempts_are_kept(self, outbox: Outbox) -> None:
         worker = await outbox.open_worker()
         await worker.put([entry()], mark=None, now=T0)

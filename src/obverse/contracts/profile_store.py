@@ -18,6 +18,7 @@ from obverse.contracts.profile_store_pages import OwnerPromises, PagePromises
 from obverse.contracts.profile_store_replays import ReplayPromises
 from obverse.contracts.profile_store_requests import RequestPromises
 from obverse.contracts.profile_store_selections import SelectionPromises
+from obverse.contracts.profile_store_spans import SpanPromises
 from obverse.contracts.profile_store_steps import (
     NOON,
     a_profile,
@@ -82,6 +83,7 @@ class ProfileStoreContract(
     SelectionPromises,
     TraitValuePromises,
     BackfillPromises,
+    SpanPromises,
     DuePromises,
     WaitingPromises,
 ):

@@ -16,14 +16,14 @@ MOST: Final = 3
 """Rows that a runner of this suite gives at most."""
 TWO: Final = "SELECT 'ada' AS user_id, 12.50 AS value UNION ALL SELECT 'bob', 3"
 NONE: Final = "SELECT 'ada' AS email, NULL AS value WHERE FALSE"
-ODD: Final = "SELECT 'ada' AS a, TRUE AS b, CAST(NULL AS INT) AS c, CAST('[1, {\"x\": 1.5}]' AS JSONB) AS d, '' AS e"
-WRONG: Final = "SELECT 'ada' AS user_id, 1 / (1 - 1) AS value"
-MANY: Final = "SELECT n AS user_id, n AS value FROM GENERATE_SERIES(1, 4) AS n"
+ODD: Final = "SELECT 'ada' AS a, TRUE AS b, CAST(NULL AS INT) AS c, CAST('[1, {\"x\": 1.5}]' AS JSON) AS d, '' AS e"
+WRONG: Final = "SELECT 'ada' AS user_id, CAST(CONCAT('x', '') AS INT) AS value"
+MANY: Final = "SELECT n AS user_id, n AS value FROM GENERATE_SERIES(1, 4) AS n(n)"
 ANSWERS: Final[Mapping[str, Rows | BadQuery]] = {
     TWO: Rows(("user_id", "value"), [("ada", Decimal("12.50")), ("bob", 3)]),
     NONE: Rows(("email", "value"), []),
     ODD: Rows(("a", "b", "c", "d", "e"), [("ada", True, None, [1, {"x": Decimal("1.5")}], "")]),
-    WRONG: BadQuery("PostgreSQL says: division by zero"),
+    WRONG: BadQuery("It says: 'x' is no number"),
     MANY: Rows(("user_id", "value"), [(one, one) for one in (1, 2, 3, 4)]),
 }
 """What there is to be said to each: for who must be told."""
@@ -45,7 +45,7 @@ class SqlRunnerContract:
         assert Rows(answer.columns, [*answer.rows]) == ANSWERS[sql]
 
     async def test_what_fails_is_told_and_others_go_on(self, runner: SqlRunner) -> None:
-        with pytest.raises(BadQuery, match="division by zero"):
+        with pytest.raises(BadQuery, match=r" says: .*\Wx\W"):
             await runner.run(WRONG)
 
         assert len((await runner.run(TWO)).rows) == 2

@@ -12,7 +12,9 @@ import pytest
 from obverse.ports.trait_runs import GivenValue, TraitRun, TraitRuns
 
 NOON: Final = 1_767_268_800_000_000
-RUN: Final = TraitRun(trait="spent", number=1, digest="00ff", at=NOON, counts={"given": 2, "unknown": 1})
+RUN: Final = TraitRun(
+    trait="spent", number=1, digest="00ff", at=NOON, took=2_500_001, counts={"given": 2, "unknown": 1}
+)
 ADA, BOB = GivenValue(bytes(15) + b"\x01", b"12.50"), GivenValue(bytes(15) + b"\x02", b'"\xc3\xa4\\u0000"')
 
 
@@ -32,7 +34,7 @@ class TraitRunsContract:
         assert await runs.latest() == []
         worker = await runs.open_worker()
         await worker.finish(RUN)
-        other = replace(RUN, trait="orders", number=7, flaw="it takes longer than 60 seconds", counts={})
+        other = replace(RUN, trait="orders", number=7, flaw="it takes longer than 60 seconds", took=None, counts={})
         await worker.finish(other)
         again = replace(RUN, number=2, at=NOON + 1, digest="01", counts={"same": 3})
         await worker.finish(again)

@@ -13,7 +13,9 @@ DAY: Final = 24 * HOUR
 LONGEST: Final = 3650 * DAY
 
 _UNITS: Final = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": DAY, "week": 7 * DAY}
-_SPAN: Final = re.compile(r"([1-9][0-9]{0,7}) (second|minute|hour|day|week)s?", re.ASCII)
+SPAN: Final = "([1-9][0-9]{0,7}) (second|minute|hour|day|week)s?"
+"""How one is written, as a regular expression."""
+_SPAN: Final = re.compile(SPAN, re.ASCII)
 
 EXPECTED: Final = (
     "a number and a unit, such as `30 minutes`, `12 hours` or `7 days` (seconds to weeks; ten years at most)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ from obverse.flows.following import changes_in
 from obverse.flows.sender import OpenCrm, Sender, SenderParts
 from obverse.flows.vitals import Vitals, keep_on
 from obverse.ports.event_log import EventLog, Stream
+from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_store import ProfileStore
 from obverse.ports.runtime import Runtime, Work
 from obverse.ports.sync_queue import SyncQueue, SyncWorker
@@ -50,6 +51,7 @@ class Activate:
         self._runtime = parts.runtime
         self._senders: dict[str, tuple[Connection, Sender, Work]] = {}
         self._ended: asyncio.Queue[BaseException] = asyncio.Queue()
+        self._worker: SyncWorker | None = None
         self.vitals = Vitals()
         """How each connection is, its queue knows."""
         self.outcomes: Counter[tuple[str, str]] = Counter()
@@ -60,7 +62,7 @@ class Activate:
         await keep_on(self._run, self.vitals, self._runtime, doing="syncing")
 
     async def _run(self) -> None:
-        worker = await self._parts.queue.open_worker()
+        self._worker = worker = await self._parts.queue.open_worker()
         self._ended = asyncio.Queue()
         works = [
             self._runtime.spawn("follow changes", self._telling(self._follow(worker))),
@@ -70,12 +72,25 @@ class Activate:
         try:
             raise await self._ended.get()
         finally:
+            self._worker = None
             for work in works:
                 await work.stop()
             for _, _, work in self._senders.values():
                 await work.stop()
             self._senders.clear()
             await worker.close()
+
+    async def put(self, connection: str, people: Collection[bytes]) -> None:
+        """
+        Have people compared with their records at a connection, and written where they differ.
+
+        Raises:
+            Unreachable: nothing is known; put them again.
+        """
+        if self._worker is None:
+            raise Unreachable("nobody holds the queues of syncs at this moment")
+        await self._worker.put({connection: people}, mark=None, now=self._runtime.now())
+        self._wake(connection)
 
     async def _telling(self, work: Awaitable[None]) -> None:
         """All of them end together, so that one that has failed is not missed."""
@@ -90,7 +105,7 @@ class Activate:
             while True:
                 batches = await reader.next()
                 connections = self._parts.definitions().connections
-                touched = touched_by(changes_in(batches, _words(connections)), connections)
+                touched = touched_by(changes_in(batches, words_of(connections)), connections)
                 await worker.put(touched, mark=batches[-1].end, now=self._runtime.now())
                 for name in touched:
                     self._wake(name)
@@ -136,12 +151,12 @@ _ANYTHING: Final = frozenset({changes.MERGED, changes.UNMERGED})
 """After these, whatever a record holds may be another's."""
 
 
-def _words(connections: tuple[Connection, ...]) -> set[str]:
+def words_of(connections: Sequence[Connection]) -> set[str]:
     """What stands in each change that touches one of their records."""
     return {*_ANYTHING, *(name for one in connections for _, name in _watched(one))} if connections else set()
 
 
-def touched_by(moved: list[Change], connections: tuple[Connection, ...]) -> Mapping[str, set[bytes]]:
+def touched_by(moved: Sequence[Change], connections: Sequence[Connection]) -> Mapping[str, set[bytes]]:
     """The profiles, by connection, of which something moved that its records hold."""
     touched: dict[str, set[bytes]] = {}
     for connection in connections:

@@ -68,6 +68,7 @@ class Deliver:
         self._silences = 0
         self._steps: ClockSteps | None = None
         """Since we have been the worker; before, another one saw to it."""
+        self._worker: OutboxWorker | None = None
         self.vitals = Vitals()
         """Of it, `records` are messages."""
 
@@ -76,7 +77,7 @@ class Deliver:
         await keep_on(self._run, self.vitals, self._runtime, doing="delivering")
 
     async def _run(self) -> None:
-        worker = await self._parts.outbox.open_worker()
+        self._worker = worker = await self._parts.outbox.open_worker()
         self._ended = asyncio.Queue()
         works = [
             self._runtime.spawn(name, self._telling(work))
@@ -90,9 +91,22 @@ class Deliver:
         try:
             raise await self._ended.get()
         finally:
+            self._worker = None
             for work in works:
                 await work.stop()
             await worker.close()
+
+    async def put(self, messages: Sequence[Message]) -> None:
+        """
+        Queue messages; those whose ids are known are passed over, whatever became of them.
+
+        Raises:
+            Unreachable: nothing is known; put them again.
+        """
+        if self._worker is None:
+            raise Unreachable("nobody holds the outbox at this moment")
+        await self._worker.put(messages, mark=None, now=self._runtime.now())
+        self._wake.set()
 
     async def _telling(self, work: Awaitable[None]) -> None:
         """All of them end together, so that one that has failed is not missed."""

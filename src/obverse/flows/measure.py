@@ -13,6 +13,7 @@ from obverse.core import json_values, times
 from obverse.core.definitions import Definitions, Trait
 from obverse.core.distributions import Distribution, Numbers, Values, distribution
 from obverse.flows.views import Time
+from obverse.ports.trait_runs import TraitRun, TraitRuns
 from obverse.ports.trait_values import TraitValues
 
 MOST: Final = 100_000
@@ -27,6 +28,34 @@ class NoSuchTrait(LookupError):
     """A name that no trait has; the message says which there are."""
 
 
+class TraitRunView(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of the latest run of a trait's query."""
+
+    at: Annotated[Time, Meta(description="When it began.")]
+    took_seconds: Annotated[float | None, Meta(description="Null if a release that did not note it ran it.")]
+    due_at: Annotated[Time, Meta(description="When it is run again.")]
+    rows: Annotated[
+        dict[str, int],
+        Meta(
+            description="By what became of them: given, same, gone, unknown, twice, unusable.",
+            examples=[{"given": 2, "same": 40}],
+        ),
+    ]
+    people: Annotated[int, Meta(description="Who have a value by it: rows that were given, or the same as before.")]
+    flaw: Annotated[
+        str | None,
+        Meta(
+            description="Why it gave nothing, with the place in the query if that is known; null if it went well.",
+            examples=['line 2, column 5: PostgreSQL says: column "revenu" does not exist'],
+        ),
+    ]
+
+
+_Run = Annotated[
+    TraitRunView | None, Meta(description="Of a trait by a query, the latest run of that query; null before the first.")
+]
+
+
 class TraitView(msgspec.Struct, frozen=True, kw_only=True):
     """A trait that is defined."""
 
@@ -34,6 +63,7 @@ class TraitView(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     spec: Annotated[dict[str, Any], Meta(description="As the definition says it, without what goes without saying.")]
     having: Annotated[int, Meta(description="People who have a value, of those who were looked at.")]
+    run: _Run
 
 
 class TraitsView(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +131,7 @@ class TraitValuesView(msgspec.Struct, frozen=True, kw_only=True):
     everybody: int
     looked_at: LookedAt
     having: Annotated[int, Meta(description="People who have a value, of those who were looked at.")]
+    run: _Run
     newest: Annotated[Time | None, Meta(description="When one of these people last changed.")]
     numbers: NumbersView | None
     values: Annotated[ValuesView | None, Meta(description="Texts that say no time, true and false, objects.")]
@@ -111,8 +142,9 @@ class TraitValuesView(msgspec.Struct, frozen=True, kw_only=True):
 class Measure:
     """Tells of traits."""
 
-    def __init__(self, store: TraitValues, definitions: Callable[[], Definitions]) -> None:
+    def __init__(self, store: TraitValues, runs: TraitRuns, definitions: Callable[[], Definitions]) -> None:
         self._store = store
+        self._runs = runs
         self._definitions = definitions
 
     async def traits(self) -> TraitsView:
@@ -124,6 +156,7 @@ class Measure:
         """
         shown = self._shown()
         counted = await self._store.count_values([one.name for one in shown], most=MOST)
+        runs = await self._latest(shown)
         return TraitsView(
             traits=[
                 TraitView(
@@ -131,6 +164,7 @@ class Measure:
                     description=one.description,
                     spec=dict(one.spec),
                     having=counted.having[one.name],
+                    run=runs.get(one.name),
                 )
                 for one in shown
             ],
@@ -148,6 +182,7 @@ class Measure:
         shown = {one.name: one for one in self._shown()}
         if name not in shown:
             raise NoSuchTrait(f"there is no trait {name!r}; defined: {', '.join(shown) or 'none'}")
+        runs = await self._latest([shown[name]])
         sample = await self._store.sample_values(name, most=MOST)
         found = await asyncio.to_thread(distribution, sample.values)
         return TraitValuesView(
@@ -157,6 +192,7 @@ class Measure:
             everybody=sample.everybody,
             looked_at=sample.looked_at,
             having=len(sample.values),
+            run=runs.get(name),
             newest=None if sample.newest is None else times.to_text(sample.newest),
             numbers=None if found.numbers is None else _numbers(found.numbers),
             values=_values(found.values),
@@ -164,8 +200,30 @@ class Measure:
             elements=_values(found.elements),
         )
 
+    async def _latest(self, traits: Sequence[Trait]) -> dict[str, TraitRunView]:
+        queries = {one.name: one.query for one in traits if one.query is not None}
+        if not queries:
+            return {}
+        return {
+            one.trait: _run(one, query.every)
+            for one in await self._runs.latest()
+            # A run of another query says nothing of this one, which is run in a moment.
+            if (query := queries.get(one.trait)) is not None and query.digest == one.digest
+        }
+
     def _shown(self) -> Sequence[Trait]:
         return [one for one in self._definitions().traits if not one.hidden]
+
+
+def _run(run: TraitRun, every: int) -> TraitRunView:
+    return TraitRunView(
+        at=times.to_text(run.at),
+        took_seconds=None if run.took is None else run.took / 1_000_000,
+        due_at=times.to_text(run.at + every),
+        rows=dict(run.counts),
+        people=run.counts.get("given", 0) + run.counts.get("same", 0),
+        flaw=run.flaw,
+    )
 
 
 def _numbers(found: Numbers) -> NumbersView:

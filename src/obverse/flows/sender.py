@@ -246,28 +246,16 @@ class Sender:
             if profile is None or profile.id != task.profile or address is None:
                 results.append(Nothing(task=task))
                 continue
-            plan = self._compare(task, profile, address, _record_of(profile, address, records))
-            if plan is None:
+            record = record_of(profile, address, records)
+            news = news_for(profile, address, record, self._connection, parts.definitions())
+            if news is None:
                 results.append(Nothing(task=task))
-            elif not taken & {address, plan.patch.record_id or address}:  # else it waits for the next turn
+                continue
+            plan = _Plan(task, *news)
+            if not taken & {address, plan.patch.record_id or address}:  # else it waits for the next turn
                 taken |= {address, plan.patch.record_id or address}
                 plans.append(plan)
         return plans, results
-
-    def _compare(self, task: Task, profile: Profile, address: str, record: SyncRecord | None) -> _Plan | None:
-        connection = self._connection
-        wanted = mapping.said(profile, connection, self._parts.definitions())
-        told = mapping.told_by(profile, connection, record.record_id if record else None)
-        # What was given to the CRM and never answered may stand there, or not.
-        doubtful = {} if record is None else record.sending
-        known = {} if record is None else {one: state for one, state in record.known.items() if one not in doubtful}
-        held = later(known, told)
-        fields = mapping.news(wanted, {one: state.value for one, state in held.items()})
-        fields |= {one: wanted[one] for one in doubtful if one in wanted}
-        if record is not None and record.record_id and record.email == address and not fields:
-            return None
-        patch = ContactPatch(email=address, fields=fields, record_id=record.record_id if record else None)
-        return _Plan(task, patch, held)
 
     async def _write(self, crm: Crm, plans: Sequence[_Plan]) -> list[Result]:
         await self._parts.worker.begin(
@@ -337,7 +325,24 @@ class Sender:
 _LEVELS: Final[Mapping[State, int]] = {"ok": 20, "waiting": 20, "unreachable": 30, "refused": 40}
 
 
-def _record_of(profile: Profile, address: str, records: Sequence[SyncRecord]) -> SyncRecord | None:
+def news_for(
+    profile: Profile, address: str, record: SyncRecord | None, connection: Connection, definitions: Definitions
+) -> tuple[ContactPatch, Mapping[str, FieldState]] | None:
+    """What has to be written so that a record says what a profile says, and what it holds beside; None: nothing."""
+    wanted = mapping.said(profile, connection, definitions)
+    told = mapping.told_by(profile, connection, record.record_id if record else None)
+    # What was given to the CRM and never answered may stand there, or not.
+    doubtful = {} if record is None else record.sending
+    known = {} if record is None else {one: state for one, state in record.known.items() if one not in doubtful}
+    held = later(known, told)
+    fields = mapping.news(wanted, {one: state.value for one, state in held.items()})
+    fields |= {one: wanted[one] for one in doubtful if one in wanted}
+    if record is not None and record.record_id and record.email == address and not fields:
+        return None
+    return ContactPatch(email=address, fields=fields, record_id=record.record_id if record else None), held
+
+
+def record_of(profile: Profile, address: str, records: Sequence[SyncRecord]) -> SyncRecord | None:
     """The record of this address if the CRM has one that we know, whoever had it; else the profile's own."""
     by_address = [one for one in records if one.email == address and one.record_id]
     own = [one for one in records if one.profile == profile.id]

@@ -62,13 +62,13 @@ class SqlTraits:
         *,
         store: ProfileStore,
         runs: TraitRuns,
-        runner: SqlRunner,
+        runners: Mapping[str, SqlRunner],
         definitions: Callable[[], Definitions],
         runtime: Runtime,
     ) -> None:
         self._store = store
         self._runs = runs
-        self._runner = runner
+        self._runners = runners
         self._definitions = definitions
         self._runtime = runtime
         self._latest: dict[str, TraitRun] = {}
@@ -102,10 +102,12 @@ class SqlTraits:
         due = [(trait, query) for trait, query in self._queries().items() if self._is_due(trait, query)]
         for trait, query in due:
             began = self._runtime.elapsed()
-            run = await self._give(worker, trait, query)
+            given = await self._give(worker, trait, query)
+            took = self._runtime.elapsed() - began
+            run = replace(given, took=round(took * 1_000_000))
             await worker.finish(run)
             self._latest[trait] = run
-            self.vitals.turns.note(self._runtime.elapsed() - began)
+            self.vitals.turns.note(took)
             self.vitals.records.update(run.counts)
             if run.flaw is not None:
                 self.vitals.interrupted(run.flaw)
@@ -149,10 +151,10 @@ class SqlTraits:
         run = TraitRun(trait=trait, number=number, digest=query.digest, at=self._runtime.now())
         rules = self._definitions().identity
         try:
-            rows = await self._runner.run(query.sql)
+            rows = await self._runners[query.engine].run(query.sql)
             found = read_answer(rows.columns, rows.rows, rules)
         except BadQuery as error:
-            return replace(run, flaw=str(error))
+            return replace(run, flaw=_placed(error, query))
         before = await worker.given(trait)
         moves = compare(found, {name: one.value for name, one in before.items()})
         counts = found.counts + Counter(same=len(moves.same))
@@ -233,6 +235,17 @@ class _Sending:
             if self.runtime.elapsed() - since > PATIENCE:
                 raise Unreachable("the collector appends nothing of what waits for it; see whether it runs")
             await self.runtime.sleep(LOOK)
+
+
+def _placed(error: BadQuery, query: Query) -> str:
+    """The flaw, with the place of what is meant in the query as somebody wrote it."""
+    if error.at is None:
+        return str(error)
+    # Imported where something failed: sqlglot takes a third of a second.
+    from obverse.core.queries.texts import place  # noqa: PLC0415
+
+    found = place(query.written, query.sql, error.at, query.engine)
+    return str(error) if found is None else f"line {found[0]}, column {found[1]}: {error}"
 
 
 def _parts(names: Iterable[_One]) -> Iterator[list[_One]]:

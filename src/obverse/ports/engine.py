@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from obverse.core.definitions import Definitions
 from obverse.core.durations import Durations
+from obverse.core.refolding import Difference
 from obverse.ports.event_log import EventLog
 from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
@@ -105,4 +106,29 @@ class Engine(Protocol):
 
     async def drain(self) -> None:
         """Wait until everything that the log holds now is folded and in the store. `run` must be running."""
+        ...
+
+
+@runtime_checkable
+class FoldsAnew(Protocol):
+    """
+    What an engine does that can fold people anew, beside those who are live. One that cannot is an `Engine` still.
+
+    Promises, proved by `obverse.contracts.engine_refolding`:
+
+    * whose profile is what their history makes of it stays as they are, whatever comes meanwhile;
+    * whose is not is mended, without an event counted twice, and without entering an audience that they are in;
+    * whose events are not all kept is left alone.
+    """
+
+    async def fold_anew(self, people: Collection[bytes], *, replay: str) -> Mapping[bytes, Difference | None]:
+        """
+        Fold each of these from nothing, swap in what is otherwise, and say what that was; None: not all is kept.
+
+        `run` must be running. Whoever was merged away is told under who holds them. When this returns, all of it is in
+        the store. `replay` names it in the changes that it makes.
+
+        Raises:
+            Unreachable: the engine or the store stands still; ask again.
+        """
         ...

@@ -73,10 +73,6 @@ class LogGap(Exception):
     """Offsets that were once appended are missing; the message says where, and how to go on."""
 
 
-class LogLacking(Exception):
-    """What the log needs is not installed; the message says how to get it."""
-
-
 class Appender(Protocol):
     """The one writer of some partitions of a stream, until it is closed or its process ends."""
 

@@ -141,6 +141,10 @@ class Outbox(Protocol):
         """Return a message."""
         ...
 
+    async def statuses(self, ids: Collection[bytes]) -> Mapping[bytes, Status]:
+        """Return how those of these messages stand that are known."""
+        ...
+
     async def page(
         self, *, limit: int, before: tuple[int, bytes] | None = None, status: Status | None = None, prefix: str = ""
     ) -> Sequence[Message]:

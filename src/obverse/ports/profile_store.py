@@ -18,6 +18,7 @@ from obverse.ports.groups import GroupRow, Groups
 from obverse.ports.identifier_owners import IdentifierOwners
 from obverse.ports.identity_requests import IdentityRequests, Outcome
 from obverse.ports.named_profiles import NamedProfiles
+from obverse.ports.people_of_spans import PeopleOfSpans
 from obverse.ports.profile_history import KeptDecision, ProfileHistory
 from obverse.ports.profile_rows import Known, ProfileRow
 from obverse.ports.selections import Selections
@@ -238,6 +239,7 @@ class ProfileStore(
     TraitValues,
     Backfills,
     DueProfiles,
+    PeopleOfSpans,
     Protocol,
 ):
     """

@@ -18,6 +18,8 @@ class TraitRun:
     """Of the query."""
     at: int
     """When it began, in microseconds since 1970."""
+    took: int | None = None
+    """How long it took, in microseconds; None if that was not noted."""
     flaw: str | None = None
     """Why it gave nothing; None if it went well."""
     counts: Mapping[str, int] = field(default_factory=dict)

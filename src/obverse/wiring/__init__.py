@@ -14,6 +14,7 @@ from obverse.core.archives import Rule
 from obverse.core.audiences import conditions_of, expanded
 from obverse.core.definitions import Definitions
 from obverse.core.outgoing import Connection
+from obverse.core.queries import ENGINES, POSTGRES
 from obverse.core.wire import Limits
 from obverse.flows.absorb import Absorb
 from obverse.flows.activate import Activate, ActivateParts
@@ -42,6 +43,7 @@ from obverse.ports.outbox import Outbox
 from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
 from obverse.ports.proposals import Proposals
+from obverse.ports.replays import Replays
 from obverse.ports.runtime import Runtime
 from obverse.ports.sessions import Sessions
 from obverse.ports.sql_runner import SqlRunner
@@ -69,6 +71,8 @@ class Wiring:
 
     settings: Settings
     runtime: Runtime
+    role: str = ""
+    """Which role it is for; empty for a command."""
     dsn: str = ""
     """Of PostgreSQL, for this role."""
     query_dsn: str = field(default="", repr=False)
@@ -282,16 +286,27 @@ class Wiring:
         runs: TraitRuns = await self._open("trait_runs", self.runtime)
         return runs
 
-    async def sql_runner(self) -> SqlRunner:
-        """Who runs them."""
-        runner: SqlRunner = await self._open("sql_runner", self.runtime)
-        return runner
+    async def sql_runners(self) -> Mapping[str, SqlRunner]:
+        """Who runs them, by the engine that a trait names; the settings' adapter, where it names none."""
+        return {
+            engine: await self._open("sql_runner", self.runtime, None if engine == POSTGRES else engine)
+            for engine in ENGINES
+        }
 
     def sql_traits(
-        self, store: ProfileStore, runs: TraitRuns, runner: SqlRunner, definitions: CurrentDefinitions
+        self,
+        store: ProfileStore,
+        runs: TraitRuns,
+        runners: Mapping[str, SqlRunner],
+        definitions: CurrentDefinitions,
     ) -> SqlTraits:
         """The flow that has queries give traits."""
-        return SqlTraits(store=store, runs=runs, runner=runner, definitions=definitions.current, runtime=self.runtime)
+        return SqlTraits(store=store, runs=runs, runners=runners, definitions=definitions.current, runtime=self.runtime)
+
+    async def replays(self) -> Replays:
+        """The ledger of replays."""
+        replays: Replays = await self._open("replays", self.runtime)
+        return replays
 
     async def definition_store(self) -> DefinitionStore:
         """The definitions as they were written."""
@@ -355,6 +370,7 @@ class Wiring:
             "query_dsn": self.query_dsn,
             "workspace": self.settings.workspace,
             "partitions": self.settings.partitions,
+            "reader": self.role,
             "socket": str(self.runtime_dir / "profiles.sock"),
             "inbox_host": sandbox.host,
             "inbox_port": sandbox.smtp_port,
@@ -367,6 +383,7 @@ class Wiring:
 def wire(
     settings: Settings,
     *,
+    role: str = "",
     dsn: str = "",
     query_dsn: str = "",
     runtime_dir: Path | None = None,
@@ -376,6 +393,7 @@ def wire(
     return Wiring(
         settings=settings,
         runtime=open_runtime(),
+        role=role,
         dsn=dsn,
         query_dsn=query_dsn,
         runtime_dir=runtime_dir or settings.data,

@@ -31,6 +31,7 @@ GROUPS: Final = (
     "matcher",
     "definition_store",
     "trait_runs",
+    "replays",
     "sql_runner",
     "crm",
     "email_service",

@@ -194,6 +194,16 @@ class Checkpoints:
         """Whether a profile may not be as the store knows it."""
         return profile in self._dirty or self.done < self.begun
 
+    def stores(self, profile: Profile) -> bool:
+        """Whether a profile is as the store knows it."""
+        return profile.id not in self._dirty and profile.id not in self._to_pack and profile.kept_in <= self.done
+
+    async def written(self) -> None:
+        """Wait until all that is owed now is in the store."""
+        holding = self.holding
+        while self.done < holding:
+            await self._runtime.sleep(_LOOK)
+
     def owed_ids(self) -> list[bytes]:
         """Whose profiles these are."""
         return list({**self._dirty, **self._to_pack})

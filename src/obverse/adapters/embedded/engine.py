@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +15,10 @@ from obverse.adapters.embedded.decisions import bring_up
 from obverse.adapters.embedded.folding import Folding
 from obverse.core import profiles
 from obverse.core.people import People
+from obverse.core.refolding import Difference
 from obverse.ports.engine import WRITER, Engine, EngineParts, Progress
 from obverse.ports.event_log import Stream
+from obverse.ports.outcomes import Unreachable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,8 @@ class EmbeddedEngine:
         self._parts = parts
         self._kept = asyncio.Condition()
         self._hurry = 0
+        self._running: Folding | None = None
+        self._ended = asyncio.Event()
 
     async def run(self) -> None:
         """See `Engine.run`."""
@@ -74,6 +78,8 @@ class EmbeddedEngine:
         async with AsyncExitStack() as stack:
             folding = await self._open(stack)
             checkpoints = folding.checkpoints
+            self._running, self._ended = folding, asyncio.Event()
+            stack.callback(self._end)
             for name, loop in (
                 ("fold", folding.run()),
                 ("changes", folding.changes.run()),
@@ -137,6 +143,26 @@ class EmbeddedEngine:
             if checkpoints.took is not None:
                 self.progress.checkpoints.note(checkpoints.took)
             self._kept.notify_all()
+
+    def _end(self) -> None:
+        self._running = None
+        self._ended.set()
+
+    async def fold_anew(self, people: Collection[bytes], *, replay: str) -> Mapping[bytes, Difference | None]:
+        """See `FoldsAnew.fold_anew`."""
+        running, ended = self._running, asyncio.ensure_future(self._ended.wait())
+        if running is None:
+            ended.cancel()
+            raise Unreachable("the engine does not run yet")
+        work = asyncio.ensure_future(running.refolding.fold_anew(people, replay))
+        try:
+            await asyncio.wait([work, ended], return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+            raise Unreachable("the engine has stopped, and begins again from its last checkpoint")
+        finally:
+            for one in (work, ended):
+                one.cancel()
 
     async def drain(self) -> None:
         """See `Engine.drain`."""

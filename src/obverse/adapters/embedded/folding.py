@@ -15,6 +15,7 @@ from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.adapters.embedded.clock import Clock
 from obverse.adapters.embedded.decisions import decided
 from obverse.adapters.embedded.foreign import Foreign
+from obverse.adapters.embedded.refolding import Refolding
 from obverse.adapters.embedded.requests import Requests
 from obverse.core import codec, groups, profiles
 from obverse.core.changes import Change
@@ -57,6 +58,7 @@ class Folding:
     requests: Requests = field(init=False)
     clock: Clock = field(init=False)
     backfilling: Backfilling = field(init=False)
+    refolding: Refolding = field(init=False)
 
     def __post_init__(self) -> None:
         """Make ready for requests, and for what time does."""
@@ -92,6 +94,17 @@ class Folding:
             cache=self.cache,
             clock=self.clock,
             bring=self._bring,
+            going=self.going,
+        )
+
+        self.refolding = Refolding(
+            parts=self.parts,
+            people=self.people,
+            checkpoints=self.checkpoints,
+            changes=self.changes,
+            cache=self.cache,
+            bring=self._bring,
+            note=self.clock.note,
             going=self.going,
         )
 

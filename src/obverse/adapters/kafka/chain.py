@@ -111,7 +111,7 @@ def anchor(stored: Sequence[Stored]) -> int | None:
     """
     Place of the first of these records from which on everything can be judged; None if there is none.
 
-    That is a claim or a base, which say all themselves; or a record that another one of the same claim
+    That is a claim or a base, which say all themselves; or a record that the next one of the same claim
     follows, for only the last of a claim can be void.
     """
     for place, (offset, record) in enumerate(stored):
@@ -122,7 +122,7 @@ def anchor(stored: Sequence[Stored]) -> int | None:
         if record.kind is Kind.DATA and any(
             isinstance(later, Record)
             and later.kind is Kind.DATA
-            and (later.epoch, later.first >= record.end) == (record.epoch, True)
+            and (later.epoch, later.first) == (record.epoch, record.end)
             for _, later in stored[place + 1 :]
         ):
             return place

@@ -20,8 +20,6 @@ from obverse.ports.outcomes import AccessRefused, Unreachable
 
 Result = TypeVar("Result")
 
-ANSWER: Final = 10.0
-"""Seconds to wait for an answer of a broker."""
 _POLL: Final = 1.0
 """Seconds between two looks of a thread at whether it is to end. It is woken by what happens."""
 _PAUSE: Final = 0.02
@@ -50,6 +48,8 @@ FAILURES: Final = (KafkaException, BufferError, TimeoutError, Misplaced)
 
 def trouble(error: BaseException, doing: str, settings: KafkaLogSettings) -> Unreachable | AccessRefused:
     """Say one of FAILURES in the words of the ports, to be raised from it."""
+    if isinstance(error, Unreachable | AccessRefused):
+        return error
     reason = error.args[0] if isinstance(error, KafkaException) and error.args else None
     said = reason.str() if isinstance(reason, KafkaError) else str(error) or "no answer in time"
     if isinstance(reason, KafkaError) and reason.code() in _NEEDS_A_PERSON:
@@ -166,18 +166,19 @@ class Scout:
     def __init__(self, settings: KafkaLogSettings) -> None:
         self._settings = settings
         self._complaints = Complaints()
+        self._patience = settings.delivery_ms / 1000
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka scout")
         self._consumer: Consumer | None = None
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """The lowest Kafka offset that is kept, and the one after the highest."""
-        return await self._ask(lambda consumer: _bounds(consumer, TopicPartition(topic, partition)))
+        return await self._ask(lambda consumer: _bounds(consumer, TopicPartition(topic, partition), self._patience))
 
     async def at(self, topic: str, partition: int, time: int) -> int | None:
         """Kafka offset of the first record that is not older than so many milliseconds since 1970, or None."""
 
         def ask(consumer: Consumer) -> int | None:
-            (found,) = consumer.offsets_for_times([TopicPartition(topic, partition, time)], timeout=ANSWER)
+            (found,) = consumer.offsets_for_times([TopicPartition(topic, partition, time)], timeout=self._patience)
             if found.error is not None:
                 raise KafkaException(found.error)
             return found.offset if found.offset >= 0 else None
@@ -193,7 +194,19 @@ class Scout:
         """
         if start >= end:
             return []
-        return await self._ask(lambda consumer: _read(consumer, TopicPartition(topic, partition, start), end))
+        return await self._ask(
+            lambda consumer: _read(consumer, TopicPartition(topic, partition, start), end, self._patience)
+        )
+
+    async def note(self, positions: Mapping[tuple[str, int], int]) -> None:
+        """
+        Tell Kafka how far the partitions of topics are read. Nobody reads this but people and their tools.
+
+        Raises:
+            one of FAILURES: it cannot be told. Whether it was noted is not heard of.
+        """
+        places = [TopicPartition(topic, partition, at) for (topic, partition), at in positions.items()]
+        await self._ask(lambda consumer: consumer.commit(offsets=places, asynchronous=True))
 
     async def close(self) -> None:
         """Ask nothing more."""
@@ -214,12 +227,14 @@ class Scout:
         if self._consumer is None:
             told = {"fetch.wait.max.ms": 100, "enable.partition.eof": True, "error_cb": self._complaints.hear}
             self._consumer = Consumer(reading(self._settings) | told)
-        until = time.monotonic() + ANSWER
+        until = time.monotonic() + self._patience
         while True:
             try:
                 return question(self._consumer)
             except FAILURES as error:
                 if not _unsettled(error) or time.monotonic() > until:
+                    # Complaints are brought by polling, and nothing is assigned that could be missed.
+                    self._consumer.poll(0)
                     raise self._complaints.explain(error) from error
             time.sleep(_PAUSE)
 
@@ -231,7 +246,7 @@ def _unsettled(error: BaseException) -> bool:
 def reading(settings: KafkaLogSettings) -> dict[str, Any]:
     """What a consumer of ours is told."""
     return settings.client() | {
-        "group.id": settings.topic("readers"),
+        "group.id": settings.topic(settings.reader or "readers"),
         "enable.auto.commit": False,
         "auto.offset.reset": "error",
         # Records of an open transaction of others must not hold ours up.
@@ -246,19 +261,19 @@ def reading(settings: KafkaLogSettings) -> dict[str, Any]:
     }
 
 
-def _bounds(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
-    found: tuple[int, int] | None = consumer.get_watermark_offsets(place, timeout=ANSWER)
+def _bounds(consumer: Consumer, place: TopicPartition, patience: float) -> tuple[int, int]:
+    found: tuple[int, int] | None = consumer.get_watermark_offsets(place, timeout=patience)
     if found is None:
         raise TimeoutError
     return found
 
 
-def _read(consumer: Consumer, start: TopicPartition, end: int) -> list[Message]:
+def _read(consumer: Consumer, start: TopicPartition, end: int, patience: float) -> list[Message]:
     found: list[Message] = []
     consumer.assign([start])
     try:
         while True:
-            message = consumer.poll(ANSWER)
+            message = consumer.poll(patience)
             if message is None:
                 raise TimeoutError
             error, offset = message.error(), message.offset() or 0
@@ -281,6 +296,7 @@ class Topics:
 
     def __init__(self, settings: KafkaLogSettings) -> None:
         self._settings = settings
+        self._patience = settings.delivery_ms / 1000
         self._there = False
         self._turn = asyncio.Lock()
 
@@ -306,23 +322,26 @@ class Topics:
         """
         admin = AdminClient(self._settings.client())
         place = TopicPartition(topic, partition, before)
-        await asyncio.gather(*map(asyncio.wrap_future, admin.delete_records([place], request_timeout=ANSWER).values()))
+        await asyncio.gather(
+            *map(asyncio.wrap_future, admin.delete_records([place], request_timeout=self._patience).values())
+        )
 
     def _make(self, partitions: Mapping[str, int], configs: Mapping[str, Mapping[str, str]]) -> None:
         complaints = Complaints()
         admin = AdminClient(self._settings.client() | {"error_cb": complaints.hear})
         try:
-            known = admin.list_topics(timeout=ANSWER).topics
+            known = admin.list_topics(timeout=self._patience).topics
             missing = [name for name in partitions if name not in known]
             new = [
                 NewTopic(name, partitions[name], self._settings.replication, config=dict(configs[name]))
                 for name in missing
             ]
-            for answer in (admin.create_topics(new, operation_timeout=ANSWER) if new else {}).values():
+            for answer in (admin.create_topics(new, operation_timeout=self._patience) if new else {}).values():
                 _unless_there(answer.result)
             if missing:
-                known = admin.list_topics(timeout=ANSWER).topics
+                known = admin.list_topics(timeout=self._patience).topics
         except FAILURES as error:
+            admin.poll(0)  # which brings complaints
             raise complaints.explain(error) from error
         for name in partitions.keys() & known.keys():
             found = len(known[name].partitions)

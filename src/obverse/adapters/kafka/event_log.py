@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 
 from obverse.adapters._group_commit import GroupCommit, Grouping, Session, Writing
@@ -14,13 +15,25 @@ from obverse.adapters.kafka.records import Kind, Place, Record, write
 from obverse.adapters.kafka.session import KafkaSession
 from obverse.adapters.kafka.settings import MOST_BYTES, KafkaLogSettings
 from obverse.adapters.kafka.turns import TURNS, Turn
-from obverse.ports.event_log import Appender, Reader, Stream
-from obverse.ports.runtime import Runtime
+from obverse.ports.event_log import Appender, EventLog, Reader, Stream
+from obverse.ports.outcomes import Unreachable
+from obverse.ports.runtime import Runtime, Work
 
 _RECONNECT_LIMIT = 3.0
 """Seconds that an appender waits for a session in the place of one that was lost."""
 _TRIM_AT_ONCE = 64
+_NOTE = 5.0
+"""Seconds between two times that Kafka is told how far we read."""
 _LONG = str(2**63 - 1)
+
+
+async def open_event_log(settings: KafkaLogSettings, runtime: Runtime) -> EventLog:
+    """
+    Entry point `obverse.event_log:kafka`.
+
+    Nothing is connected before it is needed, so that a process can start before the brokers.
+    """
+    return KafkaEventLog(settings, runtime)
 
 
 class KafkaEventLog:
@@ -40,6 +53,7 @@ class KafkaEventLog:
             for number in self._all(stream)
         }
         self._opened: list[Appender | Reader] = []
+        self._noting: Work | None = None
 
     @property
     def partitions(self) -> int:
@@ -62,11 +76,20 @@ class KafkaEventLog:
             raise
 
         async def again() -> Session:
-            async with asyncio.timeout(_RECONNECT_LIMIT):
-                return await self._begin(stream, wanted, turn)
+            try:
+                async with asyncio.timeout(_RECONNECT_LIMIT):
+                    return await self._begin(stream, wanted, turn)
+            except TimeoutError as error:
+                if not turn.waits:
+                    raise
+                said = "another appender is there; see that there is one collector, and one worker"
+                raise Unreachable(f"append to {stream}: {said}") from error
+
+        def failure(error: Exception) -> Exception:
+            return trouble(error, f"append to {stream}", settings)
 
         grouping = Grouping(settings.linger_ms / 1000, settings.pace_ms / 1000, settings.group_bytes)
-        writing = Writing(stream, wanted, again, lambda error: trouble(error, f"append to {stream}", settings))
+        writing = Writing(stream, wanted, again, failure, turn.give)
         appender = GroupCommit(session, writing, grouping, self._runtime)
         self._opened.append(appender)
         return appender
@@ -76,6 +99,8 @@ class KafkaEventLog:
         partitions = {number: self._partitions[stream, number] for number in self._known(stream, list(marks))}
         reader = KafkaReader(self._settings, stream, partitions, marks, self._ensure)
         self._opened.append(reader)
+        if self._settings.reader and self._noting is None:
+            self._noting = self._runtime.spawn("note how far the log is read", self._note())
         return reader
 
     async def bounds(self, stream: Stream) -> Mapping[int, tuple[int, int]]:
@@ -118,6 +143,8 @@ class KafkaEventLog:
     async def close(self) -> None:
         """See `EventLog.close`."""
         opened, self._opened = self._opened, []
+        if self._noting is not None:
+            await self._noting.stop()
         for one in opened:
             await one.close()
         if self._own_sender is not None:
@@ -163,6 +190,21 @@ class KafkaEventLog:
         value, now = write(partition.place, record), self._runtime.now() // 1000
         return await self._sender.send(partition.topic, partition.place.partition, value, now)
 
+    async def _note(self) -> None:
+        """Tell Kafka now and then how far the slowest reader of each partition is."""
+        while True:
+            await self._runtime.sleep(_NOTE)
+            slowest: dict[tuple[str, int], int] = {}
+            for one in self._opened:
+                if isinstance(one, KafkaReader):
+                    for number, at in one.positions.items():
+                        place = (self._settings.topic(one.stream), number)
+                        slowest[place] = min(at, slowest.get(place, at))
+            if slowest:
+                # Should it fail, it is told again.
+                with contextlib.suppress(*FAILURES):
+                    await self._scout.note(slowest)
+
     async def _ensure(self) -> None:
         settings = self._settings
         ours = {
@@ -176,8 +218,7 @@ class KafkaEventLog:
             "min.insync.replicas": str(settings.min_insync),
             "unclean.leader.election.enable": "false",
         }
-        if settings.replication == 1:
-            # No other broker has it: it must be on the disk.
+        if settings.flushes:
             ours["flush.messages"] = "1"
         turns = {
             "retention.ms": "3600000",

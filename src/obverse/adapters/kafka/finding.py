@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from obverse.adapters.kafka.chain import EVENTS, Chain, Stored, anchor, follow
-from obverse.adapters.kafka.clients import Misplaced, Scout
+from obverse.adapters.kafka.clients import Misplaced
 from obverse.adapters.kafka.records import Place, Record, read
 
 _NEAR = 4
 """Records that are looked at first; four times as many each time they do not tell enough."""
+
+
+class Kept(Protocol):
+    """A record as the client library gives it."""
+
+    def offset(self) -> int | None: ...  # noqa: D102 - the library's
+    def value(self) -> bytes | None: ...  # noqa: D102 - the library's
+
+
+class Looking(Protocol):
+    """What looks into topics for us: see `Scout`."""
+
+    async def bounds(self, topic: str, partition: int) -> tuple[int, int]: ...  # noqa: D102 - see `Scout.bounds`
+    async def read(self, topic: str, partition: int, start: int, end: int) -> Sequence[Kept]: ...  # noqa: D102 - as above
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +50,7 @@ class Whole:
 class Partition:
     """One partition of a topic, as it can be asked."""
 
-    def __init__(self, scout: Scout, topic: str, place: Place) -> None:
+    def __init__(self, scout: Looking, topic: str, place: Place) -> None:
         self._scout = scout
         self.topic = topic
         self.place = place

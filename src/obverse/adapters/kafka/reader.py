@@ -34,6 +34,8 @@ class KafkaReader:
         self._marks = dict(marks)
         self._ensure = ensure
         self._chains: dict[int, Chain] = {}
+        self.positions: dict[int, int] = {}
+        """The Kafka offset after what was returned, by partition; empty while it does not read."""
         self._fetching: Fetching | None = None
         self._woken: asyncio.Future[None] | None = None
         self._closed = False
@@ -63,6 +65,7 @@ class KafkaReader:
     def begin_anew(self) -> None:
         """Look again where the marks are: the log was trimmed."""
         fetching, self._fetching = self._fetching, None
+        self.positions = {}
         if fetching is not None:
             fetching.stop()
         self._wake()
@@ -80,6 +83,7 @@ class KafkaReader:
             raise asyncio.CancelledError("this reader of the log was closed")
         topic = next(iter(self._partitions.values())).topic
         self._chains = chains
+        self.positions = dict(starts)
         self._fetching = Fetching(self._settings, topic, starts, self._wake)
         return self._fetching
 
@@ -140,6 +144,7 @@ class KafkaReader:
                     raise self._gap(number, mark, record.first)
                 break
             most -= len(fetching.take(number))
+            self.positions[number] = offset + 1
             if isinstance(record, Foreign):
                 # What stands before the mark was told when that was read.
                 if chain.expected is not None and chain.expected >= mark:

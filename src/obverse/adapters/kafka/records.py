@@ -98,11 +98,11 @@ def unpack(body: bytes) -> tuple[str, bytes]:
         return str(error), b""
 
 
-def write(place: Place, record: Record) -> bytes:
+def write(place: Place, record: Record, *, version: int = VERSION) -> bytes:
     """The value of a Kafka record."""
     seed = place.seed()
     head = _HEAD.pack(
-        *(MAGIC, VERSION, record.kind, NO_KEY, record.epoch, record.first, record.count, record.appended_at),
+        *(MAGIC, version, record.kind, NO_KEY, record.epoch, record.first, record.count, record.appended_at),
         crc32(record.body, seed),
     )
     return b"".join((head, _SUM.pack(crc32(head, seed)), record.body))

@@ -6,14 +6,25 @@ import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from obverse.adapters.kafka.chain import Chain
-from obverse.adapters.kafka.clients import Sender
 from obverse.adapters.kafka.finding import Partition
 from obverse.adapters.kafka.records import Kind, Record, pack, write
-from obverse.adapters.kafka.turns import Turn
 from obverse.ports.event_log import Records, Stream
 from obverse.ports.outcomes import Unreachable
+
+
+class Sending(Protocol):
+    """What writes records for us: see `Sender`."""
+
+    async def send(self, topic: str, partition: int, value: bytes, at: int) -> int: ...  # noqa: D102 - see `Sender.send`
+
+
+class Courtesy(Protocol):
+    """What has us wait for our turn: see `Turn`."""
+
+    async def take(self, stream: Stream, partitions: Sequence[int]) -> None: ...  # noqa: D102 - see `Turn.take`
 
 
 @dataclass(slots=True)
@@ -32,7 +43,7 @@ class _End:
 class KafkaSession:
     """The appender of its partitions, from its claims on until it is overtaken or something is not known."""
 
-    def __init__(self, stream: Stream, partitions: Mapping[int, Partition], sender: Sender, turn: Turn) -> None:
+    def __init__(self, stream: Stream, partitions: Mapping[int, Partition], sender: Sending, turn: Courtesy) -> None:
         self._stream = stream
         self._partitions = partitions
         self._sender = sender
@@ -70,8 +81,8 @@ class KafkaSession:
         return answers
 
     async def end(self) -> None:
-        """Let the next appender in."""
-        await self._turn.give()
+        """Write no more. The turn is the appender's, and outlives its sessions."""
+        self.alive = False
 
     def abandon(self) -> None:
         """Give it up. Should a record of it still arrive, it comes behind the next session's claim, and is void."""

@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from obverse.ports.event_log import TAKEN, EventLog, LogLacking
-from obverse.ports.runtime import Runtime
+from obverse.ports.event_log import TAKEN
 
 MOST_PARTITIONS: Final = 1024
 MOST_BYTES: Final = 2 * TAKEN
@@ -32,11 +31,17 @@ class KafkaLogSettings:
     prefix: str = "obverse"
     """Topics are named `prefix.workspace.stream`."""
 
+    reader: str = ""
+    """Kafka's own tools show how far this process reads as the group `prefix.workspace.reader`; not if it is empty."""
+
     replication: int = 3
     """Copies of each topic that is made."""
 
     min_insync: int = 2
     """Copies that must have a record before it is acknowledged (`min.insync.replicas`)."""
+
+    flush: bool | None = None
+    """Whether a record must be on the disk before it is acknowledged; if not set, where no other broker has a copy."""
 
     security: str = "plaintext"
     """`plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`."""
@@ -63,7 +68,7 @@ class KafkaLogSettings:
     """Bytes at which it waits no longer."""
 
     delivery_ms: int = 10_000
-    """After so long without an answer a group is given up: nothing is known of it then."""
+    """After so long without an answer one is given up; of a group of appends nothing is known then."""
 
     lease_ms: int = 3_000
     """A former appender that has said nothing for so long is waited for no longer."""
@@ -92,6 +97,11 @@ class KafkaLogSettings:
         ):
             if not least <= getattr(self, name) <= most:
                 raise ValueError(f"event_log.kafka.{name} is {getattr(self, name)}: choose {least} to {most}")
+
+    @property
+    def flushes(self) -> bool:
+        """Whether a record must be on the disk before it is acknowledged."""
+        return self.replication == 1 if self.flush is None else self.flush
 
     def topic(self, stream: str) -> str:
         """The topic of a stream."""
@@ -124,21 +134,3 @@ class KafkaLogSettings:
             "ssl.key.password": self.key_password,
         }
         return told | {name: value for name, value in files.items() if value}
-
-
-async def open_event_log(settings: KafkaLogSettings, runtime: Runtime) -> EventLog:
-    """
-    Entry point `obverse.event_log:kafka`.
-
-    Nothing is connected before it is needed, so that a process can start before the brokers.
-
-    Raises:
-        LogLacking: the client library is not installed.
-    """
-    try:
-        from obverse.adapters.kafka.event_log import KafkaEventLog  # noqa: PLC0415 - the extra may not be installed
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("confluent_kafka"):
-            raise
-        raise LogLacking("the log in Kafka needs its client library: install the extra `obverse[kafka]`") from error
-    return KafkaEventLog(settings, runtime)

@@ -8,6 +8,7 @@ measured by the broker's clock, which stamps these records.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ TURNS = "appenders"
 
 _PAUSE = 0.15
 _NEAR = 64
+_GOODBYE = 1.0
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -49,6 +51,8 @@ class Turn:
         self._stream = ""
         self._partitions: tuple[int, ...] = ()
         self._keeping: Work | None = None
+        self.waits = False
+        """Whether somebody else was there when it was last asked for."""
 
     async def take(self, stream: Stream, partitions: Sequence[int]) -> None:
         """
@@ -60,7 +64,8 @@ class Turn:
         self._stream, self._partitions = stream, tuple(partitions)
         while True:
             said = await self._say("here")
-            if self._who == await self._holder(said):
+            self.waits = self._who != await self._holder(said)
+            if not self.waits:
                 break
             # Whoever was there first stays; not to be in the way of others, we go until we ask again.
             await self._say("gone")
@@ -74,7 +79,9 @@ class Turn:
         if keeping is not None:
             await keeping.stop()
         with contextlib.suppress(*FAILURES):
-            await self._say("gone")
+            # Who ends does not wait for brokers that are away: the lease runs out by itself.
+            async with asyncio.timeout(_GOODBYE):
+                await self._say("gone")
 
     async def _keep(self) -> None:
         while True:

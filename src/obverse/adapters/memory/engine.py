@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import count
@@ -13,11 +13,12 @@ from obverse.core import codec, profiles
 from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import arriving
-from obverse.core.events import Event, RejectedEvent, foreign_record
+from obverse.core.events import TYPES, Event, RejectedEvent, foreign_record
 from obverse.core.identity import Decision
 from obverse.core.identity.evidence import ACCEPTED
 from obverse.core.people import People
 from obverse.core.profiles import Profile
+from obverse.core.refolding import REPLAY, Difference, difference, for_refold, refold, swap_in, with_moves
 from obverse.core.unmerging import NothingToTie, NothingToUndo, Rerun, accept, rerun, tell_anew, tied, undo
 from obverse.ports.backfills import Backfill, Phase
 from obverse.ports.engine import WRITER, Engine, EngineParts, Progress
@@ -25,6 +26,7 @@ from obverse.ports.event_log import Appender, Batch, Records, Stream
 from obverse.ports.groups import GroupRow
 from obverse.ports.identity_requests import IdentityRequest, Outcome, by_rule
 from obverse.ports.merge_requests import BY_ITSELF
+from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_cache import CacheWriter
 from obverse.ports.profile_history import KeptDecision, history_of
 from obverse.ports.profile_store import Checkpoint, ProfileRow, RejectedFilter, StoredEvent, StoreWriter
@@ -90,6 +92,7 @@ class MemoryEngine:
         self._kept = asyncio.Condition()
         self._turn = asyncio.Lock()
         """Held while something is folded, or done on request, until it is in the store."""
+        self._running: tuple[_Owed, Appender, StoreWriter, CacheWriter] | None = None
 
     async def run(self) -> None:
         """See `Engine.run`."""
@@ -107,6 +110,8 @@ class MemoryEngine:
             stack.push_async_callback(shown.close)
             owed = _Owed(dict(writer.marks.get(Stream.EVENTS, {})))
             asked = await self._recall(owed)
+            self._running = owed, changed, writer, shown
+            stack.callback(setattr, self, "_running", None)
             reader = await log.open_reader(Stream.EVENTS, dict.fromkeys(range(log.partitions), 0))
             stack.push_async_callback(reader.close)
             requests = self._parts.runtime.spawn(
@@ -217,6 +222,42 @@ class MemoryEngine:
         owed.nobodys += [name for part in decision.parts if part.profile is None for name in part.identifiers]
         parts = [part.profile for part in decision.parts if part.profile is not None]
         owed.touched.update(dict.fromkeys((self._people.keeper(decision.profile), *parts)))
+
+    async def fold_anew(self, people: Collection[bytes], *, replay: str) -> Mapping[bytes, Difference | None]:
+        """See `FoldsAnew.fold_anew`. Nothing is folded meanwhile."""
+        while self._running is not None:
+            owed, changed, writer, shown = self._running
+            async with self._turn:
+                if owed.due:
+                    found, moved = await self._fold_anew(people, replay, owed)
+                    await _append(changed, moved)
+                    await shown.publish(self._present(owed), [])
+                    await self._keep(owed, writer)
+                    return found
+            await self._parts.runtime.sleep(LOOK_AT_CLOCK)
+        raise Unreachable("the engine does not run")
+
+    async def _fold_anew(
+        self, ids: Collection[bytes], replay: str, owed: _Owed
+    ) -> tuple[Mapping[bytes, Difference | None], list[Change]]:
+        people, found, moved = self._people, dict[bytes, Difference | None](), list[Change]()
+        alone = for_refold(people.definitions)
+        for one in dict.fromkeys(people.keeper(one) for one in ids):
+            profile, made = people.profiles[one], Profile(one)
+            for told in await self._parts.store.told_of([one], [(call, None) for call in TYPES], limit=_ALL):
+                refold(made, told, alone)
+            if made.events < profile.events:
+                found[one] = None
+                continue
+            moved += profiles.advance(profile, profile.now, people.definitions)
+            what = found[one] = difference(profile, made, people.definitions)
+            if what.is_any:
+                stamp = Stamp(profile.now, REPLAY, f"{REPLAY}:{replay}")
+                done = swap_in(profile, made, what, people.definitions, stamp=stamp, filled=people.filled)
+                moved += done
+                found[one] = with_moves(what, done)
+            owed.touched[one] = None
+        return found, moved
 
     async def _finish(self, asked: list[Decision], owed: _Owed) -> None:
         """Do the rest of what was decided on request, and is not in the store."""

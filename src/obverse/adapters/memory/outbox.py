@@ -100,6 +100,11 @@ class MemoryOutbox:
         """See `Outbox.find`."""
         return self._disk.messages.get(id_)
 
+    async def statuses(self, ids: Collection[bytes]) -> Mapping[bytes, Status]:
+        """See `Outbox.statuses`."""
+        messages = self._disk.messages
+        return {one: messages[one].status for one in ids if one in messages}
+
     async def page(
         self, *, limit: int, before: tuple[int, bytes] | None = None, status: Status | None = None, prefix: str = ""
     ) -> Sequence[Message]:

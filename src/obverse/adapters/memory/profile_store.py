@@ -12,6 +12,7 @@ import msgspec
 from msgspec import structs
 
 from obverse.adapters.memory.backfills import MemoryBackfills
+from obverse.adapters.memory.people_of_spans import MemoryPeopleOfSpans
 from obverse.adapters.memory.profile_tables import Tables, members_of, packed, pairs_of
 from obverse.adapters.memory.selections import MemorySelections
 from obverse.adapters.memory.trait_values import MemoryTraitValues
@@ -65,7 +66,7 @@ class _Disk:
     workspaces: dict[str, Tables] = field(default_factory=dict)
 
 
-class MemoryProfileStore(MemorySelections, MemoryTraitValues, MemoryBackfills):
+class MemoryProfileStore(MemorySelections, MemoryTraitValues, MemoryBackfills, MemoryPeopleOfSpans):
     """See `ProfileStore`. Durable for as long as somebody holds it."""
 
     def __init__(self, settings: MemoryStoreSettings, runtime: Runtime, disk: _Disk | None = None) -> None:

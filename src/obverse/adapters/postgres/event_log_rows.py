@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from hashlib import blake2b
 from zlib import crc32
 
 import zstandard
 
+from obverse.adapters._postgres import from_micros, to_micros
 from obverse.ports.event_log import Batch
+
+__all__ = ["Place", "Row", "from_micros", "seal", "to_micros", "unseal"]
 
 FORMAT = 1
 NO_KEY = 0
@@ -18,8 +21,6 @@ NO_KEY = 0
 MAX_BODY = 64 * 1024 * 1024
 """Most bytes that one row may hold unpacked; what claims more is damaged."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _HEAD = 5
 
 
@@ -71,16 +72,6 @@ def unseal(place: Place, row: Row) -> Batch:
         appended_at=to_micros(row.appended_at),
         damage=damage,
     )
-
-
-def to_micros(moment: datetime) -> int:
-    """Microseconds since 1970."""
-    return (moment - _EPOCH) // _MICROSECOND
-
-
-def from_micros(micros: int) -> datetime:
-    """The moment so many microseconds after 1970."""
-    return _EPOCH + micros * _MICROSECOND
 
 
 def _open(place: Place, row: Row) -> tuple[str, bytes]:

@@ -101,6 +101,11 @@ class PostgresOutbox:
         rows = await self._link.fetch(queries.FIND, self._workspace, UUID(bytes=id_))
         return _message(rows[0]) if rows else None
 
+    async def statuses(self, ids: Collection[bytes]) -> Mapping[bytes, Status]:
+        """See `Outbox.statuses`."""
+        rows = await self._link.fetch(queries.STATUSES, self._workspace, [UUID(bytes=one) for one in ids])
+        return {row["id"].bytes: row["status"] for row in rows}
+
     async def page(
         self, *, limit: int, before: tuple[int, bytes] | None = None, status: Status | None = None, prefix: str = ""
     ) -> Sequence[Message]:

@@ -89,6 +89,8 @@ values ($1, $2, $3, $4, $5, $6, $7)
 
 FIND: Final = f"select {_COLUMNS} from public.messages where workspace_id = $1 and id = $2"  # noqa: S608 - as above
 
+STATUSES: Final = "select id, status from public.messages where workspace_id = $1 and id = any ($2::uuid[])"
+
 PAGE: Final = f"""
 select {_COLUMNS} from public.messages
 where workspace_id = $1 and (created_at, id) < ($2, $3) and ($4::text is null or status = $4)

@@ -18,6 +18,7 @@ from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.connection import connect, trouble
 from obverse.adapters.postgres.event_log_rows import from_micros
 from obverse.adapters.postgres.history_rows import pack_waiting, unpack_decision, unpack_request, unpack_waiting
+from obverse.adapters.postgres.people_of_spans import PostgresPeopleOfSpans
 from obverse.adapters.postgres.profile_rows import to_micros, unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
 from obverse.adapters.postgres.reading import READ_LIMIT
@@ -95,7 +96,7 @@ async def _leave_it(_: Any) -> None:
     """Spare a round trip."""
 
 
-class PostgresProfileStore(PostgresSelections, PostgresTraitValues, PostgresBackfills):
+class PostgresProfileStore(PostgresSelections, PostgresTraitValues, PostgresBackfills, PostgresPeopleOfSpans):
     """See `ProfileStore`."""
 
     def __init__(self, settings: PostgresStoreSettings, readers: asyncpg.Pool, runtime: Runtime) -> None:

@@ -20,15 +20,15 @@ class Reading:
         self._workspace = workspace
         self._readers = readers
 
-    async def _read(self, query: str, *args: Any) -> list[asyncpg.Record]:
+    async def _read(self, query: str, *args: Any, limit: float = READ_LIMIT) -> list[asyncpg.Record]:
         """
-        Ask; the workspace is the first parameter.
+        Ask; the workspace is the first parameter. `limit` is in seconds.
 
         Raises:
             Unreachable, AccessRefused: there is no answer.
         """
         try:
-            rows: list[asyncpg.Record] = await self._readers.fetch(query, self._workspace, *args, timeout=READ_LIMIT)
+            rows: list[asyncpg.Record] = await self._readers.fetch(query, self._workspace, *args, timeout=limit)
         except LOST as error:
             raise trouble(error, "read profiles") from error
         return rows

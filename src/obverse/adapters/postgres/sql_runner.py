@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any, Final
-from uuid import UUID
 
 import asyncpg
 
 from obverse.adapters.postgres.connection import FAILURES, connect, hang_up, trouble
-from obverse.core import json_values, times
 from obverse.core.queries import BadQuery
+from obverse.core.queries.tables import COLUMNS, rows_sql
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.runtime import Runtime
 from obverse.ports.sql_runner import Rows, SqlRunner
+from obverse.ports.sql_values import as_json
 
 _SETUP: Final = """
 select set_config('default_transaction_read_only', 'on', false), set_config('statement_timeout', $1, false),
@@ -25,34 +22,14 @@ select set_config('default_transaction_read_only', 'on', false), set_config('sta
 """
 """The last one: a query may wait, and whoever folds may not."""
 
-_WITHIN: Final = """
-with audience_members as not materialized (
-    select audience, profile_id, number, since from public.audience_members where workspace_id = $1
-), customer_profiles as not materialized (
-    select id, identity_graph, computed_traits, timestamp, merged_into, attributes, consents, groups
-    from public.customer_profiles where workspace_id = $1
-), event_stream as not materialized (
-    select event_id, profile_id, event_type, properties, ingested_at, type, message_id, source, user_id, anonymous_id,
-        name, context, integrations, extra, timestamp, original_timestamp, sent_at, group_id, previous_id
-    from public.event_stream where workspace_id = $1 and type <> 'trait'
-), groups as not materialized (
-    select group_id, attributes, first_seen, changed_at from public.groups where workspace_id = $1
-), person_events as not materialized (
-    select event_id, profile_id, event_type, properties, ingested_at, type, message_id, source, user_id, anonymous_id,
-        name, context, integrations, extra, timestamp, original_timestamp, sent_at, group_id, previous_id
-    from public.person_events where workspace_id = $1 and type <> 'trait'
-), profile_identifiers as not materialized (
-    select identifier, profile_id from public.profile_identifiers where workspace_id = $1
+_TABLES: Final = ", ".join(
+    f"{table} as not materialized ({rows_sql(table, [*columns])})" for table, columns in COLUMNS.items()
 )
-select * from (
-{query}
-) as given limit $2
-"""
-"""The tables that a query names are these: of its workspace, and without what is ours."""
+"""The tables that a query names are these."""
+_BEFORE: Final = f"with {_TABLES} select * from (\n"  # noqa: S608 - of names that `queries.tables` has
 
 _AT_ONCE: Final = 1000
 _MOST_CHARACTERS: Final = 64 << 20
-_NAN: Final = "a value is no number that JSON can say (NaN or infinity); leave it out, or make it null"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,14 +74,14 @@ class PostgresSqlRunner:
         await connection.fetch(_SETUP, f"{settings.most_seconds}s")
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             # The text was written by us, of a tree that was checked: see `queries.reading`.
-            statement = await connection.prepare(_WITHIN.replace("{query}", sql))
+            statement = await connection.prepare(f"{_BEFORE}{sql}\n) as given limit $2")
             columns = tuple(one.name for one in statement.get_attributes())
             kinds = [one.type.name for one in statement.get_attributes()]
             rows: list[tuple[Any, ...]] = []
             size, limit = 0, settings.most_rows + 1
             cursor = statement.cursor(settings.workspace, limit, prefetch=_AT_ONCE, timeout=settings.most_seconds + 5)
             async for row in cursor:
-                rows.append(tuple(map(_as_json, row, kinds)))
+                rows.append(tuple(map(as_json, row, kinds)))
                 size += sum(len(one) for one in row if isinstance(one, str | bytes))
                 if size > _MOST_CHARACTERS:
                     raise BadQuery(f"it gives more than {_MOST_CHARACTERS} characters; ask for less")
@@ -121,7 +98,7 @@ class PostgresSqlRunner:
             asyncpg.InvalidAuthorizationSpecificationError,
         )
         if isinstance(error, asyncpg.PostgresError) and not isinstance(error, ours):
-            return BadQuery(f"PostgreSQL says: {error}")
+            return BadQuery(f"PostgreSQL says: {error}", at=_at(error))
         return trouble(error, "PostgreSQL (runs queries of traits)")
 
     async def close(self) -> None:
@@ -130,29 +107,8 @@ class PostgresSqlRunner:
             self._connection.terminate()
 
 
-def _as_json(value: Any, kind: str) -> Any:  # noqa: C901 - one line a type
-    """A value of PostgreSQL as JSON says it."""
-    match value:
-        case None | bool() | int():
-            return value
-        case str():
-            return json_values.decode(value.encode()) if kind in {"json", "jsonb"} else value
-        case float():
-            if not math.isfinite(value):
-                raise BadQuery(_NAN)
-            return Decimal(repr(value))
-        case Decimal():
-            if not value.is_finite():
-                raise BadQuery(_NAN)
-            return int(value) if value == value.to_integral_value() and value.adjusted() < json_values.REACH else value
-        case datetime():
-            return times.to_text(round(value.timestamp() * 1_000_000)) if value.tzinfo else value.isoformat()
-        case date() | time():
-            return value.isoformat()
-        case timedelta():
-            return Decimal(value // timedelta(microseconds=1)) / 1_000_000
-        case UUID():
-            return str(value)
-        case list():
-            return [_as_json(one, kind.removesuffix("[]").removeprefix("_")) for one in value]
-    raise BadQuery(f"it gives a value of type {kind}; make it a number, a text, true or false, such as by ::text")
+def _at(error: asyncpg.PostgresError) -> int | None:
+    """Which character of the query is meant; the server counts from 1, and ours in."""
+    position = str(getattr(error, "position", None) or "")
+    at = int(position) - 1 - len(_BEFORE) if position.isdecimal() else -1
+    return at if at >= 0 else None

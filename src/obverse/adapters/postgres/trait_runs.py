@@ -16,15 +16,15 @@ from obverse.ports.runtime import Runtime
 from obverse.ports.trait_runs import GivenValue, TraitRun, TraitRuns, TraitRunsWorker
 
 _LATEST: Final = """
-select trait, number, digest, began_at, flaw, counts::text as counts from public.trait_runs
+select trait, number, digest, began_at, took_us, flaw, counts::text as counts from public.trait_runs
 where workspace_id = $1 order by trait
 """
 _FINISH: Final = """
-insert into public.trait_runs (workspace_id, trait, number, digest, began_at, flaw, counts)
-values ($1, $2, $3, $4, $5, $6, $7::text::jsonb)
+insert into public.trait_runs (workspace_id, trait, number, digest, began_at, took_us, flaw, counts)
+values ($1, $2, $3, $4, $5, $6, $7, $8::text::jsonb)
 on conflict (workspace_id, trait) do update
-set number = excluded.number, digest = excluded.digest, began_at = excluded.began_at, flaw = excluded.flaw,
-    counts = excluded.counts
+set number = excluded.number, digest = excluded.digest, began_at = excluded.began_at,
+    took_us = excluded.took_us, flaw = excluded.flaw, counts = excluded.counts
 """
 _GIVEN: Final = """
 select identifier, profile_id, value from public.trait_values where workspace_id = $1 and trait = $2
@@ -76,6 +76,7 @@ class PostgresTraitRuns:
                 number=row["number"],
                 digest=row["digest"],
                 at=to_micros(row["began_at"]),
+                took=row["took_us"],
                 flaw=row["flaw"],
                 counts=msgspec.json.decode(row["counts"], type=dict[str, int]),
             )
@@ -113,7 +114,7 @@ class PostgresTraitRunsWorker:
     async def finish(self, run: TraitRun) -> None:
         """See `TraitRunsWorker.finish`."""
         counts = msgspec.json.encode(dict(run.counts)).decode()
-        told = (run.trait, run.number, run.digest, from_micros(run.at), run.flaw, counts)
+        told = (run.trait, run.number, run.digest, from_micros(run.at), run.took, run.flaw, counts)
         await self._session.write([(_FINISH, self._workspace, *told)])
 
     async def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,9 +11,12 @@ from prometheus_client import CollectorRegistry
 
 from obverse.apps.loads.kept import KeptLoads
 from obverse.core.definitions import Definitions
+from obverse.flows.apply_definitions import Plan
 from obverse.flows.ask_identity import AskIdentity
+from obverse.flows.ask_replay import AskReplay
 from obverse.flows.browse import Browse
 from obverse.flows.decide import Decide
+from obverse.flows.edit_definitions import EditDefinitions
 from obverse.flows.explain import Explain
 from obverse.flows.history import History
 from obverse.flows.live import Live
@@ -39,6 +42,7 @@ class ApiParts:
     syncs: Syncs
     messages: Messages
     ask_identity: AskIdentity
+    ask_replay: AskReplay
     browse: Browse
     preview: Preview
     explain: Explain
@@ -52,15 +56,20 @@ class ApiParts:
     registry: CollectorRegistry
     routes: Sequence[RouteFactory]
     definition_store: DefinitionStore
+    edit_definitions: EditDefinitions
     workspace: str = "main"
     """Whose profiles are read."""
     definitions: Callable[[], Definitions] = Definitions
     """The definitions as they are now."""
     definitions_folder: Path | None = None
     """Where files are written that somebody applies; None if nobody does: then the store is written."""
+    compare_folder: Callable[[], Awaitable[Plan]] | None = None
+    """Compares that folder with what is in force; raises `ValueError` if it is not there."""
     loads: KeptLoads | None = None
     """Files that are brought in; None if none can be uploaded."""
     inbox_url: str | None = None
     """Where the local inbox is asked; None if mail goes elsewhere."""
+    space_requests_per_second: int | None = None
+    """How often Segment's clients may ask; None: as often as they like."""
     api_key: str | None = field(default=None, repr=False)
     """Bearer token for programs; None lets everybody in. An installation always has one."""

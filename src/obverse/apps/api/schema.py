@@ -26,7 +26,9 @@ _ERRORS: Final = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "An error of ours.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The store cannot be read now.",
     HTTPStatus.CONFLICT: "It cannot be done as things are; try again where Retry-After says when.",
+    HTTPStatus.PRECONDITION_FAILED: "It is not as it was when it was read.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is too large.",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too many requests; Retry-After says when there may be another.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The idempotency key came with another body before.",
 }
 

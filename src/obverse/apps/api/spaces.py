@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,6 +21,7 @@ from obverse.apps.api.identifiers import unknown
 from obverse.apps.api.parts import ApiParts
 from obverse.apps.api.schema import describe
 from obverse.core import json_values, times
+from obverse.core.rates import Bucket
 from obverse.flows.browse import BadGroup, NoSuchGroup
 from obverse.flows.cursors import BadCursor
 from obverse.flows.mirror import ACCOUNTS, GROUP_ID, USERS, Asked, Class, Mirror, Sought
@@ -33,7 +35,12 @@ MOST_LINKS: Final = 20
 LONGEST: Final = 16_000
 """Characters of a list of names, or of a cursor, which may be a name."""
 _TAGS: Final[list[Any]] = ["spaces"]
-_ERRORS: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
+_ERRORS: Final = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
 
 Space = Annotated[str, PathParameter(description="The workspace.", examples=["main"])]
 Collection = Annotated[str, PathParameter(description="`users`, or `accounts`: groups.", examples=["users"])]
@@ -141,7 +148,11 @@ class _Whose:
 
 def routes(parts: ApiParts) -> APIRouter:
     """Entry point `obverse.route:spaces`."""
-    router = APIRouter(prefix=f"{SPACES}{{space}}/collections/{{collection}}/profiles/{{identifier:path}}", tags=_TAGS)
+    router = APIRouter(
+        prefix=f"{SPACES}{{space}}/collections/{{collection}}/profiles/{{identifier:path}}",
+        tags=_TAGS,
+        dependencies=[Depends(_limit(parts))],
+    )
     asking = _Asking(parts)
     _add_traits(router, asking)
     _add_ids(router, asking)
@@ -149,6 +160,25 @@ def routes(parts: ApiParts) -> APIRouter:
     _add_metadata(router, asking)
     _add_links(router, asking)
     return router
+
+
+def _limit(parts: ApiParts) -> Callable[[], Awaitable[None]]:
+    """What turns a request away that comes too soon. A process has one space, so one bucket."""
+    rate = parts.space_requests_per_second
+    bucket = None if rate is None else Bucket(rate, parts.runtime.elapsed())
+
+    async def admit() -> None:
+        wait = 0.0 if bucket is None else bucket.take(parts.runtime.elapsed())
+        if wait > 0:
+            raise refuse(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "too-many-requests",
+                f"a space takes {rate} requests a second",
+                "ask again after the seconds in Retry-After, or raise api.space_requests_per_second",
+                headers={"Retry-After": str(math.ceil(wait))},
+            )
+
+    return admit
 
 
 class _Asking:

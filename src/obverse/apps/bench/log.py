@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import resource
 import sys
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from obverse.adapters.postgres.event_log import PostgresLogSettings, open_event_log
 from obverse.ports.event_log import Appender, EventLog, Records, Stream
 from obverse.ports.runtime import Runtime
 
@@ -41,24 +40,27 @@ class LogBench:
     """Costs of which the best counts, for other work on the machine can only make it worse. Each adds a probe."""
 
 
-async def bench_log(dsn: str, runtime: Runtime, bench: LogBench | None = None) -> dict[str, Any]:
+OpenLog = Callable[[str, Runtime], Awaitable[EventLog]]
+"""Opens the log of a workspace."""
+
+
+async def bench_log(open_log: OpenLog, runtime: Runtime, bench: LogBench | None = None) -> dict[str, Any]:
     """
     Fill a small log and a large one, and take the costs of both in turns, in microseconds an event.
 
-    The database must have our schema, and is best one of its own: the events stay in it. A ratio of 1.1
-    says that the large log costs 10 % more.
+    What they are in is best removed afterwards: the events stay in it. A ratio of 1.1 says that the large log costs
+    10 % more.
 
     Raises:
-        Unreachable: the database went away.
+        Unreachable: what they are in went away.
     """
     bench = bench or LogBench()
-    settings = PostgresLogSettings(dsn=dsn, workspace=f"bench-{runtime.now()}")
+    workspace = f"bench-{runtime.now()}"
     meters: dict[str, _Meter] = {}
     async with AsyncExitStack() as stack:
         for name, size, years in (("small", bench.small, 1), ("large", bench.large, 2)):
             # Years apart, so that they share no table and no index.
-            workspace = replace(settings, workspace=f"{settings.workspace}-{name}")
-            log = await open_event_log(workspace, _Later(runtime, years))
+            log = await open_log(f"{workspace}-{name}", _Later(runtime, years))
             stack.push_async_callback(log.close)
             # Opened once: a connection costs as much as thousands of events.
             meters[name] = _Meter(log, await log.open_appender(Stream.EVENTS), runtime, bench)
@@ -69,10 +71,6 @@ async def bench_log(dsn: str, runtime: Runtime, bench: LogBench | None = None) -
     return {
         "benchmark": "log",
         "settings": {name: getattr(bench, name) for name in bench.__slots__}
-        | {
-            name: getattr(settings, name)
-            for name in ("linger_ms", "pace_ms", "group_bytes", "segment_hours", "partitions")
-        }
         | {"bytes_per_event": round(sum(len(one) for one in _events(0, 1000)) / 1000)},
         **costs,
         "ratio": {name: round(costs["large"][name] / costs["small"][name], 3) for name in costs["small"]},

@@ -11,6 +11,7 @@ import typer
 from obverse.apps.cli import benches
 from obverse.apps.cli.loading import load
 from obverse.apps.cli.options import Data, Json, Log, Partitions, set_log
+from obverse.apps.cli.replays import replay
 from obverse.apps.cli.running import read as _settings
 from obverse.apps.cli.running import run as _run
 from obverse.apps.cli.running import set_options as _set
@@ -29,6 +30,7 @@ migrate = typer.Typer(help="Bring the schema up to this release, or the log to a
 app.add_typer(migrate, name="migrate")
 app.add_typer(benches.bench, name="bench")
 app.command()(load)
+app.command()(replay)
 
 
 @app.command()
@@ -202,27 +204,6 @@ def sign_in(data: Data = None) -> None:
     from obverse.apps.cli.installation import sign_in as run_sign_in
 
     _run(run_sign_in)
-
-
-@app.command()
-def replay(
-    *,
-    rejected: Annotated[bool, typer.Option("--rejected", help="Rejected events that are open.")] = False,
-    source: Annotated[str | None, typer.Option(help="Of this source alone.")] = None,
-    code: Annotated[str | None, typer.Option(help="With this code alone.")] = None,
-    id_: Annotated[list[str] | None, typer.Option("--id", help="Only this one; may be given more than once.")] = None,
-    body: Annotated[Path | None, typer.Option(help="File with what is sent in the place of the one named.")] = None,
-    data: Data = None,
-    as_json: Json = False,
-) -> None:
-    """Send events again: those that were rejected, after a fix."""
-    if not rejected:
-        fail("say what is sent again: --rejected")
-    _set(data, None)
-    from obverse.apps.cli.replay import Wanted, replay_rejected
-
-    wanted = Wanted(source=source, code=code, ids=id_ or (), body=body)
-    _run(lambda settings: replay_rejected(settings, wanted, as_json=as_json))
 
 
 @app.command("dry-run")

@@ -172,12 +172,13 @@ def bench_poison_command(
 def bench_log_command(
     small: Annotated[int, typer.Option(help="Events at which it is measured first.")] = 1_000_000,
     large: Annotated[int, typer.Option(help="Events at which it is measured again.")] = 10_000_000,
+    log: Log = None,
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """What appending and reading cost in a small and in a large log."""
     from obverse.apps.bench.embedded_log import bench_embedded_log
 
-    _bench(bench_embedded_log(small=small, large=large), as_json=as_json)
+    _bench(bench_embedded_log(small=small, large=large, log=log or "postgres"), as_json=as_json)
 
 
 @bench.command("preview")

@@ -14,10 +14,10 @@ from obverse.adapters.definition_files.pulling import Pulled
 from obverse.adapters.definition_files.pulling import pull as pull_into
 from obverse.apps.cli.plan_text import of_key
 from obverse.apps.cli.reachable import reachable
-from obverse.apps.sources import CONSOLE
 from obverse.core.definitions import BadDefinition
 from obverse.core.documents.checking import check
 from obverse.core.flaws import REFERENCE, told
+from obverse.flows.edit_definitions import CONSOLE
 from obverse.settings import Settings
 from obverse.wiring import checks
 

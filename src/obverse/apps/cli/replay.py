@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from obverse.apps.roles import Place, wiring_of
+from obverse.flows.ask_replay import BadReplay
 from obverse.flows.cursors import BadCursor
 from obverse.flows.review import Review, numbers_of
 from obverse.ports.profile_store import KeptRejected, ProfileStore, RejectedFilter, ReplayState
@@ -21,10 +22,6 @@ PATIENCE: Final = 30.0
 _LOOK: Final = 0.2
 _SHOWN: Final = 10
 """Of those that were rejected again, in words."""
-
-
-class BadReplay(ValueError):
-    """What was asked for cannot be sent again; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

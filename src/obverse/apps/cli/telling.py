@@ -39,7 +39,6 @@ _MENDABLE = frozenset(
         "BenchFailed",
         "InUse",
         "LogGap",
-        "LogLacking",
         "LostRace",
         "MatcherLacking",
         "NoSuchPath",
@@ -57,6 +56,7 @@ _MENDABLE = frozenset(
         "UnreadableFile",
         "UnknownMark",
         "UnreadableProfile",
+        "WorkerSilent",
         "PermissionError",
     }
 )

@@ -11,7 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from obverse.core.definitions import BadDefinition, Definitions
-from obverse.core.documents import SPECS, DocumentShape, Found, expected
+from obverse.core.documents import SPECS, VERSION, DocumentShape, Found, expected
+from obverse.core.documents.mending import UNNAMED, Mended, mend
 from obverse.core.documents.places import named_in, path_of
 from obverse.core.documents.secrets import written_down
 from obverse.core.documents.shapes import Misshapen, misshapen
@@ -72,6 +73,8 @@ class _Checking:
     done: Checked = field(default_factory=Checked)
     places: dict[str, Written] = field(default_factory=dict)
     """By the name that readers are told."""
+    crooked: list[tuple[Written, list[Misshapen]]] = field(default_factory=list)
+    """What is not of its shape, or has no name, and why."""
 
     def run(self, written: Sequence[Written], known: Iterable[Document]) -> Checked:
         sound = [one for one in written if self._sound(one)]
@@ -98,6 +101,7 @@ class _Checking:
     def _sound(self, one: Written) -> bool:
         """Whether it is of its shape."""
         before = len(self.done.flaws)
+        self.crooked.append((one, []))
         for flaw in misshapen(DocumentShape, one.tree):
             rule = _OF_HEAD.get(flaw.path, flaw.rule)
             self._misshapen(one, replace(flaw, rule=rule), expected(DocumentShape))
@@ -111,7 +115,10 @@ class _Checking:
         if isinstance(name, str) and not _NAME.fullmatch(name):
             what = "metadata.name: this cannot be a name; use letters (a-z), digits, `_`, `-` and `.`, at most 100"
             self._tell(one, _NAMED, "OB015", f"{what}, of which the first is a letter or a digit")
-        return len(self.done.flaws) == before
+        if len(self.done.flaws) == before:
+            self.crooked.pop()
+            return True
+        return False
 
     def _check_spec(self, one: Written, shape: type[msgspec.Struct], spec: dict[str, Any]) -> None:
         remedy, said, also = expected(shape), spec, frozenset[str]()
@@ -125,6 +132,7 @@ class _Checking:
             self._misshapen(one, flaw, remedy)
 
     def _misshapen(self, one: Written, flaw: Misshapen, remedy: str) -> None:
+        self.crooked[-1][1].append(flaw)
         place = _text(flaw.path[:-1] if flaw.by_name else flaw.path) or "the document"
         self._tell(one, flaw.path, flaw.rule, f"{place}: {flaw.what}; {remedy}", by_name=flaw.by_name)
 
@@ -149,6 +157,8 @@ class _Checking:
             self.places[place] = one
             if self._add(found, place, one) and key in self.done.written:
                 self.done.documents[key] = document(one.tree)
+        for one, flaws in self.crooked:
+            self._read_mended(found, one, flaws)
         for place, error in found.disagreements():
             self._about(self.places[place], "OB021", str(error))
         self._plans(found)
@@ -162,7 +172,19 @@ class _Checking:
                 path = named_in(f"'{circle[1]}'", self._owner(what).tree) if circle else None
                 self._about(self._owner(what), "OB024" if circle else "OB022", what, path)
 
-    def _add(self, found: Found, place: str, one: Written) -> bool:
+    def _read_mended(self, found: Found, one: Written, flaws: Sequence[Misshapen]) -> None:
+        """Read what is not of its shape as far as it can be read, to tell its other flaws; it defines nothing."""
+        mended = mend(one.tree, flaws, VERSION)
+        key = named_key(mended.tree) if mended is not None else None
+        if mended is None or key is None or key[:2] in found.places:
+            return
+        place = f"{key.title} in {one.file}"
+        # What adds up, or is held against its other versions, would be wrong in others' eyes for what it lacks here.
+        alone = key.kind in _ADDING_UP or key.name == UNNAMED
+        self.places[place] = one
+        self._add(Found(self.checks.kinds) if alone else found, place, replace(one, tree=mended.tree), mended)
+
+    def _add(self, found: Found, place: str, one: Written, mended: Mended | None = None) -> bool:
         """Read it; after a flaw in one item of a list read on without the item, for there may be more."""
         tree, taken = one.tree, dict[Path, list[int]]()
         for _ in range(MOST):
@@ -171,6 +193,8 @@ class _Checking:
             except ValueError as error:
                 path = path_of(str(error), tree)
                 told = _as_written(path, taken)
+                if mended is not None and mended.blames(told):
+                    return False
                 what = _text(told) + str(error).removeprefix(_text(path))
                 self._about(one, _rule(what), what, told)
                 shorter = _without(tree, path, taken)
@@ -231,6 +255,7 @@ def edits(before: Definitions, checked: Checked) -> Iterator[Flaw]:
             yield Flaw(file=one.file if one else _STORE, line=line, column=column, rule="OB023", what=str(error))
 
 
+_ADDING_UP: Final = frozenset({"identity", "matching", "tracking_plan"})
 _STORE: Final = "the store"
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from obverse.core.conditions.schema import CONDITION, EVENT_CONDITION, condition_schemas
 from obverse.core.documents import SPECS, VERSION, DocumentShape, expected
 from obverse.core.documents.traits import SQL_EXPECTED, SqlTraitSpec, TraitSpec
 from obverse.core.traits.kind import TraitKind
@@ -38,7 +39,18 @@ def schemas(kinds: Mapping[str, TraitKind]) -> dict[str, dict[str, Any]]:
         "required": ["version", "kind", "metadata", "spec"],
         "allOf": choices,
     }
+    for where, spec, name in _WHERE:
+        parts = found[where]["$defs"]
+        parts[spec]["properties"]["where"] = {"$ref": f"#/$defs/{name}"}
+        parts.update(condition_schemas())
     return found
+
+
+_WHERE: Final = (
+    ("audience", SPECS["audience"].__name__, CONDITION),
+    ("trait", TraitSpec.__name__, EVENT_CONDITION),
+)
+"""By kind, the shape that has a `where`, and what stands there."""
 
 
 def _schema(kind: str) -> dict[str, Any]:

@@ -23,6 +23,8 @@ class Misshapen:
     what: str
     by_name: bool = False
     """Whether it is the name that is wrong, and not the value after it."""
+    meant: str | None = None
+    """The name that was probably meant."""
 
 
 def misshapen(shape: Any, tree: Any, path: Path = (), *, also: Collection[str] = ()) -> Iterator[Misshapen]:
@@ -61,7 +63,7 @@ def _struct(
             if name not in known:
                 meant = nearest(name, free)
                 hint = f"; did you mean `{meant}`?" if meant else ""
-                yield Misshapen((*path, name), "OB012", f"unknown field `{name}`{hint}", by_name=True)
+                yield Misshapen((*path, name), "OB012", f"unknown field `{name}`{hint}", by_name=True, meant=meant)
     for name, one in known.items():
         if name in tree:
             yield from misshapen(one.type, tree[name], (*path, name))

@@ -49,13 +49,13 @@ class SqlTraitSpec(msgspec.Struct, forbid_unknown_fields=True):
 
     sql: str
     every: str
-    engine: Literal["postgres"] = "postgres"
+    engine: Literal["postgres", "duckdb"] = "postgres"
 
 
 LEAST_EVERY: Final = spans.MINUTE
 SQL_EXPECTED: Final = (
-    "a trait with `sql` has `every`, such as `every: 1 hour`, may have `engine: postgres`, and nothing else: what is "
-    "computed stands in the query"
+    "a trait with `sql` has `every`, such as `every: 1 hour`, may have `engine: postgres` or `engine: duckdb`, and "
+    "nothing else: what is computed stands in the query"
 )
 EXPECTED: Final = (
     "a trait has `aggregate`, and may have `type`, `event`, `property` or `field: timestamp`, `where` and `window` "
@@ -129,7 +129,7 @@ def _sql_trait(name: str, description: str, spec: SqlTraitSpec) -> Trait:
     if every is None or every < LEAST_EVERY:
         raise BadDefinition(f"spec.every: {spec.every!r} is no span of a minute or more; write {spans.EXPECTED}")
     try:
-        query = Query(read_query(spec.sql), every)
+        query = Query(read_query(spec.sql, spec.engine), every, spec.engine, spec.sql)
     except BadQuery as error:
         raise BadDefinition(f"spec.sql: {error}") from error
     return Trait(
@@ -143,7 +143,9 @@ def _sql_trait(name: str, description: str, spec: SqlTraitSpec) -> Trait:
         field=None,
         description=description,
         query=query,
-        spec={"sql": spec.sql, "every": spans.to_text(every)},
+        # The engine is named where it is not the one that goes without saying.
+        spec={"sql": spec.sql, "every": spans.to_text(every)}
+        | ({} if spec.engine == queries.POSTGRES else {"engine": spec.engine}),
     )
 
 

@@ -7,7 +7,7 @@ Queries: SQL whose answer gives the values of a trait; what may be asked, and wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -37,8 +37,19 @@ TABLES: Final = (
 """What a query may read, by its name alone."""
 
 
+POSTGRES: Final = "postgres"
+DUCKDB: Final = "duckdb"
+ENGINES: Final = (POSTGRES, DUCKDB)
+"""Who can run queries, each in its own SQL."""
+
+
 class BadQuery(ValueError):
     """A query that cannot be asked, or whose answer cannot be used; the message says what is wrong and what to do."""
+
+    def __init__(self, message: str, *, at: int | None = None) -> None:
+        super().__init__(message)
+        self.at = at
+        """Which character of what was run is meant, from 0; None if that is not known, or said in the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +60,16 @@ class Query:
     """One SELECT, written anew from what was checked, so that nothing else is run."""
     every: int
     """Microseconds."""
+    engine: str = POSTGRES
+    """Who is asked; one of `ENGINES`."""
+    written: str = field(default="", compare=False, repr=False)
+    """As somebody wrote it."""
 
     @property
     def digest(self) -> str:
-        """Stands for what is asked, and not for how often."""
-        return blake2b(self.sql.encode(), digest_size=8).hexdigest()
+        """Stands for what is asked and of whom, and not for how often."""
+        asked = self.sql if self.engine == POSTGRES else f"{self.engine}\0{self.sql}"
+        return blake2b(asked.encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

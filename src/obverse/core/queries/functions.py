@@ -36,3 +36,21 @@ FUNCTIONS: Final = frozenset(
     unix_to_time unnest upper var_pop var_samp variance variance_pop width_bucket xor year
     """.split()  # noqa: SIM905 - two hundred words in quotes read worse
 )
+
+OF_DUCKDB: Final = FUNCTIONS | frozenset(
+    """
+    approx_quantile approx_top_k arg_max arg_min array_distinct array_filter array_has array_has_all array_has_any
+    array_sort bar bit_count boolean_and count_if damerau_levenshtein date_from_parts day_of_month day_of_week
+    day_of_year dayname dayofweek_iso dayofmonth dayofweek dayofyear dense_rank element_at entropy epoch_us even favg
+    flatten from_json fsum gcd generate_series hamming hash histogram hour is_nan isfinite isinf isodow isoyear
+    j_s_o_n_array j_s_o_n_object jaccard jaro_similarity jarowinkler_similarity json_contains json_exists
+    json_group_array json_group_object json_group_structure json_keys json_merge_patch json_structure json_transform
+    json_type json_valid json_value kahan_sum kurtosis last_day lcm levenshtein list_aggregate list_avg list_count
+    list_max list_median list_min list_mode list_position list_product list_slice list_sum list_unique mad map
+    map_entries map_from_entries map_keys map_values minute monthname multiply nfc_normalize ord percent_rank prefix
+    printf product
+    quarter read_csv read_parquet regexp_full_match second sem sha2 skewness split strip_accents struct struct_extract
+    suffix time_bucket timestamp_from_parts to_days to_hours to_minutes to_months to_seconds to_weeks to_years transform
+    unicode weighted_avg week week_of_year weekofyear
+    """.split()  # noqa: SIM905 - as above
+)

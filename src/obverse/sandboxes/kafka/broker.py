@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import ctypes
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -18,6 +20,8 @@ from typing import Final
 from obverse.sandboxes import SandboxLacking
 
 HOST: Final = "127.0.0.1"
+USER: Final = "obverse"
+PASSWORD: Final = "sandbox"  # noqa: S105 - of a broker that only this machine reaches
 _START: Final = 120.0
 """Seconds within which a broker must be ready; one takes about two, on a machine that is busy much longer."""
 _STOP: Final = 10.0
@@ -37,7 +41,7 @@ class Java:
     def run(self, main: str, *arguments: str) -> list[str]:
         """The words that run a class of the jars."""
         return [
-            *(self.command, f"-Xmx{self.heap_mb}m", "-Xms64m", "-XX:+UseSerialGC"),
+            *(self.command, f"-Xmx{self.heap_mb}m", "-Xms64m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"),
             *("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{self.jars}/*", main, *arguments),
         ]
 
@@ -74,6 +78,7 @@ class Broker:
     folder: Path
     port: int
     controller_port: int
+    sasl_port: int
     java: Java
     process: subprocess.Popen[bytes] | None = field(default=None)
 
@@ -81,6 +86,11 @@ class Broker:
     def server(self) -> str:
         """Where clients reach it: host and port."""
         return f"{HOST}:{self.port}"
+
+    @property
+    def sasl_server(self) -> str:
+        """The same for clients that say who they are (`USER` and `PASSWORD`, by SASL PLAIN)."""
+        return f"{HOST}:{self.sasl_port}"
 
     @property
     def pid(self) -> int:
@@ -92,13 +102,18 @@ class Broker:
         """Whether its process runs."""
         return self.process is not None and self.process.poll() is None
 
-    def prepare(self, cluster: str, brokers: Sequence[Broker]) -> None:
-        """Write its properties, and format its folder."""
+    def write_properties(self, brokers: Sequence[Broker]) -> None:
+        """Write what it is told, in a cluster of these."""
         self.folder.mkdir(parents=True, exist_ok=True)
         lines = [f"{name}={value}" for name, value in self._properties(brokers).items()]
         Path(self._file).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def format(self, cluster: str) -> None:
+        """Make its folder ready, unless it is."""
+        if self._identity.exists():
+            return
         formatted = subprocess.run(  # noqa: S603 - our own words
-            self.java.run("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster, "-c", self._file),
+            self.java.run("kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._file),
             capture_output=True,
             check=False,
         )
@@ -163,19 +178,37 @@ class Broker:
         except subprocess.TimeoutExpired:
             self.kill()
 
+    def format_like(self, other: Broker) -> None:
+        """The same without starting Java once more: the folder of another one, but for who it is."""
+        if self._identity.exists():
+            return
+        shutil.copytree(other.folder / "data", self.folder / "data")
+        lines = self._identity.read_text(encoding="utf-8").splitlines()
+        mine = {"node.id": str(self.number), "directory.id": new_id()}
+        lines = [f"{name}={mine.get(name, value)}" for name, _, value in (line.partition("=") for line in lines)]
+        self._identity.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    @property
+    def _identity(self) -> Path:
+        return self.folder / "data" / "meta.properties"
+
     @property
     def _file(self) -> str:
         return str(self.folder / "server.properties")
 
     def _properties(self, brokers: Sequence[Broker]) -> Mapping[str, object]:
         copies = min(3, len(brokers))
+        clients = f"PLAINTEXT://{self.server},SASL://{self.sasl_server}"
         return {
             "process.roles": "broker,controller",
             "node.id": self.number,
             "controller.quorum.voters": ",".join(f"{one.number}@{HOST}:{one.controller_port}" for one in brokers),
-            "listeners": f"PLAINTEXT://{HOST}:{self.port},CONTROLLER://{HOST}:{self.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{HOST}:{self.port}",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": f"{clients},CONTROLLER://{HOST}:{self.controller_port}",
+            "advertised.listeners": clients,
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl.plain.sasl.jaas.config": "org.apache.kafka.common.security.plain.PlainLoginModule "
+            f'required user_{USER}="{PASSWORD}";',
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": self.folder / "data",
@@ -194,6 +227,12 @@ class Broker:
             "replica.lag.time.max.ms": 3000,
             "controlled.shutdown.enable": "false" if len(brokers) == 1 else "true",
         }
+
+
+def new_id() -> str:
+    """An id as Kafka makes them: 16 bytes in the letters of base64."""
+    # The first byte small: a word that begins with a dash would be taken for an option.
+    return base64.urlsafe_b64encode(b"\1" + secrets.token_bytes(15)).decode().rstrip("=")
 
 
 def _die_with_parent() -> None:

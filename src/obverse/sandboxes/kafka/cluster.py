@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from obverse.sandboxes.kafka.broker import HOST, Broker, find_java
+from obverse.sandboxes.kafka.broker import HOST, Broker, find_java, new_id
 
 
 @dataclass(slots=True)
@@ -52,15 +50,13 @@ async def open_kafka_sandbox(
         RuntimeError: a broker does not start; the message has its last words.
     """
     java = find_java(jars, heap_mb)
-    with _free_ports(2 * brokers) as ports:
-        cluster = KafkaSandbox(
-            [
-                Broker(number + 1, folder / f"broker-{number + 1}", ports[2 * number], ports[2 * number + 1], java)
-                for number in range(brokers)
-            ]
-        )
-        name = _cluster_id(folder)
-        await asyncio.gather(*(asyncio.to_thread(one.prepare, name, cluster.brokers) for one in cluster.brokers))
+    with _free_ports(3 * brokers) as ports:
+        cluster = KafkaSandbox([])
+        for number in range(1, brokers + 1):
+            port, controller_port, sasl_port = ports.pop(), ports.pop(), ports.pop()
+            place = folder / f"broker-{number}"
+            cluster.brokers.append(Broker(number, place, port, controller_port, sasl_port, java))
+        await asyncio.to_thread(_prepare, cluster.brokers, _cluster_id(folder))
     try:
         for broker in cluster.brokers:
             broker.start()
@@ -70,6 +66,14 @@ async def open_kafka_sandbox(
         await cluster.close()
         raise
     return cluster
+
+
+def _prepare(brokers: Sequence[Broker], cluster: str) -> None:
+    for broker in brokers:
+        broker.write_properties(brokers)
+    brokers[0].format(cluster)
+    for broker in brokers[1:]:
+        broker.format_like(brokers[0])
 
 
 @contextlib.contextmanager
@@ -87,7 +91,5 @@ def _cluster_id(folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "cluster-id"
     if not path.exists():
-        # The first byte small: a word that begins with a dash would be taken for an option.
-        name = base64.urlsafe_b64encode(b"\1" + secrets.token_bytes(15)).decode().rstrip("=")
-        path.write_text(name, encoding="ascii")
+        path.write_text(new_id(), encoding="ascii")
     return path.read_text(encoding="ascii")
