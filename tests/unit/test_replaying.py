@@ -10,8 +10,10 @@ from msgspec import structs
 from obverse.core import profiles, spans
 from obverse.core.outgoing import Campaign
 from obverse.core.profiles import Profile
+from obverse.core.profiles.window import message_key
 from obverse.core.replays import CampaignReport, ConnectionReport, Report, Wanted
 from obverse.ports.replays import ReplayStage
+from people_steps import bought
 from replay_steps import ALL, CAMPAIGN, ORDERS, Shop, customers, run, shop
 from sync_steps import CRM
 
@@ -282,18 +284,28 @@ def test_one_that_is_cancelled_goes_no_further() -> None:
     run(story)
 
 
-def test_a_person_of_long_ago_is_counted_once_when_the_clock_has_moved_on() -> None:
+def test_a_person_of_ten_thousand_events_is_counted_once_when_the_clock_has_moved_on() -> None:
     async def story(world: Shop) -> None:
-        for _ in range(200):
-            await world.buys("ada")
+        many = [bought(f"old-{number}", user_id="ada", at=number) for number in range(10_000)]
+        for first in range(0, len(many), 500):
+            assert await world.collect.append(many[first : first + 500], [], 1) is None
         await world.quiet()
         world.runtime.skew += 3 * spans.DAY / spans.SECOND
         await world.buys("ada")
         await world.quiet()
+        ada = await world.profile("user_id:ada")
+        assert message_key(many[0]) not in ada.seen, "the fold would take it for new"
+
         done = report((await world.run_all()).result)
         assert done.unify is not None
         assert (done.unify.people, done.unify.changed) == (1, 0)
-        assert profiles.computed_traits(await world.profile("user_id:ada"), world.definitions) == {"orders": 201}
+        await world.harm("user_id:ada", lambda one: one.traits.clear())
+        done = report((await world.run_all()).result)
+        assert done.unify is not None
+        assert (done.unify.changed, done.unify.traits) == (1, {"orders": 1})
+        mended = await world.profile("user_id:ada")
+        assert profiles.computed_traits(mended, world.definitions) == {"orders": 10_001}
+        assert (mended.events, mended.audiences) == (ada.events, ada.audiences)
 
     run(story)
 
