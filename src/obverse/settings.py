@@ -204,9 +204,10 @@ class Settings(BaseSettings):
 
     def port_options(self, port: str, adapter: str | None = None) -> tuple[str, dict[str, Any]]:
         """An adapter, else the one that the port's table names, and that adapter's own table."""
-        table: dict[str, Any] = getattr(self, port)
-        adapter = adapter or str(table.get("adapter", type(self).model_fields[port].default["adapter"]))
-        return adapter, dict(table.get(adapter, {}))
+        found = getattr(self, port)
+        table: dict[str, Any] = found.model_dump() if isinstance(found, BaseModel) else found
+        named = adapter or table.get("adapter") or type(self).model_fields[port].default["adapter"]
+        return str(named), dict(table.get(named, {}))
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -95,15 +95,9 @@ class Wiring:
         Raises:
             BadSettings: what it needs is not installed, or set.
         """
-        table = self.settings.archive
-        if not table.adapter:
+        if not self.settings.archive.adapter:
             return None
-        opener = find("archive", table.adapter)
-        given = {"workspace": self.settings.workspace, "folder": self.settings.data / "archive"}
-        known = set(shape_of(opener).__dataclass_fields__)
-        own = (table.model_extra or {}).get(table.adapter, {})
-        options = {key: value for key, value in given.items() if key in known} | own
-        archive: Archive = await opener(settings_of(opener, options, f"[archive.{table.adapter}]"), self.runtime)
+        archive: Archive = await self._open("archive", self.runtime, folder=self.settings.data / "archive")
         return archive
 
     async def whole_log(self) -> EventLog:
@@ -359,7 +353,7 @@ class Wiring:
             obstacle=self._obstacle(),
         )
 
-    async def _open(self, port: str, parts: object, adapter: str | None = None) -> Any:
+    async def _open(self, port: str, parts: object, adapter: str | None = None, **more: object) -> Any:
         """Open an adapter, else the one that the settings name, with its table; what it does not set comes from us."""
         name, table = self.settings.port_options(port, adapter)
         opener = find(port, name)
@@ -375,6 +369,7 @@ class Wiring:
             "inbox_host": sandbox.host,
             "inbox_port": sandbox.smtp_port,
             "inbox_url": f"http://{sandbox.host}:{sandbox.port}/inbox",
+            **more,
         }
         options = {key: value for key, value in given.items() if key in known} | table
         return await opener(settings_of(opener, options, f"[{port}.{name}]"), parts)
