@@ -47,14 +47,6 @@ def test_without_the_jars_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest
         find_java(tmp_path, 64)
 
 
-BARE = """
-import sys
-sys.modules["confluent_kafka"] = None
-from obverse.wiring import find
-find("event_log", "kafka")
-"""
-
-
 def test_without_its_client_library_the_log_says_what_to_install() -> None:
     bare = (
         "import sys; sys.modules['confluent_kafka'] = None\nfrom obverse.wiring import find\nfind('event_log', 'kafka')"

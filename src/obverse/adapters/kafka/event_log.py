@@ -98,6 +98,8 @@ class KafkaEventLog:
         """See `EventLog.open_reader`."""
         partitions = {number: self._partitions[stream, number] for number in self._known(stream, list(marks))}
         reader = KafkaReader(self._settings, stream, partitions, marks, self._ensure)
+        # A process opens readers for as long as it lives.
+        self._opened = [one for one in self._opened if not (isinstance(one, KafkaReader) and one.closed)]
         self._opened.append(reader)
         if self._settings.reader and self._noting is None:
             self._noting = self._runtime.spawn("note how far the log is read", self._note())

@@ -12,7 +12,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from obverse.adapters.kafka.clients import Complaints, reading
-from obverse.adapters.kafka.codes import AT_END, MOVED, PASSING
+from obverse.adapters.kafka.codes import AT_END, MOVED, PASSING, UNSETTLED
 from obverse.adapters.kafka.settings import KafkaLogSettings
 
 _ROOM: Final = 8 << 20
@@ -93,7 +93,7 @@ class Fetching:
                 self._bytes += len(message)
             elif error is not None and error.code() in MOVED:
                 self.moved = True
-            elif error is not None and error.code() not in PASSING | {AT_END}:
+            elif error is not None and error.code() not in PASSING | UNSETTLED | {AT_END}:
                 self.failure = KafkaException(error)
         if self._bytes >= _ROOM:
             self._room.clear()

@@ -38,11 +38,11 @@ class KafkaReader:
         """The Kafka offset after what was returned, by partition; empty while it does not read."""
         self._fetching: Fetching | None = None
         self._woken: asyncio.Future[None] | None = None
-        self._closed = False
+        self.closed = False
 
     async def next(self) -> Sequence[Batch]:
         """See `Reader.next`."""
-        while not self._closed:
+        while not self.closed:
             fetching = self._fetching or await self._begin()
             self._complain(fetching)
             # Nothing is awaited between here and the return, so a cancelled call has moved nothing.
@@ -57,7 +57,7 @@ class KafkaReader:
 
     async def close(self) -> None:
         """See `Reader.close`."""
-        self._closed = True
+        self.closed = True
         self.begin_anew()
         if self._woken is not None:
             self._woken.cancel()
@@ -79,7 +79,7 @@ class KafkaReader:
                 starts[number], chains[number] = await self._find(number, partition)
         except FAILURES as error:
             raise trouble(error, f"read {self.stream}", self._settings) from error
-        if self._closed:
+        if self.closed:
             raise asyncio.CancelledError("this reader of the log was closed")
         topic = next(iter(self._partitions.values())).topic
         self._chains = chains
@@ -107,7 +107,7 @@ class KafkaReader:
 
     async def _sleep(self, fetching: Fetching) -> None:
         if (
-            self._closed
+            self.closed
             or self._fetching is not fetching
             or fetching.failure is not None
             or (not fetching.unheard and any(fetching.waiting.values()))

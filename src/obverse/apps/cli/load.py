@@ -18,8 +18,6 @@ from obverse.adapters.row_files import RowFile, Told, open_rows
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps import processes
 from obverse.apps.cli.load_showing import progress_bar, show_mapping, show_outcome, show_trial
-from obverse.apps.loads.door import open_door
-from obverse.apps.loads.keys import collector_of, key_of, source_of
 from obverse.apps.loads.record import BadLoad
 from obverse.apps.loads.running import Order, Outcome, Trial, run_load, try_out
 from obverse.apps.loads.written import read_mapping, write_mapping
@@ -127,6 +125,10 @@ def _told(rows: RowFile, mapping: Mapping) -> dict[str, Any]:
 
 
 async def _load(console: Console, settings: Settings, rows: RowFile, mapping: Mapping, asked: Asked) -> Outcome:
+    # A dry run needs neither HTTP nor an installation.
+    from obverse.apps.loads.door import open_door
+    from obverse.apps.loads.keys import collector_of, key_of, source_of
+
     runtime = open_runtime()
     stop = processes.stop_on_signals(0 if asked.lifeline else None)
     key = key_of(settings, asked.write_key, asked.source)

@@ -13,8 +13,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON
 Log = Annotated[
     str | None,
     typer.Option(
-        help="The log's adapter, such as postgres or kafka; for one that is outside, and whose place is not set, a "
-        "stand-in is started on this machine."
+        help="The log's adapter, such as postgres, kafka or kinesis; for one that is outside, and whose place is not "
+        "set, a stand-in is started on this machine."
     ),
 ]
 Partitions = Annotated[int | None, typer.Option(min=1, max=1024, help="Partitions of the stream of events.")]
