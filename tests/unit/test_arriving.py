@@ -7,11 +7,13 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from obverse.contracts.lattice import LAWS
 from obverse.contracts.trait_kind import DICE
 from obverse.core import profiles
 from obverse.core.conditions import parse
+from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions, arriving, define
 from obverse.core.documents.traits import trait
 from obverse.core.events import Event
@@ -19,6 +21,7 @@ from obverse.core.history import PastEvent
 from obverse.core.identity import IdentityRules
 from obverse.core.people import People
 from obverse.core.profiles import fill, history_of
+from obverse.core.unmerging import rerun, tell_anew, undo
 from people_steps import audience, bought, event, told
 from window_steps import KINDS, at, day, settle
 
@@ -159,3 +162,29 @@ def test_in_the_end_all_is_as_if_it_had_been_so_from_the_start(log: list[Event],
     assert told(people) == told(plain)
     assert {one.filled for one in people.profiles.values()} <= {VERSION}
     assert all(one.due == profiles.due_of(one, NEWEST, now) for one in people.profiles.values())
+
+
+def test_who_is_unmerged_meanwhile_lacks_nothing_and_has_nothing_twice() -> None:
+    log = [
+        at(bought("m0", 5, user_id="ada"), 0),
+        at(bought("m1", 5, user_id="bob", anonymous_id="a-1"), 0.1),
+        at(bought("m2", 5, sku="B", user_id="ada", anonymous_id="a-1"), 0.2),
+        at(bought("m3", 7, user_id="ada"), 0.3),
+    ]
+    run = Run(3)
+    for place, one in enumerate(log):
+        run.fold(place, one)
+    people, ends = run.people, ("anonymous_id:a-1", "user_id:ada")
+    without = rerun(people, ends, run.stored)
+    decision = undo(people, ends, Stamp(log[-1].received_at, "eve", "r1"), [], without)
+    people.carry_out(decision)
+    _, moved = tell_anew(people, decision, without)
+    run.stored = [replace(one, profile=moved.get(one.id, one.profile)) for one in run.stored]
+    for profile in people.profiles:
+        run.visit(profile)
+
+    told_of = {
+        len(one.identifiers): profiles.computed_traits(one, NEWEST) for one in run.finish(day(1)).profiles.values()
+    }
+    assert (told_of[1]["orders"], told_of[1]["spent"], told_of[1]["lately"]) == (3, 17, 17)
+    assert (told_of[2]["orders"], told_of[2]["spent"], told_of[2]["lately"]) == (1, 5, 5)

@@ -204,6 +204,7 @@ def rerun(people: People, ends: tuple[str, str], events: Sequence[PastEvent]) ->
         limits={}, merges=_NO_LIMIT, identifiers=_NO_LIMIT, shared=None, apart=apart, added=today.added
     )
     run = Rerun(People(people.workspace, replace(people.definitions, identity=rules)), len(events) >= profile.events)
+    run.people.filled = people.filled  # what is on its way is computed of all of these events, too
     ties = {
         pair: edge
         for pair, edge in profile.edges.items()
