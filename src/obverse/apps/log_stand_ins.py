@@ -63,18 +63,13 @@ async def log_to_use(settings: Settings, folder: Path) -> AsyncIterator[LogToUse
 
 @asynccontextmanager
 async def _kafka(folder: Path) -> AsyncIterator[StandIn]:
-    """
-    One broker of Apache Kafka.
-
-    It does not wait for its disk, as brokers with copies of each other's records do not: what it keeps outlives
-    the end of its process, and nobody needs it after a power cut.
-    """
+    """One broker of Apache Kafka. Nobody else has a copy of its records, so it waits for its disk."""
     from obverse.sandboxes.kafka import open_kafka_sandbox  # noqa: PLC0415 - only whoever asks for it
 
     sandbox = await open_kafka_sandbox(folder)
     try:
         pids = {f"kafka-{broker.number}": broker.pid for broker in sandbox.brokers}
-        yield StandIn({"servers": sandbox.servers, "replication": 1, "min_insync": 1, "flush": False}, pids)
+        yield StandIn({"servers": sandbox.servers, "replication": 1, "min_insync": 1}, pids)
     finally:
         await sandbox.close()
 
