@@ -27,10 +27,11 @@ def data() -> Iterator[Path]:
         yield folder / "kinesis"
 
 
-async def test_the_figures_are_the_same_and_the_log_is_not_in_the_database(data: Path) -> None:
+@pytest.mark.parametrize("partitions", [1, 4] if os.environ.get("OBVERSE_KILLS") else [1])
+async def test_the_figures_are_the_same_and_the_log_is_not_in_the_database(data: Path, partitions: int) -> None:
     figures = shop_figures()
-    summary = await play(data, "--log", "kinesis")
-    assert_figures(summary, figures)
+    summary = await play(data, "--log", "kinesis", "--partitions", str(partitions))
+    assert_figures(summary, figures, merges=partitions == 1)
     server = EmbeddedServer(data)
     await server.start()
     connection = await asyncpg.connect(server.dsn(OWNER))
