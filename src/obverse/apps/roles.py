@@ -154,6 +154,7 @@ async def _collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     from obverse.apps.metrics import FlowMetrics, new_registry
     from obverse.apps.worker import EngineMetrics, OutwardMetrics, worker_app
+    from obverse.flows.archived_log import ArchivedLog
     from obverse.flows.arrivals import Arrivals
     from obverse.flows.backlog import Backlog
     from obverse.flows.current_profiles import CurrentProfiles
@@ -188,11 +189,16 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         for runner in runners.values():
             stack.push_async_callback(runner.close)
         flows["sql_traits"] = wiring.sql_traits(store, trait_runs, runners, definitions)
+        archive = await wiring.archive()
+        archiving = None if archive is None else wiring.archiving(log, archive)
+        if archive is not None and archiving is not None:
+            stack.push_async_callback(archive.close)
+            flows["archive"] = archiving
         replays = _closed_with(stack, await wiring.replays())
         flows["replaying"] = Replaying(
             ReplayingParts(
                 replays=replays,
-                log=log,
+                log=log if archive is None else ArchivedLog(log, archive),
                 store=store,
                 engine=engine,
                 profiles=profiles,
@@ -204,11 +210,6 @@ async def _worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
                 runtime=wiring.runtime,
             )
         )
-        archive = await wiring.archive()
-        archiving = None if archive is None else wiring.archiving(log, archive)
-        if archive is not None and archiving is not None:
-            stack.push_async_callback(archive.close)
-            flows["archive"] = archiving
         if wiring.settings.log_days is not None:
             archived = None if archiving is None else archiving.archived
             flows["retain"] = Retain(log, engine, wiring.runtime, days=wiring.settings.log_days, archived=archived)
