@@ -139,7 +139,7 @@ async def test_a_plan_is_mended_and_all_of_a_source_is_sent_again(here: Installa
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "say what is sent again: --rejected"),
+        ((), "say what to do: --to unify, activate, deliver or all; --rejected"),
         (("--rejected", "--id", "x"), "'x' names no rejected event"),
         (("--rejected", "--body", "event.json"), "name it with --id"),
         (("--rejected", "--id", "1", "--body", "nowhere.json"), "nowhere.json cannot be read"),
