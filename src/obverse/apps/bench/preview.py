@@ -29,7 +29,7 @@ insert into public.customer_profiles
     (id, workspace_id, identity_graph, computed_traits, attributes, consents, groups, known, state, timestamp, number)
 select md5(one::text)::uuid, 'main', '{"identifiers": [], "edges": []}',
     jsonb_build_object('orders', one % 20, 'spent', (one::bigint * 7919 % 100000) / 100.0, 'visits', one % 300,
-        'seen', to_char(timestamptz '2026-11-01' - make_interval(mins => one % 500000), 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+        'seen', to_char(now() - make_interval(mins => one % 500000), 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
         'product', 'sku-' || one % 5000, 'average', (one % 977) / 10.0, 'variety', one % 40, 'largest', one % 1000),
     jsonb_build_object('email', 'person' || one || '@example.com',
         'city', (array['Wien', 'Bern', 'Berlin'])[1 + one % 3], 'country', (array['AT', 'CH', 'DE'])[1 + one % 3],
