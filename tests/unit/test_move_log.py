@@ -18,8 +18,9 @@ from obverse.core import codec
 from obverse.flows.move_log import PATIENCE, BadMove, Logs, Moved, MoveLog
 from obverse.flows.placed_log import PlacedLog
 from obverse.ports.event_log import Appender, Batch, EventLog, Records, Stream
-from obverse.ports.log_places import RENEW_SECONDS
+from obverse.ports.log_places import RENEW_SECONDS, LogPlace
 from obverse.ports.outcomes import Unreachable
+from obverse.ports.runtime import Runtime
 
 EVENTS = Stream.EVENTS
 PLACES = [(EVENTS, 0), (EVENTS, 1), (Stream.CHANGES, 0), (Stream.DECISIONS, 0)]
@@ -40,11 +41,11 @@ class World:
     )
     sent: int = 0
 
-    def log(self) -> PlacedLog:
-        async def open_log(adapter: str) -> EventLog:
-            return _View(self.logs[adapter])
+    async def open_log(self, adapter: str) -> EventLog:
+        return _View(self.logs[adapter])
 
-        return PlacedLog(self.places, open_log, "old", 2, open_runtime())
+    def log(self) -> PlacedLog:
+        return PlacedLog(self.places, self.open_log, "old", 2, open_runtime())
 
     async def append(self, appender: Appender, stream: Stream, partition: int, count: int = 2) -> None:
         said = [f"{stream} {partition} {self.sent + number}" for number in range(count)]
@@ -93,7 +94,7 @@ class World:
         mover = await self.places.open_mover()
         logs = Logs(source=self.logs[source], target=self.logs[target], source_name=source, target_name=target)
         try:
-            return await MoveLog(logs, mover, open_runtime(), patience=patience).run()
+            return await MoveLog(logs, mover, open_runtime(), patience=patience, grace=0.05).run()
         finally:
             await mover.close()
 
@@ -278,3 +279,37 @@ async def test_nothing_is_opened_while_the_log_is_held() -> None:
     assert await log.bounds(EVENTS) == {0: (0, 0), 1: (0, 0)}
     await fill(world.logs["new"], ["a"])
     assert (await log.bounds(EVENTS))[0] == (0, 1), "the settings name the old one, and the new one is in force"
+
+
+async def test_who_waited_for_the_former_log_while_it_moved_does_not_append_to_it() -> None:
+    world = World()
+    await world.places.settle("old")
+    former = await world.logs["old"].open_appender(EVENTS)
+    early = asyncio.create_task(world.log().open_appender(EVENTS))
+    await asyncio.sleep(0.05)
+    moving = asyncio.create_task(world.move())
+    async with asyncio.timeout(20):
+        while not (await world.places.settle("old")).held:  # noqa: ASYNC110 - the mover's doing
+            await asyncio.sleep(0.01)
+    beside = PlacedLog(_Unheld(open_runtime(), world.places), world.open_log, "old", 2, open_runtime())
+    late = asyncio.create_task(beside.open_appender(EVENTS))
+    await asyncio.sleep(0.05)
+    await former.close()
+    await moving
+    for waited in (early, late):
+        with pytest.raises(Unreachable, match="the log moves from old"):
+            await waited
+    assert await world.logs["old"].bounds(EVENTS) == {0: (0, 0), 1: (0, 0)}
+    await (await world.logs["old"].open_appender(EVENTS)).close()  # nobody holds it
+
+
+class _Unheld(MemoryLogPlaces):
+    """As somebody knows the places who looked a moment before the log was held, and looks again later."""
+
+    def __init__(self, runtime: Runtime, places: MemoryLogPlaces) -> None:
+        super().__init__(runtime)
+        self.places, self.looks = places, 0
+
+    async def settle(self, adapter: str) -> LogPlace:
+        self.looks += 1
+        return LogPlace(adapter="old") if self.looks == 1 else await self.places.settle(adapter)

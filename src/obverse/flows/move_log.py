@@ -18,6 +18,8 @@ NEAR: Final = 5000
 """Records that may be missing when everybody is asked to let go: they are copied in a moment."""
 PATIENCE: Final = 60.0
 """Seconds for which others may take to let go."""
+GRACE: Final = 3.0
+"""Seconds for which nobody may append to the former log yet: by then all have looked where the log is."""
 _LOOK: Final = 0.2
 _RENEW: Final = RENEW_SECONDS / 4
 
@@ -67,6 +69,7 @@ class MoveLog:
         *,
         tell: Callable[[Counts, Counts], None] = lambda *_: None,
         patience: float = PATIENCE,
+        grace: float = GRACE,
     ) -> None:
         """`tell` is told now and then how many records of each stream are copied, and how many are missing."""
         self._logs = logs
@@ -74,6 +77,7 @@ class MoveLog:
         self._runtime = runtime
         self._tell = tell
         self._patience = patience
+        self._grace = grace
         self._appenders: dict[Stream, Appender] = {}
         self._ends: dict[Stream, dict[int, int]] = {}
         self._moved = Moved()
@@ -98,9 +102,7 @@ class MoveLog:
             self._ends = {stream: _ends(await logs.target.bounds(stream)) for stream in Stream}
             while sum((await self._missing()).values()) > NEAR:
                 await self._copy()
-            began = self._runtime.elapsed()
             await self._switch()
-            self._moved.held_seconds = self._runtime.elapsed() - began
         return self._moved
 
     async def _check(self) -> None:
@@ -176,7 +178,7 @@ class MoveLog:
 
     async def _switch(self) -> None:
         """Have everybody let go, copy the rest, and put the other log in force."""
-        source, name = self._logs.source, self._logs.source_name
+        source, name, began = self._logs.source, self._logs.source_name, self._runtime.elapsed()
         await self._mover.hold()
         try:
             async with self._renewing(), AsyncExitStack() as stack:
@@ -186,6 +188,9 @@ class MoveLog:
                 while any((await self._missing()).values()):
                     await self._copy()
                 await self._mover.finish()
+                self._moved.held_seconds = self._runtime.elapsed() - began
+                # Whoever lost its connection meanwhile may be waiting to become the appender again.
+                await self._runtime.sleep(self._grace)
         except TooLate as error:
             await self._mover.give_up(forget=False)
             raise BadMove(f"others have gone on using {name} meanwhile ({error}); move the log again") from error

@@ -52,7 +52,13 @@ class PlacedLog:
 
     async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
         """See `EventLog.open_appender`."""
-        return await (await self._in_force()).open_appender(stream, partitions)
+        appender = await (await self._in_force()).open_appender(stream, partitions)
+        try:
+            await self._see_that_it_stays()
+        except BaseException:
+            await appender.close()
+            raise
+        return appender
 
     async def open_reader(self, stream: Stream, marks: Mapping[int, int]) -> Reader:
         """See `EventLog.open_reader`."""
@@ -89,6 +95,12 @@ class PlacedLog:
             if place.held or place.adapter != self._opened:
                 _log.info("the log moves", of=self._opened, to=place.moving_to or place.adapter)
                 return
+
+    async def _see_that_it_stays(self) -> None:
+        """An appender may have been waited for while the log moved: what it appended would be lost."""
+        place = await self._places.settle(self._adapter)
+        if place.held or place.adapter != self._opened:
+            raise Unreachable(f"the log moves from {self._opened}, which takes some seconds", after=LOOK)
 
     async def _in_force(self) -> EventLog:
         async with self._turn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ class UnreadableFile(ValueError):
     """The file, or the rest of it, cannot be read; the message says where and what to do."""
 
 
-class RowFile:
+class RowFile(ABC):
     """A file of rows."""
 
     path: Path
@@ -33,6 +34,7 @@ class RowFile:
     rejects_suffix: str = ".rejects.jsonl"
     """What a reject file of it is called, after its own name."""
 
+    @abstractmethod
     def rows(self) -> Iterator[Row]:
         """
         Every row from the first, flawed ones too. A stream: what has gone by is not kept.
@@ -40,12 +42,11 @@ class RowFile:
         Raises:
             UnreadableFile: the rest of it cannot be read.
         """
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def position(self) -> float:
         """How much of the file has been read, from 0 to 1."""
-        raise NotImplementedError
 
     def sample(self) -> list[Row]:
         """Its first rows."""
