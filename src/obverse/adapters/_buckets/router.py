@@ -106,6 +106,7 @@ class Router:
         self._look_at = 0.0
         self._routed_at = 0.0
         self._recalled: list[tuple[int, Decision]] = []
+        """What was decided and not routed before this run, with the offset of each: it is not decided anew."""
         self._decided: Appender
         self._routed: Appender
 
@@ -151,7 +152,7 @@ class Router:
         else:
             await self._read_again(at, end)
         await self._recall_decisions()
-        await self._route_recalled()
+        await self._append(self._defined())
 
     async def _adopt_all(self) -> None:
         """Give buckets the people whom another engine has folded, before anything else."""
@@ -225,16 +226,8 @@ class Router:
         finally:
             await reader.close()
         self._place.decisions = at
-
-    async def _route_recalled(self) -> None:
-        work: list[tuple[int, Item]] = []
-        for offset, decision in self._recalled:
-            concerned = (decision.profile, *decision.absorbed, *decision.beside)
-            await self._bring(decision.identifiers, concerned)
-            self._people.recall(decision)
-            work += self._items_of(offset, decision)
-        self._recalled = []
-        await self._append([*self._defined(), *work])
+        for _, decision in self._recalled:
+            await self._bring(decision.identifiers, (decision.profile, *decision.absorbed, *decision.beside))
 
     # What comes.
 
@@ -316,11 +309,34 @@ class Router:
             names = people.shown(event)  # some may have been set aside by now
         if not names:
             return [(0, Refused(People.unidentified(event, *place)))]
+        before = self._recall_for(event, names) if self._recalled else []
         profile, folded = people.resolve(event, event.stamp, names)
         profiles.notice(profile, event, event.stamp, place)
         self._last[profile.id] = self._place.routed
         told = (bucket_of(profile.id, self._settings.buckets), Told(profile.id, *place, event))
-        return [told] if folded.decision is None else [folded.decision, told]
+        return [*before, told] if folded.decision is None else [*before, folded.decision, told]
+
+    def _recall_for(self, event: Event, names: tuple[str, ...]) -> list[tuple[int, Item]]:
+        """
+        Carry out what was decided for this event and not routed, and what was decided before that.
+
+        All of it, if this event wants a decision of its own: decisions are routed in their order.
+        """
+        people = self._people
+        places = [
+            place
+            for place, (_, one) in enumerate(self._recalled, 1)
+            if (one.stamp.source, one.event) == (event.source, event.message_id)
+        ]
+        count = max(places, default=0)
+        if not count and people.decide(event, event.stamp, names) is not None:
+            count = len(self._recalled)
+        work: list[tuple[int, Item]] = []
+        for offset, decision in self._recalled[:count]:
+            people.recall(decision)
+            work += self._items_of(offset, decision)
+        del self._recalled[:count]
+        return work
 
     async def _with_decisions(self, work: Sequence[tuple[int, Item] | Decision]) -> list[tuple[int, Item]]:
         """Write decisions down, and say what is to be done for each where it stands."""
