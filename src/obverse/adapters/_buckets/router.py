@@ -225,7 +225,6 @@ class Router:
                     at = batch.end
         finally:
             await reader.close()
-        self._place.decisions = at
         for _, decision in self._recalled:
             await self._bring(decision.identifiers, (decision.profile, *decision.absorbed, *decision.beside))
 
@@ -291,13 +290,14 @@ class Router:
             except Exception as error:  # noqa: BLE001 - one event that cannot be routed must not stop all others
                 _log.error("event set aside", partition=partition, offset=place, error=repr(error))
                 work.append((0, Refused(unfoldable(event, error))))
-        routed = await self._with_decisions(work)
+        routed, decisions_end = await self._with_decisions(work)
         end = first + len(events)
-        self._place.events[partition] = end
+        await self._append(routed, decisions_end=decisions_end, partition=partition, events_end=end)
+        # Only now, so that no tick says so of what was not routed after all.
+        self._place.events[partition], self._place.decisions = end, decisions_end
         if events:
             self._arrivals[partition] = max(self._arrivals.get(partition, 0), events[-1].received_at)
             self._progress.events += len(events)
-        await self._append(routed, partition=partition, events_end=end)
         self._routed_at = self._parts.runtime.elapsed()
 
     def _resolve(
@@ -338,13 +338,15 @@ class Router:
         del self._recalled[:count]
         return work
 
-    async def _with_decisions(self, work: Sequence[tuple[int, Item] | Decision]) -> list[tuple[int, Item]]:
-        """Write decisions down, and say what is to be done for each where it stands."""
+    async def _with_decisions(self, work: Sequence[tuple[int, Item] | Decision]) -> tuple[list[tuple[int, Item]], int]:
+        """Write decisions down; say what is to be done for each where it stands, and where their stream ends."""
         decisions = [one for one in work if isinstance(one, Decision)]
-        offset = self._place.decisions
+        recalled = [
+            item.offset for one in work if not isinstance(one, Decision) and isinstance(item := one[1], Decided)
+        ]
+        offset = max([self._place.decisions, *(one + 1 for one in recalled)])
         if decisions:
             offset, *_ = [await self._decided.append(0, records) for records in Records.of(decisions)]
-            self._place.decisions = offset + len(decisions)
             self._progress.decisions += len(decisions)
         routed: list[tuple[int, Item]] = []
         for one in work:
@@ -353,7 +355,7 @@ class Router:
                 offset += 1
             else:
                 routed.append(one)
-        return routed
+        return routed, offset
 
     def _defined(self) -> list[tuple[int, Item]]:
         """Have every bucket fold with the present definitions from here on."""
@@ -401,7 +403,7 @@ class Router:
         if not work and not head:
             return
         count, body = items.write_turn(
-            place.number, self._settings.buckets, work, decisions_end=place.decisions, **head
+            place.number, self._settings.buckets, work, **{"decisions_end": place.decisions, **head}
         )
         at = await self._routed.append(0, Records(count, body))
         place.number += len(work)
