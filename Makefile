@@ -7,7 +7,7 @@ KILLS ?= 500
 IDENTITY ?= 1000000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo up console pictures test check fuzz chaos identity unit lint types imports bench clean lock format openapi kafka
+.PHONY: demo up console pictures test check fuzz chaos identity unit lint types imports bench clean lock format openapi kafka flink
 
 demo: .venv/ready .venv/console  ## run everything with six weeks of a real shop's orders
 	$(BIN)/obverse demo $(ARGS)
@@ -70,6 +70,8 @@ openapi: .venv/ready  ## write the committed API document anew
 lock: .venv/ready  ## resolve the dependencies anew, for Python 3.11 to 3.14
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header -q -o requirements.lock
+	$(BIN)/uv pip compile requirements-flink.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header -q -o requirements-flink.lock
 
 # uv comes by pip, with its hash; everything else by uv, with theirs.
 .venv/ready: requirements.lock requirements-uv.lock pyproject.toml
@@ -94,6 +96,11 @@ kafka: .venv/kafka/ready  ## get Apache Kafka, for the demo and the benchmarks w
 .venv/kafka/ready: src/obverse/sandboxes/kafka/pom.xml .venv/ready
 	sh tests/install_kafka.sh
 
+flink: .venv-flink/ready  ## get Apache Flink, for `engine = "flink"`: 740 MB, in an environment of its own
+
+.venv-flink/ready: requirements-flink.lock src/obverse/adapters/flink/pom.xml .venv/ready
+	sh tests/install_flink.sh
+
 clean:
-	rm -rf .venv demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/node_modules dist \
+	rm -rf .venv .venv-flink demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/node_modules dist \
 		console/node_modules console/src/api/generated src/obverse/apps/console/pages
