@@ -30,25 +30,20 @@ class BucketedEngine:
         settings: BucketedSettings,
         parts: EngineParts,
         source: Callable[[], FoldedSource],
-        *,
-        routes: bool = True,
-        keeps: bool = True,
     ) -> None:
         self.progress = Progress()
         self._settings = settings
         self._parts = parts
         self._source = source
-        self._routes = routes
-        self._keeps = keeps
         self._keeper: Keeper | None = None
 
     async def run(self) -> None:
         """See `Engine.run`."""
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         works: list[tuple[str, Any]] = []
-        if self._routes:
+        if self._parts.decides:
             works.append(("router", Router(self._settings.router, self._parts, self.progress).run()))
-        if self._keeps:
+        if self._parts.keeps:
             self._keeper = Keeper(self._settings.keeper, self._parts, self._source(), self.progress)
             works.append(("keeper", self._keeper.run()))
         async with AsyncExitStack() as stack:

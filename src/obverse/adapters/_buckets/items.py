@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -16,6 +18,7 @@ from obverse.ports.profile_rows import ProfileRow
 BUCKETS: Final = 32
 """How many buckets the profiles of a workspace are shared out to, if nothing else is set."""
 FORMAT: Final = 1
+_PLACE: Final = 4
 
 
 def bucket_of(profile: bytes, buckets: int) -> int:
@@ -102,8 +105,8 @@ class Turn(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True)
     """
     The head of what was routed at once: one append to the stream, all of it or none.
 
-    The items follow, those of each bucket together. Items are numbered from 0 on in this order, for ever; heads are
-    not counted.
+    The items follow, those of each bucket together. All items are numbered from 0 on, for ever, in the order in which
+    they were routed: what an item follows from has a smaller number.
     """
 
     format: int = FORMAT
@@ -116,13 +119,20 @@ class Turn(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True)
     """Up to which offset of that partition; -1 if it is of none."""
     decisions_end: int = 0
     """Up to which offset of the stream of decisions everything was routed."""
-    slices: tuple[tuple[int, int, int], ...]
-    """Bucket, how many items, how many bytes: of each bucket that has some."""
+    slices: tuple[tuple[int, int, bytes], ...]
+    """
+    Of each bucket that has items: its number, how many bytes they have, and the place of each in the turn, in 4 bytes.
+    """
+
+    @property
+    def count(self) -> int:
+        """How many items."""
+        return sum(len(places) for *_, places in self.slices) // _PLACE
 
     @property
     def end(self) -> int:
         """The number of the item that comes next."""
-        return self.first + sum(count for _, count, _ in self.slices)
+        return self.first + self.count
 
 
 class Moved(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -194,10 +204,15 @@ def write_turn(first: int, buckets: int, items: Iterable[tuple[int, Item]], **he
     `head` is what else a `Turn` says.
     """
     of_bucket: dict[int, list[Item]] = {}
-    for bucket, item in items:
+    places: dict[int, list[int]] = {}
+    for place, (bucket, item) in enumerate(items):
         of_bucket.setdefault(bucket, []).append(item)
+        places.setdefault(bucket, []).append(place)
     bodies = {bucket: codec.encode(some) for bucket, some in of_bucket.items()}
-    slices = tuple((bucket, len(some), len(bodies[bucket])) for bucket, some in of_bucket.items())
+    slices = tuple(
+        (bucket, len(body), b"".join(place.to_bytes(_PLACE) for place in places[bucket]))
+        for bucket, body in bodies.items()
+    )
     turn = Turn(buckets=buckets, first=first, slices=slices, **head)
     told = _encoder.encode(turn)
     head_record = _BYTES + len(told).to_bytes(4) + told
@@ -221,9 +236,9 @@ def turns_of(body: bytes) -> Iterator[tuple[int, Turn, bytes]]:
             raise codec.UnreadableRecord(f"{len(body)} bytes are nothing that was routed: {error}") from error
         if turn.format != FORMAT:
             raise codec.UnreadableRecord(f"what was routed has format {turn.format}, and this release reads {FORMAT}")
-        at = end + sum(length for *_, length in turn.slices)
+        at = end + sum(length for _, length, _ in turn.slices)
         yield before, turn, body[end:at]
-        before += 1 + turn.end - turn.first
+        before += 1 + turn.count
 
 
 def slices_of(body: bytes) -> list[tuple[int, bytes]]:
@@ -235,22 +250,21 @@ def slices_of(body: bytes) -> list[tuple[int, bytes]]:
     """
     found: list[tuple[int, bytes]] = []
     for _, turn, rest in turns_of(body):
-        at, number = 0, turn.first
-        for bucket, count, length in turn.slices:
-            head = _SLICE + turn.buckets.to_bytes(4) + number.to_bytes(_NUMBER) + count.to_bytes(4)
-            found.append((bucket, head + rest[at : at + length]))
-            at, number = at + length, number + count
+        at, head = 0, _SLICE + turn.buckets.to_bytes(4) + turn.first.to_bytes(_NUMBER)
+        for bucket, length, places in turn.slices:
+            found.append((bucket, b"".join((head, len(places).to_bytes(4), places, rest[at : at + length]))))
+            at += length
     return found
 
 
 def items_of(turn: Turn, rest: bytes) -> list[Item]:
     """
-    The items of a turn, decoded, in the order of their numbers.
+    The items of a turn, decoded, those of each bucket together.
 
     Raises:
         codec.UnreadableRecord: these are none.
     """
-    return _items.decode(turn.end - turn.first, rest)
+    return _items.decode(turn.count, rest)
 
 
 class Slice(msgspec.Struct, frozen=True, gc=False):
@@ -258,8 +272,8 @@ class Slice(msgspec.Struct, frozen=True, gc=False):
 
     buckets: int
     """Of how many buckets this is one."""
-    first: int
-    """Number of the first."""
+    numbers: list[int]
+    """Of each item."""
     items: list[Item]
 
 
@@ -277,7 +291,12 @@ def read(record: bytes) -> Slice | Moved:
     """
     if record[:1] == _SLICE:
         buckets, first = int.from_bytes(record[1:5]), int.from_bytes(record[5 : 5 + _NUMBER])
-        return Slice(buckets, first, _items.decode(int.from_bytes(record[13:17]), record[17:]))
+        begin = 9 + _NUMBER
+        end = begin + int.from_bytes(record[5 + _NUMBER : begin])
+        places = array("I", record[begin:end])
+        if sys.byteorder == "little":
+            places.byteswap()
+        return Slice(buckets, [first + place for place in places], _items.decode(len(places), record[end:]))
     try:
         if record[:1] == _MOVE:
             return _moved.decode(record[1:])

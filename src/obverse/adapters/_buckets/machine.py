@@ -93,6 +93,8 @@ class _Head(msgspec.Struct, array_like=True, gc=False):
     """The latest decision that it was told of with somebody lent for it."""
     version: int = 0
     """Of the definitions; 0: none were told yet."""
+    buckets: int = 1
+    """Of how many buckets this is one."""
 
 
 _head_decoder = msgspec.msgpack.Decoder(_Head)
@@ -115,7 +117,6 @@ class BucketMachine:
         self._waiting = Waiting.read(shelf.get(WAITING))
         self._due: list[tuple[int, bytes]] | None = None
         """Who is due when, some of it out of date; None until somebody asks."""
-        self._buckets = 1
         self._begin()
 
     def _begin(self) -> None:
@@ -140,8 +141,8 @@ class BucketMachine:
         return self._finish()
 
     def _take_slice(self, read: Slice) -> None:
-        self._buckets = read.buckets
-        for number, item in enumerate(read.items, read.first):
+        self._head.buckets = read.buckets
+        for number, item in zip(read.numbers, read.items, strict=True):
             if number < self._head.next:
                 continue  # it comes again
             self._head.next = number + 1
@@ -231,7 +232,7 @@ class BucketMachine:
         self._touched.update((one, number) for one in concerned if one in people.profiles)
         for one in item.lent:
             if one in people.profiles:
-                self._send(one, Moved(item.offset, one, b"", back=True), bucket_of(one, self._buckets))
+                self._send(one, Moved(item.offset, one, b"", back=True), bucket_of(one, self._head.buckets))
 
     def _lend(self, number: int, item: Lent) -> None:
         self._bring(item.profile)

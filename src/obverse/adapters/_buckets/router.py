@@ -106,6 +106,7 @@ class Router:
         self._look_at = 0.0
         self._routed_at = 0.0
         self._recalled: list[tuple[int, Decision]] = []
+        """What was decided and not routed before this run, with the offset of each: it is not decided anew."""
         self._decided: Appender
         self._routed: Appender
 
@@ -151,7 +152,7 @@ class Router:
         else:
             await self._read_again(at, end)
         await self._recall_decisions()
-        await self._route_recalled()
+        await self._append(self._defined())
 
     async def _adopt_all(self) -> None:
         """Give buckets the people whom another engine has folded, before anything else."""
@@ -224,17 +225,8 @@ class Router:
                     at = batch.end
         finally:
             await reader.close()
-        self._place.decisions = at
-
-    async def _route_recalled(self) -> None:
-        work: list[tuple[int, Item]] = []
-        for offset, decision in self._recalled:
-            concerned = (decision.profile, *decision.absorbed, *decision.beside)
-            await self._bring(decision.identifiers, concerned)
-            self._people.recall(decision)
-            work += self._items_of(offset, decision)
-        self._recalled = []
-        await self._append([*self._defined(), *work])
+        for _, decision in self._recalled:
+            await self._bring(decision.identifiers, (decision.profile, *decision.absorbed, *decision.beside))
 
     # What comes.
 
@@ -298,13 +290,14 @@ class Router:
             except Exception as error:  # noqa: BLE001 - one event that cannot be routed must not stop all others
                 _log.error("event set aside", partition=partition, offset=place, error=repr(error))
                 work.append((0, Refused(unfoldable(event, error))))
-        routed = await self._with_decisions(work)
+        routed, decisions_end = await self._with_decisions(work)
         end = first + len(events)
-        self._place.events[partition] = end
+        await self._append(routed, decisions_end=decisions_end, partition=partition, events_end=end)
+        # Only now, so that no tick says so of what was not routed after all.
+        self._place.events[partition], self._place.decisions = end, decisions_end
         if events:
             self._arrivals[partition] = max(self._arrivals.get(partition, 0), events[-1].received_at)
             self._progress.events += len(events)
-        await self._append(routed, partition=partition, events_end=end)
         self._routed_at = self._parts.runtime.elapsed()
 
     def _resolve(
@@ -316,19 +309,44 @@ class Router:
             names = people.shown(event)  # some may have been set aside by now
         if not names:
             return [(0, Refused(People.unidentified(event, *place)))]
+        before = self._recall_for(event, names) if self._recalled else []
         profile, folded = people.resolve(event, event.stamp, names)
         profiles.notice(profile, event, event.stamp, place)
         self._last[profile.id] = self._place.routed
         told = (bucket_of(profile.id, self._settings.buckets), Told(profile.id, *place, event))
-        return [told] if folded.decision is None else [folded.decision, told]
+        return [*before, told] if folded.decision is None else [*before, folded.decision, told]
 
-    async def _with_decisions(self, work: Sequence[tuple[int, Item] | Decision]) -> list[tuple[int, Item]]:
-        """Write decisions down, and say what is to be done for each where it stands."""
+    def _recall_for(self, event: Event, names: tuple[str, ...]) -> list[tuple[int, Item]]:
+        """
+        Carry out what was decided for this event and not routed, and what was decided before that.
+
+        All of it, if this event wants a decision of its own: decisions are routed in their order.
+        """
+        people = self._people
+        places = [
+            place
+            for place, (_, one) in enumerate(self._recalled, 1)
+            if (one.stamp.source, one.event) == (event.source, event.message_id)
+        ]
+        count = max(places, default=0)
+        if not count and people.decide(event, event.stamp, names) is not None:
+            count = len(self._recalled)
+        work: list[tuple[int, Item]] = []
+        for offset, decision in self._recalled[:count]:
+            people.recall(decision)
+            work += self._items_of(offset, decision)
+        del self._recalled[:count]
+        return work
+
+    async def _with_decisions(self, work: Sequence[tuple[int, Item] | Decision]) -> tuple[list[tuple[int, Item]], int]:
+        """Write decisions down; say what is to be done for each where it stands, and where their stream ends."""
         decisions = [one for one in work if isinstance(one, Decision)]
-        offset = self._place.decisions
+        recalled = [
+            item.offset for one in work if not isinstance(one, Decision) and isinstance(item := one[1], Decided)
+        ]
+        offset = max([self._place.decisions, *(one + 1 for one in recalled)])
         if decisions:
             offset, *_ = [await self._decided.append(0, records) for records in Records.of(decisions)]
-            self._place.decisions = offset + len(decisions)
             self._progress.decisions += len(decisions)
         routed: list[tuple[int, Item]] = []
         for one in work:
@@ -337,7 +355,7 @@ class Router:
                 offset += 1
             else:
                 routed.append(one)
-        return routed
+        return routed, offset
 
     def _defined(self) -> list[tuple[int, Item]]:
         """Have every bucket fold with the present definitions from here on."""
@@ -385,7 +403,7 @@ class Router:
         if not work and not head:
             return
         count, body = items.write_turn(
-            place.number, self._settings.buckets, work, decisions_end=place.decisions, **head
+            place.number, self._settings.buckets, work, **{"decisions_end": place.decisions, **head}
         )
         at = await self._routed.append(0, Records(count, body))
         place.number += len(work)
