@@ -22,7 +22,7 @@ from obverse.adapters.flink.cluster import FlinkCluster, open_cluster
 from obverse.adapters.flink.home import FlinkHome, FlinkLacking, find_home
 from obverse.adapters.flink.rest import FlinkRest
 from obverse.adapters.flink.settings import FlinkSettings
-from obverse.adapters.flink.submitting import Hosted, submit
+from obverse.adapters.flink.submitting import Hosted, job_name, submit
 from obverse.sandboxes.kafka import KafkaSandbox
 
 PARTITIONS = 4
@@ -92,21 +92,21 @@ class Counted:
 
     def send(self, records: int) -> None:
         """Route some more."""
-        producer = Producer({"bootstrap.servers": self.settings.servers, "linger.ms": 5})
+        producer = Producer({"bootstrap.servers": self.settings.log().servers, "linger.ms": 5})
         for _ in range(records):
             routed: dict[str, dict[str, int]] = {}
             for bucket in self.dice.sample(range(BUCKETS), BUCKETS // 2):
                 counts = Counter(f"k{self.dice.randrange(20)}" for _ in range(12))
                 routed[str(bucket)] = dict(counts)
                 self.sent.update({(bucket, key): more for key, more in counts.items()})
-            producer.produce(self.settings.topic("routed"), json.dumps(routed).encode(), partition=0)
+            producer.produce(self.settings.log().topic("routed"), json.dumps(routed).encode(), partition=0)
         assert producer.flush(60) == 0
 
     def read(self) -> None:
         """See what else was folded: the highest count of each key, for what is folded twice says less at first."""
-        topic = self.settings.topic("folded")
+        topic = self.settings.log().topic("folded")
         consumer = Consumer(
-            {"bootstrap.servers": self.settings.servers, "group.id": "tests", "enable.auto.commit": False}
+            {"bootstrap.servers": self.settings.log().servers, "group.id": "tests", "enable.auto.commit": False}
         )
         ends = {one: consumer.get_watermark_offsets(TopicPartition(topic, one), 60)[1] for one in range(PARTITIONS)}
         at = {one: self._offsets.get(one, 0) for one in ends}
@@ -157,8 +157,7 @@ async def counted_in(
 ) -> AsyncIterator[Counted]:
     """Topics, and a cluster that has no job yet; jobs are cancelled at the end."""
     settings = FlinkSettings(
-        servers=kafka.servers,
-        prefix=f"test-{secrets.token_hex(4)}",
+        kafka={"servers": kafka.servers, "prefix": f"test-{secrets.token_hex(4)}"},
         folder=str(folder),
         buckets=BUCKETS,
         checkpoint_ms=500,
@@ -167,7 +166,7 @@ async def counted_in(
     )
     admin = AdminClient({"bootstrap.servers": kafka.servers})
     partitions = {"routed": 1, "moves": 2, "folded": PARTITIONS}
-    new = [NewTopic(settings.topic(name), number, 1) for name, number in partitions.items()]
+    new = [NewTopic(settings.log().topic(name), number, 1) for name, number in partitions.items()]
     for made in admin.create_topics(new, operation_timeout=60).values():
         made.result()
     rest = FlinkRest(cluster.rest)
@@ -175,7 +174,7 @@ async def counted_in(
     try:
         yield counted
     finally:
-        job = await rest.find(settings.job_name)
+        job = await rest.find(job_name(settings))
         if job is not None:
             await rest.cancel(job.id)
         await rest.close()
@@ -184,7 +183,7 @@ async def counted_in(
 @asynccontextmanager
 async def cluster_in(folder: Path, home: FlinkHome) -> AsyncIterator[FlinkCluster]:
     """A cluster with two task managers."""
-    settings = FlinkSettings(servers="nobody:9092")
+    settings = FlinkSettings()
     cluster = await open_cluster(settings, home, folder)
     try:
         yield cluster

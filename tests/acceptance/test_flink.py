@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flinks import Counted, cluster_in, counted_in, flink_home
-from obverse.adapters.flink.submitting import newest_checkpoint
+from obverse.adapters.flink.submitting import job_name, newest_checkpoint
 from obverse.sandboxes.kafka import KafkaSandbox
 
 pytestmark = pytest.mark.service
@@ -24,7 +24,7 @@ async def counted(kafka: KafkaSandbox, tmp_path: Path) -> AsyncIterator[Counted]
         yield one
 
 
-async def test_what_is_killed_saved_and_rescaled_counts_each_slice_once(counted: Counted, tmp_path: Path) -> None:
+async def test_what_is_killed_saved_and_rescaled_counts_each_slice_once(counted: Counted) -> None:
     counted.send(50)
     await counted.submit(parallelism=1)
     await counted.until_checkpoint()
@@ -40,7 +40,7 @@ async def test_what_is_killed_saved_and_rescaled_counts_each_slice_once(counted:
     await counted.until_exact()
 
     # A savepoint, and another number of tasks.
-    saved = await counted.rest.save(counted.job, f"{tmp_path / 'kept' / 'savepoints'}", stop=True)
+    saved = await counted.rest.save(counted.job, f"{counted.settings.place()}/savepoints", stop=True)
     counted.send(50)
     await counted.submit(parallelism=2, restore=saved)
     counted.send(50)
@@ -58,7 +58,7 @@ async def test_what_is_killed_saved_and_rescaled_counts_each_slice_once(counted:
     counted.cluster.job_manager.kill()
     counted.cluster.job_manager.start()
     await counted.cluster.until_ready()
-    assert await counted.rest.find(counted.settings.job_name) is None
-    await counted.submit(parallelism=2, restore=newest_checkpoint(tmp_path / "kept"))
+    assert await counted.rest.find(job_name(counted.settings)) is None
+    await counted.submit(parallelism=2, restore=newest_checkpoint(counted.settings.place()))
     counted.send(50)
     await counted.until_exact()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ async def open_cluster(settings: FlinkSettings, home: FlinkHome, folder: Path) -
     Raises:
         FlinkFailed: a process does not start.
     """
+    # What was killed has tidied up nothing.
+    shutil.rmtree(folder / "scratch", ignore_errors=True)
     for name in ("conf", "scratch"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     with _free_ports(2) as (rpc, rest):

@@ -79,6 +79,7 @@ class JavaProcess:
         words = [
             *(self.home.java, f"-Xmx{self.heap_mb}m", f"-Xms{self.heap_mb}m", "-XX:+UseSerialGC"),
             *("-XX:MaxMetaspaceSize=192m", f"-XX:MaxDirectMemorySize={self.direct_mb}m", *self.options, *OPENED),
+            f"-Djava.io.tmpdir={self.folder / 'scratch'}",
             f"-Dlog4j.configurationFile={conf / 'log4j.properties'}",
             f"-Dlog.file={self.folder / self.name}.log",
             *("-cp", ":".join(map(str, self.home.jars())), self.main, "--configDir", str(conf)),

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from obverse.adapters._buckets.items import BUCKETS
+from obverse.adapters._buckets.hosted import HostedSettings
 
 HOST: Final = "127.0.0.1"
-_MOST_BUCKETS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlinkSettings:
+class FlinkSettings(HostedSettings):
     """The `[engine.flink]` table of the settings file."""
 
-    servers: str
-    """Brokers of Kafka to begin with: `host:port`, separated by commas."""
-
-    kafka: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """More that Kafka's Java client is told, such as `security.protocol`."""
-
-    workspace: str = "main"
-    prefix: str = "obverse"
-    """Topics are named `prefix.workspace.stream`."""
-
-    folder: str = ""
-    """Where checkpoints and savepoints are kept, as Flink names it: a path that all its processes share, or `s3://…`."""
-
-    buckets: int = BUCKETS
     parallelism: int = 2
-    """Tasks that fold. Each keeps one core busy."""
+    """Tasks that fold. Each keeps one core busy; of more than there are buckets some do nothing."""
+
+    folder: str = "flink"
+    """Where checkpoints and savepoints are kept: a path that all processes of Flink share, or what Flink calls one."""
 
     checkpoint_ms: int = 10_000
     """Between two checkpoints. Seldom ones cost less; after a failure, so much more is folded again."""
@@ -44,7 +31,7 @@ class FlinkSettings:
     """Flink's environment; empty: beside ours (`make flink`)."""
 
     task_managers: int = 2
-    """Of the cluster on this machine. Each is a process with one slot, since Python in it has one lock."""
+    """Of the cluster on this machine. Each is a process with one slot, for Python in it has one lock."""
 
     heap_mb: int = 256
     """Java's heap of a task manager."""
@@ -54,15 +41,14 @@ class FlinkSettings:
 
     job_manager_heap_mb: int = 256
 
-    trait_modules: Sequence[str] = ()
+    trait_modules: list[str] = field(default_factory=list)
     """Beginnings of further modules whose kinds of traits may be folded with, such as `acme.traits.`."""
 
     def __post_init__(self) -> None:
-        if not self.servers.strip():
-            raise ValueError("engine.flink.servers is empty: name at least one broker of Kafka, such as kafka-1:9092")
+        # Not `super()`: a dataclass with slots is another class than the one that this was written in.
+        HostedSettings.__post_init__(self)
         for name, least, most in (
-            ("buckets", 1, _MOST_BUCKETS),
-            ("parallelism", 1, self.buckets),
+            ("parallelism", 1, 1024),
             ("checkpoint_ms", 100, 600_000),
             ("task_managers", 1, 64),
             ("heap_mb", 128, 65_536),
@@ -71,15 +57,12 @@ class FlinkSettings:
         ):
             if not least <= getattr(self, name) <= most:
                 raise ValueError(f"engine.flink.{name} is {getattr(self, name)}: choose {least} to {most}")
+        if self.rest and not self.rest.rpartition(":")[2].isdecimal():
+            raise ValueError(f"engine.flink.rest is {self.rest!r}: write it as host:port, such as flink:8081")
 
-    @property
-    def job_name(self) -> str:
-        """By which a running job is found."""
-        return f"{self.prefix}.{self.workspace}"
-
-    def topic(self, stream: str) -> str:
-        """The topic of a stream."""
-        return f"{self.prefix}.{self.workspace}.{stream}"
+    def place(self) -> str:
+        """The folder, as Flink names it."""
+        return self.folder if "://" in self.folder else f"file://{Path(self.folder).absolute()}"
 
 
 def cluster_configuration(settings: FlinkSettings, *, rpc: int, rest: int, scratch: Path) -> dict[str, Any]:
@@ -120,14 +103,14 @@ def cluster_configuration(settings: FlinkSettings, *, rpc: int, rest: int, scrat
     }
 
 
-def job_configuration(settings: FlinkSettings, python: Path, restore: str) -> dict[str, str]:
-    """Flink's configuration for the job; `restore` is the savepoint or checkpoint that it begins with, if any."""
+def job_configuration(settings: FlinkSettings, name: str, python: Path, restore: str) -> dict[str, str]:
+    """Flink's configuration for the job of this name; `restore` is a savepoint, a checkpoint, or empty."""
     host, _, port = settings.rest.rpartition(":")
     told = {
         "execution.target": "remote",
         "rest.address": host,
         "rest.port": port,
-        "pipeline.name": settings.job_name,
+        "pipeline.name": name,
         "pipeline.auto-watermark-interval": "0 ms",
         # Python within the task manager's own process: over sockets, to touch a profile costs a hundred times as much.
         "python.execution-mode": "thread",
@@ -137,7 +120,7 @@ def job_configuration(settings: FlinkSettings, python: Path, restore: str) -> di
         "execution.checkpointing.incremental": "true",
         "execution.checkpointing.interval": f"{settings.checkpoint_ms} ms",
         "execution.checkpointing.min-pause": f"{settings.checkpoint_ms // 2} ms",
-        "execution.checkpointing.dir": f"{place_of(settings)}/checkpoints",
+        "execution.checkpointing.dir": f"{settings.place()}/checkpoints",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.checkpointing.tolerable-failed-checkpoints": "100",
         "execution.buffer-timeout.interval": "5 ms",
@@ -147,8 +130,3 @@ def job_configuration(settings: FlinkSettings, python: Path, restore: str) -> di
         "restart-strategy.exponential-delay.reset-backoff-threshold": "1 min",
     }
     return told | ({"execution.state-recovery.path": restore} if restore else {})
-
-
-def place_of(settings: FlinkSettings) -> str:
-    """Where the job keeps what outlives its processes, as Flink names it."""
-    return settings.folder if "://" in settings.folder else f"file://{Path(settings.folder).absolute()}"

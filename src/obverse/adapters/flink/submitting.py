@@ -14,17 +14,20 @@ from typing import Any, Final
 import msgspec
 
 import obverse
+from obverse.adapters._kafka.folded import FOLDED, MOVES
+from obverse.adapters._kafka.java_client import java_client
 from obverse.adapters.flink.home import FlinkHome
 from obverse.adapters.flink.processes import LOGGING, OPENED
 from obverse.adapters.flink.rest import FlinkFailed
 from obverse.adapters.flink.settings import FlinkSettings, job_configuration
+from obverse.ports.event_log import Stream
 
-HOSTED: Final = "obverse.adapters.flink.hosted"
+FOLDING: Final = "obverse.adapters.flink.folding"
 """The module that opens cutters and machines."""
 
 _PACKED: Final = ("core", "ports", "adapters/_buckets", "adapters/_kafka")
 """Folders of ours that tasks import from."""
-_SINGLE: Final = ("__init__.py", "adapters/__init__.py", "adapters/flink/__init__.py", "adapters/flink/hosted.py")
+_SINGLE: Final = ("__init__.py", "adapters/__init__.py", "adapters/flink/__init__.py", "adapters/flink/folding.py")
 _PATIENCE: Final = 300.0
 """Seconds that a submission may take; it takes about eight, most of it Java that looks at what it was given."""
 _CLIENT: Final = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -34,9 +37,15 @@ _CLIENT: Final = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 class Hosted:
     """What folds: ours, or what a test puts in its place."""
 
-    module: str = HOSTED
+    module: str = FOLDING
     files: Sequence[Path] = ()
     """Modules that are packed beside ours."""
+
+
+def job_name(settings: FlinkSettings) -> str:
+    """By which a running job is found."""
+    log = settings.log()
+    return f"{log.prefix}.{log.workspace}"
 
 
 def pack(target: Path, beside: Iterable[Path] = ()) -> None:
@@ -62,31 +71,26 @@ async def submit(settings: FlinkSettings, home: FlinkHome, *, restore: str = "",
         FlinkFailed: it was not taken; says why.
     """
     hosted = hosted or Hosted()
-    with TemporaryDirectory(prefix="obverse-flink-") as name:
-        folder = Path(name)
+    with TemporaryDirectory(prefix="obverse-flink-") as made:
+        folder = Path(made)
         await asyncio.to_thread(_prepare, folder, home, hosted)
+        log, name = settings.log(), job_name(settings)
         told: dict[str, Any] = {
             "hosted": hosted.module,
-            "workspace": settings.workspace,
+            "workspace": log.workspace,
             "trait_modules": settings.trait_modules,
             "buckets": settings.buckets,
             "parallelism": settings.parallelism,
-            "topics": {stream: settings.topic(stream) for stream in ("routed", "moves", "folded")},
-            "kafka": {
-                "bootstrap.servers": settings.servers,
-                "group.id": f"{settings.job_name}.flink",
-                "max.request.size": str(64 << 20),
-                "max.partition.fetch.bytes": str(8 << 20),
-                **settings.kafka,
-            },
-            "flink": job_configuration(settings, home.python, restore),
+            "topics": {stream: log.topic(stream) for stream in (Stream.ROUTED, MOVES, FOLDED)},
+            "kafka": {**java_client(log), "group.id": f"{name}.flink"},
+            "flink": job_configuration(settings, name, home.python, restore),
             "code": str(folder / "code.zip"),
         }
         environ = home.environ() | {
             "FLINK_CONF_DIR": str(folder),
             "FLINK_LIB_DIR": str(folder / "lib"),
             "FLINK_LOG_DIR": str(folder),
-            "FLINK_ENV_JAVA_OPTS": " ".join((*_CLIENT, *OPENED)),
+            "FLINK_ENV_JAVA_OPTS": " ".join((*_CLIENT, *OPENED, f"-Djava.io.tmpdir={folder}")),
         }
         return await _run(home, environ, msgspec.json.encode(told))
 
@@ -126,12 +130,17 @@ async def _run(home: FlinkHome, environ: dict[str, str], told: bytes) -> str:
     return str(msgspec.json.decode(said.splitlines()[-1])["job"])
 
 
-def newest_checkpoint(folder: Path) -> str:
+def newest_checkpoint(place: str) -> str:
     """
-    The latest checkpoint that is whole in the folder of the settings, whichever job wrote it; empty if there is none.
+    The latest checkpoint or savepoint that is whole in the folder of the settings; empty if there is none.
 
-    After the death of a job manager, which alone knew of its jobs, the next submission goes on with it.
+    After the death of a job manager, which alone knew of its jobs, the next submission goes on with it. In a folder
+    that is not on a file system of this machine nothing is found.
     """
+    scheme, _, path = place.rpartition("://")
+    if scheme not in {"", "file"}:
+        return ""
+    folder = Path(path).absolute()
     whole = [*folder.glob("checkpoints/*/chk-*/_metadata"), *folder.glob("savepoints/*/_metadata")]
     latest = max(whole, key=lambda one: one.stat().st_mtime_ns, default=None)
-    return "" if latest is None else f"file://{latest.parent.absolute()}"
+    return "" if latest is None else f"file://{latest.parent}"
