@@ -58,22 +58,18 @@ async def grown(kafka: KafkaSandbox, folder: Path) -> tuple[EngineParts, FlinkSe
     definitions = Reading()(1, DOCUMENTS)
     parts = await memory_parts(2, definitions)
     opened = await open_event_log(log, parts.runtime)
-    return replace(parts, log=opened, documents=lambda: DOCUMENTS), settings
+    return replace(parts, log=opened, documents=lambda _: DOCUMENTS), settings
 
 
 @asynccontextmanager
 async def running(parts: EngineParts, settings: FlinkSettings, host: FlinkHost) -> AsyncIterator[Engine]:
+    """An engine and its host, for as long as the block runs; if one of them fails, so does the block."""
     engine = await open_engine(settings, parts)
-    works = [asyncio.create_task(engine.run()), asyncio.create_task(host.run())]
-    try:
+    async with asyncio.TaskGroup() as group:
+        works = [group.create_task(engine.run()), group.create_task(host.run())]
         yield engine
-        assert not any(one.done() for one in works)
-    finally:
         for one in works:
             one.cancel()
-        for ended in await asyncio.gather(*works, return_exceptions=True):
-            if not isinstance(ended, asyncio.CancelledError):
-                raise ended
 
 
 async def test_flink_gives_the_profiles_of_reduce_though_its_processes_are_killed(
