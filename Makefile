@@ -7,7 +7,7 @@ KILLS ?= 500
 IDENTITY ?= 1000000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo up console pictures test check fuzz chaos identity unit lint types imports bench clean lock format openapi kafka flink
+.PHONY: demo up console pictures test check fuzz chaos identity unit lint types imports bench clean lock format openapi kafka flink engines
 
 demo: .venv/ready .venv/console  ## run everything with six weeks of a real shop's orders
 	$(BIN)/obverse demo $(ARGS)
@@ -15,7 +15,7 @@ demo: .venv/ready .venv/console  ## run everything with six weeks of a real shop
 up: .venv/ready .venv/console  ## run everything, without the data
 	$(BIN)/obverse up $(ARGS)
 
-test: .venv/ready .venv/console tests/node_modules/ready .venv/kafka/ready  ## every test; starts what it needs
+test: .venv/ready .venv/console tests/node_modules/ready .venv/kafka/ready .venv-flink/ready  ## every test; starts what it needs
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 console: .venv/console  ## build the console's pages
@@ -39,6 +39,10 @@ identity: .venv/ready  ## identity at length: 100 orders, a storm of a million m
 		OBVERSE_STORM_THROUGH_ENGINE=$(IDENTITY) OBVERSE_SHARING=$(IDENTITY) \
 		$(BIN)/pytest -q -s -n 0 tests/unit/test_permutations.py tests/unit/test_merge_races.py tests/unit/test_merge_storm.py \
 		tests/unit/test_super_node.py tests/acceptance/test_naughty_strings.py tests/acceptance/test_dry_run.py $(ARGS)
+
+engines: .venv/ready .venv/kafka/ready .venv-flink/ready  ## the suite of engines in Flink, and what of it is killed, saved and rescaled: half an hour
+	OBVERSE_FLINK_EVENTS=30000 $(BIN)/pytest -q -n 0 tests/acceptance/test_flink.py tests/acceptance/test_flink_fold.py \
+		tests/contract/test_engine_flink.py $(ARGS)
 
 lint: .venv/ready
 	$(BIN)/ruff check

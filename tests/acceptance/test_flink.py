@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from flinks import Counted, cluster_in, counted_in, flink_home
 from obverse.adapters.flink.submitting import job_name, newest_checkpoint
 from obverse.sandboxes.kafka import KafkaSandbox
 
-pytestmark = pytest.mark.service
+pytestmark = [
+    pytest.mark.service,
+    pytest.mark.skipif("OBVERSE_FLINK_EVENTS" not in os.environ, reason="`make engines` does it"),
+]
 
 
 @pytest.fixture

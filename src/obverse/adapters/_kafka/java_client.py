@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from obverse.adapters._kafka.settings import MOST_BYTES, KafkaLogSettings
+from obverse.adapters._kafka.folded import MOST_MESSAGE
+from obverse.adapters._kafka.settings import KafkaLogSettings
 
 
 def java_client(settings: KafkaLogSettings) -> Mapping[str, str]:
@@ -20,7 +21,7 @@ def java_client(settings: KafkaLogSettings) -> Mapping[str, str]:
     told = {
         "bootstrap.servers": settings.servers,
         "security.protocol": settings.security.upper(),
-        "max.request.size": str(MOST_BYTES),
+        "max.request.size": str(MOST_MESSAGE),
         "reconnect.backoff.max.ms": "1000",
     }
     if settings.security.startswith("sasl"):

@@ -28,6 +28,19 @@ _LOOK: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
+async def open_engine_host(settings: FlinkSettings, scratch: Path) -> FlinkHost:
+    """
+    Entry point `obverse.engine_host:flink`. Logs and scratch files of a cluster on this machine go to the folder.
+
+    Raises:
+        ValueError: Kafka is not set.
+    """
+    settings.log()
+    if "://" not in settings.folder:
+        settings = replace(settings, folder=str(scratch.parent / settings.folder))
+    return FlinkHost(settings, scratch)
+
+
 class FlinkHost:
     """
     A cluster on this machine, if the settings name no other, and one job in it.
