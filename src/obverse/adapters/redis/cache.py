@@ -86,19 +86,24 @@ class RedisProfileCache:
         wanted = [(name, by) for name in dict.fromkeys(identifiers) if (by := asked(name)) is not None]
         if not wanted:
             return {}
-        pieces = [self._join(wanted[at : at + AT_ONCE]) for at in range(0, len(wanted), AT_ONCE)]
+        pieces = [wanted[at : at + AT_ONCE] for at in range(0, len(wanted), AT_ONCE)]
+        asked_for = [self._join(piece) for piece in pieces]
         patience = self._patience + PATIENCE_EACH * (len(wanted) - 1)
         try:
             async with asyncio.timeout(patience):
                 # Shielded, for others wait for the same.
-                answers = [await asyncio.shield(piece) for piece in pieces]
+                answers = [await asyncio.shield(one) for one in asked_for]
         except TimeoutError as error:
             raise Unreachable(
                 f"no answer from {self._settings.place} within {patience:.3g} s: is Redis overloaded?"
             ) from error
-        found = {name: packed for answer in answers for name, packed in answer.items()}
-        # Others may have asked for more.
-        return found if len(found) == len(wanted) == 1 else {name: found[name] for name, _ in wanted if name in found}
+        # Others may have asked for more; who asked for one should not look through all of it.
+        return {
+            name: answer[name]
+            for answer, piece in zip(answers, pieces, strict=True)
+            for name, _ in piece
+            if name in answer
+        }
 
     def _join(self, wanted: Sequence[tuple[str, bytes]]) -> asyncio.Future[Mapping[str, bytes]]:
         forming = self._forming

@@ -22,15 +22,15 @@ from obverse.adapters.redis.settings import RedisCacheSettings
 from obverse.ports.outcomes import AccessRefused, Unreachable
 
 _RUN: Final = re.compile(rb"^run_id:([0-9a-f]+)\r?$", re.MULTILINE)
-_WRONG_LOGIN: Final = ("WRONGPASS", "NOAUTH", "NOPERM", "ERR AUTH", "invalid password", "invalid username")
+_REFUSALS: Final = (AuthenticationError, NoPermissionError)
 
 
 class Line:
     """Runs scripts, one after another."""
 
     def __init__(self, settings: RedisCacheSettings) -> None:
-        self._place = settings.place
         self._connection: Any = settings.connection()
+        self._place = settings.place
         self._turn = asyncio.Lock()
         self._run = b""
         """Of the server that we are connected to, as it calls it; another one after each of its starts."""
@@ -48,13 +48,12 @@ class Line:
                 return await self._asked(script, key, arguments)
         except TimeoutError as error:
             raise Unreachable(f"no answer from {self._place} within {patience:.3g} s: is Redis overloaded?") from error
-        except (AuthenticationError, NoPermissionError) as error:
-            raise self._refused(error) from error
-        except ResponseError as error:
-            if any(one in str(error) for one in _WRONG_LOGIN):
-                raise self._refused(error) from error
-            raise Unreachable(f"{self._place} answers: {error}") from error
         except (RedisError, OSError) as error:
+            # The library wraps what was said while it connected.
+            if any(isinstance(one, _REFUSALS) for one in (error, error.__cause__)):
+                raise self._refused(error) from error
+            if isinstance(error, ResponseError):
+                raise Unreachable(f"{self._place} answers: {error}") from error
             raise Unreachable(
                 f"nobody answers as Redis at {self._place} ({error}): is it running? Is TLS on at both ends or at none?"
             ) from error

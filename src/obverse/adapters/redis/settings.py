@@ -48,10 +48,10 @@ class RedisCacheSettings:
     patience_ms: int = 180
     """How long a reader waits for an answer."""
 
-    batch_profiles: int = 500
+    batch_profiles: int = 200
     """Profiles of one call, at most …"""
 
-    batch_bytes: int = 1_048_576
+    batch_bytes: int = 262_144
     """… and their bytes: Redis answers nobody else meanwhile."""
 
     def __post_init__(self) -> None:

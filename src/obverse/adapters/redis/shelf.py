@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Generic
 
-from obverse.adapters.redis.values import LONGEST, coded, owner_value, profile_value
+from obverse.adapters.redis.values import LONGEST, coded, first_of, owner_value, profile_value
 from obverse.ports.profile_cache import P, Packer
 
 
@@ -44,7 +44,7 @@ class Shelf(Generic[P]):
     def __init__(self, before: bytes, pack: Packer[P]) -> None:
         self.away = True
         """While Redis is, nobody needs to be told what it is to forget."""
-        self._before = before
+        self._profile, self._identifier = before + b"p:", before + b"i:"
         self._pack = pack
         self._kept: dict[bytes, _Kept] = {}
         self._owners: dict[str, bytes] = {}
@@ -81,7 +81,7 @@ class Shelf(Generic[P]):
             kept = self._kept.get(one)
             if kept is not None and not any(self._owners.get(name) == one for name in kept.names):
                 self._drop(one)  # merged away: nobody can ask for it any more
-                self._gone[self._before + b"p:" + one] = None
+                self._gone[self._profile + one] = None
         if self.away:
             self._gone.clear()
 
@@ -89,7 +89,7 @@ class Shelf(Generic[P]):
         former, robbed = self._kept.get(one), set[bytes]()
         kept = self._kept[one] = _Kept(packed, names)
         self._untold[one] = None
-        self._gone.pop(self._before + b"p:" + one, None)
+        self._gone.pop(self._profile + one, None)
         if former is not None and former.names == names and all(self._owners.get(name) == one for name in names):
             # Nearly always: a profile gains identifiers seldom.
             kept.known = former.known
@@ -97,7 +97,8 @@ class Shelf(Generic[P]):
         for name in names:
             owner = self._owners.get(name)
             self._owners[name] = one
-            self._gone.pop(self._key(name), None)
+            if self._gone:
+                self._gone.pop(self._key(name), None)
             if owner is not None and owner != one:
                 robbed.add(owner)
         if former is not None:
@@ -151,30 +152,24 @@ class Shelf(Generic[P]):
     def piece(self, tag: bytes, *, profiles: int, size: int) -> Piece:
         """What is to be told next: of so many profiles at most, and about so many bytes."""
         piece = Piece(gone=list(islice(self._gone, 8 * profiles)))
-        written = 0
+        pairs, left = piece.pairs, size
         for one in islice(self._untold, profiles):
             kept = self._kept[one]
+            names = [coded(name) for name in kept.names]
+            key = self._profile + one
+            pairs += (key, profile_value(key, tag, first_of(names), kept.packed))
             piece.sent.append((one, kept))
-            for text in self._pairs(tag, one, kept):
-                piece.pairs.append(text)
-                written += len(text)
-            if written >= size:
+            left -= len(kept.packed)
+            if not kept.known:
+                for name, text in zip(kept.names, names, strict=True):
+                    # Another may have it by now, of whom Redis hears in a moment.
+                    if self._owners.get(name) == one and len(text) <= LONGEST:
+                        key = self._identifier + text
+                        pairs += (key, owner_value(key, tag, one))
+                        left -= len(text)
+            if left <= 0:
                 break
         return piece
-
-    def _pairs(self, tag: bytes, one: bytes, kept: _Kept) -> Iterator[bytes]:
-        first = next((text for name in kept.names if len(text := coded(name)) <= LONGEST), b"")
-        key = self._before + b"p:" + one
-        yield key
-        yield profile_value(key, tag, first, kept.packed)
-        if kept.known:
-            return
-        for name in kept.names:
-            # Another may have it by now, of whom Redis hears in a moment.
-            key = self._key(name)
-            if self._owners.get(name) == one and len(key) <= LONGEST + len(self._before):
-                yield key
-                yield owner_value(key, tag, one)
 
     def told(self, piece: Piece) -> None:
         """Redis knows of this piece."""
@@ -193,7 +188,7 @@ class Shelf(Generic[P]):
         for _ in range(min(profiles, len(self._resting))):
             one, names = self._resting.popleft()
             if one not in self._kept:
-                piece.expiring.append(self._before + b"p:" + one)
+                piece.expiring.append(self._profile + one)
             piece.expiring += [self._key(name) for name in names if name not in self._owners]
         return piece
 
@@ -203,4 +198,4 @@ class Shelf(Generic[P]):
         return len(self._resting)
 
     def _key(self, name: str) -> bytes:
-        return self._before + b"i:" + coded(name)
+        return self._identifier + coded(name)

@@ -9,6 +9,7 @@ Checksums (CRC-32) begin with the key, so what was copied to another key, or cut
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import Final
 from zlib import crc32
@@ -47,6 +48,11 @@ def asked(name: str) -> bytes | None:
         return b"p:" + one
     identifier = coded(name)
     return b"i:" + identifier if 0 < len(identifier) <= LONGEST else None
+
+
+def first_of(identifiers: Iterable[bytes]) -> bytes:
+    """The first identifier that is kept, coded; empty if there is none."""
+    return next((one for one in identifiers if len(one) <= LONGEST), b"")
 
 
 def profile_value(key: bytes, tag: bytes, first: bytes, packed: bytes) -> bytes:

@@ -31,7 +31,9 @@ _KEPT: Final = b"kept"
 _PAUSE: Final = 0.02
 """Seconds until it is tried again."""
 _BEATS: Final = 8
-"""Calls in the length of a lease, at least."""
+"""Calls in the length of a lease, at least …"""
+_BEAT: Final = 0.25
+"""… and seconds between two of them, at most."""
 _MARGIN: Final = 1.2
 """By how much longer than the lease we wait for its end, for clocks do not run alike."""
 _RECENT: Final = 1.0
@@ -131,7 +133,7 @@ class RedisCacheWriter(Generic[P]):
     async def _keep_up(self) -> None:
         """Renew the lease, have settled profiles expire, and come back after Redis was away; for ever."""
         while self._stand is not _Stand.OUTDONE:
-            await self._runtime.sleep(self._lease / _BEATS)
+            await self._runtime.sleep(min(self._lease / _BEATS, _BEAT))
             try:
                 async with self._writing:
                     if self._stand is _Stand.OPEN:
