@@ -69,6 +69,7 @@ class RedisCacheSettings:
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ValueError(f"profile_cache.redis.{name} is {getattr(self, name)}: it is {bound} at least")
+        self._from_url()
 
     @property
     def place(self) -> str:
