@@ -42,7 +42,9 @@ async def open_profile_cache(settings: RedisCacheSettings, runtime: Runtime) -> 
 class _Batch:
     """Names that are asked for together, with what they are asked by; and what comes of it."""
 
-    names: dict[str, bytes] = field(default_factory=dict)
+    names: dict[str, bytes]
+    until: float
+    """When those who wait for it give up."""
     found: asyncio.Future[Mapping[str, bytes]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -78,56 +80,49 @@ class RedisProfileCache:
 
     async def get(self, identifier: str) -> bytes | None:
         """See `ProfileCache.get`. Raises `Unreachable` within 0.2 s."""
-        return (await self.get_all([identifier])).get(identifier)
+        by = asked(identifier)
+        if by is None:
+            return None  # longer than anything that identifies somebody
+        # Shielded, for others wait for the same.
+        return (await asyncio.shield(self._join({identifier: by}, self._patience))).get(identifier)
 
     async def get_all(self, identifiers: Collection[str]) -> Mapping[str, bytes]:
         """See `ProfileCache.get_all`. Raises `Unreachable` within 0.2 s, and 2 ms more for each."""
-        # What is longer than anything that identifies somebody is not asked for.
         wanted = [(name, by) for name in dict.fromkeys(identifiers) if (by := asked(name)) is not None]
-        if not wanted:
-            return {}
-        pieces = [wanted[at : at + AT_ONCE] for at in range(0, len(wanted), AT_ONCE)]
-        asked_for = [self._join(piece) for piece in pieces]
+        pieces = [dict(wanted[at : at + AT_ONCE]) for at in range(0, len(wanted), AT_ONCE)]
         patience = self._patience + PATIENCE_EACH * (len(wanted) - 1)
-        try:
-            async with asyncio.timeout(patience):
-                # Shielded, for others wait for the same.
-                answers = [await asyncio.shield(one) for one in asked_for]
-        except TimeoutError as error:
-            raise Unreachable(
-                f"no answer from {self._settings.place} within {patience:.3g} s: is Redis overloaded?"
-            ) from error
-        # Others may have asked for more; who asked for one should not look through all of it.
-        return {
-            name: answer[name]
-            for answer, piece in zip(answers, pieces, strict=True)
-            for name, _ in piece
-            if name in answer
-        }
+        answers = [asyncio.shield(self._join(piece, patience)) for piece in pieces]
+        found: dict[str, bytes] = {}
+        for piece, answer in zip(pieces, await asyncio.gather(*answers), strict=True):
+            # Others may have asked for more.
+            found |= {name: answer[name] for name in piece if name in answer}
+        return found
 
-    def _join(self, wanted: Sequence[tuple[str, bytes]]) -> asyncio.Future[Mapping[str, bytes]]:
-        forming = self._forming
+    def _join(self, wanted: dict[str, bytes], patience: float) -> asyncio.Future[Mapping[str, bytes]]:
+        until, forming = self._runtime.elapsed() + patience, self._forming
         if forming is None or len(forming.names) + len(wanted) > AT_ONCE:
-            forming = self._forming = _Batch()
-            asking = asyncio.ensure_future(self._ask(forming, self._latest))
-            self._latest = asking
+            forming = self._forming = _Batch(wanted, until)
+            asking = self._latest = asyncio.ensure_future(self._ask(forming, self._latest))
             self._asking.add(asking)
             asking.add_done_callback(self._asking.discard)
-        forming.names.update(wanted)
+        else:
+            forming.names.update(wanted)
+            forming.until = max(forming.until, until)
         return forming.found
 
     async def _ask(self, batch: _Batch, before: asyncio.Task[None] | None) -> None:
         """Ask, once what was asked before is answered: by then others have joined."""
-        names = batch.names
         try:
             if before is not None:
-                await asyncio.wait([before])
+                await asyncio.wait([before], timeout=self._patience)
             if self._forming is batch:
                 self._forming = None
-            patience = self._patience + PATIENCE_EACH * (len(names) - 1)
-            answer = await self._line.run(READ, self._before + b"w", [self._before, *names.values()], patience)
-            found = self._read(names, answer)
+            patience = max(0.0, batch.until - self._runtime.elapsed())
+            answer = await self._line.run(READ, self._before + b"w", [self._before, *batch.names.values()], patience)
+            found = self._read(batch.names, answer)
         except BaseException as error:
+            if self._forming is batch:
+                self._forming = None
             batch.found.set_exception(error if isinstance(error, Exception) else Unreachable("the cache was closed"))
             batch.found.exception()  # whoever waited for it may have gone
             if not isinstance(error, Exception):

@@ -47,7 +47,7 @@ class Line:
             async with asyncio.timeout(patience), self._turn:
                 return await self._asked(script, key, arguments)
         except TimeoutError as error:
-            raise Unreachable(f"no answer from {self._place} within {patience:.3g} s: is Redis overloaded?") from error
+            raise Unreachable(f"no answer from {self._place} in time: is Redis overloaded, or this machine?") from error
         except (RedisError, OSError) as error:
             # The library wraps what was said while it connected.
             if any(isinstance(one, _REFUSALS) for one in (error, error.__cause__)):
