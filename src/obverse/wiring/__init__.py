@@ -13,6 +13,7 @@ from obverse.adapters.runtime.system import open_runtime
 from obverse.core.archives import Rule
 from obverse.core.audiences import conditions_of, expanded
 from obverse.core.definitions import Definitions
+from obverse.core.documents import portable
 from obverse.core.outgoing import Connection
 from obverse.core.queries import ENGINES, POSTGRES
 from obverse.core.wire import Limits
@@ -59,6 +60,7 @@ from obverse.wiring.finding import (
     routes,
     settings_of,
     shape_of,
+    trait_kind_places,
     trait_kinds,
 )
 
@@ -133,8 +135,17 @@ class Wiring:
         cache: ProfileCache = await self._open("profile_cache", self.runtime, **more)
         return cache
 
-    async def engine(self, log: EventLog, store: ProfileStore, cache: ProfileCache, definitions: Arrivals) -> Engine:
-        """The engine."""
+    async def engine(
+        self,
+        log: EventLog,
+        store: ProfileStore,
+        cache: ProfileCache,
+        definitions: Arrivals,
+        *,
+        decides: bool = True,
+        keeps: bool = True,
+    ) -> Engine:
+        """The engine, or a part of it: see `EngineParts`."""
         engine: Engine = await self._open(
             "engine",
             EngineParts(
@@ -143,9 +154,12 @@ class Wiring:
                 store=store,
                 cache=cache,
                 definitions=definitions.definitions,
+                documents=lambda: portable.write(definitions.documents(), trait_kind_places()),
                 arriving=definitions.arriving,
                 arrived=definitions.arrived,
                 runtime=self.runtime,
+                decides=decides,
+                keeps=keeps,
                 obstacle=self._obstacle(),
             ),
         )
@@ -367,6 +381,7 @@ class Wiring:
             "workspace": self.settings.workspace,
             "partitions": self.settings.partitions,
             "reader": self.role,
+            "kafka": self.settings.port_options("event_log", "kafka")[1],
             "socket": str(self.runtime_dir / "profiles.sock"),
             "inbox_host": sandbox.host,
             "inbox_port": sandbox.smtp_port,

@@ -1,0 +1,1 @@
+"""What everything of ours in Kafka needs: the log itself, and the topics by which engines are told and tell."""
