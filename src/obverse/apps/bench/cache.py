@@ -8,6 +8,7 @@ import os
 import resource
 import tempfile
 from array import array
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -191,7 +192,8 @@ class _Reads:
     took: array[float] = field(default_factory=lambda: array("d"))
     """Seconds from the moment a read was due to its answer."""
     missing: int = 0
-    failed: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    """By what was said."""
     late: float = 0.0
     """Seconds by which the generator was late at most."""
     cpu: float = 0.0
@@ -203,7 +205,7 @@ class _Reads:
             "per_second": round(len(self.took) / self.lasted),
             **spread(self.took),
             "missing": self.missing,
-            "failed": self.failed,
+            "failed": dict(self.failed),
             "generator_late_ms": round(self.late * 1000, 2),
             "cpu_us_per_read": round(self.cpu / max(1, len(self.took)) * 1e6, 1),
         }
@@ -211,7 +213,8 @@ class _Reads:
     def flaws(self, name: str) -> list[str]:
         flaws = []
         if self.missing or self.failed:
-            flaws.append(f"{name}: {self.missing} profiles were not found, and {self.failed} reads not answered")
+            failed = self.failed.total()
+            flaws.append(f"{name}: {self.missing} profiles were not found, and {failed} reads not answered")
         if self.late > _LATE:
             flaws.append(f"{name}: the generator was {self.late * 1000:.0f} ms late once: the machine is busy")
         return flaws
@@ -225,8 +228,8 @@ async def _read(cache: ProfileCache, rows: Sequence[_Row], rate: int, seconds: i
     async def read(name: str, due: float) -> None:
         try:
             found = await cache.get(name)
-        except Unreachable:
-            reads.failed += 1
+        except Unreachable as error:
+            reads.failed[str(error)] += 1
             return
         reads.took.append(perf_counter() - due)
         reads.missing += found is None
