@@ -62,7 +62,7 @@ class Line:
         return AccessRefused(
             f"{self._place} refuses us ({error}): correct the user and the password in REDIS_URL or "
             "[profile_cache.redis]; the user needs the commands EVALSHA, SCRIPT LOAD, INFO, GET, SET, MGET, MSET, DEL, "
-            "PEXPIRE and TIME, and the keys that begin with the prefix"
+            "PEXPIRE and TIME, those of @connection, and the keys that begin with the prefix"
         )
 
     async def _asked(self, script: Script, key: bytes, arguments: Sequence[bytes]) -> Any:
