@@ -74,8 +74,9 @@ class RedisProfileCache:
     async def open_writer(self, pack: Packer[P]) -> CacheWriter[P]:
         """See `ProfileCache.open_writer`. A Redis that is away is waited for behind the writer's back."""
         writer = RedisCacheWriter(self._settings, self._runtime, pack)
-        self._writers.append(writer)
         await writer.open()
+        # An engine that failed begins anew, with another writer.
+        self._writers = [*(one for one in self._writers if not one.closed), writer]
         return writer
 
     async def get(self, identifier: str) -> bytes | None:

@@ -90,6 +90,11 @@ class RedisCacheWriter(Generic[P]):
     def _dice(self) -> bytes:
         return f"{self._runtime.random.getrandbits(4 * TAG):0{TAG}x}".encode()
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or never opened."""
+        return self._beat is None
+
     async def open(self) -> None:
         """Take the writer's place, after whoever has it; if Redis is away, as soon as it is back."""
         async with self._writing:
