@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
 from obverse.adapters._buckets import items
 from obverse.adapters._buckets.machine import BucketMachine
-from obverse.core.definitions import Definitions
+from obverse.core.definitions import Definitions, arriving
 from obverse.ports.engine import EngineParts
 from obverse.ports.event_log import Stream
 
@@ -43,6 +44,7 @@ class Host:
         self._parts = parts
         self._buckets = buckets
         self._dice = dice
+        self._defined: list[Definitions] = []
         self._at = 0
         self._shelves: dict[int, dict[bytes, bytes]] = {}
         self._moves: list[tuple[int, bytes]] = []
@@ -74,8 +76,22 @@ class Host:
 
     def _read(self, version: int, documents: bytes) -> Definitions:
         assert version > 0
-        assert documents == b""
-        return self._parts.definitions()
+        return self._defined[int(documents)]
+
+    def described(self, parts: EngineParts) -> EngineParts:
+        """The same parts, whose definitions are told by a number that this host knows."""
+
+        def documents(beside: bool) -> bytes:  # noqa: FBT001 - as the port has it
+            defined, coming = parts.definitions(), parts.arriving()
+            if beside and coming is not None:
+                fresh = arriving.fresh(coming.definitions, defined)
+                defined = arriving.folding(defined, fresh, coming.version)
+            known = [place for place, one in enumerate(self._defined) if one is defined]
+            if not known:
+                self._defined.append(defined)
+            return b"%d" % (known[0] if known else len(self._defined) - 1)
+
+        return replace(parts, documents=documents)
 
     def _take(self, bucket: int, record: bytes) -> None:
         folded, moves = self._machine(bucket).take(record)
@@ -101,7 +117,7 @@ class Host:
                         self._at = batch.end
                         if self._dice is not None and self._dice.random() < 0.2:
                             self._kept = self._snapshot()
-                    if self._dice is not None and self._dice.random() < 0.1:
+                    if self._dice is not None and (self._dice.random() < 0.1 or self.crashes == 0):
                         self.crash()
                         break
             finally:
@@ -127,7 +143,11 @@ class Host:
 
 
 class Source:
-    """See `FoldedSource`: each keeper reads from the beginning, in another order if there are dice."""
+    """
+    See `FoldedSource`: each keeper reads from the beginning.
+
+    What one bucket told comes in its order. With dice, buckets come in any, and some of it comes once more.
+    """
 
     def __init__(self, host: Host, dice: Random | None = None) -> None:
         self._host = host
@@ -141,9 +161,19 @@ class Source:
         some = list(enumerate(self._host.folded))[self._at :]
         self._at += len(some)
         if self._dice is not None:
-            self._dice.shuffle(some)
-            some += self._dice.sample(some, len(some) // 5)
+            some = self._mixed(some)
+            some += self._mixed(some[self._dice.randrange(len(some)) :])
         return [(0, offset, record) for offset, record in some]
+
+    def _mixed(self, some: Sequence[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+        assert self._dice is not None
+        of_bucket: dict[int, list[tuple[int, bytes]]] = {}
+        for offset, record in some:
+            of_bucket.setdefault(items.read_folded(record).bucket, []).append((offset, record))
+        turns = [bucket for bucket, records in of_bucket.items() for _ in records]
+        self._dice.shuffle(turns)
+        waiting = {bucket: iter(records) for bucket, records in of_bucket.items()}
+        return [next(waiting[bucket]) for bucket in turns]
 
     async def keep(self, offsets: Mapping[int, int]) -> None:
         assert set(offsets) <= {0}

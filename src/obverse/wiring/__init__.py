@@ -154,7 +154,9 @@ class Wiring:
                 store=store,
                 cache=cache,
                 definitions=definitions.definitions,
-                documents=lambda: portable.write(definitions.documents(), trait_kind_places()),
+                documents=lambda beside: portable.write(
+                    definitions.documents(), trait_kind_places(), definitions.coming_documents() if beside else None
+                ),
                 arriving=definitions.arriving,
                 arrived=definitions.arrived,
                 runtime=self.runtime,
