@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from obverse.adapters.redis import open_profile_cache
 from obverse.adapters.redis.line import Line
 from obverse.adapters.redis.scripts import WRITE
+from obverse.adapters.runtime.system import open_runtime
 from obverse.contracts.profile_cache import NOTHING, Opener, ProfileCacheContract, person, read
 from obverse.core.identity import id_name, profile_id
 from obverse.core.profiles import Profile, unpack
@@ -24,7 +26,7 @@ pytestmark = pytest.mark.service
 class TestRedisProfileCache(ProfileCacheContract):
     @pytest.fixture
     def open_cache(self, redis: Place) -> Opener:
-        return redis.cache
+        return lambda workspace: open_profile_cache(redis.settings(workspace), open_runtime())
 
 
 async def expiries(redis: Place) -> dict[bytes, int]:
