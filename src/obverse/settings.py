@@ -149,6 +149,8 @@ class Settings(BaseSettings):
     workspace: str = Field(default="main", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
     """Another PostgreSQL (15 or later) instead of the embedded one."""
+    redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
+    """Where Redis is, for a cache in it whose own table does not say so."""
     partitions: int = Field(default=1, ge=1, le=1024)
     """Of the stream of events. Fixed when the first event is written."""
     least_free_mb: int = Field(default=512, ge=0)

@@ -181,6 +181,26 @@ def bench_log_command(
     _bench(bench_embedded_log(small=small, large=large, log=log or "postgres"), as_json=as_json)
 
 
+@bench.command("cache")
+def bench_cache_command(
+    *,
+    profiles: Annotated[int, typer.Option(min=1000, help="Profiles in it.")] = 100_000,
+    rate: Annotated[int, typer.Option(min=1, help="Profiles that are read a second, one a call.")] = 10_000,
+    seconds: Annotated[int, typer.Option(min=1, help="Of each phase.")] = 20,
+    beside: Annotated[int, typer.Option(min=0, help="Profiles that are written a second while others are read.")] = (
+        5_000
+    ),
+    url: Annotated[
+        str, typer.Option(help="A Redis to measure, such as redis://redis-1:6379/0; one of its own, if not given.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """How many profiles are written to Redis a second, how soon they are read, and how large they are there."""
+    from obverse.apps.bench.cache import bench_cache
+
+    _bench(bench_cache(profiles=profiles, rate=rate, seconds=seconds, beside=beside, url=url), as_json=as_json)
+
+
 @bench.command("preview")
 def bench_preview_command(
     people: Annotated[int, typer.Option(min=1000, help="Profiles.")] = 1_000_000,
