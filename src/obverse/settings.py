@@ -28,7 +28,7 @@ _ROLE_VARIABLES: Final = frozenset({"OBVERSE_LISTEN_FD", "OBVERSE_LIFELINE_FD", 
 """What a supervisor tells its roles; not settings."""
 _IN_FILE: Final = "_FILE"
 _SECRET: Final = re.compile(
-    r"DATABASE_URL|OBVERSE_(API__KEY|LOAD__WRITE_KEY|PROFILE_CACHE__\w+__URL"
+    r"DATABASE_URL|OBVERSE_(QUERY_DATABASE_URL|API__KEY|LOAD__WRITE_KEY|PROFILE_CACHE__\w+__URL"
     r"|\w+__(\w+_)?(PASSWORD|ACCESS_KEY|ACCESS_KEY_ID|TOKEN))"
 )
 """The variables of secrets: each may name a file instead, with `_FILE` behind it, as containers are given them."""
@@ -78,6 +78,8 @@ class Api(_Table):
     port: int = Field(default=8040, ge=0, le=65535)
     key: SecretStr | None = None
     """Bearer token that every read needs. Must be set if the host is not this machine alone."""
+    public_url: str = Field(default="", pattern=r"^(https?://[^/?#]+)?$")
+    """Scheme and host by which people reach it, if that is another one: links to sign in begin with it."""
     space_requests_per_second: int = Field(default=100, ge=0)
     """How often Segment's Profile API may be asked, of each process, as at Segment; 0: as often as one likes."""
 
@@ -156,6 +158,8 @@ class Settings(BaseSettings):
     workspace: str = Field(default="main", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     database_url: SecretStr | None = Field(default=None, validation_alias=_DATABASE)
     """Another PostgreSQL (15 or later) instead of the embedded one."""
+    query_database_url: SecretStr | None = None
+    """The same, with a login that may only read, for SQL that people have written; `database_url`, if not set."""
     partitions: int = Field(default=1, ge=1, le=1024)
     """Of the stream of events. Fixed when the first event is written."""
     least_free_mb: int = Field(default=512, ge=0)
@@ -299,7 +303,7 @@ def _check_names(environment: Mapping[str, str]) -> None:
     for name in environment:
         if not name.upper().startswith(PREFIX):
             continue
-        first = name.upper().split(_DEEPER)[0]
+        first = (_secret_in_file(name) or name.upper()).split(_DEEPER)[0]
         if first not in known:
             hint = f"; did you mean {aliases[first]}?" if first in aliases else _hint(first, known)
             raise BadSettings(f"the environment variable {name} is no setting{hint}")

@@ -171,15 +171,18 @@ def test_secrets_may_stand_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     environment = {
         "DATABASE_URL_FILE": in_file(tmp_path, f"{url}\n"),
         "OBVERSE_API__KEY_FILE": in_file(tmp_path, f"{url}\n"),
+        "OBVERSE_QUERY_DATABASE_URL_FILE": in_file(tmp_path, f"{url}\n"),
         "OBVERSE_EVENT_LOG__KAFKA__SERVERS": "kafka:9092",
     }
     read = settings(monkeypatch, environment)
     assert read.database_url is not None
     assert read.api.key is not None
+    assert read.query_database_url is not None
     assert read.database_url.get_secret_value() == read.api.key.get_secret_value() == url
+    assert read.query_database_url.get_secret_value() == url
     # Digits stay text, and what else is set of the table stays beside it.
     monkeypatch.setenv("OBVERSE_EVENT_LOG__KAFKA__PASSWORD_FILE", in_file(tmp_path, "0123"))
-    for name in ("DATABASE_URL_FILE", "OBVERSE_API__KEY_FILE"):
+    for name in ("DATABASE_URL_FILE", "OBVERSE_API__KEY_FILE", "OBVERSE_QUERY_DATABASE_URL_FILE"):
         monkeypatch.delenv(name)
     assert read_settings().port_options("event_log", "kafka")[1] == {"servers": "kafka:9092", "password": "0123"}
 

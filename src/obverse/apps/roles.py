@@ -66,7 +66,8 @@ def wiring_of(role: str, settings: Settings, place: Place) -> Wiring:
     if role == "sandbox":
         dsn = ""  # it stands for the outside, and has no business with our database
     elif settings.database_url:
-        dsn = query_dsn = settings.database_url.get_secret_value()
+        dsn = settings.database_url.get_secret_value()
+        query_dsn = (settings.query_database_url or settings.database_url).get_secret_value()
     else:
         server = EmbeddedServer(settings.data)
         dsn = server.dsn(f"obverse_{role}")
