@@ -71,6 +71,10 @@ def free_port() -> int:
         return int(door.getsockname()[1])
 
 
+def api_key(secrets: Path) -> str:
+    return (secrets / "api-key").read_text(encoding="ascii").strip()
+
+
 def settings_for(login: str, secrets: Path, **more: str) -> dict[str, str]:
     return environment(DATABASE_URL_FILE=str(secrets / f"database-url-{login}"), **more)
 
@@ -120,14 +124,13 @@ async def test_each_role_has_a_login_of_its_own(data: Path, secrets: Path) -> No
     add_source(data / "definitions", "shop", key := new_key())
     assert "applied 0001" in await told(data, settings_for("owner", secrets), "migrate")
     await told(data, settings_for("api", secrets), "apply", "--yes")
-    key_file = str(secrets / "api-key")
     query = {"OBVERSE_QUERY_DATABASE_URL_FILE": str(secrets / "database-url-query")}
     async with AsyncExitStack() as stack:
         collector = await stack.enter_async_context(role(data, "collector", settings_for("collector", secrets)))
         await stack.enter_async_context(role(data, "worker", settings_for("worker", secrets, **query)))
-        served = settings_for("api", secrets, OBVERSE_API__KEY_FILE=key_file)
+        served = settings_for("api", secrets, OBVERSE_API__KEY_FILE=str(secrets / "api-key"))
         api = await stack.enter_async_context(role(data, "api", served))
-        headers = {"Authorization": f"Bearer {Path(key_file).read_text(encoding='ascii').strip()}"}
+        headers = {"Authorization": f"Bearer {api_key(secrets)}"}
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
         for url in (collector, api):
             await until(lambda url=url: ready(http, url))
