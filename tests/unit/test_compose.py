@@ -45,7 +45,7 @@ def test_the_schema_would_tell() -> None:
 
 def command_of(service: Mapping[str, Any]) -> list[str]:
     """What `obverse` is told in a container: its image begins with the command, unless the service says so."""
-    command = service.get("command", [])
+    command: list[str] = service.get("command", [])
     return command[1:] if command[:1] == ["obverse"] else command
 
 
