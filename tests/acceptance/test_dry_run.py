@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from contract.test_engine import memory_parts
+from engine_parts import memory_parts
 from installation import PATIENCE, Installation, installation, start, until
 from obverse.adapters.definition_files import read_folder
 from obverse.adapters.embedded import EmbeddedSettings, open_engine

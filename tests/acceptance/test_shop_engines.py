@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.test_engine import memory_parts
+from engine_parts import memory_parts
 from obverse.adapters.definition_files import read_folder
 from obverse.adapters.embedded import EmbeddedSettings
 from obverse.adapters.embedded import open_engine as open_embedded

@@ -11,27 +11,22 @@ from typing import Any, cast
 
 import pytest
 
+from engine_parts import SettableRuntime, memory_parts
 from obverse.adapters.embedded import EmbeddedSettings
 from obverse.adapters.embedded import open_engine as open_embedded
 from obverse.adapters.local import LocalCacheSettings
 from obverse.adapters.local import open_profile_cache as open_local_cache
 from obverse.adapters.memory.engine import MemoryEngineSettings
 from obverse.adapters.memory.engine import open_engine as open_memory
-from obverse.adapters.memory.event_log import MemoryLogSettings
-from obverse.adapters.memory.event_log import open_event_log as open_memory_log
 from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
-from obverse.adapters.memory.profile_store import MemoryStoreSettings
-from obverse.adapters.memory.profile_store import open_profile_store as open_memory_store
 from obverse.adapters.postgres.event_log import PostgresLogSettings
 from obverse.adapters.postgres.event_log import open_event_log as open_postgres_log
 from obverse.adapters.postgres.profile_store import PostgresStoreSettings
 from obverse.adapters.postgres.profile_store import open_profile_store as open_postgres_store
-from obverse.adapters.runtime.system import SystemRuntime
 from obverse.contracts.engine import EngineContract
 from obverse.contracts.engine_groups import call, groups_kept
 from obverse.contracts.engine_steps import PATIENCE, append, until
 from obverse.contracts.stories import DEFINITIONS, START, tell
-from obverse.core.definitions import Definitions
 from obverse.ports.engine import Engine, EngineParts
 from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
@@ -48,30 +43,6 @@ QUICK = EmbeddedSettings(
     slice_events=7,
 )
 """Checkpoints in the midst of everything, and next to nobody stays in memory."""
-
-
-class SettableRuntime(SystemRuntime):
-    """A runtime whose clock can be set."""
-
-    ahead = 0
-
-    def now(self) -> int:
-        return super().now() + self.ahead
-
-    def set(self, now: int) -> None:
-        self.ahead += now - self.now()
-
-
-async def memory_parts(partitions: int, definitions: Definitions = DEFINITIONS) -> EngineParts:
-    runtime = SettableRuntime()
-    return EngineParts(
-        workspace="main",
-        log=await open_memory_log(MemoryLogSettings(partitions=partitions), runtime),
-        store=await open_memory_store(MemoryStoreSettings(), runtime),
-        cache=await open_profile_cache(MemoryCacheSettings(), runtime),
-        definitions=lambda: definitions,
-        runtime=runtime,
-    )
 
 
 class TestMemory(EngineContract):

@@ -18,8 +18,8 @@ from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # it is documented there
 
 from brokers import Topic, kafka_running, kafka_settings
+from obverse.adapters._kafka.records import Kind, Record, write
 from obverse.adapters.kafka import KafkaLogSettings, open_event_log
-from obverse.adapters.kafka.records import Kind, Record, write
 from obverse.contracts.event_log_steps import EVENTS, dense, joined, marked, read, some, told
 from obverse.ports.event_log import Batch, EventLog, Reader, Records
 from obverse.ports.outcomes import AccessRefused, Unreachable
@@ -156,7 +156,7 @@ async def child(
 CHILD = """
 import asyncio, sys
 from obverse.adapters.kafka import KafkaLogSettings, open_event_log
-from obverse.adapters.kafka.records import Kind, Record, write
+from obverse.adapters._kafka.records import Kind, Record, write
 from obverse.adapters.runtime.system import SystemRuntime
 from obverse.ports.event_log import Records, Stream
 from obverse.ports.outcomes import Unreachable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from obverse.adapters.embedded.changes import ChangesOut
+from obverse.adapters._changes_out import ChangesOut
 from obverse.adapters.memory.event_log import MemoryLogSettings, open_event_log
 from obverse.adapters.runtime.system import open_runtime
 from obverse.core import codec

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.test_engine import memory_parts
+from engine_parts import memory_parts
 from obverse.apps.cli.dry_run import _tell
 from obverse.contracts.engine_steps import append
 from obverse.contracts.lattice import LAWS

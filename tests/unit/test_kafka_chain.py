@@ -11,9 +11,9 @@ from random import Random
 import pytest
 import zstandard
 
-from obverse.adapters.kafka.chain import EVENTS, Chain, follow
+from obverse.adapters._kafka.chain import EVENTS, Chain, follow
+from obverse.adapters._kafka.records import Foreign, Kind, Place, Record, read, unpack, write
 from obverse.adapters.kafka.finding import Partition
-from obverse.adapters.kafka.records import Foreign, Kind, Place, Record, read, unpack, write
 from obverse.adapters.kafka.session import KafkaSession
 from obverse.ports.event_log import Records, Stream
 from obverse.ports.outcomes import Unreachable

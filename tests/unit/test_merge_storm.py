@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from contract.test_engine import memory_parts
+from engine_parts import memory_parts
 from identity_steps import Groups, clusters, size, tell
 from obverse.adapters.embedded import EmbeddedSettings, open_engine
 from obverse.adapters.local import LocalCacheSettings, open_profile_cache

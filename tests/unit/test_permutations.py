@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from contract.test_engine import memory_parts
+from engine_parts import memory_parts
 from identity_steps import digest, digest_of, size, tell
 from obverse.adapters.embedded import EmbeddedSettings, open_engine
 from obverse.contracts.engine_steps import Placed, append, load

@@ -127,7 +127,8 @@ class ClockPromises(GroupPromises):
             # Bob's is two minutes later; when Ada's is told he was looked at, too.
             self.set_clock(parts, GONE + spans.MINUTE)
         assert [one.number for one in await self.left(parts)] == [1]
-        await self.as_reduced(parts, placed, GONE)
+        async with self.running(parts):
+            await self.as_reduced(parts, placed, GONE)
 
     async def test_a_window_closes_after_a_restart_and_once(self) -> None:
         """Also for a profile that nobody has brought into memory since."""

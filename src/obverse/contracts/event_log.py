@@ -167,7 +167,7 @@ class EventLogContract(LogKeeping):
 
     async def test_only_events_have_several_partitions(self, log: EventLog) -> None:
         assert log.partitions == 2
-        assert [len(await log.bounds(stream)) for stream in Stream] == [2, 1, 1, 1]
+        assert [len(await log.bounds(stream)) for stream in Stream] == [2, 1, 1, 1, 1]
 
     # What a reader promises.
 

@@ -120,3 +120,16 @@ def corrected(received_at: int, original: int | None, sent_at: int | None) -> in
     if original is None:
         return received_at
     return original if sent_at is None else received_at - (sent_at - original)
+
+
+def unfoldable(event: Event, error: Exception) -> RejectedEvent:
+    """The rejected event of one on which the fold failed, which is a fault of ours."""
+    return RejectedEvent(
+        source=event.source,
+        received_at=event.received_at,
+        code="unfoldable",
+        reason=f"the fold failed on this event ({type(error).__name__}: {error}); please report it",
+        message_id=event.message_id,
+        type=event.type,
+        body=to_json(event),
+    )

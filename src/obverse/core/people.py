@@ -123,23 +123,13 @@ class People:
             decision = None  # what was left out the first time is left out again
         moved: Sequence[Change] = ()
         others: Sequence[Profile] = ()
-        told: tuple[str, ...] = ()
         if decision is not None:
             moved = self.carry_out(decision)
-            told = decision.identifiers
             others = [self.profiles[one] for one in decision.beside]
             if decision.set_aside:
                 shown = self._not_set_aside(shown)
         profile = self.profiles[self.owners[shown[0]]]
-        at, last_shown = stamp.time, profile.identifiers
-        for identifier in shown:
-            last = last_shown.get(identifier)
-            if last is None or identifier in told:
-                continue  # it was refused, and is another's; or was noted just now
-            if at > last:
-                last_shown[identifier] = at
-            else:
-                profiles.sight(profile, identifier, Sighting(at, event.message_id), at)
+        profiles.show(profile, shown, stamp.time, event.message_id)
         return profile, Folded(profile, decision=decision, changes=moved, others=others)
 
     def _has_come(self, event: Event, strongest: str) -> bool:

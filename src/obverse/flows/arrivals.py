@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from obverse.core.definitions import Definitions
+from obverse.core.documents.written import Document
 from obverse.flows.current_definitions import CurrentDefinitions
 from obverse.ports.backfills import Backfills, Phase
 from obverse.ports.definition_store import DefinitionStore
@@ -28,6 +31,10 @@ class Arrivals:
     def definitions(self) -> Definitions:
         """What everybody sees; see `CurrentDefinitions.current`."""
         return self._definitions.current()
+
+    def documents(self) -> Sequence[Document]:
+        """What they were made of; see `CurrentDefinitions.documents`."""
+        return self._definitions.documents()
 
     async def open(self) -> None:
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -37,6 +37,13 @@ class CurrentDefinitions:
         self._newest = self._living = Definitions()
         self._current: Definitions | None = None
         self._trouble: str | None = None
+        self._documents: Sequence[Document] = ()
+        self._living_documents: Sequence[Document] = ()
+
+    def documents(self) -> Sequence[Document]:
+        """What `current` was made of, as far as the fold needs it: traits and audiences are those that are live."""
+        live = [one for one in self._living_documents if one.key.kind in {"trait", "audience"}]
+        return [*live, *(one for one in self._documents if one.key.kind not in {"trait", "audience"})]
 
     def current(self) -> Definitions:
         """
@@ -123,21 +130,28 @@ class CurrentDefinitions:
         moved = found.version != self._version
         # First of all, so that a set which cannot be used is told once.
         self._version, self._live = found.version, live
-        newest = read_documents((one.document for one in found.entries), self._kinds)
+        stored: Sequence[Document] = [one.document for one in found.entries]
+        newest = read_documents(stored, self._kinds)
         # Before an engine has said so for the first time, nothing was computed otherwise.
-        living = newest if live in {None, found.version} else await self._as_they_were(live or 0, newest)
+        living, living_documents = newest, stored
+        if live not in {None, found.version}:
+            living, living_documents = await self._as_they_were(live or 0, newest, stored)
         self._newest, self._living = newest, living
+        self._documents, self._living_documents = stored, living_documents
         known, self._current = self._current, arriving.shown(newest, living)
         if known is not None and moved:
             _log.info("definitions changed", version=found.version)
 
-    async def _as_they_were(self, live: int, newest: Definitions) -> Definitions:
-        """The live set; the newest, if this release cannot use the live one any more."""
+    async def _as_they_were(
+        self, live: int, newest: Definitions, stored: Sequence[Document]
+    ) -> tuple[Definitions, Sequence[Document]]:
+        """The live set and its documents; the newest, if this release cannot use the live one any more."""
+        documents = [one.document for one in (await self._store.read(live)).entries]
         try:
-            return await self.as_of(live)
+            return read_documents(documents, self._kinds), documents
         except BadDefinition as error:
             _log.warning("what was live cannot be used any more; the newest is seen as it is", reason=str(error))
-            return newest
+            return newest, stored
 
 
 def read_documents(stored: Iterable[Document], kinds: Mapping[str, TraitKind]) -> Definitions:

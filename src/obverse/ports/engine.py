@@ -46,6 +46,8 @@ class EngineParts:
     """What is on its way; None while `definitions` are all that was defined. It stays until it has `arrived`."""
     arrived: Callable[[int], Awaitable[None]] = _arrived
     """Say that this version is computed for everybody, in the store too; then `definitions` are what it defines."""
+    documents: Callable[[], bytes] = lambda: b""
+    """What `definitions` were made of, for engines that fold elsewhere (`core.documents.portable`)."""
     obstacle: Callable[[], str | None] = lambda: None
     """Why nothing may be written to the store now; None if it may. Until then checkpoints wait, and memory fills."""
 

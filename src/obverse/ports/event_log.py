@@ -20,6 +20,8 @@ class Stream(StrEnum):
     REJECTED = "rejected"
     DECISIONS = "decisions"
     CHANGES = "changes"
+    ROUTED = "routed"
+    """What engines of a grown installation are to do; nothing, where one process folds."""
 
 
 @dataclass(frozen=True, slots=True)

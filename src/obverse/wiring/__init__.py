@@ -13,6 +13,7 @@ from obverse.adapters.runtime.system import open_runtime
 from obverse.core.archives import Rule
 from obverse.core.audiences import conditions_of, expanded
 from obverse.core.definitions import Definitions
+from obverse.core.documents import portable
 from obverse.core.outgoing import Connection
 from obverse.core.queries import ENGINES, POSTGRES
 from obverse.core.wire import Limits
@@ -59,6 +60,7 @@ from obverse.wiring.finding import (
     routes,
     settings_of,
     shape_of,
+    trait_kind_places,
     trait_kinds,
 )
 
@@ -141,6 +143,7 @@ class Wiring:
                 store=store,
                 cache=cache,
                 definitions=definitions.definitions,
+                documents=lambda: portable.write(definitions.documents(), trait_kind_places()),
                 arriving=definitions.arriving,
                 arrived=definitions.arrived,
                 runtime=self.runtime,

@@ -85,6 +85,11 @@ def trait_kinds() -> Mapping[str, TraitKind]:
     return {point.name: point.load()() for point in entry_points(group="obverse.trait_kind")}
 
 
+def trait_kind_places() -> Mapping[str, str]:
+    """Where each of them is, as `module:class`."""
+    return {point.name: point.value for point in entry_points(group="obverse.trait_kind")}
+
+
 def checks() -> Checks:
     """What documents are held against, as it is installed."""
     crms = entry_points(group="obverse.crm")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final
 
-from obverse.adapters.embedded.changes import ChangesOut
+from obverse.adapters._changes_out import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.core import profiles
 from obverse.core.people import People

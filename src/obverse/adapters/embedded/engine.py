@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from obverse.adapters._changes_out import ChangesOut
+from obverse.adapters._decisions import bring_up
 from obverse.adapters.embedded.backfill import Folded, parts_with
-from obverse.adapters.embedded.changes import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
-from obverse.adapters.embedded.decisions import bring_up
 from obverse.adapters.embedded.folding import Folding
 from obverse.core import profiles
 from obverse.core.people import People

@@ -9,17 +9,17 @@ from typing import Final
 
 import structlog
 
+from obverse.adapters._changes_out import ChangesOut
+from obverse.adapters._decisions import decided
+from obverse.adapters._foreign import Foreign
 from obverse.adapters.embedded.backfill import Backfilling, Folded
-from obverse.adapters.embedded.changes import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.adapters.embedded.clock import Clock
-from obverse.adapters.embedded.decisions import decided
-from obverse.adapters.embedded.foreign import Foreign
 from obverse.adapters.embedded.refolding import Refolding
 from obverse.adapters.embedded.requests import Requests
 from obverse.core import codec, groups, profiles
 from obverse.core.changes import Change
-from obverse.core.events import Event, RejectedEvent, to_json
+from obverse.core.events import Event, RejectedEvent, unfoldable
 from obverse.core.identity import Decision
 from obverse.core.people import People
 from obverse.core.profiles import Profile
@@ -238,7 +238,7 @@ class Folding:
                     admitted = self.people.admit(event)
                 except Exception as error:  # noqa: BLE001 - as in `_fold_slice`
                     _log.error("event set aside", message_id=event.message_id, error=repr(error))
-                    admitted = _unfoldable(event, error)
+                    admitted = unfoldable(event, error)
                 if isinstance(admitted, RejectedEvent):
                     work.rejected.append(admitted)
                     work.events[place] = None
@@ -255,7 +255,7 @@ class Folding:
                 self._fold_one(work, offset, event, identifiers)
             except Exception as error:  # noqa: BLE001 - one event that cannot be folded must not stop all others
                 _log.error("event set aside", partition=work.partition, offset=offset, error=repr(error))
-                self.checkpoints.rejected.append(_unfoldable(event, error))
+                self.checkpoints.rejected.append(unfoldable(event, error))
         if work.decisions:
             self.cache.hold()  # until they are in the log, and the profiles published
 
@@ -338,15 +338,3 @@ class _Turn:
     def arrives(self) -> int | None:
         """The same of the last one."""
         return next((event.received_at for event in reversed(self.events) if event is not None), None)
-
-
-def _unfoldable(event: Event, error: Exception) -> RejectedEvent:
-    return RejectedEvent(
-        source=event.source,
-        received_at=event.received_at,
-        code="unfoldable",
-        reason=f"the fold failed on this event ({type(error).__name__}: {error}); please report it",
-        message_id=event.message_id,
-        type=event.type,
-        body=to_json(event),
-    )

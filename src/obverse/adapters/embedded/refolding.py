@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from obverse.adapters.embedded.changes import ChangesOut
+from obverse.adapters._changes_out import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.core import profiles
 from obverse.core.crdt.clock import Stamp

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from obverse.adapters.kafka.chain import EVENTS, Chain, Stored, anchor, follow
+from obverse.adapters._kafka.chain import EVENTS, Chain, Stored, anchor, follow
+from obverse.adapters._kafka.records import Place, Record, read
 from obverse.adapters.kafka.clients import Misplaced
-from obverse.adapters.kafka.records import Place, Record, read
 
 _NEAR = 4
 """Records that are looked at first; four times as many each time they do not tell enough."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from obverse.adapters.kafka.chain import EVENTS, Chain, Verdict
+from obverse.adapters._kafka.chain import EVENTS, Chain, Verdict
+from obverse.adapters._kafka.records import Foreign, Record, read, unpack
 from obverse.adapters.kafka.clients import FAILURES, trouble
 from obverse.adapters.kafka.fetching import Fetching
 from obverse.adapters.kafka.finding import Partition
-from obverse.adapters.kafka.records import Foreign, Record, read, unpack
 from obverse.adapters.kafka.settings import KafkaLogSettings
 from obverse.ports.event_log import Batch, LogGap, Stream, UnknownMark
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from obverse.adapters.kafka.chain import Chain
+from obverse.adapters._kafka.chain import Chain
+from obverse.adapters._kafka.records import Kind, Record, pack, write
 from obverse.adapters.kafka.finding import Partition
-from obverse.adapters.kafka.records import Kind, Record, pack, write
 from obverse.ports.event_log import Records, Stream
 from obverse.ports.outcomes import Unreachable
 

@@ -1,10 +1,10 @@
 """Profiles: one person each, struck from everything that every system knows of them."""
 
 from obverse.core.profiles.filling import fill, go_live, history_of
-from obverse.core.profiles.fold import apply
+from obverse.core.profiles.fold import apply, notice
 from obverse.core.profiles.judging import judge
-from obverse.core.profiles.merging import join, lose, merge, separate, sight, tie
-from obverse.core.profiles.packing import parts, whole
+from obverse.core.profiles.merging import join, lose, merge, separate, show, sight, tie
+from obverse.core.profiles.packing import due_in, parts, whole
 from obverse.core.profiles.parts import NEVER, Membership, Sighting
 from obverse.core.profiles.profile import Brief, Profile, pack, unpack, unpack_briefly
 from obverse.core.profiles.reading import (
@@ -31,6 +31,7 @@ __all__ = [
     "attributes_text",
     "computed_traits",
     "consents_text",
+    "due_in",
     "due_of",
     "fill",
     "go_live",
@@ -40,9 +41,11 @@ __all__ = [
     "judge",
     "lose",
     "merge",
+    "notice",
     "pack",
     "parts",
     "separate",
+    "show",
     "sight",
     "state_of",
     "tie",

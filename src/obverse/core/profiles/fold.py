@@ -34,7 +34,7 @@ def apply(
     Changes the profile in place. Returns None, having changed nothing but the version, if the profile has
     seen the message id before. `stamp` is the event's; `place` is its (partition, offset).
     """
-    if not _is_new(profile, event, stamp, place):
+    if not notice(profile, event, stamp, place):
         return None
     # First what time alone has changed by then.
     done = advance(profile, profile.changed_at, definitions) if profile.due <= profile.changed_at else []
@@ -70,8 +70,8 @@ def _wake_by(profile: Profile, due: int | None) -> None:
         profile.due = due
 
 
-def _is_new(profile: Profile, event: Event, stamp: Stamp, place: tuple[int, int]) -> bool:
-    """Note that the event has come; False if it had come before."""
+def notice(profile: Profile, event: Event, stamp: Stamp, place: tuple[int, int]) -> bool:
+    """Note that an event of this stamp has come, and nothing of what it says; False if it had come before."""
     partition, offset = place
     if offset > profile.version.get(partition, -1):
         profile.version[partition] = offset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from obverse.core.crdt import clock, register
@@ -116,6 +117,19 @@ def sight(profile: Profile, identifier: str, first: Sighting, last: int) -> None
         profile.sightings[identifier] = first
         profile.known_moved = True
     profile.identifiers[identifier] = max(last, profile.identifiers.get(identifier, last))
+
+
+def show(profile: Profile, shown: Iterable[str], at: int, event: str) -> None:
+    """Note that an event showed these identifiers at this time; those that the profile has not are passed over."""
+    last_shown = profile.identifiers
+    for identifier in shown:
+        last = last_shown.get(identifier)
+        if last is None:
+            continue  # it was refused, and is another's
+        if at > last:
+            last_shown[identifier] = at
+        else:
+            sight(profile, identifier, Sighting(at, event), at)
 
 
 def join(profile: Profile, group: str, since: Sighting) -> None:

@@ -11,7 +11,7 @@ from obverse.core.crdt.clock import Stamp
 from obverse.core.crdt.register import Register, Write
 from obverse.core.definitions import Trait
 from obverse.core.identity import Edge, edge_key
-from obverse.core.profiles.parts import Membership, Sighting
+from obverse.core.profiles.parts import NEVER, Membership, Sighting
 
 FORMAT: Final = 2
 _HEAD: Final = 4
@@ -48,6 +48,24 @@ class _Head(msgspec.Struct, array_like=True, gc=False):
     identifiers: dict[str, int]
 
 
+class _Due(msgspec.Struct, array_like=True, gc=False):
+    """As much of a `State` as tells when it is due; what is passed over is not read."""
+
+    format: msgspec.Raw
+    id: msgspec.Raw
+    identifiers: msgspec.Raw
+    traits: msgspec.Raw
+    audiences: msgspec.Raw
+    seen: msgspec.Raw
+    version: msgspec.Raw
+    first: msgspec.Raw
+    changed_at: msgspec.Raw
+    events: msgspec.Raw
+    merges: msgspec.Raw
+    turned_at: msgspec.Raw
+    due: int | None
+
+
 class _Known(msgspec.Struct, array_like=True, gc=False):
     """
     What moves seldom.
@@ -75,6 +93,7 @@ class _Known(msgspec.Struct, array_like=True, gc=False):
 _packer = msgspec.msgpack.Encoder()
 _state = msgspec.msgpack.Decoder(State)
 _head = msgspec.msgpack.Decoder(_Head)
+_due = msgspec.msgpack.Decoder(_Due)
 _known = msgspec.msgpack.Decoder(_Known)
 
 
@@ -94,6 +113,12 @@ def parts(packed: bytes) -> tuple[bytes, bytes]:
     if end > len(packed):
         raise ValueError(f"{len(packed)} bytes are no packed profile, which would have {end} at least")
     return packed[_HEAD:end], packed[end:]
+
+
+def due_in(packed: bytes) -> int:
+    """When time alone could change the whole profile that was packed; a small part of the work of reading all."""
+    due = _due.decode(parts(packed)[1]).due
+    return NEVER if due is None else due
 
 
 def pack_state(state: State) -> bytes:

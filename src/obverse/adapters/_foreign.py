@@ -22,6 +22,11 @@ class Foreign:
         self._store = store
         self._kept: set[str] | None = None
         """The reasons of those that are in the store; None until they are needed."""
+        self._on_the_way: set[str] = set()
+
+    def routed(self, rejected: RejectedEvent) -> None:
+        """Note that this is on its way to the store."""
+        self._on_the_way.add(rejected.reason)
 
     async def recall(self, batches: Sequence[Batch], marks: Mapping[int, int]) -> None:
         """
@@ -30,7 +35,7 @@ class Foreign:
         That is what stands just at a mark: to pass it does not move the mark, so it is read again.
         """
         if self._kept is None and any(not one.count and one.first == marks[one.partition] for one in batches):
-            kept: set[str] = set()
+            kept = set(self._on_the_way)
             before: int | None = None
             while found := await self._store.rejected(RejectedFilter(code=FOREIGN), limit=_AT_ONCE, before=before):
                 kept.update(one.event.reason for one in found)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from obverse.adapters.kafka.records import Foreign, Kind, Record
+from obverse.adapters._kafka.records import Foreign, Kind, Record
 
 
 class Verdict(Enum):

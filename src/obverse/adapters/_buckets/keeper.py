@@ -1,0 +1,304 @@
+"""
+The keeper: brings what came of the fold to whoever waits for it.
+
+Profiles go to the cache and changes to their stream as they come; all of it goes to the store, in one transaction a
+checkpoint, with the mark up to which nothing is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import structlog
+
+from obverse.adapters._buckets import items
+from obverse.adapters._buckets.items import Row, Tick
+from obverse.adapters._buckets.kept import Due, Kept
+from obverse.adapters._changes_out import ChangesOut
+from obverse.adapters._decisions import bring_up
+from obverse.core import codec, groups, profiles
+from obverse.core.changes import Change
+from obverse.ports.engine import WRITER, EngineParts, Progress
+from obverse.ports.event_log import Stream
+from obverse.ports.groups import GroupRow
+from obverse.ports.profile_cache import CacheWriter, Packer
+from obverse.ports.profile_history import KeptDecision
+from obverse.ports.profile_store import Checkpoint, StoredEvent, StoreWriter
+
+_changes = codec.Decoder(Change)
+_log = structlog.get_logger(__name__)
+
+
+class FoldedSource(Protocol):
+    """The topic of what was folded, as a keeper reads it."""
+
+    async def next(self) -> Sequence[tuple[int, int, bytes]]:
+        """
+        Return records that follow, at least one, each with its partition and offset; waits for them.
+
+        Raises:
+            Unreachable: it cannot be read now.
+        """
+        ...
+
+    async def keep(self, offsets: Mapping[int, int]) -> None:
+        """Note that nothing before these is needed, by partition; where it is not noted, more comes again."""
+        ...
+
+    async def close(self) -> None:
+        """Stop reading."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeeperSettings:
+    """How a keeper works."""
+
+    checkpoint_seconds: float = 2.0
+    """Longest time between two checkpoints while few events come."""
+    busy_seconds: float = 10.0
+    """While many do: a profile is written once, however often it has moved."""
+    busy_events: int = 30_000
+    """Events that wait to be written and are many."""
+    checkpoint_events: int = 100_000
+    """Events after which a checkpoint is due in any case."""
+    idle_seconds: float = 0.1
+    """When nothing came for so long, a checkpoint is due at once."""
+    look_seconds: float = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A profile as it goes to the cache."""
+
+    id: bytes
+    identifiers: Collection[str]
+    packed: bytes
+
+
+class Keeper:
+    """Runs until it is cancelled or a port fails; then it is to be made anew."""
+
+    def __init__(self, settings: KeeperSettings, parts: EngineParts, source: FoldedSource, progress: Progress) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._source = source
+        self._progress = progress
+        self._kept = Kept(0)
+        self._told: set[Change] = set()
+        """Changes that were told before this run, of what comes again."""
+        self._held: list[tuple[int, int, int, int]] = []
+        """Of each record that is not done with: partition, offset, highest number, and where changes stood before."""
+        self._next: dict[int, int] = {}
+        """By partition, the offset after what was read."""
+        self._unsettled: dict[bytes, Shown] = {}
+        self._changed = 0
+        """Where the stream of changes ended, when it was looked at last."""
+        self._last = 0.0
+        self._some_since: float | None = None
+        self.saved = asyncio.Condition()
+        """Told of each checkpoint."""
+        self.hurry = 0
+        """How many wait for one."""
+
+    async def run(self) -> None:
+        """
+        Keep what comes.
+
+        Raises:
+            Unreachable, Fenced: a port failed, or another keeper has taken over; run a new one.
+        """
+        parts = self._parts
+        async with AsyncExitStack() as stack:
+            writer = await parts.store.open_writer(WRITER)
+            stack.push_async_callback(writer.close)
+            appender = await parts.log.open_appender(Stream.CHANGES)
+            stack.push_async_callback(appender.close)
+            cache = await parts.cache.open_writer(cast("Packer", _packed))
+            stack.push_async_callback(cache.close)
+            stack.push_async_callback(self._source.close)
+            await self._recall(writer)
+            await bring_up(parts.log, parts.store, writer, writer.marks.get(Stream.DECISIONS, {}).get(0, 0))
+            out = ChangesOut(parts.runtime, appender, self._progress)
+            failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            for name, loop in (
+                ("changes", out.run()),
+                ("keep", self._take_for_ever(out, cache)),
+                ("checkpoints", self._write_for_ever(writer, out, cache)),
+            ):
+                work = parts.runtime.spawn(f"keep {name}", _until_failure(loop, failed))
+                stack.push_async_callback(work.stop)
+            await failed
+
+    async def _recall(self, writer: StoreWriter) -> None:
+        marks, log = writer.marks, self._parts.log
+        self._progress.folded = self._progress.kept = dict(marks.get(Stream.EVENTS, {}))
+        at, (_, end) = marks.get(Stream.ROUTED, {}).get(0), (await log.bounds(Stream.ROUTED))[0]
+        if at is not None and at < end:
+            self._kept = Kept(await self._number_at(at))
+        await self._recall_changes(marks.get(Stream.CHANGES, {}).get(0, 0))
+
+    async def _number_at(self, at: int) -> int:
+        """The number of the first item of the turn that stands there in the stream of what was routed."""
+        reader = await self._parts.log.open_reader(Stream.ROUTED, {0: at})
+        try:
+            while True:
+                for batch in await reader.next():
+                    for before, turn, _ in items.turns_of(batch.body):
+                        if batch.first + before == at:
+                            return turn.first
+        finally:
+            await reader.close()
+
+    async def _recall_changes(self, at: int) -> None:
+        """Learn what was told of items that are not in the store, and will come again."""
+        log = self._parts.log
+        first, end = (await log.bounds(Stream.CHANGES))[0]
+        at = max(at, first)
+        if at >= end:
+            return
+        reader = await log.open_reader(Stream.CHANGES, {0: at})
+        while at < end:
+            for batch in await reader.next():
+                if not batch.damage:
+                    self._told.update(map(_named, _changes.decode(batch.count, batch.body)[at - batch.first :]))
+                at = batch.end
+        await reader.close()
+        self._changed = end
+
+    async def _take_for_ever(self, out: ChangesOut, cache: CacheWriter) -> None:
+        runtime = self._parts.runtime
+        while True:
+            for partition, offset, record in await self._source.next():
+                try:
+                    folded = items.read_folded(record)
+                except codec.UnreadableRecord as error:
+                    # What was meant is missing, so no checkpoint passes it.
+                    _log.error(
+                        "record of what was folded set aside", partition=partition, offset=offset, reason=str(error)
+                    )
+                    continue
+                news = self._kept.take(folded)
+                highest = max([*folded.done, *(row.number for row in folded.rows), *(one for one, _ in folded.parts)])
+                self._held.append((partition, offset, highest, self._changed))
+                self._next[partition] = offset + 1
+                changes = [one for one in news.changes if not self._told or _named(one) not in self._told]
+                out.add(changes)
+                shown = [_shown(row) for row in news.rows]
+                self._unsettled.update((one.id, one) for one in shown)
+                await cache.publish(cast("list[profiles.Profile]", shown), news.nobodys)
+                now = runtime.elapsed()
+                self._last = now
+                if self._some_since is None:
+                    self._some_since = now
+            reached = self._kept.reached
+            if reached is not None:
+                self._progress.folded = {**self._progress.folded, **reached.events}
+            await out.make_room()
+
+    async def _write_for_ever(self, writer: StoreWriter, out: ChangesOut, cache: CacheWriter) -> None:
+        runtime = self._parts.runtime
+        while True:
+            await runtime.sleep(self._settings.look_seconds)
+            if self._is_due() and self._parts.obstacle() is None:
+                began = runtime.elapsed()
+                if await self._write(writer, out, cache):
+                    self._progress.checkpoints.note(runtime.elapsed() - began)
+
+    def _is_due(self) -> bool:
+        if self._some_since is None or self._kept.reached is None:
+            return False
+        settings, now = self._settings, self._parts.runtime.elapsed()
+        busy = self._kept.events >= settings.busy_events
+        return (
+            self.hurry > 0
+            or now - self._some_since >= (settings.busy_seconds if busy else settings.checkpoint_seconds)
+            or now - self._last >= settings.idle_seconds
+            or self._kept.events >= settings.checkpoint_events
+        )
+
+    async def _write(self, writer: StoreWriter, out: ChangesOut, cache: CacheWriter) -> bool:
+        # All that was told of these items is in the stream before the store says that they are done with.
+        due = self._kept.due()
+        if due is None:
+            return False
+        self._some_since = None
+        settled = [one for one in self._unsettled.values() if not self._kept.is_ahead(one.id)]
+        for one in settled:
+            del self._unsettled[one.id]
+        held, self._held = self._held, []
+        self._held = [one for one in held if one[2] >= self._kept.base] + self._held
+        offsets = self._needed()
+        await out.flush()
+        self._changed = (await self._parts.log.bounds(Stream.CHANGES))[0][1]
+        told_from = min([self._changed, *(changed for *_, changed in self._held)])
+        await writer.commit(await self._checkpoint(writer, due, told_from))
+        await self._source.keep(offsets)
+        await cache.settle(cast("list[profiles.Profile]", settled))
+        async with self.saved:
+            self._progress.kept = {**self._progress.kept, **due.tick.events}
+            self._progress.checkpointed_at = self._parts.runtime.now()
+            self.saved.notify_all()
+        return True
+
+    def _needed(self) -> dict[int, int]:
+        """By partition, the first record that is not done with."""
+        needed = dict(self._next)
+        for partition, offset, *_ in self._held:
+            needed[partition] = min(needed[partition], offset)
+        return needed
+
+    async def _checkpoint(self, writer: StoreWriter, due: Due, told_from: int) -> Checkpoint:
+        tick: Tick = due.tick
+        stored = [StoredEvent(profile, partition, offset, event) for _, profile, partition, offset, event in due.events]
+        return Checkpoint(
+            marks={
+                Stream.EVENTS: tick.events,
+                Stream.DECISIONS: {0: tick.decisions},
+                Stream.ROUTED: {0: tick.routed},
+                Stream.CHANGES: {0: told_from},
+            },
+            profiles=due.rows,
+            absorbed=due.absorbed,
+            events=[writer.pack(stored)] if stored else [],
+            groups=await self._groups(due.groups),
+            rejected=due.rejected,
+            decisions=[KeptDecision(offset, decision) for offset, decision in due.decisions],
+        )
+
+    async def _groups(self, told: Sequence[bytes]) -> list[GroupRow]:
+        """Unite what was told of groups with what is known of them."""
+        fresh: dict[str, groups.Group] = {}
+        for packed in told:
+            one = groups.unpack(packed)
+            fresh[one.id] = groups.merge(fresh[one.id], one) if one.id in fresh else one
+        if fresh:
+            for packed in await self._parts.store.load_groups(fresh):
+                known = groups.unpack(packed)
+                groups.merge(fresh[known.id], known)
+        return [GroupRow.of(one) for one in fresh.values()]
+
+
+def _named(change: Change) -> Change:
+    """A change by what names it: of entering and leaving the number, of all else the event."""
+    return Change(change.profile, change.kind, change.name, "", change.number) if change.number else change
+
+
+def _shown(row: Row) -> Shown:
+    return Shown(row.row.id, row.identifiers, profiles.whole(row.known, row.row.state))
+
+
+def _packed(shown: Shown) -> bytes:
+    return shown.packed
+
+
+async def _until_failure(loop: object, failed: asyncio.Future[None]) -> None:
+    try:
+        await loop  # type: ignore[misc]
+    except Exception as error:  # noqa: BLE001 - handed on, whatever it is
+        if not failed.done():
+            failed.set_exception(error)

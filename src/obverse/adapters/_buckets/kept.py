@@ -1,0 +1,195 @@
+"""What came of items, put together again: each part once, in the order of the items' numbers. No I/O here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
+
+from obverse.adapters._buckets.items import Folded, Row, Tick
+from obverse.core.changes import Change
+from obverse.core.events import Event, RejectedEvent
+from obverse.core.identity import Decision
+from obverse.ports.profile_rows import ProfileRow
+
+_Numbered = TypeVar("_Numbered", bound=tuple[Any, ...])
+
+
+class News:
+    """What a record brought that had not come before."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.changes: list[Change] = []
+        self.nobodys: list[str] = []
+        """Identifiers that were set aside."""
+
+
+class Due:
+    """What is to be written together: all that came of the items before one."""
+
+    def __init__(self, tick: Tick) -> None:
+        self.tick = tick
+        self.rows: list[ProfileRow] = []
+        self.absorbed: dict[bytes, bytes] = {}
+        self.events: list[tuple[int, bytes, int, int, Event]] = []
+        self.rejected: list[RejectedEvent] = []
+        self.decisions: list[tuple[int, Decision]] = []
+        self.groups: list[bytes] = []
+
+
+class Kept:
+    """
+    What has come of items so far.
+
+    Engines tell what came of an item at least once, and those of several buckets in any order. Here each counts once;
+    and what is due is all that came of the items before one, so that whoever writes it has the state at one moment.
+    """
+
+    def __init__(self, base: int) -> None:
+        """All items with smaller numbers than `base` are done with."""
+        self.base = base
+        self._done: set[int] = set()
+        self._parts: set[tuple[int, bytes]] = set()
+        self._reached = base
+        """All items before this one have come."""
+        self._ticks: dict[int, Tick] = {}
+        """By the number that they say all is routed before of, those that are ahead."""
+        self._rows: dict[bytes, list[Row]] = {}
+        """By profile, in the order of their numbers."""
+        self._absorbed: list[tuple[int, bytes, bytes]] = []
+        self._events: list[tuple[int, bytes, int, int, Event]] = []
+        self._rejected: list[tuple[int, RejectedEvent]] = []
+        self._decisions: list[tuple[int, int, Decision]] = []
+        self._groups: list[tuple[int, bytes]] = []
+        self._shown: dict[bytes, int] = {}
+        """Number of the latest row of each profile that is ahead."""
+
+    @property
+    def events(self) -> int:
+        """How many events wait to be written."""
+        return len(self._events)
+
+    @property
+    def reached(self) -> Tick | None:
+        """The latest tick before which everything has come; None if none is ahead."""
+        latest = max((first for first in self._ticks if first <= self._reached), default=None)
+        return None if latest is None else self._ticks[latest]
+
+    def take(self, folded: Folded) -> News:
+        """Take in what came of some items; say what of it is new."""
+        news = News()
+        new = self._is_new
+        for row in folded.rows:
+            if new(row.number, row.row.id):
+                self._add_row(row)
+                if row.number >= self._shown.get(row.row.id, -1):
+                    self._shown[row.row.id] = row.number
+                    news.rows.append(row)
+        news.changes = [change for number, change in folded.changes if new(number, change.profile)]
+        for number, lost, keeper in folded.absorbed:
+            if new(number, lost):
+                self._absorbed.append((number, lost, keeper))
+                self._shown[lost] = number
+        self._events += self._fresh(folded.events)
+        self._rejected += self._fresh(folded.rejected)
+        self._groups += self._fresh(folded.groups)
+        decisions = self._fresh(folded.decisions)
+        self._decisions += decisions
+        news.nobodys = [one.identifier for _, _, decision in decisions for one in decision.set_aside]
+        for _, tick in folded.ticks:
+            if tick.first >= self.base:
+                self._ticks[tick.first] = tick
+        done = self._done
+        done.update(number for number in folded.done if number >= self.base)
+        self._parts.update(one for one in folded.parts if one[0] >= self.base)
+        while self._reached in done:
+            self._reached += 1
+        return news
+
+    def _is_new(self, number: int, profile: bytes) -> bool:
+        return number >= self.base and number not in self._done and (number, profile) not in self._parts
+
+    def _fresh(self, some: Sequence[_Numbered]) -> list[_Numbered]:
+        return [one for one in some if one[0] >= self.base and one[0] not in self._done]
+
+    def _add_row(self, row: Row) -> None:
+        rows = self._rows.setdefault(row.row.id, [])
+        rows.append(row)
+        if len(rows) > 1 and rows[-2].number > row.number:
+            rows.sort(key=lambda one: one.number)
+
+    def due(self) -> Due | None:
+        """Take out all that came of the items before the latest tick that is reached; None if there is none."""
+        tick = self.reached
+        if tick is None:
+            return None
+        base = tick.first
+        due = Due(tick)
+        claims = dict[str, tuple[int, bytes]]()
+        found: list[tuple[int, ProfileRow]] = []
+        for profile, rows in list(self._rows.items()):
+            ready = [one for one in rows if one.number < base]
+            if not ready:
+                continue
+            found.append((ready[-1].number, _joined(ready)))
+            for one in ready:
+                for identifier in one.row.identifiers:
+                    claims[identifier] = max(claims.get(identifier, (-1, b"")), (one.number, profile))
+            rest = rows[len(ready) :]
+            if rest:
+                self._rows[profile] = rest
+            else:
+                del self._rows[profile]
+        for _, row in sorted(found, key=lambda one: one[0]):
+            theirs = [one for one in row.identifiers if claims[one][1] == row.id]
+            due.rows.append(row if len(theirs) == len(row.identifiers) else replace(row, identifiers=theirs))
+        due.absorbed = {lost: keeper for _, lost, keeper in _before(base, self._absorbed)}
+        due.events = sorted(_before(base, self._events), key=lambda one: one[0])
+        due.rejected = [one for _, one in sorted(_before(base, self._rejected), key=lambda one: one[0])]
+        due.decisions = [(offset, decision) for _, offset, decision in _before(base, self._decisions)]
+        due.decisions.sort(key=lambda one: one[0])
+        due.groups = [packed for _, packed in _before(base, self._groups)]
+        self._absorbed = _behind(base, self._absorbed)
+        self._events = _behind(base, self._events)
+        self._rejected = _behind(base, self._rejected)
+        self._decisions = _behind(base, self._decisions)
+        self._groups = _behind(base, self._groups)
+        self._advance(base)
+        return due
+
+    def _advance(self, base: int) -> None:
+        self.base = base
+        self._done = {number for number in self._done if number >= base}
+        self._parts = {one for one in self._parts if one[0] >= base}
+        self._ticks = {first: tick for first, tick in self._ticks.items() if first > base}
+        self._shown = {profile: number for profile, number in self._shown.items() if number >= base}
+
+    def is_ahead(self, profile: bytes) -> bool:
+        """Whether something of this profile is not due yet."""
+        return profile in self._shown
+
+
+def _before(base: int, some: Iterable[_Numbered]) -> list[_Numbered]:
+    return [one for one in some if one[0] < base]
+
+
+def _behind(base: int, some: Iterable[_Numbered]) -> list[_Numbered]:
+    return [one for one in some if one[0] >= base]
+
+
+def _joined(rows: Sequence[Row]) -> ProfileRow:
+    """One row that tells what these tell one after another."""
+    last = rows[-1].row
+    if len(rows) == 1:
+        return last
+    known, audiences = last.known, last.audiences
+    identifiers = dict.fromkeys(identifier for one in rows for identifier in one.row.identifiers)
+    for one in reversed(rows[:-1]):
+        known = known or one.row.known
+        audiences = one.row.audiences if audiences is None else audiences
+    return replace(last, known=known, audiences=audiences, identifiers=tuple(identifiers))
+
+
+Marks = Mapping[int, int]

@@ -1,0 +1,381 @@
+"""
+The people of one bucket: what any engine hosts, pure and repeatable.
+
+A machine is given what was routed to its bucket, in order, and profiles that other buckets lend it, at any time. What
+comes of it hangs on nothing else: so it does not matter how often a part is folded again after a crash, by whom, and
+how it was cut. All that a machine must remember is on its shelf when `take` returns; what it holds in memory is a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+from msgspec import structs
+
+from obverse.adapters._buckets import items
+from obverse.adapters._buckets.items import (
+    Adopted,
+    Decided,
+    Defined,
+    Folded,
+    Item,
+    Lent,
+    Moved,
+    Refused,
+    Row,
+    Slice,
+    Tick,
+    Told,
+    bucket_of,
+)
+from obverse.adapters._buckets.waiting import Arrived, Entry, Waiting
+from obverse.core import groups, profiles
+from obverse.core.changes import Change
+from obverse.core.definitions import Definitions
+from obverse.core.events import unfoldable
+from obverse.core.groups import Group
+from obverse.core.identity import identifiers
+from obverse.core.people import People
+from obverse.core.profiles import Profile
+from obverse.ports.profile_rows import ProfileRow
+
+HEAD: Final = b"h"
+DOCUMENTS: Final = b"d"
+WAITING: Final = b"w"
+_PROFILE: Final = b"p"
+
+AWAKE: Final = 5_000
+"""Profiles that a machine keeps at hand; beyond, those that moved the longest ago are let go, and read again."""
+
+
+class Shelf(Protocol):
+    """The keyed state of one bucket, as its engine keeps it. Keys have up to 17 bytes."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """What stands there; None if nothing does."""
+        ...
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Have it stand there."""
+        ...
+
+    def remove(self, key: bytes) -> None:
+        """Have nothing stand there, whether something did or not."""
+        ...
+
+    def scan(self) -> Iterable[tuple[bytes, bytes]]:
+        """Everything."""
+        ...
+
+
+class Outcome(NamedTuple):
+    """What comes of one record."""
+
+    folded: bytes
+    """A record for the topic of what was folded; empty if there is none."""
+    moves: Sequence[tuple[int, bytes]]
+    """Bucket, and a record for the topic of moves."""
+
+
+Reading = Callable[[int, bytes], Definitions]
+"""Makes definitions of a version and its documents."""
+
+
+class _Head(msgspec.Struct, array_like=True, gc=False):
+    """What a bucket knows beside its profiles."""
+
+    next: int = 0
+    """Number of the first item that has not come yet."""
+    decided: int = -1
+    """The latest decision that it was told of with somebody lent for it."""
+    version: int = 0
+    """Of the definitions; 0: none were told yet."""
+    buckets: int = 1
+    """Of how many buckets this is one."""
+
+
+_head_decoder = msgspec.msgpack.Decoder(_Head)
+_head_encoder = msgspec.msgpack.Encoder()
+
+
+class BucketMachine:
+    """See the module."""
+
+    def __init__(self, bucket: int, shelf: Shelf, *, workspace: str, read: Reading, awake: int = AWAKE) -> None:
+        self._bucket = bucket
+        self._shelf = shelf
+        self._read = read
+        self._awake = awake
+        self._people = People(workspace, Definitions())
+        kept = shelf.get(HEAD)
+        self._head = _Head() if kept is None else _head_decoder.decode(kept)
+        if self._head.version:
+            self._people.definitions = read(self._head.version, shelf.get(DOCUMENTS) or b"")
+        self._waiting = Waiting.read(shelf.get(WAITING))
+        self._due: list[tuple[int, bytes]] | None = None
+        """Who is due when, some of it out of date; None until somebody asks."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._touched: dict[bytes, int] = {}
+        self._out = Folded(bucket=self._bucket, done=[])
+        self._moves: list[tuple[int, bytes]] = []
+
+    def take(self, record: bytes) -> Outcome:
+        """
+        Do what a record asks: a slice of what was routed to this bucket, or a move to it.
+
+        Raises:
+            core.codec.UnreadableRecord: it is neither.
+        """
+        read = items.read(record)
+        self._begin()
+        if isinstance(read, Slice):
+            self._take_slice(read)
+        else:
+            self._waiting.arrive(read, self._head.decided)
+            self._go_on()
+        return self._finish()
+
+    def _take_slice(self, read: Slice) -> None:
+        self._head.buckets = read.buckets
+        for number, item in zip(read.numbers, read.items, strict=True):
+            if number < self._head.next:
+                continue  # it comes again
+            self._head.next = number + 1
+            concerned = _concerned(item)
+            lends = isinstance(item, Decided) and bool(item.lent)
+            if lends or (concerned and self._waiting.blocks(concerned)):
+                self._waiting.add(Entry(number, item, concerned))
+                if isinstance(item, Decided) and item.lent:
+                    self._head.decided = item.offset
+            elif isinstance(item, Tick):
+                self._tick(number, item)
+            else:
+                self._do(number, item, {})
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Do what has waited, as far as it waits for nothing more."""
+        while (ready := self._waiting.pop()) is not None:
+            if isinstance(ready.item, Tick):
+                self._tick_for(ready.concerned[0], ready.number, ready.item)
+                self._out.parts.append(ready.key)
+                if not self._waiting.parts_of(ready.number):
+                    self._tick_done(ready.number, ready.item)
+            elif ready.lent:
+                self._take_back(ready.arrived)
+            else:
+                self._do(ready.number, ready.item, ready.arrived)
+
+    def _do(self, number: int, item: Item, arrived: Arrived) -> None:
+        if isinstance(item, Told):
+            self._tell(number, item)
+        elif isinstance(item, Decided):
+            self._carry_out(number, item, arrived)
+        elif isinstance(item, Lent):
+            self._lend(number, item)
+        else:
+            self._do_seldom(number, item)
+        self._out.done.append(number)
+
+    def _do_seldom(self, number: int, item: Item) -> None:
+        if isinstance(item, Defined):
+            self._head.version = item.version
+            self._shelf.put(DOCUMENTS, item.documents)
+            self._people.definitions = self._read(item.version, item.documents)
+        elif isinstance(item, Refused):
+            self._out.rejected.append((number, item.rejected))
+        elif isinstance(item, Adopted):
+            self._come(item.packed)
+
+    def _tell(self, number: int, item: Told) -> None:
+        try:
+            self._fold(number, item)
+        except Exception as error:  # noqa: BLE001 - one event that cannot be folded must not stop all others
+            self._out.rejected.append((number, unfoldable(item.event, error)))
+
+    def _fold(self, number: int, item: Told) -> None:
+        """Fold an event into its profile, as `People.fold` does once it knows whose it is."""
+        profile, event, definitions = self._find(item.profile), item.event, self._people.definitions
+        stamp = event.stamp
+        profiles.show(profile, identifiers(event, definitions.identity), stamp.time, event.message_id)
+        done = profiles.apply(profile, event, stamp, (item.partition, item.offset), definitions)
+        self._touched[profile.id] = number
+        if done is None:
+            return
+        if done:
+            self._change(number, done)
+        self._out.events.append((number, profile.id, item.partition, item.offset, event))
+        group = None if event.group_id is None else groups.group_of(event, definitions.identity)
+        if group is not None:
+            told = Group(group)
+            groups.tell(told, event, stamp)
+            self._out.groups.append((number, groups.pack(told)))
+
+    def _carry_out(self, number: int, item: Decided, arrived: Arrived) -> None:
+        people, decision = self._people, item.decision
+        concerned = dict.fromkeys((decision.profile, *decision.absorbed, *decision.beside))
+        for one in concerned:
+            if one in arrived:
+                people.adopt(profiles.unpack(arrived[one].packed, people.definitions))
+            elif one not in item.lent:
+                self._bring(one)
+        self._change(number, people.carry_out(decision))
+        self._out.decisions.append((number, item.offset, decision))
+        for lost in decision.absorbed:
+            self._forget(lost)
+            self._out.absorbed.append((number, lost, decision.profile))
+        self._touched.update((one, number) for one in concerned if one in people.profiles)
+        for one in item.lent:
+            if one in people.profiles:
+                self._send(one, Moved(item.offset, one, b"", back=True), bucket_of(one, self._head.buckets))
+
+    def _lend(self, number: int, item: Lent) -> None:
+        self._bring(item.profile)
+        self._send(item.profile, Moved(item.decision, item.profile, b""), item.to)
+        if item.returns:
+            self._waiting.add(Entry(number, item, (item.profile,), lent=True), first=True)
+
+    def _take_back(self, arrived: Arrived) -> None:
+        """Take in somebody who was lent. They were told of where they have been."""
+        for moved in arrived.values():
+            self._come(moved.packed)
+
+    def _tick(self, number: int, item: Tick) -> None:
+        """Have time go on for whoever is due by then; for those for whom something waits, after that."""
+        moved: list[bytes] = []
+        blocked: list[bytes] = []
+        if self._people.definitions.timed:
+            heap = self._due_heap()
+            while heap and heap[0][0] <= item.now:
+                _, one = heappop(heap)
+                if not self._waiting.blocks((one,)):
+                    self._tick_for(one, number, item)
+                    moved.append(one)
+            blocked = self._waiting.blocked()
+            for one in blocked:
+                self._waiting.add(Entry(number, item, (one,)))
+        if blocked:
+            self._out.parts.extend((number, one) for one in moved)
+        else:
+            self._tick_done(number, item)
+
+    def _tick_done(self, number: int, item: Tick) -> None:
+        self._out.ticks.append((number, item))
+        self._out.done.append(number)
+
+    def _tick_for(self, one: bytes, number: int, item: Tick) -> None:
+        definitions = self._people.definitions
+        if self._bring(one):
+            profile = self._people.profiles[one]
+            if profile.due <= item.now:
+                self._change(number, profiles.advance(profile, item.now, definitions))
+                self._touched[one] = number
+
+    def _due_heap(self) -> list[tuple[int, bytes]]:
+        if self._due is None:
+            self._due = []
+            for key, value in self._shelf.scan():
+                if key[:1] == _PROFILE:
+                    due = profiles.due_in(value)
+                    if due != profiles.NEVER:
+                        heappush(self._due, (due, key[1:]))
+            for one in self._touched:
+                self._note_due(self._people.profiles[one])
+        return self._due
+
+    def _note_due(self, profile: Profile) -> None:
+        if self._due is not None and profile.due != profiles.NEVER:
+            heappush(self._due, (profile.due, profile.id))
+
+    def _change(self, number: int, changes: Iterable[Change]) -> None:
+        self._out.changes.extend((number, one) for one in changes)
+
+    def _find(self, one: bytes) -> Profile:
+        self._bring(one)
+        return self._people.profiles[one]
+
+    def _bring(self, one: bytes) -> bool:
+        """Have a profile in memory, if there is one."""
+        if one in self._people.profiles:
+            return True
+        packed = self._shelf.get(_PROFILE + one)
+        if packed is None:
+            return False
+        self._people.adopt(profiles.unpack(packed, self._people.definitions))
+        return True
+
+    def _come(self, packed: bytes) -> None:
+        """Take in a profile from elsewhere, as it is."""
+        profile = profiles.unpack(packed, self._people.definitions)
+        self._people.adopt(profile)
+        self._shelf.put(_PROFILE + profile.id, packed)
+        self._note_due(profile)
+
+    def _send(self, one: bytes, moved: Moved, to: int) -> None:
+        """Send somebody away, told as they are now: whoever has them next begins anew."""
+        self._tell_row(one)
+        people = self._people
+        profile = people.profiles[one]
+        packed = profiles.pack(profile, people.definitions)
+        people.release(profile)
+        self._forget(one)
+        self._moves.append((to, items.write_move(structs.replace(moved, packed=packed))))
+
+    def _forget(self, one: bytes) -> None:
+        self._touched.pop(one, None)
+        self._shelf.remove(_PROFILE + one)
+
+    def _tell_row(self, one: bytes) -> None:
+        """Tell a profile as it is now, if it has moved."""
+        number = self._touched.pop(one, None)
+        if number is None:
+            return
+        profile, definitions = self._people.profiles[one], self._people.definitions
+        row = ProfileRow.of(profile, definitions)
+        known = profile.packed_known() if row.known is None else row.known.packed
+        self._out.rows.append(Row(number, row, known, tuple(profile.identifiers)))
+        self._shelf.put(_PROFILE + one, profiles.whole(known, row.state))
+
+    def _finish(self) -> Outcome:
+        people = self._people
+        for one in list(self._touched):
+            self._note_due(people.profiles[one])
+            self._tell_row(one)
+        self._shelf.put(HEAD, _head_encoder.encode(self._head))
+        if self._waiting.moved:
+            kept = self._waiting.write()
+            if kept:
+                self._shelf.put(WAITING, kept)
+            else:
+                self._shelf.remove(WAITING)
+        self._let_go()
+        folded, moves = self._out, self._moves
+        self._begin()
+        told = folded.done or folded.parts or folded.rows
+        return Outcome(items.write_folded(folded) if told else b"", moves)
+
+    def _let_go(self) -> None:
+        people = self._people
+        surplus = len(people.profiles) - self._awake
+        if surplus > 0:
+            for profile in list(people.profiles.values())[: surplus + self._awake // 10]:
+                people.release(profile)
+        people.absorbed.clear()
+        people.lacking.clear()
+        people.groups.clear()
+
+
+def _concerned(item: Item) -> tuple[bytes, ...]:
+    """Whose turn it has to be, of this bucket's."""
+    if isinstance(item, Told | Lent):
+        return (item.profile,)
+    if isinstance(item, Decided):
+        decision, away = item.decision, set(item.lent)
+        here = dict.fromkeys((decision.profile, *decision.absorbed, *decision.beside))
+        return tuple(one for one in here if one not in away)
+    return ()

@@ -1,0 +1,485 @@
+"""
+The router: decides identity once, in the order of the log, and says what each bucket is to do.
+
+There is one of a workspace. A second one stands by, for it waits until the first one lets go of the stream of what was
+routed. What was routed and is not in the store yet is read again at the start, so nothing is decided or routed anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+
+from obverse.adapters._buckets import items
+from obverse.adapters._buckets.items import (
+    BUCKETS,
+    Adopted,
+    Decided,
+    Defined,
+    Item,
+    Lent,
+    Refused,
+    Tick,
+    Told,
+    bucket_of,
+)
+from obverse.adapters._foreign import Foreign
+from obverse.core import codec, profiles
+from obverse.core.definitions import Definitions, define
+from obverse.core.events import FOREIGN, Event, RejectedEvent, unfoldable
+from obverse.core.identity import Decision
+from obverse.core.people import People
+from obverse.ports.engine import WRITER, EngineParts, Progress
+from obverse.ports.event_log import Appender, Batch, Reader, Records, Stream
+from obverse.ports.outcomes import Unreachable
+
+TURN: Final = 1000
+"""Events that are routed together, at most."""
+GATHER: Final = 0.004
+"""Seconds that events may gather after only a few came."""
+TICK: Final = 0.25
+"""Seconds between two ticks while events come …"""
+IDLE: Final = 0.03
+"""… and after the last of them."""
+PATIENCE: Final = 300_000
+"""Microseconds that an event may take from its arrival into the log, and still come before what time changes."""
+_PEOPLE: Final = 500
+_FEW: Final = 200
+_LOOK: Final = 5.0
+"""Seconds between two looks at how far the store is, while there are too many in memory."""
+
+_events = codec.Decoder(Event)
+_decisions = codec.Decoder(Decision)
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterSettings:
+    """How a router works."""
+
+    buckets: int = BUCKETS
+    turn_events: int = TURN
+    tick_seconds: float = TICK
+    idle_seconds: float = IDLE
+    profiles_in_memory: int = 1_000_000
+    """Beyond, profiles whose latest items are in the store are let go."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """How far everything is routed."""
+
+    number: int = 0
+    """Of the item that comes next."""
+    routed: int = 0
+    """Offset after the last turn, in the stream of what was routed."""
+    events: dict[int, int] = field(default_factory=dict)
+    decisions: int = 0
+    version: int = 0
+    """Of the definitions that buckets were told last."""
+
+
+class Router:
+    """Runs until it is cancelled or a port fails; then it is to be made anew."""
+
+    def __init__(self, settings: RouterSettings, parts: EngineParts, progress: Progress) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._progress = progress
+        self._people = People(parts.workspace, Definitions())
+        self._place = _Place()
+        self._foreign = Foreign(parts.store)
+        self._definitions: Definitions | None = None
+        self._turn = asyncio.Lock()
+        self._arrivals: dict[int, int] = {}
+        """By partition, the latest arrival of what was routed in this run."""
+        self._last: dict[bytes, int] = {}
+        """By profile, where it was routed last."""
+        self._ticked = 0
+        """Offset after the last turn that was a tick."""
+        self._told_now = 0
+        self._look_at = 0.0
+        self._routed_at = 0.0
+        self._recalled: list[tuple[int, Decision]] = []
+        """What was decided and not routed before this run, with the offset of each: it is not decided anew."""
+        self._decided: Appender
+        self._routed: Appender
+
+    async def run(self) -> None:
+        """
+        Route what the log holds and what comes.
+
+        Raises:
+            Unreachable: a port failed; run a new one.
+            LogGap, UnknownMark: the log is not whole; a person must look.
+        """
+        log = self._parts.log
+        async with AsyncExitStack() as stack:
+            # Whoever has this one is the router; others wait here.
+            self._routed = await log.open_appender(Stream.ROUTED)
+            stack.push_async_callback(self._routed.close)
+            self._decided = await log.open_appender(Stream.DECISIONS)
+            stack.push_async_callback(self._decided.close)
+            await self._recall()
+            marks = {number: self._place.events.get(number, 0) for number in range(log.partitions)}
+            reader = await log.open_reader(Stream.EVENTS, marks)
+            stack.push_async_callback(reader.close)
+            failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            ticking = self._parts.runtime.spawn("route ticks", _until_failure(self._tick_for_ever(), failed))
+            stack.push_async_callback(ticking.stop)
+            routing = self._parts.runtime.spawn("route", _until_failure(self._route_for_ever(reader, marks), failed))
+            stack.push_async_callback(routing.stop)
+            await failed
+
+    # What was routed before.
+
+    async def _recall(self) -> None:
+        """Learn how far everything was routed, and what is known of people whose items are not in the store yet."""
+        parts, place = self._parts, self._place
+        kept = (await parts.store.overview()).marks.get(WRITER, {})
+        self._people.set_aside.update((one.identifier, one) for one in await parts.store.set_aside())
+        place.events = dict(kept.get(Stream.EVENTS, {}))
+        place.decisions = kept.get(Stream.DECISIONS, {}).get(0, 0)
+        at, (_, end) = kept.get(Stream.ROUTED, {}).get(0, 0), (await parts.log.bounds(Stream.ROUTED))[0]
+        self._define(parts.definitions())
+        if end == 0:
+            await self._adopt_all()
+        else:
+            await self._read_again(at, end)
+        await self._recall_decisions()
+        await self._append(self._defined())
+
+    async def _adopt_all(self) -> None:
+        """Give buckets the people whom another engine has folded, before anything else."""
+        store, after = self._parts.store, None
+        while page := await store.people(limit=_PEOPLE, after=after):
+            after = page[-1]
+            packed = await store.load((), page)
+            found = [(bucket_of(profiles.unpack_briefly(one).id, self._settings.buckets), one) for one in packed]
+            await self._append([(bucket, Adopted(one)) for bucket, one in found])
+
+    async def _read_again(self, at: int, end: int) -> None:
+        reader = await self._parts.log.open_reader(Stream.ROUTED, {0: at})
+        try:
+            while at < end:
+                for batch in await reader.next():
+                    if batch.count:  # else others wrote it
+                        self._sound(batch)
+                        for before, turn, rest in items.turns_of(batch.body):
+                            if batch.first + before >= at:
+                                await self._take_again(turn, items.items_of(turn, rest), batch.first + before)
+                    at = batch.end
+        finally:
+            await reader.close()
+        self._place.routed = at
+
+    @staticmethod
+    def _sound(batch: Batch) -> None:
+        if batch.damage:
+            raise Unreachable(
+                f"what was routed cannot be read ({batch.damage}); restore it from a backup, or stop the engine and "
+                "fold anew from the store (see docs/grow.md)"
+            )
+
+    async def _take_again(self, turn: items.Turn, routed: Sequence[Item], at: int) -> None:
+        people, place = self._people, self._place
+        for decided in sorted((one for one in routed if isinstance(one, Decided)), key=lambda one: one.offset):
+            decision = decided.decision
+            concerned = (decision.profile, *decision.absorbed, *decision.beside)
+            await self._bring(decision.identifiers, concerned)
+            people.carry_out(decision)
+            self._last.update(dict.fromkeys(concerned, at))
+        told = [one for one in routed if isinstance(one, Told)]
+        await self._bring((), {people.keeper(one.profile) for one in told})
+        for one in told:
+            profile = people.profiles.get(people.keeper(one.profile))
+            if profile is not None:
+                self._note(one.event, profile, (one.partition, one.offset), people.shown(one.event))
+                self._last[profile.id] = at
+        for item in routed:
+            if isinstance(item, Defined):
+                place.version = max(place.version, item.version)
+            elif isinstance(item, Refused) and item.rejected.code == FOREIGN:
+                self._foreign.routed(item.rejected)
+        place.number = turn.end
+        if turn.events_end >= 0:
+            place.events[turn.partition] = turn.events_end
+        place.decisions = max(place.decisions, turn.decisions_end)
+
+    async def _recall_decisions(self) -> None:
+        """Learn what was decided and not routed: it stays so."""
+        at, end = self._place.decisions, (await self._parts.log.bounds(Stream.DECISIONS))[0][1]
+        if at >= end:
+            return
+        reader = await self._parts.log.open_reader(Stream.DECISIONS, {0: at})
+        try:
+            while at < end:
+                for batch in await reader.next():
+                    found = _decisions.decode(batch.count, batch.body)
+                    self._recalled += list(enumerate(found, batch.first))[at - batch.first :]
+                    at = batch.end
+        finally:
+            await reader.close()
+        for _, decision in self._recalled:
+            await self._bring(decision.identifiers, (decision.profile, *decision.absorbed, *decision.beside))
+
+    # What comes.
+
+    async def _route_for_ever(self, reader: Reader, marks: Mapping[int, int]) -> None:
+        while True:
+            batches = await reader.next()
+            await self._foreign.recall(batches, marks)
+            routed = 0
+            for batch in batches:
+                for first, events, rejected in self._readable(batch):
+                    for at in range(0, max(1, len(events)), self._settings.turn_events):
+                        some = events[at : at + self._settings.turn_events]
+                        async with self._turn:
+                            await self._route(batch.partition, first + at, some, rejected if at == 0 else [])
+                        routed += len(some)
+            if routed < _FEW:
+                await self._parts.runtime.sleep(GATHER)
+
+    def _readable(self, batch: Batch) -> Iterable[tuple[int, Sequence[Event], list[RejectedEvent]]]:
+        """The events of a batch with the offset of the first, and what is to be kept of it as refused."""
+        if not batch.count:
+            yield batch.first, [], self._foreign.kept_of(batch, self._parts.runtime.now())
+            return
+        try:
+            events = [] if batch.damage else _events.decode(batch.count, batch.body)
+            damage = batch.damage
+        except codec.UnreadableRecord as error:
+            events, damage = [], str(error)
+        if damage:
+            self._progress.damaged += batch.count
+            _log.error(
+                "damaged batch set aside",
+                partition=batch.partition,
+                first_offset=batch.first,
+                records=batch.count,
+                damage=damage,
+                what_to_do="it stays in the log; restore it from a backup, then replay it",
+            )
+            yield batch.end, [], []
+        else:
+            yield batch.first, events, []
+
+    async def _route(
+        self, partition: int, first: int, events: Sequence[Event], rejected: Sequence[RejectedEvent]
+    ) -> None:
+        definitions = self._parts.definitions()
+        work: list[tuple[int, Item] | Decision] = []
+        if definitions is not self._definitions:
+            self._define(definitions)
+            work += self._defined()
+        work += [(0, Refused(one)) for one in rejected]
+        admitted = [self._admit(one, definitions) for one in events]
+        shown = [() if isinstance(one, RejectedEvent) else self._people.shown(one) for one in admitted]
+        await self._bring(identifier for one in shown for identifier in one)
+        for place, (event, names) in enumerate(zip(admitted, shown, strict=True), first):
+            if isinstance(event, RejectedEvent):
+                work.append((0, Refused(event)))
+                continue
+            try:
+                work += self._resolve(event, (partition, place), names)
+            except Exception as error:  # noqa: BLE001 - one event that cannot be routed must not stop all others
+                _log.error("event set aside", partition=partition, offset=place, error=repr(error))
+                work.append((0, Refused(unfoldable(event, error))))
+        routed, decisions_end = await self._with_decisions(work)
+        end = first + len(events)
+        await self._append(routed, decisions_end=decisions_end, partition=partition, events_end=end)
+        # Only now, so that no tick says so of what was not routed after all.
+        self._place.events[partition], self._place.decisions = end, decisions_end
+        if events:
+            self._arrivals[partition] = max(self._arrivals.get(partition, 0), events[-1].received_at)
+            self._progress.events += len(events)
+        self._routed_at = self._parts.runtime.elapsed()
+
+    def _resolve(
+        self, event: Event, place: tuple[int, int], names: tuple[str, ...]
+    ) -> list[tuple[int, Item] | Decision]:
+        """Find whom an event belongs to, deciding what it makes new, and say what is to be done for it."""
+        people = self._people
+        if people.set_aside and names:
+            names = people.shown(event)  # some may have been set aside by now
+        if not names:
+            return [(0, Refused(People.unidentified(event, *place)))]
+        before = self._recall_for(event, names) if self._recalled else []
+        profile, folded = people.resolve(event, event.stamp, names)
+        profiles.notice(profile, event, event.stamp, place)
+        self._last[profile.id] = self._place.routed
+        told = (bucket_of(profile.id, self._settings.buckets), Told(profile.id, *place, event))
+        return [*before, told] if folded.decision is None else [*before, folded.decision, told]
+
+    def _recall_for(self, event: Event, names: tuple[str, ...]) -> list[tuple[int, Item]]:
+        """
+        Carry out what was decided for this event and not routed, and what was decided before that.
+
+        All of it, if this event wants a decision of its own: decisions are routed in their order.
+        """
+        people = self._people
+        places = [
+            place
+            for place, (_, one) in enumerate(self._recalled, 1)
+            if (one.stamp.source, one.event) == (event.source, event.message_id)
+        ]
+        count = max(places, default=0)
+        if not count and people.decide(event, event.stamp, names) is not None:
+            count = len(self._recalled)
+        work: list[tuple[int, Item]] = []
+        for offset, decision in self._recalled[:count]:
+            people.recall(decision)
+            work += self._items_of(offset, decision)
+        del self._recalled[:count]
+        return work
+
+    async def _with_decisions(self, work: Sequence[tuple[int, Item] | Decision]) -> tuple[list[tuple[int, Item]], int]:
+        """Write decisions down; say what is to be done for each where it stands, and where their stream ends."""
+        decisions = [one for one in work if isinstance(one, Decision)]
+        recalled = [
+            item.offset for one in work if not isinstance(one, Decision) and isinstance(item := one[1], Decided)
+        ]
+        offset = max([self._place.decisions, *(one + 1 for one in recalled)])
+        if decisions:
+            offset, *_ = [await self._decided.append(0, records) for records in Records.of(decisions)]
+            self._progress.decisions += len(decisions)
+        routed: list[tuple[int, Item]] = []
+        for one in work:
+            if isinstance(one, Decision):
+                routed += self._items_of(offset, one)
+                offset += 1
+            else:
+                routed.append(one)
+        return routed, offset
+
+    def _defined(self) -> list[tuple[int, Item]]:
+        """Have every bucket fold with the present definitions from here on."""
+        self._place.version += 1
+        defined = Defined(self._place.version, self._parts.documents())
+        return [(bucket, defined) for bucket in range(self._settings.buckets)]
+
+    def _define(self, definitions: Definitions) -> None:
+        """Route with these: of what is defined, identity alone matters here."""
+        self._definitions = definitions
+        self._people.definitions = define(identity=definitions.identity)
+
+    @staticmethod
+    def _admit(event: Event, definitions: Definitions) -> Event | RejectedEvent:
+        """Hold an event against its source's tracking plan."""
+        held = definitions.held.get(event.source)
+        if held is None:
+            return event
+        try:
+            return held.judge(event)
+        except Exception as error:  # noqa: BLE001 - as in `_route`
+            return unfoldable(event, error)
+
+    def _note(self, event: Event, profile: profiles.Profile, place: tuple[int, int], shown: Iterable[str]) -> None:
+        """Know of an event that was routed before what identity needs of it."""
+        stamp = event.stamp
+        profiles.show(profile, shown, stamp.time, event.message_id)
+        profiles.notice(profile, event, stamp, place)
+
+    def _items_of(self, offset: int, decision: Decision) -> list[tuple[int, Item]]:
+        """What buckets are to do for a decision."""
+        buckets = self._settings.buckets
+        home = bucket_of(decision.profile, buckets)
+        concerned = dict.fromkeys((*decision.absorbed, *decision.beside))
+        lent = tuple(one for one in concerned if bucket_of(one, buckets) != home)
+        self._last.update(dict.fromkeys((decision.profile, *concerned), self._place.routed))
+        lends: list[tuple[int, Item]] = [
+            (bucket_of(one, buckets), Lent(one, home, offset, one not in decision.absorbed)) for one in lent
+        ]
+        return [*lends, (home, Decided(offset, decision, lent))]
+
+    async def _append(self, work: Sequence[tuple[int, Item]], **head: Any) -> None:
+        """Have buckets do these, all or none of them."""
+        place = self._place
+        if not work and not head:
+            return
+        count, body = items.write_turn(
+            place.number, self._settings.buckets, work, **{"decisions_end": place.decisions, **head}
+        )
+        at = await self._routed.append(0, Records(count, body))
+        place.number += len(work)
+        place.routed = at + count
+
+    async def _bring(self, identifiers: Iterable[str], ids: Iterable[bytes] = ()) -> None:
+        """Have the profiles that own these identifiers, or have these ids, in memory."""
+        people = self._people
+        unknown = {identifier for identifier in identifiers if identifier not in people.owners}
+        missing = {one for one in ids if one not in people.profiles and one not in people.absorbed}
+        if not unknown and not missing:
+            return
+        for packed in await self._parts.store.load(unknown, missing):
+            profile = profiles.unpack(packed, people.definitions)
+            # What is in memory is newer than what is in the store.
+            if profile.id not in people.profiles and profile.id not in people.absorbed:
+                people.adopt(profile)
+
+    # Time.
+
+    async def _tick_for_ever(self) -> None:
+        runtime, settings = self._parts.runtime, self._settings
+        last = runtime.elapsed()
+        while True:
+            await runtime.sleep(settings.idle_seconds)
+            now = runtime.elapsed()
+            some = self._place.routed > self._ticked
+            idle = now - self._routed_at >= settings.idle_seconds
+            definitions = self._definitions
+            due = now - last >= settings.tick_seconds
+            if (some and (idle or due)) or (due and definitions is not None and definitions.timed):
+                async with self._turn:
+                    if await self._tick(some=some):
+                        last = now
+
+    async def _tick(self, *, some: bool) -> bool:
+        now = await self._now()
+        if now is None or (not some and now <= self._told_now):
+            return False
+        place = self._place
+        self._told_now = max(self._told_now, now)
+        tick = Tick(self._told_now, place.number, dict(place.events), place.decisions, place.routed)
+        await self._append([(bucket, tick) for bucket in range(self._settings.buckets)])
+        self._ticked = place.routed
+        await self._let_go()
+        return True
+
+    async def _now(self) -> int | None:
+        """What time it is, as far as the log is routed; 0 if that is not known."""
+        now = self._parts.runtime.now() - PATIENCE
+        try:
+            bounds = await self._parts.log.bounds(Stream.EVENTS)
+        except Unreachable:
+            return None  # whoever routes will say so
+        routed, arrivals = self._place.events, self._arrivals
+        lagging = [number for number, (_, end) in bounds.items() if routed.get(number, 0) < end]
+        return min([now, *(arrivals.get(number, 0) for number in lagging)])
+
+    async def _let_go(self) -> None:
+        """Keep no more profiles in memory than we may; those whose items are not in the store yet stay."""
+        people = self._people
+        surplus = len(people.profiles) - self._settings.profiles_in_memory
+        if surplus <= 0 or self._parts.runtime.elapsed() < self._look_at:
+            return
+        self._look_at = self._parts.runtime.elapsed() + _LOOK
+        kept = (await self._parts.store.overview()).marks.get(WRITER, {}).get(Stream.ROUTED, {}).get(0, 0)
+        settled = [one for one, at in self._last.items() if at < kept]
+        for one in settled[:surplus]:
+            del self._last[one]
+            if one in people.profiles:
+                people.release(people.profiles[one])
+
+
+async def _until_failure(loop: Any, failed: asyncio.Future[None]) -> None:
+    try:
+        await loop
+    except Exception as error:  # noqa: BLE001 - handed on, whatever it is
+        if not failed.done():
+            failed.set_exception(error)

@@ -1,0 +1,152 @@
+"""A host of buckets within the process: what Flink and Spark do, with crashes, restores and other orders at will."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from random import Random
+
+from obverse.adapters._buckets import items
+from obverse.adapters._buckets.machine import BucketMachine
+from obverse.core.definitions import Definitions
+from obverse.ports.engine import EngineParts
+from obverse.ports.event_log import Stream
+
+
+class MemoryShelf:
+    """See `Shelf`."""
+
+    def __init__(self, kept: dict[bytes, bytes]) -> None:
+        self.kept = kept
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.kept.get(key)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self.kept[key] = value
+
+    def remove(self, key: bytes) -> None:
+        self.kept.pop(key, None)
+
+    def scan(self) -> Iterable[tuple[bytes, bytes]]:
+        return list(self.kept.items())
+
+
+class Host:
+    """
+    Folds what was routed, for as long as it runs.
+
+    Its dice may hold moves back, have it crash and go on from its last checkpoint, and send what it had sent before.
+    """
+
+    def __init__(self, parts: EngineParts, *, buckets: int, dice: Random | None = None) -> None:
+        self._parts = parts
+        self._buckets = buckets
+        self._dice = dice
+        self._at = 0
+        self._shelves: dict[int, dict[bytes, bytes]] = {}
+        self._moves: list[tuple[int, bytes]] = []
+        self._machines: dict[int, BucketMachine] = {}
+        self._kept = self._snapshot()
+        self.folded: list[bytes] = []
+        self.crashes = 0
+        self.moved = 0
+        self.more = asyncio.Event()
+
+    def _snapshot(self) -> tuple[int, dict[int, dict[bytes, bytes]], list[tuple[int, bytes]]]:
+        return self._at, {one: dict(shelf) for one, shelf in self._shelves.items()}, list(self._moves)
+
+    def crash(self) -> None:
+        """Lose all since the last checkpoint."""
+        self.crashes += 1
+        at, shelves, moves = self._kept
+        self._at, self._moves = at, list(moves)
+        self._shelves = {one: dict(shelf) for one, shelf in shelves.items()}
+        self._machines = {}
+
+    def _machine(self, bucket: int) -> BucketMachine:
+        machine = self._machines.get(bucket)
+        if machine is None:
+            shelf = MemoryShelf(self._shelves.setdefault(bucket, {}))
+            machine = BucketMachine(bucket, shelf, workspace=self._parts.workspace, read=self._read, awake=7)
+            self._machines[bucket] = machine
+        return machine
+
+    def _read(self, version: int, documents: bytes) -> Definitions:
+        assert version > 0
+        assert documents == b""
+        return self._parts.definitions()
+
+    def _take(self, bucket: int, record: bytes) -> None:
+        folded, moves = self._machine(bucket).take(record)
+        if folded:
+            self.folded.append(folded)
+            self.more.set()
+        self._moves += moves
+        self.moved += len(moves)
+
+    async def run(self) -> None:
+        """Fold for ever."""
+        while True:
+            reader = await self._parts.log.open_reader(Stream.ROUTED, {0: self._at})
+            try:
+                while True:
+                    if self._moves:
+                        self._move()
+                        await asyncio.sleep(0)
+                        if self._moves and (await self._parts.log.bounds(Stream.ROUTED))[0][1] <= self._at:
+                            continue
+                    for batch in await reader.next():
+                        self._fold(batch.body)
+                        self._at = batch.end
+                        if self._dice is not None and self._dice.random() < 0.2:
+                            self._kept = self._snapshot()
+                    if self._dice is not None and self._dice.random() < 0.1:
+                        self.crash()
+                        break
+            finally:
+                await reader.close()
+
+    def _move(self) -> None:
+        """Bring some of those that are on their way."""
+        moves, self._moves = self._moves, []
+        if self._dice is not None:
+            self._dice.shuffle(moves)
+            held = moves[: self._dice.randrange(len(moves) + 1)]
+            moves = moves[len(held) :]
+            self._moves += held
+        for bucket, record in moves:
+            self._take(bucket, record)
+
+    def _fold(self, body: bytes) -> None:
+        cut: Sequence[tuple[int, bytes]] = items.slices_of(body)
+        if self._dice is not None:
+            cut = self._dice.sample(cut, len(cut))
+        for bucket, record in cut:
+            self._take(bucket, record)
+
+
+class Source:
+    """See `FoldedSource`: each keeper reads from the beginning, in another order if there are dice."""
+
+    def __init__(self, host: Host, dice: Random | None = None) -> None:
+        self._host = host
+        self._dice = dice
+        self._at = 0
+
+    async def next(self) -> Sequence[tuple[int, int, bytes]]:
+        while self._at >= len(self._host.folded):
+            self._host.more.clear()
+            await self._host.more.wait()
+        some = list(enumerate(self._host.folded))[self._at :]
+        self._at += len(some)
+        if self._dice is not None:
+            self._dice.shuffle(some)
+            some += self._dice.sample(some, len(some) // 5)
+        return [(0, offset, record) for offset, record in some]
+
+    async def keep(self, offsets: Mapping[int, int]) -> None:
+        assert set(offsets) <= {0}
+
+    async def close(self) -> None:
+        """Nothing is open."""

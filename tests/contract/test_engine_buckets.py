@@ -1,0 +1,40 @@
+"""The fold in buckets passes the suite of engines, whatever its host does to it."""
+
+from __future__ import annotations
+
+from random import Random
+
+from buckets import Host, Source
+from engine_parts import SettableRuntime, memory_parts
+from obverse.adapters._buckets.engine import BucketedEngine, BucketedSettings
+from obverse.adapters._buckets.keeper import KeeperSettings
+from obverse.adapters._buckets.router import RouterSettings
+from obverse.contracts.engine import EngineContract
+from obverse.ports.engine import Engine, EngineParts
+
+QUICK = BucketedSettings(
+    router=RouterSettings(buckets=5, turn_events=13, tick_seconds=0.02, idle_seconds=0.005),
+    keeper=KeeperSettings(checkpoint_seconds=0.02, idle_seconds=0.01, checkpoint_events=50, look_seconds=0.005),
+)
+
+
+class TestBuckets(EngineContract):
+    keeps_what_was_stored = True
+
+    def dice(self) -> Random | None:
+        return None
+
+    async def open_parts(self, partitions: int) -> EngineParts:
+        return await memory_parts(partitions)
+
+    def set_clock(self, parts: EngineParts, now: int) -> None:
+        assert isinstance(parts.runtime, SettableRuntime)
+        parts.runtime.set(now)
+
+    async def open_engine(self, parts: EngineParts) -> Engine:
+        hosts = parts.store.__dict__.setdefault("hosts", {})
+        host = hosts.get("host")
+        if host is None:
+            host = hosts["host"] = Host(parts, buckets=5, dice=self.dice())
+            hosts["work"] = parts.runtime.spawn("host", host.run())
+        return BucketedEngine(QUICK, parts, lambda: Source(host, self.dice()))
