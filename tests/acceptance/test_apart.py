@@ -100,9 +100,9 @@ async def told(data: Path, settings: dict[str, str], *arguments: str) -> str:
 
 @asynccontextmanager
 async def role(data: Path, name: str, settings: dict[str, str]) -> AsyncIterator[str]:
-    """Run a role until the end; its address."""
+    """Run a role until the end, in a folder that no other one sees; its address."""
     port = free_port()
-    process = await command(data, {**settings, f"OBVERSE_{name.upper()}__PORT": str(port)}, "run", name)
+    process = await command(data.parent / name, {**settings, f"OBVERSE_{name.upper()}__PORT": str(port)}, "run", name)
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -125,6 +125,8 @@ async def test_each_role_has_a_login_of_its_own(data: Path, secrets: Path) -> No
     assert "applied 0001" in await told(data, settings_for("owner", secrets), "migrate")
     await told(data, settings_for("api", secrets), "apply", "--yes")
     query = {"OBVERSE_QUERY_DATABASE_URL_FILE": str(secrets / "database-url-query")}
+    # What only the worker knows is on its own machine; others see it at the next checkpoint.
+    query["OBVERSE_ENGINE__EMBEDDED__CHECKPOINT_SECONDS"] = "1"
     async with AsyncExitStack() as stack:
         collector = await stack.enter_async_context(role(data, "collector", settings_for("collector", secrets)))
         await stack.enter_async_context(role(data, "worker", settings_for("worker", secrets, **query)))
