@@ -14,9 +14,9 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it is documented there
 
+from obverse.adapters._kafka.codes import AT_END
 from obverse.adapters._kafka.records import Place, Record, read
 from obverse.adapters.kafka import KafkaLogSettings
-from obverse.adapters.kafka.codes import AT_END
 from obverse.adapters.runtime.system import TaskWork
 from obverse.ports.event_log import Stream
 from obverse.ports.runtime import Work

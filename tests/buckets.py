@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
 from obverse.adapters._buckets import items
 from obverse.adapters._buckets.machine import BucketMachine
-from obverse.core.definitions import Definitions
+from obverse.core.definitions import Definitions, arriving
 from obverse.ports.engine import EngineParts
 from obverse.ports.event_log import Stream
 
@@ -43,6 +44,7 @@ class Host:
         self._parts = parts
         self._buckets = buckets
         self._dice = dice
+        self._defined: list[Definitions] = []
         self._at = 0
         self._shelves: dict[int, dict[bytes, bytes]] = {}
         self._moves: list[tuple[int, bytes]] = []
@@ -74,8 +76,22 @@ class Host:
 
     def _read(self, version: int, documents: bytes) -> Definitions:
         assert version > 0
-        assert documents == b""
-        return self._parts.definitions()
+        return self._defined[int(documents)]
+
+    def described(self, parts: EngineParts) -> EngineParts:
+        """The same parts, whose definitions are told by a number that this host knows."""
+
+        def documents(beside: bool) -> bytes:  # noqa: FBT001 - as the port has it
+            defined, coming = parts.definitions(), parts.arriving()
+            if beside and coming is not None:
+                fresh = arriving.fresh(coming.definitions, defined)
+                defined = arriving.folding(defined, fresh, coming.version)
+            known = [place for place, one in enumerate(self._defined) if one is defined]
+            if not known:
+                self._defined.append(defined)
+            return b"%d" % (known[0] if known else len(self._defined) - 1)
+
+        return replace(parts, documents=documents)
 
     def _take(self, bucket: int, record: bytes) -> None:
         folded, moves = self._machine(bucket).take(record)

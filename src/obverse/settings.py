@@ -89,6 +89,8 @@ class Worker(_Table):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8050, ge=0, le=65535)
+    flows: list[str] = []
+    """What it does, of all that a worker can (`obverse run worker --help`); everything, if none is named."""
 
 
 class Load(_Table):

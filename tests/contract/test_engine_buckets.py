@@ -32,9 +32,9 @@ class TestBuckets(EngineContract):
         parts.runtime.set(now)
 
     async def open_engine(self, parts: EngineParts) -> Engine:
-        hosts = parts.store.__dict__.setdefault("hosts", {})
+        hosts = parts.runtime.__dict__.setdefault("hosts", {})
         host = hosts.get("host")
         if host is None:
             host = hosts["host"] = Host(parts, buckets=5, dice=self.dice())
             hosts["work"] = parts.runtime.spawn("host", host.run())
-        return BucketedEngine(QUICK, parts, lambda: Source(host, self.dice()))
+        return BucketedEngine(QUICK, host.described(parts), lambda: Source(host, self.dice()))

@@ -66,7 +66,7 @@ async def folded(parts: EngineParts, host: Host, dice: Random, *, runs: int, sto
             more = await append(parts, story[at:end], batch=dice.randint(1, 20))
             placed += more
         at = end
-        engine = BucketedEngine(QUICK, parts, partial(Source, host, Random(run)))
+        engine = BucketedEngine(QUICK, host.described(parts), partial(Source, host, Random(run)))
         work = parts.runtime.spawn("engine", engine.run())
         if run < runs - 1:
             await parts.runtime.sleep(dice.random() * 0.2)

@@ -27,6 +27,7 @@ class Arrivals:
         self._backfills = backfills
         self._opened = False
         self._begun: Arriving | None = None
+        self._coming: tuple[int, Sequence[Document]] | None = None
 
     def definitions(self) -> Definitions:
         """What everybody sees; see `CurrentDefinitions.current`."""
@@ -35,6 +36,10 @@ class Arrivals:
     def documents(self) -> Sequence[Document]:
         """What they were made of; see `CurrentDefinitions.documents`."""
         return self._definitions.documents()
+
+    def coming_documents(self) -> tuple[int, Sequence[Document]] | None:
+        """What is on its way was made of, with its version; None if nothing is, or nobody has asked for it yet."""
+        return self._coming
 
     async def open(self) -> None:
         """
@@ -53,6 +58,7 @@ class Arrivals:
         known = await self._backfills.backfill()
         if known is not None and known.phase is not Phase.DONE and live not in {None, known.version}:
             self._begun = Arriving(known.version, await self._definitions.as_of(known.version))
+            self._coming = known.version, await self._definitions.documents_of(known.version)
         self._opened = True
 
     def arriving(self) -> Arriving | None:
@@ -67,6 +73,7 @@ class Arrivals:
         if self._begun is None:
             coming = self._definitions.coming()
             self._begun = None if coming is None else Arriving(*coming)
+            self._coming = None if coming is None else (coming[0], self._definitions.newest_documents)
         return self._begun
 
     async def arrived(self, version: int) -> None:
@@ -77,4 +84,4 @@ class Arrivals:
             Unreachable, AccessRefused: that cannot be written.
         """
         await self._definitions.go_live(version)
-        self._begun = None
+        self._begun = self._coming = None

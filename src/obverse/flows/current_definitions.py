@@ -76,7 +76,21 @@ class CurrentDefinitions:
             Unreachable, AccessRefused: the store cannot be read.
             BadDefinition: it cannot be used by this release.
         """
-        return read_documents((one.document for one in (await self._store.read(version)).entries), self._kinds)
+        return read_documents(await self.documents_of(version), self._kinds)
+
+    @property
+    def newest_documents(self) -> Sequence[Document]:
+        """Those of the version that was applied last."""
+        return self._documents
+
+    async def documents_of(self, version: int) -> Sequence[Document]:
+        """
+        Return the documents of a version.
+
+        Raises:
+            Unreachable, AccessRefused: the store cannot be read.
+        """
+        return [one.document for one in (await self._store.read(version)).entries]
 
     async def go_live(self, version: int) -> None:
         """
@@ -146,7 +160,7 @@ class CurrentDefinitions:
         self, live: int, newest: Definitions, stored: Sequence[Document]
     ) -> tuple[Definitions, Sequence[Document]]:
         """The live set and its documents; the newest, if this release cannot use the live one any more."""
-        documents = [one.document for one in (await self._store.read(live)).entries]
+        documents = await self.documents_of(live)
         try:
             return read_documents(documents, self._kinds), documents
         except BadDefinition as error:

@@ -46,8 +46,15 @@ class EngineParts:
     """What is on its way; None while `definitions` are all that was defined. It stays until it has `arrived`."""
     arrived: Callable[[int], Awaitable[None]] = _arrived
     """Say that this version is computed for everybody, in the store too; then `definitions` are what it defines."""
-    documents: Callable[[], bytes] = lambda: b""
-    """What `definitions` were made of, for engines that fold elsewhere (`core.documents.portable`)."""
+    documents: Callable[[bool], bytes] = lambda _: b""
+    """
+    What `definitions` were made of, for engines that fold elsewhere (`core.documents.portable`); if asked, with what is
+    on its way.
+    """
+    decides: bool = True
+    """Whether identity is decided here; else another process does that."""
+    keeps: bool = True
+    """Whether what was folded is written to the store, the cache and the stream of changes here."""
     obstacle: Callable[[], str | None] = lambda: None
     """Why nothing may be written to the store now; None if it may. Until then checkpoints wait, and memory fills."""
 

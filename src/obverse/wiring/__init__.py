@@ -133,8 +133,17 @@ class Wiring:
         cache: ProfileCache = await self._open("profile_cache", self.runtime)
         return cache
 
-    async def engine(self, log: EventLog, store: ProfileStore, cache: ProfileCache, definitions: Arrivals) -> Engine:
-        """The engine."""
+    async def engine(
+        self,
+        log: EventLog,
+        store: ProfileStore,
+        cache: ProfileCache,
+        definitions: Arrivals,
+        *,
+        decides: bool = True,
+        keeps: bool = True,
+    ) -> Engine:
+        """The engine, or a part of it: see `EngineParts`."""
         engine: Engine = await self._open(
             "engine",
             EngineParts(
@@ -143,10 +152,14 @@ class Wiring:
                 store=store,
                 cache=cache,
                 definitions=definitions.definitions,
-                documents=lambda: portable.write(definitions.documents(), trait_kind_places()),
+                documents=lambda beside: portable.write(
+                    definitions.documents(), trait_kind_places(), definitions.coming_documents() if beside else None
+                ),
                 arriving=definitions.arriving,
                 arrived=definitions.arrived,
                 runtime=self.runtime,
+                decides=decides,
+                keeps=keeps,
                 obstacle=self._obstacle(),
             ),
         )
@@ -368,6 +381,7 @@ class Wiring:
             "workspace": self.settings.workspace,
             "partitions": self.settings.partitions,
             "reader": self.role,
+            "kafka": self.settings.port_options("event_log", "kafka")[1],
             "socket": str(self.runtime_dir / "profiles.sock"),
             "inbox_host": sandbox.host,
             "inbox_port": sandbox.smtp_port,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 from obverse.adapters._buckets.keeper import FoldedSource, Keeper, KeeperSettings
 from obverse.adapters._buckets.router import Router, RouterSettings
+from obverse.core.refolding import Difference
 from obverse.ports.engine import EngineParts, Progress
 from obverse.ports.event_log import Stream
+from obverse.ports.outcomes import Unreachable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,32 +32,54 @@ class BucketedEngine:
         settings: BucketedSettings,
         parts: EngineParts,
         source: Callable[[], FoldedSource],
-        *,
-        routes: bool = True,
-        keeps: bool = True,
     ) -> None:
         self.progress = Progress()
         self._settings = settings
         self._parts = parts
         self._source = source
-        self._routes = routes
-        self._keeps = keeps
         self._keeper: Keeper | None = None
+        self._router: Router | None = None
+        self._ended = asyncio.Event()
 
     async def run(self) -> None:
         """See `Engine.run`."""
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         works: list[tuple[str, Any]] = []
-        if self._routes:
-            works.append(("router", Router(self._settings.router, self._parts, self.progress).run()))
-        if self._keeps:
+        if self._parts.decides:
+            self._router = Router(self._settings.router, self._parts, self.progress)
+            works.append(("router", self._router.run()))
+        if self._parts.keeps:
             self._keeper = Keeper(self._settings.keeper, self._parts, self._source(), self.progress)
             works.append(("keeper", self._keeper.run()))
+        self._ended = asyncio.Event()
         async with AsyncExitStack() as stack:
+            stack.callback(self._end)
             for name, work in works:
                 started = self._parts.runtime.spawn(f"unify {name}", _until_failure(work, failed))
                 stack.push_async_callback(started.stop)
             await failed
+
+    def _end(self) -> None:
+        self._router = None
+        self._ended.set()
+
+    async def fold_anew(self, people: Collection[bytes], *, replay: str) -> Mapping[bytes, Difference | None]:
+        """See `FoldsAnew.fold_anew`."""
+        router = self._router
+        if router is None or not router.is_open:
+            raise Unreachable(
+                "identity is not decided here, or not yet: give the worker that replays the flow identity"
+            )
+        ended = asyncio.ensure_future(self._ended.wait())
+        work = asyncio.ensure_future(router.asked.fold_anew(people, replay))
+        try:
+            await asyncio.wait([work, ended], return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+            raise Unreachable("the engine has stopped, and begins again from its last checkpoint")
+        finally:
+            for one in (work, ended):
+                one.cancel()
 
     async def drain(self) -> None:
         """See `Engine.drain`."""

@@ -13,6 +13,7 @@ from obverse.core import codec
 from obverse.core.changes import Change
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import Decision
+from obverse.ports.identity_requests import Outcome
 from obverse.ports.profile_rows import ProfileRow
 
 BUCKETS: Final = 32
@@ -82,7 +83,7 @@ class Defined(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=5):
 
     version: int
     documents: bytes
-    """See `definitions`."""
+    """See `core.documents.portable`."""
 
 
 class Refused(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=6):
@@ -98,7 +99,41 @@ class Adopted(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=7):
     """`core.profiles.pack`."""
 
 
-Item = Told | Decided | Lent | Tick | Defined | Refused | Adopted
+class Became(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=8):
+    """Have a profile be this from here on: it was computed anew, while nothing was routed."""
+
+    packed: bytes
+    """`core.profiles.pack`."""
+    changes: tuple[Change, ...] = ()
+    """What that changes."""
+
+
+class Follow(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=9):
+    """Have a profile follow definitions that have become live (`core.profiles.go_live`)."""
+
+    profile: bytes
+    now: int
+    """Microseconds since 1970."""
+    version: int
+    """Of the definitions."""
+    names: tuple[str, ...]
+    """Traits whose value that may change."""
+
+
+class Done(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=10):
+    """Keep what was done beside the fold."""
+
+    decisions: tuple[tuple[int, Decision], ...] = ()
+    """Those that profiles have become otherwise by, with their offsets."""
+    settled: dict[str, Outcome] = {}
+    """Requests of identity, by their ids."""
+    moved: dict[int, bytes] = {}
+    """Whose events are from now on, by their event ids."""
+    nobodys: tuple[str, ...] = ()
+    """Identifiers that are nobody's from now on."""
+
+
+Item = Told | Decided | Lent | Tick | Defined | Refused | Adopted | Became | Follow | Done
 
 
 class Turn(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True):
@@ -178,6 +213,7 @@ class Folded(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=Tru
     decisions: list[tuple[int, int, Decision]] = []
     groups: list[tuple[int, bytes]] = []
     """What events told of groups (`core.groups.pack`), to be united with what is known of them."""
+    beside: list[tuple[int, Done]] = []
     ticks: list[tuple[int, Tick]] = []
     damage: str = ""
     """What the bucket could not make sense of; a person must look."""

@@ -254,6 +254,8 @@ class Keeper:
 
     async def _checkpoint(self, writer: StoreWriter, due: Due, told_from: int) -> Checkpoint:
         tick: Tick = due.tick
+        decided = [*due.decisions, *(one for done in due.beside for one in done.decisions)]
+        claimed = {identifier for row in due.rows for identifier in row.identifiers}
         stored = [StoredEvent(profile, partition, offset, event) for _, profile, partition, offset, event in due.events]
         return Checkpoint(
             marks={
@@ -267,7 +269,10 @@ class Keeper:
             events=[writer.pack(stored)] if stored else [],
             groups=await self._groups(due.groups),
             rejected=due.rejected,
-            decisions=[KeptDecision(offset, decision) for offset, decision in due.decisions],
+            decisions=[KeptDecision(offset, decision) for offset, decision in sorted(decided, key=lambda one: one[0])],
+            settled={name: outcome for done in due.beside for name, outcome in done.settled.items()},
+            moved={event: profile for done in due.beside for event, profile in done.moved.items()},
+            nobodys=[one for done in due.beside for one in done.nobodys if one not in claimed],
         )
 
     async def _groups(self, told: Sequence[bytes]) -> list[GroupRow]:

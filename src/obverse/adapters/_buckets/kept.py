@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from obverse.adapters._buckets.items import Folded, Row, Tick
+from obverse.adapters._buckets.items import Done, Folded, Row, Tick
 from obverse.core.changes import Change
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import Decision
@@ -37,6 +37,7 @@ class Due:
         self.rejected: list[RejectedEvent] = []
         self.decisions: list[tuple[int, Decision]] = []
         self.groups: list[bytes] = []
+        self.beside: list[Done] = []
 
 
 class Kept:
@@ -63,6 +64,7 @@ class Kept:
         self._rejected: list[tuple[int, RejectedEvent]] = []
         self._decisions: list[tuple[int, int, Decision]] = []
         self._groups: list[tuple[int, bytes]] = []
+        self._beside: list[tuple[int, Done]] = []
         self._shown: dict[bytes, int] = {}
         """Number of the latest row of each profile that is ahead."""
 
@@ -98,6 +100,9 @@ class Kept:
         decisions = self._fresh(folded.decisions)
         self._decisions += decisions
         news.nobodys = [one.identifier for _, _, decision in decisions for one in decision.set_aside]
+        beside = self._fresh(folded.beside)
+        self._beside += beside
+        news.nobodys += [identifier for _, done in beside for identifier in done.nobodys]
         for _, tick in folded.ticks:
             if tick.first >= self.base:
                 self._ticks[tick.first] = tick
@@ -150,12 +155,14 @@ class Kept:
         due.rejected = [one for _, one in sorted(_before(base, self._rejected), key=lambda one: one[0])]
         due.decisions = [(offset, decision) for _, offset, decision in _before(base, self._decisions)]
         due.decisions.sort(key=lambda one: one[0])
+        due.beside = [one for _, one in _before(base, self._beside)]
         due.groups = [packed for _, packed in _before(base, self._groups)]
         self._absorbed = _behind(base, self._absorbed)
         self._events = _behind(base, self._events)
         self._rejected = _behind(base, self._rejected)
         self._decisions = _behind(base, self._decisions)
         self._groups = _behind(base, self._groups)
+        self._beside = _behind(base, self._beside)
         self._advance(base)
         return due
 

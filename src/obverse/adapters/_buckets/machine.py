@@ -18,9 +18,12 @@ from msgspec import structs
 from obverse.adapters._buckets import items
 from obverse.adapters._buckets.items import (
     Adopted,
+    Became,
     Decided,
     Defined,
+    Done,
     Folded,
+    Follow,
     Item,
     Lent,
     Moved,
@@ -34,7 +37,7 @@ from obverse.adapters._buckets.items import (
 from obverse.adapters._buckets.waiting import Arrived, Entry, Waiting
 from obverse.core import groups, profiles
 from obverse.core.changes import Change
-from obverse.core.definitions import Definitions
+from obverse.core.definitions import Definitions, arriving
 from obverse.core.events import unfoldable
 from obverse.core.groups import Group
 from obverse.core.identity import identifiers
@@ -44,6 +47,8 @@ from obverse.ports.profile_rows import ProfileRow
 
 HEAD: Final = b"h"
 DOCUMENTS: Final = b"d"
+FORMER: Final = b"f"
+"""The documents before these."""
 WAITING: Final = b"w"
 _PROFILE: Final = b"p"
 
@@ -113,7 +118,9 @@ class BucketMachine:
         kept = shelf.get(HEAD)
         self._head = _Head() if kept is None else _head_decoder.decode(kept)
         if self._head.version:
-            self._people.definitions = read(self._head.version, shelf.get(DOCUMENTS) or b"")
+            self._use(read(self._head.version, shelf.get(DOCUMENTS) or b""))
+        former = shelf.get(FORMER)
+        self._before = read(self._head.version, former) if former else None
         self._waiting = Waiting.read(shelf.get(WAITING))
         self._due: list[tuple[int, bytes]] | None = None
         """Who is due when, some of it out of date; None until somebody asks."""
@@ -184,13 +191,51 @@ class BucketMachine:
 
     def _do_seldom(self, number: int, item: Item) -> None:
         if isinstance(item, Defined):
-            self._head.version = item.version
-            self._shelf.put(DOCUMENTS, item.documents)
-            self._people.definitions = self._read(item.version, item.documents)
+            self._define(item)
         elif isinstance(item, Refused):
             self._out.rejected.append((number, item.rejected))
         elif isinstance(item, Adopted):
             self._come(item.packed)
+        elif isinstance(item, Done):
+            self._out.beside.append((number, item))
+        elif isinstance(item, Became):
+            self._become(number, item)
+        elif isinstance(item, Follow):
+            self._follow(number, item)
+
+    def _define(self, item: Defined) -> None:
+        """Fold with other definitions from here on, and remember those of before, for whoever is to follow."""
+        known = self._shelf.get(DOCUMENTS)
+        if known is not None and known != item.documents:
+            self._before = self._people.definitions
+            self._shelf.put(FORMER, known)
+        self._head.version = item.version
+        self._shelf.put(DOCUMENTS, item.documents)
+        self._use(self._read(item.version, item.documents))
+
+    def _use(self, definitions: Definitions) -> None:
+        self._people.definitions = definitions
+        # Whoever is new lacks nothing of what is folded beside.
+        self._people.filled = max(self._people.filled, definitions.beside_version)
+
+    def _become(self, number: int, item: Became) -> None:
+        """Have a profile be another: all of it is told."""
+        profile, people = profiles.unpack(item.packed, self._people.definitions), self._people
+        if profile.id in people.profiles:
+            people.release(people.profiles[profile.id])
+        people.adopt(profile)
+        profile.known_moved = profile.standing_moved = True
+        profile.claims = tuple(profile.identifiers)
+        self._touched[profile.id] = number
+        self._change(number, item.changes)
+
+    def _follow(self, number: int, item: Follow) -> None:
+        if self._bring(item.profile):
+            profile, after = self._people.profiles[item.profile], self._people.definitions
+            before = self._before or arriving.without(after, item.names)
+            self._change(number, profiles.go_live(profile, before, after, item.now))
+            profile.filled = item.version
+            self._touched[item.profile] = number
 
     def _tell(self, number: int, item: Told) -> None:
         try:
@@ -372,7 +417,7 @@ class BucketMachine:
 
 def _concerned(item: Item) -> tuple[bytes, ...]:
     """Whose turn it has to be, of this bucket's."""
-    if isinstance(item, Told | Lent):
+    if isinstance(item, Told | Lent | Follow):
         return (item.profile,)
     if isinstance(item, Decided):
         decision, away = item.decision, set(item.lent)

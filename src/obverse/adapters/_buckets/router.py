@@ -16,11 +16,14 @@ from typing import Any, Final
 import structlog
 
 from obverse.adapters._buckets import items
+from obverse.adapters._buckets.asked import Asked, outcome_of
 from obverse.adapters._buckets.items import (
     BUCKETS,
     Adopted,
+    Became,
     Decided,
     Defined,
+    Done,
     Item,
     Lent,
     Refused,
@@ -37,6 +40,7 @@ from obverse.core.people import People
 from obverse.ports.engine import WRITER, EngineParts, Progress
 from obverse.ports.event_log import Appender, Batch, Reader, Records, Stream
 from obverse.ports.outcomes import Unreachable
+from obverse.ports.profile_store import Marks
 
 TURN: Final = 1000
 """Events that are routed together, at most."""
@@ -50,6 +54,7 @@ PATIENCE: Final = 300_000
 """Microseconds that an event may take from its arrival into the log, and still come before what time changes."""
 _PEOPLE: Final = 500
 _FEW: Final = 200
+_LOOK_AT_STORE: Final = 0.05
 _LOOK: Final = 5.0
 """Seconds between two looks at how far the store is, while there are too many in memory."""
 
@@ -89,13 +94,13 @@ class Router:
 
     def __init__(self, settings: RouterSettings, parts: EngineParts, progress: Progress) -> None:
         self._settings = settings
-        self._parts = parts
+        self.parts = parts
         self._progress = progress
-        self._people = People(parts.workspace, Definitions())
-        self._place = _Place()
+        self.people = People(parts.workspace, Definitions())
+        self.place = _Place()
         self._foreign = Foreign(parts.store)
         self._definitions: Definitions | None = None
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()
         self._arrivals: dict[int, int] = {}
         """By partition, the latest arrival of what was routed in this run."""
         self._last: dict[bytes, int] = {}
@@ -103,10 +108,15 @@ class Router:
         self._ticked = 0
         """Offset after the last turn that was a tick."""
         self._told_now = 0
+        self._tick_at = 0
+        """Where the last tick is in the stream of what was routed."""
         self._look_at = 0.0
         self._routed_at = 0.0
         self._recalled: list[tuple[int, Decision]] = []
         """What was decided and not routed before this run, with the offset of each: it is not decided anew."""
+        self.is_open = False
+        """Whether all that was routed before is known."""
+        self.asked: Asked
         self._decided: Appender
         self._routed: Appender
 
@@ -118,7 +128,7 @@ class Router:
             Unreachable: a port failed; run a new one.
             LogGap, UnknownMark: the log is not whole; a person must look.
         """
-        log = self._parts.log
+        log = self.parts.log
         async with AsyncExitStack() as stack:
             # Whoever has this one is the router; others wait here.
             self._routed = await log.open_appender(Stream.ROUTED)
@@ -126,13 +136,16 @@ class Router:
             self._decided = await log.open_appender(Stream.DECISIONS)
             stack.push_async_callback(self._decided.close)
             await self._recall()
-            marks = {number: self._place.events.get(number, 0) for number in range(log.partitions)}
+            self.is_open = True
+            marks = {number: self.place.events.get(number, 0) for number in range(log.partitions)}
             reader = await log.open_reader(Stream.EVENTS, marks)
             stack.push_async_callback(reader.close)
             failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            ticking = self._parts.runtime.spawn("route ticks", _until_failure(self._tick_for_ever(), failed))
+            ticking = self.parts.runtime.spawn("route ticks", _until_failure(self._tick_for_ever(), failed))
             stack.push_async_callback(ticking.stop)
-            routing = self._parts.runtime.spawn("route", _until_failure(self._route_for_ever(reader, marks), failed))
+            asking = self.parts.runtime.spawn("route requests", _until_failure(self.asked.run(), failed))
+            stack.push_async_callback(asking.stop)
+            routing = self.parts.runtime.spawn("route", _until_failure(self._route_for_ever(reader, marks), failed))
             stack.push_async_callback(routing.stop)
             await failed
 
@@ -140,31 +153,35 @@ class Router:
 
     async def _recall(self) -> None:
         """Learn how far everything was routed, and what is known of people whose items are not in the store yet."""
-        parts, place = self._parts, self._place
-        kept = (await parts.store.overview()).marks.get(WRITER, {})
-        self._people.set_aside.update((one.identifier, one) for one in await parts.store.set_aside())
+        parts, place = self.parts, self.place
+        kept = await self.kept()
+        self.people.set_aside.update((one.identifier, one) for one in await parts.store.set_aside())
         place.events = dict(kept.get(Stream.EVENTS, {}))
         place.decisions = kept.get(Stream.DECISIONS, {}).get(0, 0)
         at, (_, end) = kept.get(Stream.ROUTED, {}).get(0, 0), (await parts.log.bounds(Stream.ROUTED))[0]
-        self._define(parts.definitions())
+        self.define(parts.definitions())
         if end == 0:
             await self._adopt_all()
         else:
             await self._read_again(at, end)
         await self._recall_decisions()
-        await self._append(self._defined())
+        self.asked = Asked(self)
+        await self.append(self.defined(beside=await self.asked.is_filling()))
+        if self._recalled and self._recalled[0][1].is_asked:
+            async with self.turn:
+                await self.asked.carry_out_recalled(*self._recalled.pop(0))
 
     async def _adopt_all(self) -> None:
         """Give buckets the people whom another engine has folded, before anything else."""
-        store, after = self._parts.store, None
+        store, after = self.parts.store, None
         while page := await store.people(limit=_PEOPLE, after=after):
             after = page[-1]
             packed = await store.load((), page)
             found = [(bucket_of(profiles.unpack_briefly(one).id, self._settings.buckets), one) for one in packed]
-            await self._append([(bucket, Adopted(one)) for bucket, one in found])
+            await self.append([(bucket, Adopted(one)) for bucket, one in found])
 
     async def _read_again(self, at: int, end: int) -> None:
-        reader = await self._parts.log.open_reader(Stream.ROUTED, {0: at})
+        reader = await self.parts.log.open_reader(Stream.ROUTED, {0: at})
         try:
             while at < end:
                 for batch in await reader.next():
@@ -176,7 +193,7 @@ class Router:
                     at = batch.end
         finally:
             await reader.close()
-        self._place.routed = at
+        self.place.routed = at
 
     @staticmethod
     def _sound(batch: Batch) -> None:
@@ -187,15 +204,15 @@ class Router:
             )
 
     async def _take_again(self, turn: items.Turn, routed: Sequence[Item], at: int) -> None:
-        people, place = self._people, self._place
+        people, place = self.people, self.place
         for decided in sorted((one for one in routed if isinstance(one, Decided)), key=lambda one: one.offset):
             decision = decided.decision
             concerned = (decision.profile, *decision.absorbed, *decision.beside)
-            await self._bring(decision.identifiers, concerned)
+            await self.bring(decision.identifiers, concerned)
             people.carry_out(decision)
             self._last.update(dict.fromkeys(concerned, at))
         told = [one for one in routed if isinstance(one, Told)]
-        await self._bring((), {people.keeper(one.profile) for one in told})
+        await self.bring((), {people.keeper(one.profile) for one in told})
         for one in told:
             profile = people.profiles.get(people.keeper(one.profile))
             if profile is not None:
@@ -206,6 +223,10 @@ class Router:
                 place.version = max(place.version, item.version)
             elif isinstance(item, Refused) and item.rejected.code == FOREIGN:
                 self._foreign.routed(item.rejected)
+        self.replace([one.packed for one in routed if isinstance(one, Became)])
+        for done in routed:
+            if isinstance(done, Done):
+                self.part([decision for _, decision in done.decisions], done.nobodys)
         place.number = turn.end
         if turn.events_end >= 0:
             place.events[turn.partition] = turn.events_end
@@ -213,10 +234,10 @@ class Router:
 
     async def _recall_decisions(self) -> None:
         """Learn what was decided and not routed: it stays so."""
-        at, end = self._place.decisions, (await self._parts.log.bounds(Stream.DECISIONS))[0][1]
+        at, end = self.place.decisions, (await self.parts.log.bounds(Stream.DECISIONS))[0][1]
         if at >= end:
             return
-        reader = await self._parts.log.open_reader(Stream.DECISIONS, {0: at})
+        reader = await self.parts.log.open_reader(Stream.DECISIONS, {0: at})
         try:
             while at < end:
                 for batch in await reader.next():
@@ -226,7 +247,7 @@ class Router:
         finally:
             await reader.close()
         for _, decision in self._recalled:
-            await self._bring(decision.identifiers, (decision.profile, *decision.absorbed, *decision.beside))
+            await self.bring(decision.identifiers, (decision.profile, *decision.absorbed, *decision.beside))
 
     # What comes.
 
@@ -239,16 +260,16 @@ class Router:
                 for first, events, rejected in self._readable(batch):
                     for at in range(0, max(1, len(events)), self._settings.turn_events):
                         some = events[at : at + self._settings.turn_events]
-                        async with self._turn:
+                        async with self.turn:
                             await self._route(batch.partition, first + at, some, rejected if at == 0 else [])
                         routed += len(some)
             if routed < _FEW:
-                await self._parts.runtime.sleep(GATHER)
+                await self.parts.runtime.sleep(GATHER)
 
     def _readable(self, batch: Batch) -> Iterable[tuple[int, Sequence[Event], list[RejectedEvent]]]:
         """The events of a batch with the offset of the first, and what is to be kept of it as refused."""
         if not batch.count:
-            yield batch.first, [], self._foreign.kept_of(batch, self._parts.runtime.now())
+            yield batch.first, [], self._foreign.kept_of(batch, self.parts.runtime.now())
             return
         try:
             events = [] if batch.damage else _events.decode(batch.count, batch.body)
@@ -272,15 +293,15 @@ class Router:
     async def _route(
         self, partition: int, first: int, events: Sequence[Event], rejected: Sequence[RejectedEvent]
     ) -> None:
-        definitions = self._parts.definitions()
+        definitions = self.parts.definitions()
         work: list[tuple[int, Item] | Decision] = []
         if definitions is not self._definitions:
-            self._define(definitions)
-            work += self._defined()
+            self.define(definitions)
+            work += self.defined()
         work += [(0, Refused(one)) for one in rejected]
         admitted = [self._admit(one, definitions) for one in events]
-        shown = [() if isinstance(one, RejectedEvent) else self._people.shown(one) for one in admitted]
-        await self._bring(identifier for one in shown for identifier in one)
+        shown = [() if isinstance(one, RejectedEvent) else self.people.shown(one) for one in admitted]
+        await self.bring(identifier for one in shown for identifier in one)
         for place, (event, names) in enumerate(zip(admitted, shown, strict=True), first):
             if isinstance(event, RejectedEvent):
                 work.append((0, Refused(event)))
@@ -292,19 +313,19 @@ class Router:
                 work.append((0, Refused(unfoldable(event, error))))
         routed, decisions_end = await self._with_decisions(work)
         end = first + len(events)
-        await self._append(routed, decisions_end=decisions_end, partition=partition, events_end=end)
+        await self.append(routed, decisions_end=decisions_end, partition=partition, events_end=end)
         # Only now, so that no tick says so of what was not routed after all.
-        self._place.events[partition], self._place.decisions = end, decisions_end
+        self.place.events[partition], self.place.decisions = end, decisions_end
         if events:
             self._arrivals[partition] = max(self._arrivals.get(partition, 0), events[-1].received_at)
             self._progress.events += len(events)
-        self._routed_at = self._parts.runtime.elapsed()
+        self._routed_at = self.parts.runtime.elapsed()
 
     def _resolve(
         self, event: Event, place: tuple[int, int], names: tuple[str, ...]
     ) -> list[tuple[int, Item] | Decision]:
         """Find whom an event belongs to, deciding what it makes new, and say what is to be done for it."""
-        people = self._people
+        people = self.people
         if people.set_aside and names:
             names = people.shown(event)  # some may have been set aside by now
         if not names:
@@ -312,7 +333,7 @@ class Router:
         before = self._recall_for(event, names) if self._recalled else []
         profile, folded = people.resolve(event, event.stamp, names)
         profiles.notice(profile, event, event.stamp, place)
-        self._last[profile.id] = self._place.routed
+        self._last[profile.id] = self.place.routed
         told = (bucket_of(profile.id, self._settings.buckets), Told(profile.id, *place, event))
         return [*before, told] if folded.decision is None else [*before, folded.decision, told]
 
@@ -322,7 +343,7 @@ class Router:
 
         All of it, if this event wants a decision of its own: decisions are routed in their order.
         """
-        people = self._people
+        people = self.people
         places = [
             place
             for place, (_, one) in enumerate(self._recalled, 1)
@@ -334,7 +355,9 @@ class Router:
         work: list[tuple[int, Item]] = []
         for offset, decision in self._recalled[:count]:
             people.recall(decision)
-            work += self._items_of(offset, decision)
+            work += self.items_of(offset, decision)
+            if decision.is_asked:
+                work.append((0, Done(settled={decision.event: outcome_of(decision)})))
         del self._recalled[:count]
         return work
 
@@ -344,29 +367,29 @@ class Router:
         recalled = [
             item.offset for one in work if not isinstance(one, Decision) and isinstance(item := one[1], Decided)
         ]
-        offset = max([self._place.decisions, *(one + 1 for one in recalled)])
+        offset = max([self.place.decisions, *(one + 1 for one in recalled)])
         if decisions:
             offset, *_ = [await self._decided.append(0, records) for records in Records.of(decisions)]
             self._progress.decisions += len(decisions)
         routed: list[tuple[int, Item]] = []
         for one in work:
             if isinstance(one, Decision):
-                routed += self._items_of(offset, one)
+                routed += self.items_of(offset, one)
                 offset += 1
             else:
                 routed.append(one)
         return routed, offset
 
-    def _defined(self) -> list[tuple[int, Item]]:
-        """Have every bucket fold with the present definitions from here on."""
-        self._place.version += 1
-        defined = Defined(self._place.version, self._parts.documents())
+    def defined(self, *, beside: bool = False) -> list[tuple[int, Item]]:
+        """Have every bucket fold with the present definitions from here on, and those to come beside if need be."""
+        self.place.version += 1
+        defined = Defined(self.place.version, self.parts.documents(beside))
         return [(bucket, defined) for bucket in range(self._settings.buckets)]
 
-    def _define(self, definitions: Definitions) -> None:
+    def define(self, definitions: Definitions) -> None:
         """Route with these: of what is defined, identity alone matters here."""
         self._definitions = definitions
-        self._people.definitions = define(identity=definitions.identity)
+        self.people.definitions = define(identity=definitions.identity)
 
     @staticmethod
     def _admit(event: Event, definitions: Definitions) -> Event | RejectedEvent:
@@ -385,21 +408,21 @@ class Router:
         profiles.show(profile, shown, stamp.time, event.message_id)
         profiles.notice(profile, event, stamp, place)
 
-    def _items_of(self, offset: int, decision: Decision) -> list[tuple[int, Item]]:
+    def items_of(self, offset: int, decision: Decision) -> list[tuple[int, Item]]:
         """What buckets are to do for a decision."""
         buckets = self._settings.buckets
         home = bucket_of(decision.profile, buckets)
         concerned = dict.fromkeys((*decision.absorbed, *decision.beside))
         lent = tuple(one for one in concerned if bucket_of(one, buckets) != home)
-        self._last.update(dict.fromkeys((decision.profile, *concerned), self._place.routed))
+        self._last.update(dict.fromkeys((decision.profile, *concerned), self.place.routed))
         lends: list[tuple[int, Item]] = [
             (bucket_of(one, buckets), Lent(one, home, offset, one not in decision.absorbed)) for one in lent
         ]
         return [*lends, (home, Decided(offset, decision, lent))]
 
-    async def _append(self, work: Sequence[tuple[int, Item]], **head: Any) -> None:
+    async def append(self, work: Sequence[tuple[int, Item]], **head: Any) -> None:
         """Have buckets do these, all or none of them."""
-        place = self._place
+        place = self.place
         if not work and not head:
             return
         count, body = items.write_turn(
@@ -409,14 +432,56 @@ class Router:
         place.number += len(work)
         place.routed = at + count
 
-    async def _bring(self, identifiers: Iterable[str], ids: Iterable[bytes] = ()) -> None:
+    @property
+    def buckets(self) -> int:
+        """How many there are."""
+        return self._settings.buckets
+
+    async def stored(self) -> None:
+        """Have all that was routed be in the store. The turn is held."""
+        while not await self._tick(some=True):
+            await self.parts.runtime.sleep(_LOOK_AT_STORE)
+        wanted = self._tick_at
+        while (await self.kept()).get(Stream.ROUTED, {}).get(0, 0) < wanted:
+            await self.parts.runtime.sleep(_LOOK_AT_STORE)
+
+    async def kept(self) -> Marks:
+        """How far the store is."""
+        return (await self.parts.store.overview()).marks.get(WRITER, {})
+
+    async def write_down(self, decision: Decision) -> int:
+        """Write a decision down; return its offset. The turn is held, and `append` says how far decisions are then."""
+        (records,) = Records.of([decision])
+        self._progress.decisions += 1
+        return await self._decided.append(0, records)
+
+    def replace(self, became: Iterable[bytes]) -> None:
+        """Know people as they are from here on."""
+        people, some = self.people, [profiles.unpack(packed, self.people.definitions) for packed in became]
+        for one in some:
+            if one.id in people.profiles:
+                people.release(people.profiles[one.id])
+        for one in some:
+            people.absorbed.pop(one.id, None)
+            people.adopt(one)
+            self._last[one.id] = self.place.routed
+
+    def part(self, decisions: Iterable[Decision], nobodys: Iterable[str]) -> None:
+        """Know who was parted from whom."""
+        for part in (part for decision in decisions for part in decision.parts):
+            if part.profile is not None:
+                self.people.absorbed.update(dict.fromkeys(part.absorbed, part.profile))
+        for identifier in nobodys:
+            self.people.owners.pop(identifier, None)
+
+    async def bring(self, identifiers: Iterable[str], ids: Iterable[bytes] = ()) -> None:
         """Have the profiles that own these identifiers, or have these ids, in memory."""
-        people = self._people
+        people = self.people
         unknown = {identifier for identifier in identifiers if identifier not in people.owners}
         missing = {one for one in ids if one not in people.profiles and one not in people.absorbed}
         if not unknown and not missing:
             return
-        for packed in await self._parts.store.load(unknown, missing):
+        for packed in await self.parts.store.load(unknown, missing):
             profile = profiles.unpack(packed, people.definitions)
             # What is in memory is newer than what is in the store.
             if profile.id not in people.profiles and profile.id not in people.absorbed:
@@ -425,51 +490,52 @@ class Router:
     # Time.
 
     async def _tick_for_ever(self) -> None:
-        runtime, settings = self._parts.runtime, self._settings
+        runtime, settings = self.parts.runtime, self._settings
         last = runtime.elapsed()
         while True:
             await runtime.sleep(settings.idle_seconds)
             now = runtime.elapsed()
-            some = self._place.routed > self._ticked
+            some = self.place.routed > self._ticked
             idle = now - self._routed_at >= settings.idle_seconds
             definitions = self._definitions
             due = now - last >= settings.tick_seconds
             if (some and (idle or due)) or (due and definitions is not None and definitions.timed):
-                async with self._turn:
+                async with self.turn:
                     if await self._tick(some=some):
                         last = now
 
     async def _tick(self, *, some: bool) -> bool:
-        now = await self._now()
+        now = await self.now()
         if now is None or (not some and now <= self._told_now):
             return False
-        place = self._place
+        place = self.place
         self._told_now = max(self._told_now, now)
+        self._tick_at = place.routed
         tick = Tick(self._told_now, place.number, dict(place.events), place.decisions, place.routed)
-        await self._append([(bucket, tick) for bucket in range(self._settings.buckets)])
+        await self.append([(bucket, tick) for bucket in range(self._settings.buckets)])
         self._ticked = place.routed
         await self._let_go()
         return True
 
-    async def _now(self) -> int | None:
+    async def now(self) -> int | None:
         """What time it is, as far as the log is routed; 0 if that is not known."""
-        now = self._parts.runtime.now() - PATIENCE
+        now = self.parts.runtime.now() - PATIENCE
         try:
-            bounds = await self._parts.log.bounds(Stream.EVENTS)
+            bounds = await self.parts.log.bounds(Stream.EVENTS)
         except Unreachable:
             return None  # whoever routes will say so
-        routed, arrivals = self._place.events, self._arrivals
+        routed, arrivals = self.place.events, self._arrivals
         lagging = [number for number, (_, end) in bounds.items() if routed.get(number, 0) < end]
         return min([now, *(arrivals.get(number, 0) for number in lagging)])
 
     async def _let_go(self) -> None:
         """Keep no more profiles in memory than we may; those whose items are not in the store yet stay."""
-        people = self._people
+        people = self.people
         surplus = len(people.profiles) - self._settings.profiles_in_memory
-        if surplus <= 0 or self._parts.runtime.elapsed() < self._look_at:
+        if surplus <= 0 or self.parts.runtime.elapsed() < self._look_at:
             return
-        self._look_at = self._parts.runtime.elapsed() + _LOOK
-        kept = (await self._parts.store.overview()).marks.get(WRITER, {}).get(Stream.ROUTED, {}).get(0, 0)
+        self._look_at = self.parts.runtime.elapsed() + _LOOK
+        kept = (await self.kept()).get(Stream.ROUTED, {}).get(0, 0)
         settled = [one for one, at in self._last.items() if at < kept]
         for one in settled[:surplus]:
             del self._last[one]

@@ -1,1 +1,1 @@
-"""What is written into a topic of the log in Kafka: for whoever reads there, be it the log itself or an engine."""
+"""What everything of ours in Kafka needs: the log itself, and the topics by which engines are told and tell."""

@@ -50,7 +50,14 @@ class EmbeddedSettings:
 
 
 async def open_engine(settings: EmbeddedSettings, parts: EngineParts) -> Engine:
-    """Entry point `obverse.engine:embedded`."""
+    """
+    Entry point `obverse.engine:embedded`.
+
+    Raises:
+        ValueError: this process is to do a part of an engine's work alone.
+    """
+    if not (parts.decides and parts.keeps):
+        raise ValueError("the embedded engine decides and keeps in one process: give one worker both flows, or neither")
     return EmbeddedEngine(settings, parts)
 
 

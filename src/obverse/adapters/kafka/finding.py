@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from obverse.adapters._kafka.chain import EVENTS, Chain, Stored, anchor, follow
+from obverse.adapters._kafka.clients import Misplaced
 from obverse.adapters._kafka.records import Place, Record, read
-from obverse.adapters.kafka.clients import Misplaced
 
 _NEAR = 4
 """Records that are looked at first; four times as many each time they do not tell enough."""

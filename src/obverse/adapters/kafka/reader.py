@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from obverse.adapters._kafka.chain import EVENTS, Chain, Verdict
+from obverse.adapters._kafka.clients import FAILURES, trouble
+from obverse.adapters._kafka.fetching import Fetching
 from obverse.adapters._kafka.records import Foreign, Record, read, unpack
-from obverse.adapters.kafka.clients import FAILURES, trouble
-from obverse.adapters.kafka.fetching import Fetching
+from obverse.adapters._kafka.settings import KafkaLogSettings
 from obverse.adapters.kafka.finding import Partition
-from obverse.adapters.kafka.settings import KafkaLogSettings
 from obverse.ports.event_log import Batch, LogGap, Stream, UnknownMark
 
 NEXT_BYTES = 4 * 1024 * 1024

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -65,13 +67,25 @@ def run(
     role: Annotated[str, typer.Argument(help="collector, worker, api or sandbox.")],
     data: Data = None,
     partitions: Partitions = None,
+    flows: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a worker, what it does: some of identity, keep, keep_rejected, activate, deliver, sql_traits, "
+            "archive, replaying, retain, separated by commas; everything, if not given."
+        ),
+    ] = None,
 ) -> None:
     """Run one role of an installation."""
     _set(data, partitions)
-    from obverse.apps.roles import ROLES, run_role
+    from obverse.apps.roles import FLOWS, ROLES, run_role
 
     if role not in ROLES:
         fail(f"there is no role {role!r}; use one of {', '.join(ROLES)}")
+    if flows is not None:
+        named = [one.strip() for one in flows.split(",")]
+        if role != "worker" or not set(named) <= set(FLOWS):
+            fail(f"--flows is of a worker alone, and takes some of {', '.join(FLOWS)}; it was {flows!r}")
+        os.environ["OBVERSE_WORKER__FLOWS"] = json.dumps(named)
     _run(lambda settings: run_role(role, settings))
 
 

@@ -14,8 +14,8 @@ from typing import Any, Final, TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it is documented there
 
-from obverse.adapters.kafka.codes import AT_END, AUTHENTICATION, INVALID_ARGUMENT, MOVED, SSL, UNSETTLED
-from obverse.adapters.kafka.settings import MOST_BYTES, KafkaLogSettings
+from obverse.adapters._kafka.codes import AT_END, AUTHENTICATION, INVALID_ARGUMENT, MOVED, SSL, UNSETTLED
+from obverse.adapters._kafka.settings import MOST_BYTES, KafkaLogSettings
 from obverse.ports.outcomes import AccessRefused, Unreachable
 
 Result = TypeVar("Result")
@@ -198,6 +198,17 @@ class Scout:
             lambda consumer: _read(consumer, TopicPartition(topic, partition, start), end, self._patience)
         )
 
+    async def noted(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+        """
+        Kafka offsets that were noted last for a topic, by partition; those of which nothing was noted are left out.
+
+        Raises:
+            one of FAILURES: it cannot be known.
+        """
+        places = [TopicPartition(topic, partition) for partition in partitions]
+        found = await self._ask(lambda consumer: consumer.committed(places, timeout=self._patience))
+        return {one.partition: one.offset for one in found if one.error is None and one.offset >= 0}
+
     async def note(self, positions: Mapping[tuple[str, int], int]) -> None:
         """
         Tell Kafka how far the partitions of topics are read. Nobody reads this but people and their tools.
@@ -312,6 +323,21 @@ class Topics:
             if not self._there:
                 await asyncio.get_running_loop().run_in_executor(None, self._make, partitions, configs)
                 self._there = True
+
+    async def partitions(self, topic: str) -> int:
+        """
+        How many partitions a topic has.
+
+        Raises:
+            one of FAILURES: it cannot be known, or there is no such topic.
+        """
+        return await asyncio.get_running_loop().run_in_executor(None, self._count, topic)
+
+    def _count(self, topic: str) -> int:
+        found = AdminClient(self._settings.client()).list_topics(topic, timeout=self._patience).topics[topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        return len(found.partitions)
 
     async def trim(self, topic: str, partition: int, before: int) -> None:
         """

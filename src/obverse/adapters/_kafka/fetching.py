@@ -11,9 +11,9 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from obverse.adapters.kafka.clients import Complaints, reading
-from obverse.adapters.kafka.codes import AT_END, MOVED, PASSING, UNSETTLED
-from obverse.adapters.kafka.settings import KafkaLogSettings
+from obverse.adapters._kafka.clients import Complaints, reading
+from obverse.adapters._kafka.codes import AT_END, MOVED, PASSING, UNSETTLED
+from obverse.adapters._kafka.settings import KafkaLogSettings
 
 _ROOM: Final = 8 << 20
 """Bytes that wait to be taken; beyond, the thread waits."""

@@ -1,0 +1,58 @@
+"""The collector: takes events in."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from obverse.apps import processes
+from obverse.apps.roles.opening import Doors, open_definitions, start, until_moved
+from obverse.wiring import Wiring, hash_key
+
+
+async def collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
+    """Take events in until it is stopped."""
+    from prometheus_client import Gauge
+
+    from obverse.apps.collector import CollectorApp
+    from obverse.apps.collector.bots import is_bot
+    from obverse.apps.metrics import FlowMetrics, new_registry
+    from obverse.flows.replay import Replay
+
+    async with AsyncExitStack() as stack:
+        log = await wiring.event_log()
+        stack.push_async_callback(log.close)
+        _, definitions = await open_definitions(stack, wiring)
+        collect = wiring.collect(log, definitions, is_bot)
+        stack.push_async_callback(collect.close)
+        queue = await wiring.sync_queue()
+        stack.push_async_callback(queue.close)
+        absorb = wiring.absorb(collect, queue, definitions)
+        stack.push_async_callback(absorb.close)
+        store = await wiring.profile_store()
+        stack.push_async_callback(store.close)
+        replay = Replay(collect, store, wiring.runtime)
+        works = {
+            "log": until_moved(log, stop),
+            "open log": collect.open(),
+            "definitions": definitions.watch(),
+            "replay": replay.run(),
+        }
+        start(stack, wiring, stop, works)
+        registry = new_registry("collector")
+        registry.register(FlowMetrics({"collect": collect.vitals, "absorb": absorb.vitals, "replay": replay.vitals}))
+        disk = wiring.disk()
+        if disk is not None:
+            free = Gauge("obverse_disk_free_bytes", "Of the embedded database's disk", registry=registry)
+            free.set_function(lambda: disk.free)
+        app = CollectorApp(
+            collect,
+            absorb,
+            runtime=wiring.runtime,
+            registry=registry,
+            hash_key=hash_key,
+            public_url=wiring.settings.collector.public_url,
+            behind_proxy=wiring.settings.collector.behind_proxy,
+        )
+        await processes.serve(app, doors["collector"], stop, gate=app)
+    return 0
