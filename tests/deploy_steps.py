@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
+
+from obverse.settings import Settings
+from obverse.wiring.finding import find, settings_of
 
 ROOT: Final = Path(__file__).parents[1]
 DEPLOY: Final = ROOT / "deploy"
@@ -46,3 +50,13 @@ def variables(text: str) -> Iterator[tuple[str, str, str]]:
 def put_in(text: str) -> str:
     """The text as it is where nobody has set anything but what has to be set."""
     return _VARIABLE.sub(lambda found: found["rest"] if found["how"] == ":-" else "set", text).replace("$$", "$")
+
+
+def check_tables(settings: Settings) -> None:
+    """Hold what is set of an adapter against what it takes; raises `BadSettings` or what the adapter says."""
+    for port in ("event_log", "profile_cache", "engine", "email_service"):
+        for adapter in set(getattr(settings, port)) - {"adapter"}:
+            # One that is in no package here is known to nobody.
+            if entry_points(group=f"obverse.{port}", name=adapter):
+                _, table = settings.port_options(port, adapter)
+                settings_of(find(port, adapter), table, f"[{port}.{adapter}]")

@@ -13,10 +13,9 @@ import pytest
 import yaml
 
 from deploy_schemas import NEWEST, OLDEST
-from deploy_steps import DEPLOY, PINNED, TOOLS
-from obverse.apps.roles import ROLES
+from deploy_steps import DEPLOY, PINNED, TOOLS, check_tables
+from obverse.apps.roles import FLOWS, ROLES
 from obverse.settings import PREFIX, read_settings
-from obverse.wiring.finding import find, settings_of
 
 pytestmark = pytest.mark.service
 
@@ -90,7 +89,7 @@ def test_kubernetes_knows_every_field(written: Mapping[str, Path], kubernetes: s
         ("flink", "FlinkDeployment", ("serviceAccount:", "serviceAcount:")),
         ("flink", "PodMonitor", ("podMetricsEndpoints:", "podMetricEndpoints:")),
         ("spark", "SparkApplication", ("mainApplicationFile:", "mainAplicationFile:")),
-        ("spark", "SparkApplication", ("cores: 2", "cores: two")),
+        ("spark", "SparkApplication", ("cores: 1", "cores: one")),
     ],
 )
 def test_a_field_that_is_none_would_be_told(
@@ -202,7 +201,7 @@ def test_every_role_and_setting_is_one_that_there_is(
     for one in [one for one in os.environ if one.startswith(PREFIX)]:
         monkeypatch.delenv(one)
     monkeypatch.chdir(tmp_path)
-    roles = set()
+    roles, flows = set(), list[str]()
     for name, pod in pods(documents[release]):
         arguments = pod["spec"]["containers"][0].get("args", [])
         if arguments[:1] != ["run"]:
@@ -214,10 +213,10 @@ def test_every_role_and_setting_is_one_that_there_is(
         with monkeypatch.context() as patch:
             for variable, value in environment.items():
                 patch.setenv(variable, value)
-            settings = read_settings()
-            adapter, table = settings.port_options("event_log")
-            if adapter == "kafka":
-                settings_of(find("event_log", adapter), table, "[event_log.kafka]")
+            check_tables(read_settings())
+        flows += arguments[3].split(",") if "--flows" in arguments else []
+    # Between them workers do all that a worker does, and nothing twice.
+    assert sorted(flows) == (sorted(FLOWS) if release in {"flink", "spark"} else [])
     engines = {"engine-flink"} if release == "flink" else set()
     assert roles == {"collector", "worker", "api"} | engines
     assert roles - engines <= set(ROLES)

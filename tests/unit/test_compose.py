@@ -13,17 +13,14 @@ import msgspec
 import pytest
 import yaml
 
-from deploy_steps import DEPLOY, PINNED, ROOT, put_in, read_compose, texts, variables
-from obverse.apps.roles import ROLES
+from deploy_steps import DEPLOY, PINNED, ROOT, check_tables, put_in, read_compose, texts, variables
+from obverse.apps.roles import FLOWS, ROLES
 from obverse.settings import PREFIX, Settings, read_settings
-from obverse.wiring.finding import find, settings_of
 
 SCHEMA: Final = ROOT / "tests" / "data" / "compose_spec" / "compose-spec.json"
 COMPOSE: Final = read_compose()
 SERVICES: Final[Mapping[str, dict[str, Any]]] = COMPOSE["services"]
 SECRET: Final = re.compile(r"password|secret|token|key|url", re.IGNORECASE)
-ADAPTERS: Final = ("event_log", "email_service")
-"""Ports of which the file sets more than which adapter to take."""
 
 
 def ours() -> Iterable[tuple[str, dict[str, Any]]]:
@@ -55,6 +52,9 @@ def test_each_role_is_one_that_there_is() -> None:
     assert {one for one in roles if not one.startswith("engine-")} <= set(ROLES)
     assert roles == {"collector", "worker", "api", "engine-flink", "engine-spark"}
     assert [one for one in commands if one[:1] == ["migrate"]] == [["migrate"]]
+    # Between them workers do all that a worker does, and nothing twice.
+    flows = [flow for one in commands if one[:2] == ["run", "worker"] for flow in one[3].split(",")]
+    assert sorted(flows) == sorted(FLOWS)
 
 
 def environment_of(service: Mapping[str, Any], folder: Path) -> dict[str, str]:
@@ -77,11 +77,7 @@ def test_each_setting_is_one_that_there_is(name: str, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     for variable, value in environment_of(SERVICES[name], tmp_path).items():
         monkeypatch.setenv(variable, value)
-    settings = read_settings()
-    for port in ADAPTERS:
-        for adapter in set(getattr(settings, port)) - {"adapter"}:
-            _, table = settings.port_options(port, adapter)
-            settings_of(find(port, adapter), table, f"[{port}.{adapter}]")
+    check_tables(read_settings())
 
 
 def test_no_variable_is_misspelt() -> None:
@@ -118,7 +114,7 @@ def test_no_secret_has_a_default() -> None:
         for variable, value in service.get("environment", {}).items():
             if re.search(r"PASSWORD|_URL$|__URL|KEY", variable) and not variable.endswith("PUBLIC_URL"):
                 text = put_in(str(value))
-                assert text.startswith(("/run/secrets/", "http://flink-jobmanager")) or text == "", (name, variable)
+                assert text.startswith("/run/secrets/") or text == "", (name, variable)
 
 
 def test_what_has_to_be_made_first_says_how() -> None:

@@ -66,6 +66,16 @@ Takes (root, settings).
 {{- mergeOverwrite $made (deepCopy $values.settings) (deepCopy (.settings | default dict)) | toToml -}}
 {{- end -}}
 
+{{/* What the role engine-flink is told of the cluster that the operator made. */}}
+{{- define "obverse.flink" -}}
+engine:
+  flink:
+    home: /opt/job
+    rest: {{ include "obverse.name" . }}-flink-rest:8081
+    folder: {{ .Values.engine.checkpoints | trimSuffix "/" }}
+    parallelism: {{ .Values.engine.parallelism }}
+{{- end -}}
+
 {{/* Whether a component of `workers` runs with this engine. Takes (root, worker). */}}
 {{- define "obverse.runs" -}}
 {{- if has .root.Values.engine.kind .worker.engines }}yes{{ end -}}
