@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -162,6 +163,13 @@ def test_every_image_has_a_version() -> None:
     for name, service in SERVICES.items():
         tag = put_in(service["image"]).rpartition(":")[2]
         assert PINNED.match(tag.removeprefix("v")), (name, service["image"])
+
+
+def test_images_are_of_this_release() -> None:
+    release = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert {put_in(one["image"]).rpartition(":")[2] for _, one in ours()} == {release}
+    chart = yaml.safe_load((DEPLOY / "helm" / "obverse" / "Chart.yaml").read_text(encoding="utf-8"))
+    assert (chart["version"], chart["appVersion"]) == (release, release)
 
 
 def test_everything_is_hardened_and_comes_back() -> None:
