@@ -112,9 +112,9 @@ async def role(data: Path, name: str, settings: dict[str, str]) -> AsyncIterator
         sys.stderr.write(errors.decode()[-4000:])
 
 
-async def ready(http: aiohttp.ClientSession, url: str) -> bool:
+async def ready(http: aiohttp.ClientSession, url: str, what: str = "ready") -> bool:
     try:
-        async with http.get(f"{url}/ready") as answer:
+        async with http.get(f"{url}/{what}") as answer:
             return answer.ok
     except (aiohttp.ClientError, TimeoutError):
         return False
@@ -122,7 +122,7 @@ async def ready(http: aiohttp.ClientSession, url: str) -> bool:
 
 async def test_each_role_has_a_login_of_its_own(data: Path, secrets: Path) -> None:
     add_source(data / "definitions", "shop", key := new_key())
-    assert "applied 0001" in await told(data, settings_for("owner", secrets), "migrate")
+    await told(data, settings_for("owner", secrets), "migrate")
     await told(data, settings_for("api", secrets), "apply", "--yes")
     query = {"OBVERSE_QUERY_DATABASE_URL_FILE": str(secrets / "database-url-query")}
     # What only the worker knows is on its own machine; others see it at the next checkpoint.
@@ -151,6 +151,29 @@ async def test_each_role_has_a_login_of_its_own(data: Path, secrets: Path) -> No
         assert link.startswith(f"{api}/sign-in#")
         async with http.post(f"{api}/v1/session", json={"token": token}, headers={"Origin": api}) as answer:
             assert answer.ok, await answer.text()
+
+
+async def test_a_second_collector_is_well_and_waits_until_the_first_is_gone(data: Path, secrets: Path) -> None:
+    add_source(data / "definitions", "shop", key := new_key())
+    await told(data, settings_for("owner", secrets), "migrate")
+    await told(data, settings_for("api", secrets), "apply", "--yes")
+    settings = settings_for("collector", secrets)
+    event = {"type": "track", "event": "Asked", "userId": "ada", "writeKey": key}
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
+        second = AsyncExitStack()
+        stack.push_async_callback(second.aclose)
+        async with role(data, "collector", settings) as first:
+            await until(lambda: ready(http, first))
+            standing_by = await second.enter_async_context(role(data, "collector", settings))
+            await until(lambda: ready(http, standing_by, "health"))
+            assert not await ready(http, standing_by)
+            async with http.post(f"{standing_by}/v1/track", json=event) as answer:
+                assert answer.status == 503
+            assert await ready(http, first)
+        await until(lambda: ready(http, standing_by))
+        async with http.post(f"{standing_by}/v1/track", json=event) as answer:
+            assert answer.status == 200
 
 
 async def test_where_nothing_runs_signing_in_says_what_to_set(data: Path, secrets: Path) -> None:
