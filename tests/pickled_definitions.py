@@ -1,15 +1,13 @@
-"""What folds in Flink for the suite of engines, whose definitions were never written as documents."""
+"""What folds in Flink and in Spark for the suite of engines, whose definitions were never written as documents."""
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
 
+from obverse.adapters._buckets.cutting import Cutter, place_of
 from obverse.adapters._buckets.machine import BucketMachine, Shelf
-from obverse.adapters.flink.folding import open_cutter
 from obverse.core.definitions import Definitions, define
-
-__all__ = ["machines", "open_cutter", "written"]
 
 
 def written(definitions: Definitions) -> bytes:
@@ -23,7 +21,12 @@ def _read(_version: int, text: bytes) -> Definitions:
     return define(traits=traits, audiences=audiences, identity=identity, beside=beside, beside_version=version)
 
 
+def open_cutter(workspace: str, kept: bytes) -> Cutter:
+    """As the jobs' own."""
+    return Cutter(place_of(workspace), kept)
+
+
 def machines(workspace: str, trait_modules: Sequence[str]) -> Callable[[int, Shelf], BucketMachine]:
-    """See `obverse.adapters.flink.folding`."""
+    """As the jobs' own, but for the definitions."""
     assert not trait_modules
     return lambda bucket, shelf: BucketMachine(bucket, shelf, workspace=workspace, read=_read, awake=7)

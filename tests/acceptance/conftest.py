@@ -15,7 +15,19 @@ from playwright.sync_api import Browser, sync_playwright
 from chromium import launch
 from console_steps import Demo, Visitor, played, visiting
 from installation import Installation, installation
+from obverse.adapters.spark.cluster import SparkCluster, open_spark_cluster
 from obverse.apps.own_secrets import API_KEY, own_secret
+from spark_steps import spark_environment
+
+
+@pytest.fixture(scope="session")
+def spark_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
+    """A master and two workers of Spark."""
+    environment = spark_environment()
+    with asyncio.Runner() as runner:
+        cluster = runner.run(open_spark_cluster(environment, tmp_path_factory.mktemp("spark")))
+        yield cluster
+        runner.run(cluster.close())
 
 
 @pytest.fixture(scope="session")

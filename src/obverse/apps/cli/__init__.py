@@ -67,7 +67,7 @@ def demo(
 
 @app.command()
 def run(
-    role: Annotated[str, typer.Argument(help="collector, worker, api, sandbox or engine-flink.")],
+    role: Annotated[str, typer.Argument(help="collector, worker, api, sandbox, engine-flink or engine-spark.")],
     data: Data = None,
     partitions: Partitions = None,
     flows: Annotated[

@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 ROLES: Final = ("collector", "worker", "api", "sandbox")
-HOSTS: Final = ("engine-flink",)
+HOSTS: Final = ("engine-flink", "engine-spark")
 """Roles of those engines that do not fold in the worker. They have no doors, and touch no database."""
 SMTP: Final = "smtp"
 """The second door of the sandbox."""
@@ -128,6 +128,7 @@ _MAINS: Final[Mapping[str, Callable[[Wiring, Doors, asyncio.Event], Coroutine[An
     "api": api,
     "sandbox": _sandbox,
     "engine-flink": partial(engine_host, "flink"),
+    "engine-spark": partial(engine_host, "spark"),
 }
 
 
