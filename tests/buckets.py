@@ -117,7 +117,7 @@ class Host:
                         self._at = batch.end
                         if self._dice is not None and self._dice.random() < 0.2:
                             self._kept = self._snapshot()
-                    if self._dice is not None and self._dice.random() < 0.1:
+                    if self._dice is not None and (self._dice.random() < 0.1 or self.crashes == 0):
                         self.crash()
                         break
             finally:
@@ -143,7 +143,11 @@ class Host:
 
 
 class Source:
-    """See `FoldedSource`: each keeper reads from the beginning, in another order if there are dice."""
+    """
+    See `FoldedSource`: each keeper reads from the beginning.
+
+    What one bucket told comes in its order. With dice, buckets come in any, and some of it comes once more.
+    """
 
     def __init__(self, host: Host, dice: Random | None = None) -> None:
         self._host = host
@@ -157,9 +161,19 @@ class Source:
         some = list(enumerate(self._host.folded))[self._at :]
         self._at += len(some)
         if self._dice is not None:
-            self._dice.shuffle(some)
-            some += self._dice.sample(some, len(some) // 5)
+            some = self._mixed(some)
+            some += self._mixed(some[self._dice.randrange(len(some)) :])
         return [(0, offset, record) for offset, record in some]
+
+    def _mixed(self, some: Sequence[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+        assert self._dice is not None
+        of_bucket: dict[int, list[tuple[int, bytes]]] = {}
+        for offset, record in some:
+            of_bucket.setdefault(items.read_folded(record).bucket, []).append((offset, record))
+        turns = [bucket for bucket, records in of_bucket.items() for _ in records]
+        self._dice.shuffle(turns)
+        waiting = {bucket: iter(records) for bucket, records in of_bucket.items()}
+        return [next(waiting[bucket]) for bucket in turns]
 
     async def keep(self, offsets: Mapping[int, int]) -> None:
         assert set(offsets) <= {0}

@@ -90,7 +90,9 @@ class Keeper:
         self._progress = progress
         self._kept = Kept(0)
         self._told: set[Change] = set()
-        """Changes that were told before this run, of what comes again."""
+        """Changes that were told before this run, of what comes again …"""
+        self._told_from = 0
+        """… and where they begin."""
         self._held: list[tuple[int, int, int, int]] = []
         """Of each record that is not done with: partition, offset, highest number, and where changes stood before."""
         self._next: dict[int, int] = {}
@@ -158,7 +160,8 @@ class Keeper:
         """Learn what was told of items that are not in the store, and will come again."""
         log = self._parts.log
         first, end = (await log.bounds(Stream.CHANGES))[0]
-        at = max(at, first)
+        at = self._told_from = max(at, first)
+        self._changed = end
         if at >= end:
             return
         reader = await log.open_reader(Stream.CHANGES, {0: at})
@@ -168,7 +171,6 @@ class Keeper:
                     self._told.update(map(_named, _changes.decode(batch.count, batch.body)[at - batch.first :]))
                 at = batch.end
         await reader.close()
-        self._changed = end
 
     async def _take_for_ever(self, out: ChangesOut, cache: CacheWriter) -> None:
         runtime = self._parts.runtime
@@ -184,9 +186,10 @@ class Keeper:
                     continue
                 news = self._kept.take(folded)
                 highest = max([*folded.done, *(row.number for row in folded.rows), *(one for one, _ in folded.parts)])
-                self._held.append((partition, offset, highest, self._changed))
                 self._next[partition] = offset + 1
                 changes = [one for one in news.changes if not self._told or _named(one) not in self._told]
+                again = len(changes) < len(news.changes)
+                self._held.append((partition, offset, highest, self._told_from if again else self._changed))
                 out.add(changes)
                 shown = [_shown(row) for row in news.rows]
                 self._unsettled.update((one.id, one) for one in shown)
