@@ -37,6 +37,8 @@ _MENDABLE = frozenset(
         "BadTypegen",
         "BadSourceName",
         "BenchFailed",
+        "FlinkFailed",
+        "FlinkLacking",
         "InUse",
         "LogGap",
         "LostRace",
