@@ -46,7 +46,7 @@ async def test_without_kafka_nothing_is_hosted(tmp_path: Path) -> None:
         await wire(Settings(data=tmp_path)).engine_host("flink")
 
 
-async def test_where_flink_is_not_installed_the_role_says_how_to_get_it_once_kafka_answers(tmp_path: Path) -> None:
+async def test_where_flink_is_not_installed_the_role_says_how_to_get_it(tmp_path: Path) -> None:
     settings = Settings(
         data=tmp_path,
         event_log={"kafka": KAFKA},

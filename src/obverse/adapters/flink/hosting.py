@@ -53,6 +53,7 @@ class FlinkHost:
         self.settings = settings
         self._scratch = scratch
         self._hosted = hosted
+        self._failed_at = 0
         self.cluster: FlinkCluster | None = None
         """The one on this machine, once it runs."""
         self.job: Job | None = None
@@ -99,10 +100,14 @@ class FlinkHost:
     async def _look(self, settings: FlinkSettings, home: FlinkHome, rest: FlinkRest) -> None:
         try:
             self.job = await rest.find(job_name(settings))
+            if self.job is not None:
+                await self._tell_failure(rest, self.job.id)
         except Unreachable:
             if self.cluster is None:
                 raise
             return  # it was just started again
+        except FlinkFailed:
+            return  # the job ended between two questions
         if self.job is None:
             restore = newest_checkpoint(settings.place())
             try:
@@ -112,6 +117,13 @@ class FlinkHost:
                     raise
                 return  # it died meanwhile, and is started again
             _log.info("the job was submitted", job=self.job.id, restored=restore or "nothing")
+
+    async def _tell_failure(self, rest: FlinkRest, job: str) -> None:
+        """Say why the job failed, once; Flink has it begin anew with its latest checkpoint, for ever."""
+        at, reason = await rest.failure(job)
+        if at > self._failed_at:
+            self._failed_at = at
+            _log.error("the job failed and begins anew with its latest checkpoint", job=job, reason=reason)
 
 
 async def _mend(cluster: FlinkCluster) -> None:
