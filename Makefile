@@ -7,7 +7,7 @@ KILLS ?= 500
 IDENTITY ?= 1000000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo up console pictures test check fuzz chaos identity unit lint types imports bench clean lock format openapi kafka flink engines
+.PHONY: demo up console pictures test check fuzz chaos identity unit lint types imports bench clean lock format openapi kafka flink engines deploy-tools deploy-check
 
 demo: .venv/ready .venv/console  ## run everything with six weeks of a real shop's orders
 	$(BIN)/obverse demo $(ARGS)
@@ -15,7 +15,7 @@ demo: .venv/ready .venv/console  ## run everything with six weeks of a real shop
 up: .venv/ready .venv/console  ## run everything, without the data
 	$(BIN)/obverse up $(ARGS)
 
-test: .venv/ready .venv/console tests/node_modules/ready .venv/kafka/ready .venv-flink/ready  ## every test; starts what it needs
+test: .venv/ready .venv/console tests/node_modules/ready .venv/kafka/ready .venv-flink/ready .venv/deploy/ready  ## every test; starts what it needs
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 console: .venv/console  ## build the console's pages
@@ -104,6 +104,16 @@ flink: .venv-flink/ready  ## get Apache Flink, for `engine = "flink"`: 740 MB, i
 
 .venv-flink/ready: requirements-flink.lock src/obverse/adapters/flink/pom.xml .venv/ready
 	sh tests/install_flink.sh
+
+deploy-tools: .venv/deploy/ready  ## build helm, kubeconform and a reader of compose files
+
+deploy-check: .venv/ready .venv/deploy/ready  ## check the images, the compose file and the chart of deploy/
+	$(BIN)/pytest -q -n 0 tests/unit/test_compose.py tests/unit/test_dockerfiles.py tests/acceptance/test_compose_read.py \
+		tests/acceptance/test_chart.py tests/acceptance/test_apart.py $(ARGS)
+
+# From Go modules, two to five minutes the first time on two cores; Go keeps what it has built, so seconds afterwards.
+.venv/deploy/ready: tests/install_deploy_tools.sh tests/deploy_schemas.py $(wildcard deploy/tools/*.* deploy/tools/compose/*) .venv/ready
+	sh tests/install_deploy_tools.sh
 
 clean:
 	rm -rf .venv .venv-flink demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/node_modules dist \

@@ -16,6 +16,7 @@ from obverse.core import documents as reader
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.people import People
+from obverse.core.profiles import Profile
 from obverse.core.traits.collections import MostFrequent
 from obverse.core.traits.moments import First
 from obverse.core.traits.numbers import Count, Sum
@@ -131,7 +132,7 @@ class Shop:
     cache: ProfileCache
     appender: Appender
     writer: StoreWriter
-    shown: CacheWriter
+    shown: CacheWriter[Profile]
     people: People = field(default_factory=lambda: People("main", DEFINITIONS))
     waiting: list[StoredEvent] = field(default_factory=list)
     decided: list[KeptDecision] = field(default_factory=list)

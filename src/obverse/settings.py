@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -21,8 +23,15 @@ from pydantic_settings import (
 PREFIX: Final = "OBVERSE_"
 FILE: Final = "obverse.toml"
 _DEEPER: Final = "__"
+_DATABASE: Final = "DATABASE_URL"
 _ROLE_VARIABLES: Final = frozenset({"OBVERSE_LISTEN_FD", "OBVERSE_LIFELINE_FD", "OBVERSE_RUNTIME_DIR"})
 """What a supervisor tells its roles; not settings."""
+_IN_FILE: Final = "_FILE"
+_SECRET: Final = re.compile(
+    r"DATABASE_URL|OBVERSE_(QUERY_DATABASE_URL|API__KEY|LOAD__WRITE_KEY|PROFILE_CACHE__\w+__URL"
+    r"|\w+__(\w+_)?(PASSWORD|ACCESS_KEY|ACCESS_KEY_ID|TOKEN))"
+)
+"""The variables of secrets: each may name a file instead, with `_FILE` behind it, as containers are given them."""
 
 
 class BadSettings(ValueError):
@@ -69,6 +78,8 @@ class Api(_Table):
     port: int = Field(default=8040, ge=0, le=65535)
     key: SecretStr | None = None
     """Bearer token that every read needs. Must be set if the host is not this machine alone."""
+    public_url: str = Field(default="", pattern=r"^(https?://[^/?#]+)?$")
+    """Scheme and host by which people reach it, if that is another one: links to sign in begin with it."""
     space_requests_per_second: int = Field(default=100, ge=0)
     """How often Segment's Profile API may be asked, of each process, as at Segment; 0: as often as one likes."""
 
@@ -147,8 +158,12 @@ class Settings(BaseSettings):
     project: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     """Label of what `obverse apply` writes: no other project's `--prune` removes it."""
     workspace: str = Field(default="main", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
-    database_url: SecretStr | None = Field(default=None, validation_alias="DATABASE_URL")
+    database_url: SecretStr | None = Field(default=None, validation_alias=_DATABASE)
     """Another PostgreSQL (15 or later) instead of the embedded one."""
+    redis_url: SecretStr | None = Field(default=None, validation_alias="REDIS_URL")
+    """Where Redis is, for a cache in it whose own table does not say so."""
+    query_database_url: SecretStr | None = None
+    """The same, with a login that may only read, for SQL that people have written; `database_url`, if not set."""
     partitions: int = Field(default=1, ge=1, le=1024)
     """Of the stream of events. Fixed when the first event is written."""
     least_free_mb: int = Field(default=512, ge=0)
@@ -187,6 +202,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - its signature
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        if isinstance(env_settings, EnvSettingsSource):
+            told = env_settings.env_vars.items()
+            env_settings.env_vars = {name: value for name, value in told if _secret_in_file(name) is None}
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     @model_validator(mode="after")
@@ -221,8 +239,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """
     seen = os.environ if environment is None else environment
     _check_names(seen)
+    secrets = _secrets_in_files(seen)
     try:
-        return Settings()
+        return Settings(**secrets)
     except ValidationError as error:
         lines = "; ".join(
             _told(flaw["type"], [str(part) for part in flaw["loc"]], flaw["msg"]) for flaw in error.errors()
@@ -234,6 +253,35 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         ) from error
     except ValueError as error:
         raise BadSettings(f"{FILE} cannot be read: {error}") from error
+
+
+def _secret_in_file(name: str) -> str | None:
+    """The variable whose secret is in the file that this one names; None if this one is of another kind."""
+    secret = name.upper().removesuffix(_IN_FILE)
+    return secret if name.upper().endswith(_IN_FILE) and _SECRET.fullmatch(secret) else None
+
+
+def _secrets_in_files(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What stands in the files that the environment names, as settings."""
+    settings: dict[str, Any] = {}
+    for name, path in environment.items():
+        secret = _secret_in_file(name)
+        if secret is None:
+            continue
+        if environment.get(secret):
+            raise BadSettings(f"both {secret} and {name} are set: remove one of them")
+        try:
+            text = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise BadSettings(f"{name} is {path!r}, which cannot be read ({error}): put the secret there") from error
+        if not text:
+            raise BadSettings(f"{name} is {path!r}, which is empty: put the secret there")
+        *tables, last = [secret] if secret == _DATABASE else secret.removeprefix(PREFIX).lower().split(_DEEPER)
+        table = settings
+        for one in tables:
+            table = table.setdefault(one, {})
+        table[last] = text
+    return settings
 
 
 def _told(kind: str, place: list[str], message: str) -> str:
@@ -259,7 +307,7 @@ def _check_names(environment: Mapping[str, str]) -> None:
     for name in environment:
         if not name.upper().startswith(PREFIX):
             continue
-        first = name.upper().split(_DEEPER)[0]
+        first = (_secret_in_file(name) or name.upper()).split(_DEEPER)[0]
         if first not in known:
             hint = f"; did you mean {aliases[first]}?" if first in aliases else _hint(first, known)
             raise BadSettings(f"the environment variable {name} is no setting{hint}")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import asyncpg
 import pytest
@@ -12,6 +15,9 @@ from kinesis_steps import Opened, settings_for
 from kinesis_wire import KinesisWire, wire_to
 from obverse.adapters.postgres.event_log import PostgresLogSettings
 from obverse.ports.event_log import EventLog
+from obverse.sandboxes.redis import RedisSandbox
+from redis_servers import Place as RedisPlace
+from redis_servers import server_or_skip
 from services import Ask, Database, ShiftedRuntime, fresh_name, opened
 
 
@@ -54,6 +60,25 @@ def kinesalite_server() -> Iterator[str]:
     """The address of kinesalite."""
     with kinesalite() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisSandbox]:
+    """One server of Redis a session (with xdist: a worker)."""
+    server_or_skip()
+    with TemporaryDirectory(prefix="obverse-") as folder:  # the path of a socket must be short
+        sandbox = RedisSandbox(Path(folder))
+        asyncio.run(sandbox.start())
+        yield sandbox
+        sandbox.kill()
+
+
+@pytest.fixture
+async def redis(redis_server: RedisSandbox) -> AsyncIterator[RedisPlace]:
+    """Caches in it, under a prefix that nobody else has."""
+    place = RedisPlace(redis_server)
+    yield place
+    await place.close()
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from obverse.adapters.local.shelf import Shelf
 from obverse.adapters.local.wire import KNOWN, encode_request, framed
 from obverse.adapters.memory import profile_cache as memory
 from obverse.adapters.runtime.system import open_runtime
-from obverse.contracts.profile_cache import Opener, ProfileCacheContract, packed, person, read, shows
+from obverse.contracts.profile_cache import Opener, ProfileCacheContract, Row, packed, person, read, shows
+from obverse.core.profiles import Profile
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_cache import ProfileCache
 from stopwatch import quickest
@@ -308,7 +309,7 @@ async def test_who_does_not_take_the_answers_is_heard_no_further(opened: Open, p
 
 
 def test_settled_profiles_leave_in_the_order_of_their_publication() -> None:
-    shelf = Shelf(3)
+    shelf: Shelf[Profile] = Shelf(3)
     crowd = [person(f"user_id:{number}") for number in range(5)]
     for one in crowd[:3]:
         shelf.put(one)
@@ -322,7 +323,7 @@ def test_settled_profiles_leave_in_the_order_of_their_publication() -> None:
 
 
 def test_what_is_not_settled_is_kept_beyond_the_capacity() -> None:
-    shelf = Shelf(2)
+    shelf: Shelf[Profile] = Shelf(2)
     crowd = [person(f"user_id:{number}") for number in range(5)]
     for one in crowd:
         shelf.put(one)
@@ -334,7 +335,7 @@ def test_what_is_not_settled_is_kept_beyond_the_capacity() -> None:
 
 
 def test_a_profile_that_was_loaded_anew_leaves_nothing_of_the_old_one() -> None:
-    shelf = Shelf(10)
+    shelf: Shelf[Profile] = Shelf(10)
     shelf.put(person("user_id:ada", "email:ada@example.com"))
     again = person("user_id:ada")
 
@@ -345,7 +346,7 @@ def test_a_profile_that_was_loaded_anew_leaves_nothing_of_the_old_one() -> None:
 
 
 def test_a_merged_profile_leaves_nothing_behind_and_takes_nothing_along() -> None:
-    shelf = Shelf(10)
+    shelf: Shelf[Profile] = Shelf(10)
     keeper, lost = person("user_id:ada"), person("anonymous_id:a", "anonymous_id:b")
     shelf.put(lost)
     shelf.settle([lost])
@@ -359,7 +360,7 @@ def test_a_merged_profile_leaves_nothing_behind_and_takes_nothing_along() -> Non
 
 
 def test_an_evicted_profile_leaves_the_identifiers_that_moved_to_another() -> None:
-    shelf = Shelf(1)
+    shelf: Shelf[Profile] = Shelf(1)
     old, new = person("user_id:ada", "anonymous_id:a"), person("user_id:bob")
     shelf.put(old)
     new.identifiers |= {"anonymous_id:a": old.identifiers["anonymous_id:a"]}
@@ -369,3 +370,14 @@ def test_an_evicted_profile_leaves_the_identifiers_that_moved_to_another() -> No
 
     assert shelf.find("user_id:ada") is None
     assert shelf.find("anonymous_id:a") is new
+
+
+def test_what_is_no_profile_is_found_under_what_it_has_now() -> None:
+    shelf: Shelf[Row] = Shelf(10)
+    shelf.put(Row(bytes(16), ("user_id:ada", "anonymous_id:a"), b"1"))
+    moved = Row(bytes(16), ("user_id:ada", "anonymous_id:b"), b"2")
+
+    shelf.put(moved)
+
+    assert shelf.find("anonymous_id:a") is None
+    assert shelf.find("anonymous_id:b") is moved

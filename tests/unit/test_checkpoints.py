@@ -11,6 +11,7 @@ from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_prof
 from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_profile_store
 from obverse.adapters.runtime.system import open_runtime
 from obverse.core import profiles
+from obverse.core.profiles import Profile
 from people_steps import DEFINITIONS, event, new, told
 
 
@@ -26,7 +27,11 @@ async def rested(settings: EmbeddedSettings, *met: str) -> list[set[str]]:
     async with AsyncExitStack() as stack:
         writer = await store.open_writer("unify")
         stack.push_async_callback(writer.close)
-        shelf = await cache.open_writer(lambda profile: profiles.pack(profile, DEFINITIONS))
+
+        def pack(profile: Profile) -> bytes:
+            return profiles.pack(profile, DEFINITIONS)
+
+        shelf = await cache.open_writer(pack)
         stack.push_async_callback(shelf.close)
         checkpoints = Checkpoints(
             settings=settings,

@@ -11,3 +11,15 @@ def test_help_needs_nothing_of_what_the_commands_do() -> None:
     heavy = ("yaml", "asyncpg", "structlog", "pydantic", "obverse.wiring", "obverse.core")
     code = f"import sys, obverse.apps.cli; print([one for one in {heavy!r} if one in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+
+
+def test_a_cost_or_a_rate_that_cannot_be_is_told_in_one_line() -> None:
+    for arguments, words in (
+        (["--cost", "motor=3"], "'motor=3' is no cost"),
+        (["--workspaces", "1"], "spread them over 17 workspaces"),
+    ):
+        command = [sys.executable, "-m", "obverse.apps.cli", "bench", "layout", *arguments]
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert refused.returncode == 1
+        assert words in refused.stderr
+        assert "Traceback" not in refused.stderr

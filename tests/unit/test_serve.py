@@ -10,7 +10,7 @@ import pytest
 
 from obverse.core import json_values
 from obverse.core.identity import IdentityRules, id_text, profile_id
-from obverse.core.profiles import parts, whole
+from obverse.core.profiles import Profile, parts, whole
 from obverse.flows.serve import BadIdentifier, Serve, UnreadableProfile, parse_identifier
 from obverse.flows.views import PartitionLag
 from obverse.ports.outcomes import AccessRefused, Unreachable
@@ -141,7 +141,11 @@ async def test_the_store_is_asked_when_the_cache_does_not_know(shop: Shop) -> No
 async def test_the_store_is_asked_when_another_release_wrote_the_cache(shop: Shop) -> None:
     await shop.fold(track(1, "1", user_id="ada"))
     await shop.checkpoint()
-    writer = await shop.cache.open_writer(lambda _: b"\x91\x63")
+
+    def pack(_: Profile) -> bytes:
+        return b"\x91\x63"
+
+    writer = await shop.cache.open_writer(pack)
     await writer.publish(shop.people.profiles.values())
 
     found = await shop.serve.find("user_id:ada")

@@ -158,3 +158,55 @@ def test_an_api_that_others_can_reach_needs_a_key(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_an_api_for_this_machine_alone_does_not(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     assert settings(monkeypatch, {"OBVERSE_API__HOST": host}).api.key is None
+
+
+def in_file(folder: Path, text: str) -> str:
+    path = folder / "secret"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_secrets_may_stand_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    url = "postgresql://u:p@db/x"
+    environment = {
+        "DATABASE_URL_FILE": in_file(tmp_path, f"{url}\n"),
+        "OBVERSE_API__KEY_FILE": in_file(tmp_path, f"{url}\n"),
+        "OBVERSE_QUERY_DATABASE_URL_FILE": in_file(tmp_path, f"{url}\n"),
+        "OBVERSE_EVENT_LOG__KAFKA__SERVERS": "kafka:9092",
+    }
+    read = settings(monkeypatch, environment)
+    assert read.database_url is not None
+    assert read.api.key is not None
+    assert read.query_database_url is not None
+    assert read.database_url.get_secret_value() == read.api.key.get_secret_value() == url
+    assert read.query_database_url.get_secret_value() == url
+    # Digits stay text, and what else is set of the table stays beside it.
+    monkeypatch.setenv("OBVERSE_EVENT_LOG__KAFKA__PASSWORD_FILE", in_file(tmp_path, "0123"))
+    for name in ("DATABASE_URL_FILE", "OBVERSE_API__KEY_FILE", "OBVERSE_QUERY_DATABASE_URL_FILE"):
+        monkeypatch.delenv(name)
+    assert read_settings().port_options("event_log", "kafka")[1] == {"servers": "kafka:9092", "password": "0123"}
+
+
+def test_a_setting_that_is_a_file_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = settings(monkeypatch, {"OBVERSE_EVENT_LOG__KAFKA__KEY_FILE": "/tls.key"})
+    assert read.port_options("event_log", "kafka")[1] == {"key_file": "/tls.key"}
+
+
+@pytest.mark.parametrize(
+    ("text", "beside", "message"),
+    [
+        (None, {}, "OBVERSE_API__KEY_FILE is 'missing', which cannot be read"),
+        (" \n", {}, "which is empty: put the secret there"),
+        ("key", {"OBVERSE_API__KEY": "other"}, "both OBVERSE_API__KEY and OBVERSE_API__KEY_FILE are set: remove one"),
+    ],
+)
+def test_a_file_that_is_of_no_use_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None, beside: Environment, message: str
+) -> None:
+    path = "missing" if text is None else in_file(tmp_path, text)
+    assert message in refused(monkeypatch, {"OBVERSE_API__KEY_FILE": path, **beside})
+
+
+def test_only_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told = refused(monkeypatch, {"OBVERSE_API__HOST_FILE": in_file(tmp_path, "127.0.0.1")})
+    assert told.startswith("api.host_file is no setting")

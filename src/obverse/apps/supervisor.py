@@ -22,9 +22,10 @@ import structlog
 from obverse.adapters.postgres import schema
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps import data_folder
+from obverse.apps.installed_parts import Part, parts_of
 from obverse.apps.live_folder import LiveFolder
 from obverse.apps.log_stand_ins import LogToUse
-from obverse.apps.roles import ROLES, SMTP, Place, open_doors, role_main, wiring_of
+from obverse.apps.roles import SMTP, Place, role_main, wiring_of
 from obverse.ports.outcomes import Unreachable
 from obverse.settings import Settings
 
@@ -64,8 +65,9 @@ class Supervisor:
         """
         self._stop = stop
         self._claim = data_folder.claim(settings.data)
-        self._doors = {role: open_doors(role, settings) for role in ROLES}
-        urls = {role: _url(doors[role]) for role, doors in self._doors.items()}
+        self._parts = parts_of(settings)
+        self._doors = {name: part.open_doors(settings) for name, part in self._parts.items()}
+        urls = {name: _url(doors[self._parts[name].role]) for name, doors in self._doors.items() if doors}
         self._settings = _as_opened(settings, self._doors)
         self._lifeline, self._held = multiprocessing.Pipe(duplex=False)
         self._forks = multiprocessing.get_context("forkserver")
@@ -108,7 +110,7 @@ class Supervisor:
             # Before the roles, so that none of them starts without.
             await folder.open()
             tasks.append(asyncio.create_task(folder.watch()))
-            tasks += [asyncio.create_task(self._keep_role(role)) for role in ROLES]
+            tasks += [asyncio.create_task(self._keep_part(name, part)) for name, part in self._parts.items()]
             tasks.append(asyncio.create_task(self._announce()))
             stopping: asyncio.Task[Any] = asyncio.create_task(self._stop.wait())
             try:
@@ -144,18 +146,18 @@ class Supervisor:
                     wait = min(2 * wait, LONGEST)
             self._write_note("postgres", server.pid)
 
-    async def _keep_role(self, role: str) -> None:
+    async def _keep_part(self, name: str, part: Part) -> None:
         wait = AGAIN
         while True:
             began = asyncio.get_running_loop().time()
             process = self._forks.Process(
                 target=role_main,
-                name=f"obverse-{role}",
-                args=(role, self._settings, self._doors[role], self._lifeline, self._runtime_dir),
+                name=f"obverse-{name}",
+                args=(part.role, part.settings(self._settings), self._doors[name], self._lifeline, self._runtime_dir),
             )
             # In a thread, since the very first start waits until everything is imported.
             await asyncio.to_thread(process.start)
-            self._write_note(role, process.pid or 0)
+            self._write_note(name, process.pid or 0)
             try:
                 await _ended(process)
             except asyncio.CancelledError:
@@ -166,7 +168,7 @@ class Supervisor:
             lived = asyncio.get_running_loop().time() - began
             wait = AGAIN if lived > YOUNG else min(2 * wait, LONGEST)
             _log.warning(
-                "a role died, starting it again", role=role, exit_code=process.exitcode, lived_seconds=round(lived, 1)
+                "a role died, starting it again", role=name, exit_code=process.exitcode, lived_seconds=round(lived, 1)
             )
             await asyncio.sleep(wait)
 
@@ -181,8 +183,10 @@ class Supervisor:
         new.replace(self._note)
 
     async def _announce(self) -> None:
-        for role in ROLES:
-            host, port = self._doors[role][role].getsockname()[:2]
+        for name, doors in self._doors.items():
+            if not doors:
+                continue
+            host, port = doors[self._parts[name].role].getsockname()[:2]
             while not await _ready(host, port):  # noqa: ASYNC110 - it is another process
                 await asyncio.sleep(0.02)
         self.ready.set()
@@ -190,7 +194,7 @@ class Supervisor:
 
 def _as_opened(settings: Settings, doors: Mapping[str, Mapping[str, socket.socket]]) -> Settings:
     """The settings with the ports that were taken where any free one was asked for: roles find each other by them."""
-    tables = {role: {"port": _port(opened[role])} for role, opened in doors.items()}
+    tables = {role: {"port": _port(opened[role])} for role, opened in doors.items() if role in opened}
     tables["sandbox"]["smtp_port"] = _port(doors["sandbox"][SMTP])
     return settings.model_copy(
         update={role: getattr(settings, role).model_copy(update=ports) for role, ports in tables.items()}

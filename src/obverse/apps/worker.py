@@ -107,7 +107,8 @@ def worker_app(engine: Engine, flows: Mapping[str, Vitals], registry: CollectorR
                 "kept": engine.progress.kept,
             }
         )
-        status = HTTPStatus.SERVICE_UNAVAILABLE if flows["unify"].failure else HTTPStatus.OK
+        failing = "unify" in flows and flows["unify"].failure
+        status = HTTPStatus.SERVICE_UNAVAILABLE if failing else HTTPStatus.OK
         return Response(body, status_code=status, media_type="application/json")
 
     async def metrics(_: Request) -> Response:

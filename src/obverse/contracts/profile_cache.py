@@ -6,7 +6,7 @@ import asyncio
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import pytest
 
@@ -32,6 +32,19 @@ ODD_VALUES: Final = (
     "\N{RIGHT-TO-LEFT OVERRIDE}line\nfeed\ttab",
     "x" * 400,
 )
+
+
+class Row(NamedTuple):
+    """What an engine may publish that keeps no `Profile`: it has the packed state already."""
+
+    id: bytes
+    identifiers: tuple[str, ...]
+    state: bytes
+
+
+def as_it_is(row: Row) -> bytes:
+    """The packer of those."""
+    return row.state
 
 
 def person(*identifiers: str, events: int = 1) -> Profile:
@@ -197,6 +210,18 @@ class ProfileCacheContract:
         found = await read(cache, "user_id:ada")
         assert found is not None
         assert found.events in {5, 6}
+
+    async def test_an_engine_that_has_profiles_as_bytes_publishes_these(self, cache: ProfileCache) -> None:
+        writer = await cache.open_writer(as_it_is)
+        ada, names = profile_id("suite", "user_id:ada"), ("user_id:ada", "email:ada@example.com")
+        await writer.publish([Row(ada, names, b"first")])
+        assert await cache.get("email:ada@example.com") == b"first"
+
+        await writer.publish([Row(ada, names[:1], b"second")], names[1:])
+        await writer.settle([Row(ada, names[:1], b"second")])
+
+        assert await cache.get("user_id:ada") in {b"second", None}
+        assert await cache.get("email:ada@example.com") is None
 
     async def test_a_profile_that_an_engine_loaded_anew_replaces_the_old_one(self, cache: ProfileCache) -> None:
         writer = await cache.open_writer(packed)

@@ -199,7 +199,7 @@ class Serve:
             await self._component(
                 "cache",
                 lambda: self._cache.get("user_id:"),
-                "start the worker; profiles are read from the store meanwhile, one checkpoint behind",
+                "start the worker, and Redis if it is the cache; the store is read meanwhile, one checkpoint behind",
             ),
         ]
 

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Protocol
-
-from obverse.core.profiles import Profile
-
-Packer = Callable[[Profile], bytes]
-"""Packs a profile (`core.profiles.pack` with the engine's definitions)."""
+from typing import Protocol, TypeAlias, TypeVar
 
 
-class CacheWriter(Protocol):
+class Published(Protocol):
+    """
+    What a cache has to know of a profile: a `core.profiles.Profile`, or whatever an engine keeps in its place.
+
+    What is no `Profile` is not changed in its place: when a person has moved, another one is published.
+    """
+
+    @property
+    def id(self) -> bytes:
+        """The profile's id, 16 bytes."""
+        ...
+
+    @property
+    def identifiers(self) -> Collection[str]:
+        """Under which it is found (`kind:value`)."""
+        ...
+
+
+P = TypeVar("P", bound=Published)
+P_contra = TypeVar("P_contra", bound=Published, contravariant=True)
+
+Packer: TypeAlias = Callable[[P], bytes]
+"""Packs a profile, as `core.profiles.pack` does with the engine's definitions."""
+
+
+class CacheWriter(Protocol[P_contra]):
     """What an engine tells of its profiles. One at a time writes."""
 
-    async def publish(self, profiles: Iterable[Profile], lost: Iterable[str] = ()) -> None:
+    async def publish(self, profiles: Iterable[P_contra], lost: Iterable[str] = ()) -> None:
         """
         Make these profiles' present state readable, under every one of their identifiers; `lost` ones are nobody's.
 
@@ -30,7 +50,7 @@ class CacheWriter(Protocol):
         """
         ...
 
-    async def settle(self, profiles: Collection[Profile]) -> None:
+    async def settle(self, profiles: Collection[P_contra]) -> None:
         """The store holds these states or newer ones, so the cache may let go of them."""
         ...
 
@@ -51,12 +71,13 @@ class ProfileCache(Protocol):
     * never another workspace's profile.
     """
 
-    async def open_writer(self, pack: Packer) -> CacheWriter:
+    async def open_writer(self, pack: Packer[P]) -> CacheWriter[P]:
         """
-        Begin to write, with nothing published.
+        Begin to write, with nothing published: what an earlier writer has left is not found any more.
 
         Raises:
-            Unreachable: the cache cannot be written now.
+            Unreachable: somebody else writes, or nobody ever could. A cache that is merely away is waited for by the
+                writer itself, which holds nobody up: what it cannot publish is read from the store meanwhile.
         """
         ...
 
@@ -68,6 +89,7 @@ class ProfileCache(Protocol):
 
         Raises:
             Unreachable: nobody answers; ask the store.
+            AccessRefused: we may not ask; ask the store, and have a person mend it.
         """
         ...
 
@@ -76,7 +98,7 @@ class ProfileCache(Protocol):
         Return what `get` would of each, at one asking, by what was asked for; what the cache does not hold is left out.
 
         Raises:
-            Unreachable: nobody answers; ask the store.
+            Unreachable, AccessRefused: as `get`.
         """
         ...
 

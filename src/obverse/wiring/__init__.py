@@ -130,7 +130,9 @@ class Wiring:
 
     async def profile_cache(self) -> ProfileCache:
         """The profile cache."""
-        cache: ProfileCache = await self._open("profile_cache", self.runtime)
+        url = self.settings.redis_url
+        more = {} if url is None else {"url": url.get_secret_value()}
+        cache: ProfileCache = await self._open("profile_cache", self.runtime, **more)
         return cache
 
     async def engine(

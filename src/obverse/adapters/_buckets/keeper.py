@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 import structlog
 
@@ -25,7 +25,7 @@ from obverse.core.changes import Change
 from obverse.ports.engine import WRITER, EngineParts, Progress
 from obverse.ports.event_log import Stream
 from obverse.ports.groups import GroupRow
-from obverse.ports.profile_cache import CacheWriter, Packer
+from obverse.ports.profile_cache import CacheWriter
 from obverse.ports.profile_history import KeptDecision
 from obverse.ports.profile_store import Checkpoint, StoredEvent, StoreWriter
 
@@ -120,7 +120,7 @@ class Keeper:
             stack.push_async_callback(writer.close)
             appender = await parts.log.open_appender(Stream.CHANGES)
             stack.push_async_callback(appender.close)
-            cache = await parts.cache.open_writer(cast("Packer", _packed))
+            cache = await parts.cache.open_writer(_packed)
             stack.push_async_callback(cache.close)
             stack.push_async_callback(self._source.close)
             # First, for from `_recall` on `progress` says how much is kept, and whoever drains would not wait for this.
@@ -173,7 +173,7 @@ class Keeper:
                 at = batch.end
         await reader.close()
 
-    async def _take_for_ever(self, out: ChangesOut, cache: CacheWriter) -> None:
+    async def _take_for_ever(self, out: ChangesOut, cache: CacheWriter[Shown]) -> None:
         runtime = self._parts.runtime
         while True:
             for partition, offset, record in await self._source.next():
@@ -194,7 +194,7 @@ class Keeper:
                 out.add(changes)
                 shown = [_shown(row) for row in news.rows]
                 self._unsettled.update((one.id, one) for one in shown)
-                await cache.publish(cast("list[profiles.Profile]", shown), news.nobodys)
+                await cache.publish(shown, news.nobodys)
                 now = runtime.elapsed()
                 self._last = now
                 if self._some_since is None:
@@ -204,7 +204,7 @@ class Keeper:
                 self._progress.folded = {**self._progress.folded, **reached.events}
             await out.make_room()
 
-    async def _write_for_ever(self, writer: StoreWriter, out: ChangesOut, cache: CacheWriter) -> None:
+    async def _write_for_ever(self, writer: StoreWriter, out: ChangesOut, cache: CacheWriter[Shown]) -> None:
         runtime = self._parts.runtime
         while True:
             await runtime.sleep(self._settings.look_seconds)
@@ -225,7 +225,7 @@ class Keeper:
             or self._kept.events >= settings.checkpoint_events
         )
 
-    async def _write(self, writer: StoreWriter, out: ChangesOut, cache: CacheWriter) -> bool:
+    async def _write(self, writer: StoreWriter, out: ChangesOut, cache: CacheWriter[Shown]) -> bool:
         # All that was told of these items is in the stream before the store says that they are done with.
         due = self._kept.due()
         if due is None:
@@ -242,7 +242,8 @@ class Keeper:
         told_from = min([self._changed, *(changed for *_, changed in self._held)])
         await writer.commit(await self._checkpoint(writer, due, told_from))
         await self._source.keep(offsets)
-        await cache.settle(cast("list[profiles.Profile]", settled))
+        # Whoever was published anew meanwhile is newer than the store.
+        await cache.settle([one for one in settled if one.id not in self._unsettled])
         async with self.saved:
             self._progress.kept = {**self._progress.kept, **due.tick.events}
             self._progress.checkpointed_at = self._parts.runtime.now()

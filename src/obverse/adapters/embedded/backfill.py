@@ -74,7 +74,7 @@ class Backfilling:
     people: People
     checkpoints: Checkpoints
     changes: ChangesOut
-    cache: CacheWriter
+    cache: CacheWriter[Profile]
     clock: Clock
     bring: Bring
     going: asyncio.Event

@@ -71,7 +71,7 @@ class Checkpoints:
         runtime: Runtime,
         people: People,
         writer: StoreWriter,
-        cache: CacheWriter,
+        cache: CacheWriter[Profile],
         flush_changes: Callable[[], Awaitable[None]],
         obstacle: Callable[[], str | None],
     ) -> None:

@@ -46,7 +46,7 @@ class Clock:
     progress: Progress
     checkpoints: Checkpoints
     changes: ChangesOut
-    cache: CacheWriter
+    cache: CacheWriter[Profile]
     bring: Bring
     going: asyncio.Event
     """Cleared while nothing may be folded."""

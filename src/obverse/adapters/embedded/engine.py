@@ -15,6 +15,7 @@ from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.adapters.embedded.folding import Folding
 from obverse.core import profiles
 from obverse.core.people import People
+from obverse.core.profiles import Profile
 from obverse.core.refolding import Difference
 from obverse.ports.engine import WRITER, Engine, EngineParts, Progress
 from obverse.ports.event_log import Stream
@@ -110,7 +111,11 @@ class EmbeddedEngine:
         stack.push_async_callback(decisions.close)
         changes = await log.open_appender(Stream.CHANGES)
         stack.push_async_callback(changes.close)
-        cache = await parts.cache.open_writer(lambda profile: profiles.pack(profile, people.definitions))
+
+        def pack(profile: Profile) -> bytes:
+            return profiles.pack(profile, people.definitions)
+
+        cache = await parts.cache.open_writer(pack)
         stack.push_async_callback(cache.close)
         out = ChangesOut(parts.runtime, changes, self.progress)
         folding = Folding(

@@ -47,7 +47,7 @@ class Folding:
     people: People
     progress: Progress
     decisions: Appender
-    cache: CacheWriter
+    cache: CacheWriter[Profile]
     checkpoints: Checkpoints
     changes: ChangesOut
     slice_events: int

@@ -61,7 +61,7 @@ class Refolding:
     people: People
     checkpoints: Checkpoints
     changes: ChangesOut
-    cache: CacheWriter
+    cache: CacheWriter[Profile]
     bring: Bring
     note: Callable[[Iterable[Profile]], None]
     """Takes in when profiles are due."""

@@ -49,7 +49,7 @@ class Requests:
     checkpoints: Checkpoints
     decisions: Appender
     changes: ChangesOut
-    cache: CacheWriter
+    cache: CacheWriter[Profile]
     bring: Bring
     note: Callable[[Iterable[Profile]], None]
     """Takes in when profiles are due."""

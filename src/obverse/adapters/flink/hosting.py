@@ -36,6 +36,7 @@ async def open_engine_host(settings: FlinkSettings, scratch: Path) -> FlinkHost:
         ValueError: Kafka is not set.
     """
     settings.log()
+    scratch = scratch.absolute()  # its processes run elsewhere
     if "://" not in settings.folder:
         settings = replace(settings, folder=str(scratch.parent / settings.folder))
     return FlinkHost(settings, scratch)

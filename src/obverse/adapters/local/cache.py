@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Generic
 
 from obverse.adapters.local.claim import Claim
 from obverse.adapters.local.shelf import Shelf
@@ -21,9 +21,8 @@ from obverse.adapters.local.wire import (
     decode_request,
     encode_request,
 )
-from obverse.core.profiles import Profile
 from obverse.ports.outcomes import Unreachable
-from obverse.ports.profile_cache import CacheWriter, Packer, ProfileCache
+from obverse.ports.profile_cache import CacheWriter, P, Packer, ProfileCache
 from obverse.ports.runtime import Runtime
 
 PATIENCE: Final = 0.18
@@ -72,18 +71,18 @@ class LocalProfileCache:
         self._workspace = settings.workspace.encode()
         self._connecting = asyncio.Lock()
         self._link: Link | None = None
-        self._writer: LocalCacheWriter | None = None
+        self._writer: LocalCacheWriter[Any] | None = None
 
-    async def open_writer(self, pack: Packer) -> CacheWriter:
+    async def open_writer(self, pack: Packer[P]) -> CacheWriter[P]:
         """See `ProfileCache.open_writer`. A killed worker's socket is replaced, a living one's is not."""
         claim = Claim(Path(self._settings.socket))
         try:
-            self._writer = LocalCacheWriter(self._settings, claim, pack)
-            await self._writer.listen()
+            self._writer = writer = LocalCacheWriter(self._settings, claim, pack)
+            await writer.listen()
         except BaseException:
             claim.release()
             raise
-        return self._writer
+        return writer
 
     async def get(self, identifier: str) -> bytes | None:
         """See `ProfileCache.get`. Raises `Unreachable` within 0.2 s."""
@@ -133,12 +132,12 @@ class LocalProfileCache:
             await self._writer.close()
 
 
-class LocalCacheWriter:
+class LocalCacheWriter(Generic[P]):
     """See `CacheWriter`. Keeps the engine's own profiles, and packs one when it is asked for."""
 
-    def __init__(self, settings: LocalCacheSettings, claim: Claim, pack: Packer) -> None:
+    def __init__(self, settings: LocalCacheSettings, claim: Claim, pack: Packer[P]) -> None:
         self._workspace = settings.workspace.encode()
-        self._shelf = Shelf(settings.capacity)
+        self._shelf: Shelf[P] = Shelf(settings.capacity)
         self._claim = claim
         self._pack = pack
         self._desks: set[Desk] = set()
@@ -153,7 +152,7 @@ class LocalCacheWriter:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(self._desk, sock=self._claim.door)
 
-    async def publish(self, profiles: Iterable[Profile], lost: Iterable[str] = ()) -> None:
+    async def publish(self, profiles: Iterable[P], lost: Iterable[str] = ()) -> None:
         """See `CacheWriter.publish`."""
         self._shelf.forget(lost)
         for profile in profiles:
@@ -167,7 +166,7 @@ class LocalCacheWriter:
         """See `CacheWriter.hold`."""
         self._held = True
 
-    async def settle(self, profiles: Collection[Profile]) -> None:
+    async def settle(self, profiles: Collection[P]) -> None:
         """See `CacheWriter.settle`."""
         self._shelf.settle(profiles)
 

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import Generic
 
 from obverse.core.identity import id_named
 from obverse.core.profiles import Profile
+from obverse.ports.profile_cache import P
 
 
-class Shelf:
+class Shelf(Generic[P]):
     """Profiles by identifier. Beyond its capacity it lets go of settled ones, the least recently published first."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._owners: dict[str, Profile] = {}
-        self._unsettled: dict[bytes, tuple[int, Profile, int]] = {}
+        self._owners: dict[str, P] = {}
+        self._unsettled: dict[bytes, tuple[int, P, int]] = {}
         """With the how-manieth publication it was, and how many identifiers it had ever had."""
-        self._settled: OrderedDict[bytes, Profile] = OrderedDict()
+        self._settled: OrderedDict[bytes, P] = OrderedDict()
         self._published = 0
 
     def __len__(self) -> int:
         return len(self._unsettled) + len(self._settled)
 
-    def find(self, identifier: str) -> Profile | None:
+    def find(self, identifier: str) -> P | None:
         """Who owns this identifier, or has this id (`id_name`)."""
         one = id_named(identifier)
         if one is None:
@@ -31,10 +33,10 @@ class Shelf:
         entry = self._unsettled.get(one)
         return self._settled.get(one) if entry is None else entry[1]
 
-    def put(self, profile: Profile) -> None:
+    def put(self, profile: P) -> None:
         """Keep the profile under all its identifiers, whoever had them before, until it is settled."""
         self._published += 1
-        known, shown = self._unsettled.get(profile.id), len(profile.identifiers) + profile.losses
+        known, shown = self._unsettled.get(profile.id), _ever(profile)
         if known is not None and known[1] is profile and known[2] == shown:
             # Nearly always: a profile gains identifiers seldom.
             self._unsettled[profile.id] = (self._published, profile, shown)
@@ -60,7 +62,7 @@ class Shelf:
         for identifier in identifiers:
             self._owners.pop(identifier, None)
 
-    def settle(self, profiles: Iterable[Profile]) -> None:
+    def settle(self, profiles: Iterable[P]) -> None:
         """Note that these may go."""
         unsettled = self._unsettled
         for _, one in sorted((unsettled[profile.id][0], profile.id) for profile in profiles if profile.id in unsettled):
@@ -71,12 +73,17 @@ class Shelf:
         while self._settled and len(self) > self._capacity:
             self._forget(self._settled.popitem(last=False)[1])
 
-    def _remove(self, one: bytes) -> Profile | None:
+    def _remove(self, one: bytes) -> P | None:
         entry = self._unsettled.pop(one, None)
         return self._settled.pop(one, None) if entry is None else entry[1]
 
-    def _forget(self, profile: Profile) -> None:
+    def _forget(self, profile: P) -> None:
         """Drop its identifiers, but for those that another profile owns by now."""
         for identifier in profile.identifiers:
             if self._owners.get(identifier) is profile:
                 del self._owners[identifier]
+
+
+def _ever(profile: P) -> int:
+    """How many identifiers it has ever had; only a `Profile` can lose one and be the same object."""
+    return len(profile.identifiers) + (profile.losses if isinstance(profile, Profile) else 0)

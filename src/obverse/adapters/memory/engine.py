@@ -92,7 +92,7 @@ class MemoryEngine:
         self._kept = asyncio.Condition()
         self._turn = asyncio.Lock()
         """Held while something is folded, or done on request, until it is in the store."""
-        self._running: tuple[_Owed, Appender, StoreWriter, CacheWriter] | None = None
+        self._running: tuple[_Owed, Appender, StoreWriter, CacheWriter[Profile]] | None = None
 
     async def run(self) -> None:
         """See `Engine.run`."""
@@ -106,7 +106,11 @@ class MemoryEngine:
             stack.push_async_callback(decided.close)
             changed = await log.open_appender(Stream.CHANGES)
             stack.push_async_callback(changed.close)
-            shown = await self._parts.cache.open_writer(lambda profile: profiles.pack(profile, people.definitions))
+
+            def pack(profile: Profile) -> bytes:
+                return profiles.pack(profile, people.definitions)
+
+            shown = await self._parts.cache.open_writer(pack)
             stack.push_async_callback(shown.close)
             owed = _Owed(dict(writer.marks.get(Stream.EVENTS, {})))
             asked = await self._recall(owed)
@@ -131,7 +135,7 @@ class MemoryEngine:
                             await self._keep(owed, writer)
 
     async def _do_requests(
-        self, owed: _Owed, decided: Appender, changed: Appender, writer: StoreWriter, shown: CacheWriter
+        self, owed: _Owed, decided: Appender, changed: Appender, writer: StoreWriter, shown: CacheWriter[Profile]
     ) -> None:
         """Do what people ask of identity, between two batches."""
         done = set[str]()
@@ -148,7 +152,7 @@ class MemoryEngine:
                         await shown.publish(self._present(owed), owed.nobodys)
                         await self._keep(owed, writer)
 
-    async def _go_on(self, owed: _Owed, changed: Appender, writer: StoreWriter, shown: CacheWriter) -> None:
+    async def _go_on(self, owed: _Owed, changed: Appender, writer: StoreWriter, shown: CacheWriter[Profile]) -> None:
         """Have time go on for everybody, while nothing in the log is unfolded: it may have come before."""
         people = self._people
         while True:
@@ -169,7 +173,7 @@ class MemoryEngine:
                     await self._keep(owed, writer)
 
     async def _bring_in(
-        self, now: int, owed: _Owed, changed: Appender, writer: StoreWriter, shown: CacheWriter
+        self, now: int, owed: _Owed, changed: Appender, writer: StoreWriter, shown: CacheWriter[Profile]
     ) -> None:
         """Compute definitions on their way from history, and have everybody follow; nothing is folded meanwhile."""
         people, coming = self._people, self._parts.arriving()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Generic
 
 from obverse.core.identity import id_name
-from obverse.core.profiles import Profile
-from obverse.ports.profile_cache import CacheWriter, Packer, ProfileCache
+from obverse.ports.profile_cache import CacheWriter, P, Packer, ProfileCache
 from obverse.ports.runtime import Runtime
 
 Shelf = dict[str, bytes]
@@ -34,7 +34,7 @@ class MemoryProfileCache:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
 
-    async def open_writer(self, pack: Packer) -> CacheWriter:
+    async def open_writer(self, pack: Packer[P]) -> CacheWriter[P]:
         """See `ProfileCache.open_writer`."""
         self._shelf.clear()
         return MemoryCacheWriter(self._shelf, pack)
@@ -51,15 +51,15 @@ class MemoryProfileCache:
         """See `ProfileCache.close`."""
 
 
-class MemoryCacheWriter:
+class MemoryCacheWriter(Generic[P]):
     """See `CacheWriter`."""
 
-    def __init__(self, shelf: Shelf, pack: Packer) -> None:
+    def __init__(self, shelf: Shelf, pack: Packer[P]) -> None:
         self._shelf = shelf
         self._pack = pack
         self._owners: dict[str, bytes] = {}
 
-    async def publish(self, profiles: Iterable[Profile], lost: Iterable[str] = ()) -> None:
+    async def publish(self, profiles: Iterable[P], lost: Iterable[str] = ()) -> None:
         """See `CacheWriter.publish`."""
         for identifier in lost:
             self._owners.pop(identifier, None)
@@ -74,7 +74,7 @@ class MemoryCacheWriter:
     def hold(self) -> None:
         """See `CacheWriter.hold`."""
 
-    async def settle(self, profiles: Collection[Profile]) -> None:
+    async def settle(self, profiles: Collection[P]) -> None:
         """See `CacheWriter.settle`."""
 
     async def close(self) -> None:

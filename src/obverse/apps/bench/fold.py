@@ -169,6 +169,13 @@ def _fold(people: People, events: Iterable[Event]) -> _Costs:
     return costs
 
 
+def introduced(profiles: int) -> People:
+    """So many people, each with three identifiers, eight attributes, eight traits and three audiences."""
+    people = People("bench", read_folder(DEFINITIONS, trait_kinds()))
+    _fold(people, _introductions(profiles))
+    return people
+
+
 def _rest(people: People, profiles: Iterable[Profile]) -> None:
     """Have them rest, as the engine does after a checkpoint in which they were not."""
     for profile in profiles:

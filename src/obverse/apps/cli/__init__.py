@@ -12,7 +12,7 @@ import typer
 
 from obverse.apps.cli import benches
 from obverse.apps.cli.loading import load
-from obverse.apps.cli.options import Data, Json, Log, Partitions, set_log
+from obverse.apps.cli.options import Data, Engine, Json, Log, Partitions, set_engine, set_log
 from obverse.apps.cli.replays import replay
 from obverse.apps.cli.running import read as _settings
 from obverse.apps.cli.running import run as _run
@@ -50,12 +50,14 @@ def demo(
     data: Annotated[Path, typer.Option(help="Folder of the demo's own; emptied first.")] = Path("demo-data"),
     partitions: Partitions = None,
     log: Log = None,
+    engine: Engine = None,
     leave: Annotated[bool, typer.Option("--exit", help="Stop after the summary.")] = False,  # noqa: FBT002 - a flag
     as_json: Json = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Run everything, and play six weeks of a real shop's orders through it."""
     _set(data, partitions)
     set_log(log)
+    set_engine(engine)
     _import_for_roles()
     from obverse.apps.cli.demo import demo as run_demo
 

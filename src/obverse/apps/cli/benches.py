@@ -181,6 +181,26 @@ def bench_log_command(
     _bench(bench_embedded_log(small=small, large=large, log=log or "postgres"), as_json=as_json)
 
 
+@bench.command("cache")
+def bench_cache_command(
+    *,
+    profiles: Annotated[int, typer.Option(min=1000, help="Profiles in it.")] = 100_000,
+    rate: Annotated[int, typer.Option(min=1, help="Profiles that are read a second, one a call.")] = 10_000,
+    seconds: Annotated[int, typer.Option(min=1, help="Of each phase.")] = 20,
+    beside: Annotated[int, typer.Option(min=0, help="Profiles that are written a second while others are read.")] = (
+        5_000
+    ),
+    url: Annotated[
+        str, typer.Option(help="A Redis to measure, such as redis://redis-1:6379/0; one of its own, if not given.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """How many profiles are written to Redis a second, how soon they are read, and how large they are there."""
+    from obverse.apps.bench.cache import bench_cache
+
+    _bench(bench_cache(profiles=profiles, rate=rate, seconds=seconds, beside=beside, url=url), as_json=as_json)
+
+
 @bench.command("preview")
 def bench_preview_command(
     people: Annotated[int, typer.Option(min=1000, help="Profiles.")] = 1_000_000,
@@ -243,6 +263,31 @@ def bench_idle_command(
     from obverse.apps.bench.idle import bench_idle
 
     _bench(bench_idle(data, seconds=seconds), as_json=as_json)
+
+
+@bench.command("layout")
+def bench_layout_command(
+    *,
+    events: Annotated[int, typer.Option(min=100, help="Events a second, of all workspaces.")] = 1_000_000,
+    workspaces: Annotated[int, typer.Option(min=0, help="How many; the fewest that can be, if 0.")] = 0,
+    cores: Annotated[int, typer.Option(min=1, help="Of each machine.")] = 16,
+    busy: Annotated[float, typer.Option(min=0.05, max=0.95, help="Of a core, as it is planned.")] = 0.6,
+    people: Annotated[int, typer.Option(min=1000, help="Of all workspaces.")] = 10_000_000,
+    skew: Annotated[float, typer.Option(min=0, max=2, help="The k-th person is k ** SKEW times as rare.")] = 1.0,
+    cost: Annotated[
+        list[str] | None, typer.Option(help="NAME=MICROSECONDS, such as engine=20; may be said several times.")
+    ] = None,
+    seconds: Annotated[int, typer.Option(min=1, help="That are simulated, after ten to warm up.")] = 10,
+    seed: int = 1,
+    as_json: Json = False,
+) -> None:
+    """What machines hold, computed from costs that were measured; and the road of a layout, simulated. Runs nothing."""
+    from obverse.apps.bench.layout import bench_layout
+    from obverse.apps.bench.layout.sizing import Asked, Habits, Machine, costs_of
+
+    habits = Habits(busy=busy, people=people, skew=skew)
+    asked = Asked(rate=events, costs=told(lambda: costs_of(cost or [])), machine=Machine(cores=cores), habits=habits)
+    _bench(bench_layout(asked, seconds=seconds, seed=seed, cells=workspaces or None), as_json=as_json)
 
 
 def _bench(measuring: Any, *, as_json: bool) -> None:

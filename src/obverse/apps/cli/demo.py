@@ -64,7 +64,7 @@ async def demo(settings: Settings, *, leave: bool, as_json: bool) -> int:
                 playing = asyncio.create_task(_play(supervisor.running, settings, key, console))
                 await asyncio.wait([playing, running], return_when=asyncio.FIRST_COMPLETED)
                 if playing.done():
-                    link = await new_link(settings, supervisor.running)
+                    link = await new_link(settings, supervisor.running.api)
                     places = where(settings, supervisor.running)
                     _summarise(console, playing.result(), places, key, link, as_json=as_json)
                 playing.cancel()

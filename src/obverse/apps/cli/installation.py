@@ -87,13 +87,13 @@ async def first_link(settings: Settings, running: Running) -> str | None:
     """A link that signs in once, if nobody has ever signed in."""
     async with _sign_in(settings) as flow:
         token = await flow.first_link()
-        return None if token is None else _link(running.api, token)
+        return None if token is None else _link(settings.api.public_url or running.api, token)
 
 
-async def new_link(settings: Settings, running: Running) -> str:
-    """A link that signs in once."""
+async def new_link(settings: Settings, api: str) -> str:
+    """A link that signs in once, to the api that is reached there."""
     async with _sign_in(settings) as flow:
-        return _link(running.api, await flow.link())
+        return _link(api, await flow.link())
 
 
 async def sign_in(settings: Settings) -> int:
@@ -103,12 +103,18 @@ async def sign_in(settings: Settings) -> int:
     Raises:
         NotRunning: nobody answers where the link would lead.
     """
-    try:
-        running = msgspec.json.decode((settings.data / "run.json").read_bytes(), type=Running)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise NotRunning(f"nothing runs in {settings.data}: start `obverse up`, or say --data FOLDER") from error
-    sys.stdout.write(await new_link(settings, running) + "\n")
+    sys.stdout.write(await new_link(settings, settings.api.public_url or _running(settings).api) + "\n")
     return 0
+
+
+def _running(settings: Settings) -> Running:
+    try:
+        return msgspec.json.decode((settings.data / "run.json").read_bytes(), type=Running)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise NotRunning(
+            f"nothing runs in {settings.data}: start `obverse up`, say --data FOLDER, or, where each role runs by "
+            "itself, set api.public_url (OBVERSE_API__PUBLIC_URL)"
+        ) from error
 
 
 class NotRunning(RuntimeError):

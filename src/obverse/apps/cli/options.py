@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -17,10 +17,33 @@ Log = Annotated[
         "set, a stand-in is started on this machine."
     ),
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        help="The engine's adapter: embedded, flink or spark. One that folds elsewhere brings the log in Kafka, where "
+        "nothing else is set."
+    ),
+]
 Partitions = Annotated[int | None, typer.Option(min=1, max=1024, help="Partitions of the stream of events.")]
+
+
+HOSTED: Final = frozenset({"flink", "spark"})
+"""Engines that fold elsewhere …"""
+BESIDE: Final = {"EVENT_LOG": "kafka"}
+"""… and the adapters of an installation that has one, where nothing else is set."""
 
 
 def set_log(log: str | None) -> None:
     """Have this adapter be the log's, here and in the processes that we start."""
     if log is not None:
         os.environ["OBVERSE_EVENT_LOG__ADAPTER"] = log
+
+
+def set_engine(engine: str | None) -> None:
+    """Have this adapter be the engine's, here and in the processes that we start, with what it needs beside it."""
+    if engine is None:
+        return
+    os.environ["OBVERSE_ENGINE__ADAPTER"] = engine
+    if engine in HOSTED:
+        for name, adapter in BESIDE.items():
+            os.environ.setdefault(f"OBVERSE_{name}__ADAPTER", adapter)

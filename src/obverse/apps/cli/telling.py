@@ -26,6 +26,7 @@ def told(work: Callable[[], Any]) -> Any:
 _MENDABLE = frozenset(
     {
         "AccessRefused",
+        "BadCost",
         "BadDataFolder",
         "BadDefinition",
         "BadLoad",
@@ -54,6 +55,7 @@ _MENDABLE = frozenset(
         "SchemaRefused",
         "ServerFailed",
         "SourceExists",
+        "TooMuch",
         "Unreachable",
         "UnreadableFile",
         "UnknownMark",

@@ -70,7 +70,8 @@ def wiring_of(role: str, settings: Settings, place: Place) -> Wiring:
     if role == "sandbox" or role in HOSTS:
         dsn = ""  # it stands for the outside, or is told by Kafka: it has no business with our database
     elif settings.database_url:
-        dsn = query_dsn = settings.database_url.get_secret_value()
+        dsn = settings.database_url.get_secret_value()
+        query_dsn = (settings.query_database_url or settings.database_url).get_secret_value()
     else:
         server = EmbeddedServer(settings.data)
         dsn = server.dsn(f"obverse_{role}")
@@ -87,7 +88,11 @@ async def run_role(role: str, settings: Settings, place: Place | None = None) ->
     place = place or Place()
     doors = {**open_doors(role, settings, but=place.doors), **place.doors}
     stop = processes.stop_on_signals(place.lifeline)
-    return await _MAINS[role](wiring_of(role, settings, place), doors, stop)
+    wiring = wiring_of(role, settings, place)
+    if place.runtime_dir is None:
+        # By itself, on a machine where nothing of ours ever was.
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return await _MAINS[role](wiring, doors, stop)
 
 
 def open_doors(role: str, settings: Settings, *, but: Collection[str] = ()) -> dict[str, socket.socket]:
