@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from obverse.adapters._buckets.cutting import Cutter, place_of
 from obverse.adapters._buckets.machine import BucketMachine, Shelf
 from obverse.core.definitions import Definitions, define
+from obverse.core.traits.calendars import PERIODS, Calendar
 
 
 def written(definitions: Definitions) -> bytes:
     """As much of them as the fold looks at."""
-    one = definitions
-    return pickle.dumps((one.traits, one.audiences, one.identity, one.beside, one.beside_version))
+    one, text = definitions, io.BytesIO()
+    _Pickler(text).dump((one.traits, one.audiences, one.identity, one.beside, one.beside_version))
+    return text.getvalue()
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, one: Any) -> Any:
+        """Say of calendars how they were made: what they work with has no name."""
+        if isinstance(one, Calendar):
+            (period,) = (name for name, days in PERIODS.items() if days is one._days)
+            return Calendar, (period, one._zone)
+        return NotImplemented
 
 
 def _read(_version: int, text: bytes) -> Definitions:

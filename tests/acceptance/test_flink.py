@@ -42,6 +42,9 @@ async def test_what_is_killed_saved_and_rescaled_counts_each_slice_once(counted:
         one.start()
     counted.send(50)
     await counted.until_exact()
+    failed_at, reason = await counted.rest.failure(counted.job)
+    assert failed_at > 0
+    assert reason
 
     # A savepoint, and another number of tasks.
     saved = await counted.rest.save(counted.job, f"{counted.settings.place()}/savepoints", stop=True)

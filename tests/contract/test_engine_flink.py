@@ -24,6 +24,7 @@ from obverse.adapters.kafka import open_event_log
 from obverse.contracts.engine import EngineContract
 from obverse.core.definitions import arriving
 from obverse.ports.engine import Engine, EngineParts
+from obverse.ports.event_log import Stream
 from obverse.sandboxes.kafka import KafkaSandbox
 
 pytestmark = [
@@ -86,7 +87,18 @@ class TestFlink(EngineContract):
         host = FlinkHost(settings, self.folder / "scratch", hosted=HOSTED)
         self.settings[f"{log.prefix}.main"] = settings
         parts.runtime.__dict__["flink"] = settings
-        self.works.append(asyncio.create_task(host.run()))
+        # The suite is patient with engines, and not with Java that looks at a job: it runs before anything is routed.
+        await (await parts.log.open_appender(Stream.ROUTED)).close()
+        work = asyncio.create_task(host.run())
+        self.works.append(work)
+        rest = FlinkRest(self.cluster.rest)
+
+        async def folds() -> bool:
+            assert not work.done()
+            return host.job is not None and bool(await rest.tasks(host.job.id))
+
+        await until(folds, "the job runs")
+        await rest.close()
         return parts
 
     def set_clock(self, parts: EngineParts, now: int) -> None:

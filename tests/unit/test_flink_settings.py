@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from obverse.adapters.flink.home import FlinkLacking, find_home
 from obverse.adapters.flink.hosting import open_engine_host
 from obverse.adapters.flink.settings import FlinkSettings, cluster_configuration, job_configuration
 from obverse.adapters.flink.submitting import job_name, newest_checkpoint, pack
+from obverse.apps.roles.engine_host import engine_host
+from obverse.settings import BadSettings, Settings
+from obverse.wiring import wire
 
 KAFKA = {"servers": "kafka-1:9092", "prefix": "shop"}
 
@@ -38,8 +42,24 @@ def test_what_cannot_be_is_refused(given: dict[str, Any], told: str) -> None:
 
 
 async def test_without_kafka_nothing_is_hosted(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"event_log\.kafka\.servers is not set"):
-        await open_engine_host(FlinkSettings(), tmp_path)
+    with pytest.raises(BadSettings, match=r"event_log\.kafka\.servers is not set"):
+        await wire(Settings(data=tmp_path)).engine_host("flink")
+
+
+async def test_where_flink_is_not_installed_the_role_says_how_to_get_it(tmp_path: Path) -> None:
+    settings = Settings(
+        data=tmp_path,
+        event_log={"kafka": KAFKA},
+        engine={"adapter": "flink", "flink": {"home": str(tmp_path)}},
+    )
+    with pytest.raises(FlinkLacking, match="make flink"):
+        await engine_host("flink", wire(settings), {}, asyncio.Event())
+
+
+async def test_checkpoints_are_in_the_data_folder_if_nothing_else_is_said(tmp_path: Path) -> None:
+    host = await open_engine_host(FlinkSettings(kafka=KAFKA), tmp_path / "flink")
+
+    assert host.settings.place() == f"file://{tmp_path}/flink"
 
 
 def test_a_folder_of_this_machine_is_told_as_a_url_and_others_as_they_are(tmp_path: Path) -> None:

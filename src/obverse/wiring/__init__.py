@@ -50,7 +50,7 @@ from obverse.ports.sessions import Sessions
 from obverse.ports.sql_runner import SqlRunner
 from obverse.ports.sync_queue import SyncQueue
 from obverse.ports.trait_runs import TraitRuns
-from obverse.settings import Settings
+from obverse.settings import BadSettings, Settings
 from obverse.wiring.finding import (
     GROUPS,
     checks,
@@ -168,8 +168,16 @@ class Wiring:
         return engine
 
     async def engine_host(self, name: str) -> EngineHost:
-        """Where an engine folds that does not do so in the worker; its settings are the engine's."""
-        host: EngineHost = await self._open("engine", self.settings.data / name, name, group="engine_host")
+        """
+        Where an engine folds that does not do so in the worker; its settings are the engine's.
+
+        Raises:
+            BadSettings: it cannot be hosted with them.
+        """
+        try:
+            host: EngineHost = await self._open("engine", self.settings.data / name, name, group="engine_host")
+        except ValueError as error:
+            raise BadSettings(str(error)) from error
         return host
 
     def disk(self) -> Disk | None:

@@ -123,8 +123,9 @@ class Keeper:
             cache = await parts.cache.open_writer(_packed)
             stack.push_async_callback(cache.close)
             stack.push_async_callback(self._source.close)
-            await self._recall(writer)
+            # First, for from `_recall` on `progress` says how much is kept, and whoever drains would not wait for this.
             await bring_up(parts.log, parts.store, writer, writer.marks.get(Stream.DECISIONS, {}).get(0, 0))
+            await self._recall(writer)
             out = ChangesOut(parts.runtime, appender, self._progress)
             failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             for name, loop in (

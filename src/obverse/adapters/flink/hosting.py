@@ -16,7 +16,7 @@ from obverse.adapters._kafka.codes import UNSETTLED
 from obverse.adapters._kafka.folded import make_topics
 from obverse.adapters.flink.cluster import FlinkCluster, open_cluster
 from obverse.adapters.flink.home import FlinkHome, find_home
-from obverse.adapters.flink.rest import FlinkRest, Job
+from obverse.adapters.flink.rest import FlinkFailed, FlinkRest, Job
 from obverse.adapters.flink.settings import FlinkSettings
 from obverse.adapters.flink.submitting import Hosted, job_name, newest_checkpoint, submit
 from obverse.ports.event_log import Stream
@@ -55,9 +55,10 @@ class FlinkHost:
     """
 
     def __init__(self, settings: FlinkSettings, scratch: Path, *, hosted: Hosted | None = None) -> None:
-        self._settings = settings
+        self.settings = settings
         self._scratch = scratch
         self._hosted = hosted
+        self._failed_at = 0
         self.cluster: FlinkCluster | None = None
         """The one on this machine, once it runs."""
         self.job: Job | None = None
@@ -72,13 +73,13 @@ class FlinkHost:
             FlinkFailed: it does not start, or does not take the job.
             Unreachable: Kafka, or a cluster elsewhere, cannot be reached; run again.
         """
-        home = find_home(self._settings.home)
+        home = find_home(self.settings.home)
         await self._until_routed()
         async with AsyncExitStack() as stack:
-            if not self._settings.rest:
-                self.cluster = await open_cluster(self._settings, home, self._scratch)
+            if not self.settings.rest:
+                self.cluster = await open_cluster(self.settings, home, self._scratch)
                 stack.push_async_callback(self.cluster.close)
-            settings = self._settings if self.cluster is None else replace(self._settings, rest=self.cluster.rest)
+            settings = self.settings if self.cluster is None else replace(self.settings, rest=self.cluster.rest)
             rest = FlinkRest(settings.rest)
             stack.push_async_callback(rest.close)
             while True:
@@ -89,8 +90,8 @@ class FlinkHost:
 
     async def _until_routed(self) -> None:
         """Wait until what a router writes into is there, for Flink would not."""
-        log = self._settings.log()
-        await make_topics(log, self._settings.topic_partitions)
+        log = self.settings.log()
+        await make_topics(log, self.settings.topic_partitions)
         topics = Topics(log)
         while True:
             try:
@@ -104,14 +105,30 @@ class FlinkHost:
     async def _look(self, settings: FlinkSettings, home: FlinkHome, rest: FlinkRest) -> None:
         try:
             self.job = await rest.find(job_name(settings))
+            if self.job is not None:
+                await self._tell_failure(rest, self.job.id)
         except Unreachable:
             if self.cluster is None:
                 raise
             return  # it was just started again
+        except FlinkFailed:
+            return  # the job ended between two questions
         if self.job is None:
             restore = newest_checkpoint(settings.place())
-            self.job = Job(await submit(settings, home, restore=restore, hosted=self._hosted), "CREATED")
+            try:
+                self.job = Job(await submit(settings, home, restore=restore, hosted=self._hosted), "CREATED")
+            except FlinkFailed:
+                if self.cluster is None or self.cluster.job_manager.alive:
+                    raise
+                return  # it died meanwhile, and is started again
             _log.info("the job was submitted", job=self.job.id, restored=restore or "nothing")
+
+    async def _tell_failure(self, rest: FlinkRest, job: str) -> None:
+        """Say why the job failed, once; Flink has it begin anew with its latest checkpoint, for ever."""
+        at, reason = await rest.failure(job)
+        if at > self._failed_at:
+            self._failed_at = at
+            _log.error("the job failed and begins anew with its latest checkpoint", job=job, reason=reason)
 
 
 async def _mend(cluster: FlinkCluster) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,6 +16,8 @@ _LOOK: Final = 0.1
 """Seconds between two looks at what takes its time."""
 FOLD: Final = "fold"
 """What the part of the job is called that runs in many tasks."""
+_FRAME: Final = re.compile(r"\s+(at |\.\.\. )")
+"""Of a stack trace, what says where and not why."""
 _OVER: Final = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 
 
@@ -73,6 +76,15 @@ class FlinkRest:
     async def checkpoints(self, job: str) -> int:
         """How many checkpoints of a job were completed since it was submitted."""
         return int((await self._call("GET", f"/jobs/{job}/checkpoints"))["counts"]["completed"])
+
+    async def failure(self, job: str) -> tuple[int, str]:
+        """When a job failed last, in milliseconds since 1970, and why; 0 if it never did."""
+        told = await self._call("GET", f"/jobs/{job}/exceptions?maxExceptions=1")
+        for one in told["exceptionHistory"]["entries"]:
+            # Causes follow one another; the last one is what happened.
+            lines = [line for line in one["stacktrace"].splitlines() if line.strip() and not _FRAME.match(line)]
+            return int(one["timestamp"]), lines[-1].strip() if lines else str(one["exceptionName"])
+        return 0, ""
 
     async def cancel(self, job: str) -> None:
         """Stop a job; its latest checkpoint is kept."""

@@ -38,6 +38,8 @@ _MENDABLE = frozenset(
         "BadTypegen",
         "BadSourceName",
         "BenchFailed",
+        "FlinkFailed",
+        "FlinkLacking",
         "InUse",
         "LogGap",
         "LostRace",
