@@ -7,7 +7,7 @@ KILLS ?= 500
 IDENTITY ?= 1000000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo up console pictures test check fuzz chaos identity unit lint types imports bench clean lock format openapi kafka deploy-tools deploy-check
+.PHONY: demo up console pictures test check fuzz chaos identity unit lint types imports bench clean lock format openapi kafka flink engines deploy-tools deploy-check
 
 demo: .venv/ready .venv/console  ## run everything with six weeks of a real shop's orders
 	$(BIN)/obverse demo $(ARGS)
@@ -15,7 +15,7 @@ demo: .venv/ready .venv/console  ## run everything with six weeks of a real shop
 up: .venv/ready .venv/console  ## run everything, without the data
 	$(BIN)/obverse up $(ARGS)
 
-test: .venv/ready .venv/console tests/node_modules/ready .venv/kafka/ready .venv/deploy/ready  ## every test; starts what it needs
+test: .venv/ready .venv/console tests/node_modules/ready .venv/kafka/ready .venv-flink/ready .venv/deploy/ready  ## every test; starts what it needs
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 console: .venv/console  ## build the console's pages
@@ -39,6 +39,10 @@ identity: .venv/ready  ## identity at length: 100 orders, a storm of a million m
 		OBVERSE_STORM_THROUGH_ENGINE=$(IDENTITY) OBVERSE_SHARING=$(IDENTITY) \
 		$(BIN)/pytest -q -s -n 0 tests/unit/test_permutations.py tests/unit/test_merge_races.py tests/unit/test_merge_storm.py \
 		tests/unit/test_super_node.py tests/acceptance/test_naughty_strings.py tests/acceptance/test_dry_run.py $(ARGS)
+
+engines: .venv/ready .venv/kafka/ready .venv-flink/ready  ## the suite of engines in Flink, and what of it is killed, saved and rescaled: half an hour
+	OBVERSE_FLINK_EVENTS=30000 $(BIN)/pytest -q -n 0 tests/acceptance/test_flink.py tests/acceptance/test_flink_fold.py \
+		tests/contract/test_engine_flink.py $(ARGS)
 
 lint: .venv/ready
 	$(BIN)/ruff check
@@ -70,6 +74,8 @@ openapi: .venv/ready  ## write the committed API document anew
 lock: .venv/ready  ## resolve the dependencies anew, for Python 3.11 to 3.14
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header -q -o requirements.lock
+	$(BIN)/uv pip compile requirements-flink.in --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header -q -o requirements-flink.lock
 
 # uv comes by pip, with its hash; everything else by uv, with theirs.
 .venv/ready: requirements.lock requirements-uv.lock pyproject.toml
@@ -104,6 +110,11 @@ deploy-check: .venv/ready .venv/deploy/ready  ## check the images, the compose f
 .venv/deploy/ready: tests/install_deploy_tools.sh tests/deploy_schemas.py $(wildcard deploy/tools/*.* deploy/tools/compose/*) .venv/ready
 	sh tests/install_deploy_tools.sh
 
+flink: .venv-flink/ready  ## get Apache Flink, for `engine = "flink"`: 740 MB, in an environment of its own
+
+.venv-flink/ready: requirements-flink.lock src/obverse/adapters/flink/pom.xml .venv/ready
+	sh tests/install_flink.sh
+
 clean:
-	rm -rf .venv demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/node_modules dist \
+	rm -rf .venv .venv-flink demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache tests/node_modules dist \
 		console/node_modules console/src/api/generated src/obverse/apps/console/pages

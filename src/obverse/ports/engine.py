@@ -118,6 +118,19 @@ class Engine(Protocol):
         ...
 
 
+class EngineHost(Protocol):
+    """Folds for an engine that does not fold in its own process: what a role `engine-…` runs."""
+
+    async def run(self) -> None:
+        """
+        Fold what was routed, until cancelled.
+
+        Raises:
+            Unreachable: something that it needs cannot be reached; run again.
+        """
+        ...
+
+
 @runtime_checkable
 class FoldsAnew(Protocol):
     """

@@ -35,7 +35,7 @@ from obverse.ports.archive import Archive
 from obverse.ports.crm import Crm
 from obverse.ports.definition_store import DefinitionStore
 from obverse.ports.email_service import EmailService
-from obverse.ports.engine import Engine, EngineParts
+from obverse.ports.engine import Engine, EngineHost, EngineParts
 from obverse.ports.event_log import EventLog
 from obverse.ports.log_places import LogPlaces
 from obverse.ports.matcher import Matcher
@@ -164,6 +164,11 @@ class Wiring:
             ),
         )
         return engine
+
+    async def engine_host(self, name: str) -> EngineHost:
+        """Where an engine folds that does not do so in the worker; its settings are the engine's."""
+        host: EngineHost = await self._open("engine", self.settings.data / name, name, group="engine_host")
+        return host
 
     def disk(self) -> Disk | None:
         """The disk that the embedded database is on; None if the database is another one."""
@@ -369,10 +374,16 @@ class Wiring:
             obstacle=self._obstacle(),
         )
 
-    async def _open(self, port: str, parts: object, adapter: str | None = None, **more: object) -> Any:
-        """Open an adapter, else the one that the settings name, with its table; what it does not set comes from us."""
+    async def _open(
+        self, port: str, parts: object, adapter: str | None = None, *, group: str = "", **more: object
+    ) -> Any:
+        """
+        Open an adapter, else the one that the settings name, with its table; what it does not set comes from us.
+
+        `group` is where it is found, if that is not called as its table is.
+        """
         name, table = self.settings.port_options(port, adapter)
-        opener = find(port, name)
+        opener = find(group or port, name)
         sandbox = self.settings.sandbox
         known = set(shape_of(opener).__dataclass_fields__)
         given = {

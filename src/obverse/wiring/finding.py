@@ -24,6 +24,7 @@ GROUPS: Final = (
     "profile_store",
     "profile_cache",
     "engine",
+    "engine_host",
     "sync_queue",
     "outbox",
     "sessions",

@@ -166,8 +166,13 @@ class BucketMachine:
         self._go_on()
 
     def _go_on(self) -> None:
-        """Do what has waited, as far as it waits for nothing more."""
+        """
+        Do what has waited, as far as it waits for nothing more.
+
+        Each with rows of its own: what is kept is cut between two turns, and what waited is of an earlier one.
+        """
         while (ready := self._waiting.pop()) is not None:
+            self._tell_rows()
             if isinstance(ready.item, Tick):
                 self._tick_for(ready.concerned[0], ready.number, ready.item)
                 self._out.parts.append(ready.key)
@@ -177,6 +182,7 @@ class BucketMachine:
                 self._take_back(ready.arrived)
             else:
                 self._do(ready.number, ready.item, ready.arrived)
+            self._tell_rows()
 
     def _do(self, number: int, item: Item, arrived: Arrived) -> None:
         if isinstance(item, Told):
@@ -386,11 +392,13 @@ class BucketMachine:
         self._out.rows.append(Row(number, row, known, tuple(profile.identifiers)))
         self._shelf.put(_PROFILE + one, profiles.whole(known, row.state))
 
-    def _finish(self) -> Outcome:
-        people = self._people
+    def _tell_rows(self) -> None:
         for one in list(self._touched):
-            self._note_due(people.profiles[one])
+            self._note_due(self._people.profiles[one])
             self._tell_row(one)
+
+    def _finish(self) -> Outcome:
+        self._tell_rows()
         self._shelf.put(HEAD, _head_encoder.encode(self._head))
         if self._waiting.moved:
             kept = self._waiting.write()

@@ -31,6 +31,7 @@ from obverse.adapters._buckets.items import (
     Told,
     bucket_of,
 )
+from obverse.adapters._buckets.recalling import decided_from, turns_from
 from obverse.adapters._foreign import Foreign
 from obverse.core import codec, profiles
 from obverse.core.definitions import Definitions, define
@@ -59,7 +60,6 @@ _LOOK: Final = 5.0
 """Seconds between two looks at how far the store is, while there are too many in memory."""
 
 _events = codec.Decoder(Event)
-_decisions = codec.Decoder(Decision)
 _log = structlog.get_logger(__name__)
 
 
@@ -111,6 +111,8 @@ class Router:
         self._tick_at = 0
         """Where the last tick is in the stream of what was routed."""
         self._look_at = 0.0
+        self._begins = False
+        """Whether nothing was routed before, but to give buckets the people of another engine."""
         self._routed_at = 0.0
         self._recalled: list[tuple[int, Decision]] = []
         """What was decided and not routed before this run, with the offset of each: it is not decided anew."""
@@ -153,23 +155,49 @@ class Router:
 
     async def _recall(self) -> None:
         """Learn how far everything was routed, and what is known of people whose items are not in the store yet."""
-        parts, place = self.parts, self.place
-        kept = await self.kept()
-        self.people.set_aside.update((one.identifier, one) for one in await parts.store.set_aside())
-        place.events = dict(kept.get(Stream.EVENTS, {}))
-        place.decisions = kept.get(Stream.DECISIONS, {}).get(0, 0)
-        at, (_, end) = kept.get(Stream.ROUTED, {}).get(0, 0), (await parts.log.bounds(Stream.ROUTED))[0]
+        parts = self.parts
         self.define(parts.definitions())
-        if end == 0:
+        self._recalled = await self._learn()
+        if self._begins:
             await self._adopt_all()
-        else:
-            await self._read_again(at, end)
-        await self._recall_decisions()
         self.asked = Asked(self)
         await self.append(self.defined(beside=await self.asked.is_filling()))
         if self._recalled and self._recalled[0][1].is_asked:
             async with self.turn:
                 await self.asked.carry_out_recalled(*self._recalled.pop(0))
+
+    async def _learn(self) -> list[tuple[int, Decision]]:
+        """
+        Do again what was routed and is not in the store; return what was decided and not routed.
+
+        Whom it is about is taken from the store as of one moment: else a merge of later would be met before its time.
+        """
+        log, store = self.parts.log, self.parts.store
+        end, decided = (await log.bounds(Stream.ROUTED))[0][1], (await log.bounds(Stream.DECISIONS))[0][1]
+        while True:
+            self.people, self.place = People(self.parts.workspace, self.people.definitions), _Place()
+            kept, place = await self.kept(), self.place
+            at = kept.get(Stream.ROUTED, {}).get(0, 0)
+            place.events = dict(kept.get(Stream.EVENTS, {}))
+            place.decisions = kept.get(Stream.DECISIONS, {}).get(0, 0)
+            place.routed = end
+            named, ids = set[str](), set[bytes]()
+            decisions = [one async for one in decided_from(log, place.decisions, decided)]
+            async for _, turn, routed in turns_from(log, at, end):
+                place.decisions = max(place.decisions, turn.decisions_end)
+                ids.update(one.profile for one in routed if isinstance(one, Told))
+            for _, decision in decisions:
+                named.update(decision.identifiers)
+                ids.update((decision.profile, *decision.absorbed, *decision.beside))
+            self.people.set_aside.update((one.identifier, one) for one in await store.set_aside())
+            await self.bring(named, ids)
+            if await self.kept() == kept:
+                break
+        async for offset, turn, routed in turns_from(log, at, end):
+            self._take_again(turn, routed, offset)
+        # Whoever began before has told buckets of definitions once they had everybody.
+        self._begins = at == 0 and place.version == 0
+        return [one for one in decisions if one[0] >= place.decisions]
 
     async def _adopt_all(self) -> None:
         """Give buckets the people whom another engine has folded, before anything else."""
@@ -180,49 +208,22 @@ class Router:
             found = [(bucket_of(profiles.unpack_briefly(one).id, self._settings.buckets), one) for one in packed]
             await self.append([(bucket, Adopted(one)) for bucket, one in found])
 
-    async def _read_again(self, at: int, end: int) -> None:
-        reader = await self.parts.log.open_reader(Stream.ROUTED, {0: at})
-        try:
-            while at < end:
-                for batch in await reader.next():
-                    if batch.count:  # else others wrote it
-                        self._sound(batch)
-                        for before, turn, rest in items.turns_of(batch.body):
-                            if batch.first + before >= at:
-                                await self._take_again(turn, items.items_of(turn, rest), batch.first + before)
-                    at = batch.end
-        finally:
-            await reader.close()
-        self.place.routed = at
-
-    @staticmethod
-    def _sound(batch: Batch) -> None:
-        if batch.damage:
-            raise Unreachable(
-                f"what was routed cannot be read ({batch.damage}); restore it from a backup, or stop the engine and "
-                "fold anew from the store (see docs/grow.md)"
-            )
-
-    async def _take_again(self, turn: items.Turn, routed: Sequence[Item], at: int) -> None:
+    def _take_again(self, turn: items.Turn, routed: Sequence[Item], at: int) -> None:
         people, place = self.people, self.place
         for decided in sorted((one for one in routed if isinstance(one, Decided)), key=lambda one: one.offset):
             decision = decided.decision
-            concerned = (decision.profile, *decision.absorbed, *decision.beside)
-            await self.bring(decision.identifiers, concerned)
             people.carry_out(decision)
-            self._last.update(dict.fromkeys(concerned, at))
-        told = [one for one in routed if isinstance(one, Told)]
-        await self.bring((), {people.keeper(one.profile) for one in told})
-        for one in told:
-            profile = people.profiles.get(people.keeper(one.profile))
-            if profile is not None:
-                self._note(one.event, profile, (one.partition, one.offset), people.shown(one.event))
-                self._last[profile.id] = at
-        for item in routed:
-            if isinstance(item, Defined):
-                place.version = max(place.version, item.version)
-            elif isinstance(item, Refused) and item.rejected.code == FOREIGN:
-                self._foreign.routed(item.rejected)
+            self._last.update(dict.fromkeys((decision.profile, *decision.absorbed, *decision.beside), at))
+        for one in routed:
+            if isinstance(one, Told):
+                profile = people.profiles.get(people.keeper(one.profile))
+                if profile is not None:
+                    self._note(one.event, profile, (one.partition, one.offset), people.shown(one.event))
+                    self._last[profile.id] = at
+            elif isinstance(one, Defined):
+                place.version = max(place.version, one.version)
+            elif isinstance(one, Refused) and one.rejected.code == FOREIGN:
+                self._foreign.routed(one.rejected)
         self.replace([one.packed for one in routed if isinstance(one, Became)])
         for done in routed:
             if isinstance(done, Done):
@@ -230,24 +231,6 @@ class Router:
         place.number = turn.end
         if turn.events_end >= 0:
             place.events[turn.partition] = turn.events_end
-        place.decisions = max(place.decisions, turn.decisions_end)
-
-    async def _recall_decisions(self) -> None:
-        """Learn what was decided and not routed: it stays so."""
-        at, end = self.place.decisions, (await self.parts.log.bounds(Stream.DECISIONS))[0][1]
-        if at >= end:
-            return
-        reader = await self.parts.log.open_reader(Stream.DECISIONS, {0: at})
-        try:
-            while at < end:
-                for batch in await reader.next():
-                    found = _decisions.decode(batch.count, batch.body)
-                    self._recalled += list(enumerate(found, batch.first))[at - batch.first :]
-                    at = batch.end
-        finally:
-            await reader.close()
-        for _, decision in self._recalled:
-            await self.bring(decision.identifiers, (decision.profile, *decision.absorbed, *decision.beside))
 
     # What comes.
 

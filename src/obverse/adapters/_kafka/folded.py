@@ -16,6 +16,8 @@ MOVES: Final = "moves"
 """The names of the topics, in the place of a stream's."""
 KEEPER: Final = "keep"
 """The group whose offsets say how far what was folded is kept."""
+MOST_MESSAGE: Final = 32 << 20
+"""Bytes of one record: a profile that moves is whole."""
 _LONG: Final = str(2**63 - 1)
 _WEEK: Final = str(7 * 24 * 3600 * 1000)
 _AT_ONCE: Final = 4 << 20
@@ -34,7 +36,7 @@ async def make_topics(settings: KafkaLogSettings, partitions: int) -> None:
     common = {
         "cleanup.policy": "delete",
         "min.insync.replicas": str(settings.min_insync),
-        "max.message.bytes": str(32 << 20),
+        "max.message.bytes": str(MOST_MESSAGE),
         "unclean.leader.election.enable": "false",
     }
     if settings.flushes:

@@ -64,7 +64,7 @@ def demo(
 
 @app.command()
 def run(
-    role: Annotated[str, typer.Argument(help="collector, worker, api or sandbox.")],
+    role: Annotated[str, typer.Argument(help="collector, worker, api, sandbox or engine-flink.")],
     data: Data = None,
     partitions: Partitions = None,
     flows: Annotated[
@@ -77,10 +77,10 @@ def run(
 ) -> None:
     """Run one role of an installation."""
     _set(data, partitions)
-    from obverse.apps.roles import FLOWS, ROLES, run_role
+    from obverse.apps.roles import FLOWS, HOSTS, ROLES, run_role
 
-    if role not in ROLES:
-        fail(f"there is no role {role!r}; use one of {', '.join(ROLES)}")
+    if role not in (*ROLES, *HOSTS):
+        fail(f"there is no role {role!r}; use one of {', '.join((*ROLES, *HOSTS))}")
     if flows is not None:
         named = [one.strip() for one in flows.split(",")]
         if role != "worker" or not set(named) <= set(FLOWS):

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps import processes
 from obverse.apps.roles.api import api, api_key
 from obverse.apps.roles.collector import collector
+from obverse.apps.roles.engine_host import engine_host
 from obverse.apps.roles.opening import Doors, or_stop
 from obverse.apps.roles.worker import FLOWS, worker
 from obverse.core.definitions import BadDefinition
@@ -25,6 +27,7 @@ from obverse.wiring import Wiring, wire
 
 __all__ = [
     "FLOWS",
+    "HOSTS",
     "ROLES",
     "SMTP",
     "Doors",
@@ -38,6 +41,8 @@ __all__ = [
 ]
 
 ROLES: Final = ("collector", "worker", "api", "sandbox")
+HOSTS: Final = ("engine-flink",)
+"""Roles of those engines that do not fold in the worker. They have no doors, and touch no database."""
 SMTP: Final = "smtp"
 """The second door of the sandbox."""
 
@@ -62,8 +67,8 @@ def wiring_of(role: str, settings: Settings, place: Place) -> Wiring:
         ServerFailed: there is no embedded database in the data folder; `obverse up` makes it.
     """
     query_dsn = ""
-    if role == "sandbox":
-        dsn = ""  # it stands for the outside, and has no business with our database
+    if role == "sandbox" or role in HOSTS:
+        dsn = ""  # it stands for the outside, or is told by Kafka: it has no business with our database
     elif settings.database_url:
         dsn = settings.database_url.get_secret_value()
         query_dsn = (settings.query_database_url or settings.database_url).get_secret_value()
@@ -97,6 +102,8 @@ def open_doors(role: str, settings: Settings, *, but: Collection[str] = ()) -> d
     Raises:
         PortTaken: with what to do about it.
     """
+    if role in HOSTS:
+        return {}
     place = getattr(settings, role)
     wanted = {role: (place.port, "port")}
     if role == "sandbox":
@@ -120,6 +127,7 @@ _MAINS: Final[Mapping[str, Callable[[Wiring, Doors, asyncio.Event], Coroutine[An
     "worker": worker,
     "api": api,
     "sandbox": _sandbox,
+    "engine-flink": partial(engine_host, "flink"),
 }
 
 

@@ -1,0 +1,20 @@
+"""What the job gives slices to. It is imported in Flink's environment, as nothing else of this package is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from obverse.adapters._buckets.cutting import Cutter, place_of
+from obverse.adapters._buckets.definitions import OURS, Reading
+from obverse.adapters._buckets.machine import BucketMachine, Shelf
+
+
+def open_cutter(workspace: str, kept: bytes) -> Cutter:
+    """Who cuts what was routed in a workspace; goes on with what another one has kept."""
+    return Cutter(place_of(workspace), kept)
+
+
+def machines(workspace: str, trait_modules: Sequence[str]) -> Callable[[int, Shelf], BucketMachine]:
+    """What makes the machine of a bucket over its shelf; all of a task share what they have read of definitions."""
+    read = Reading((*OURS, *trait_modules))
+    return lambda bucket, shelf: BucketMachine(bucket, shelf, workspace=workspace, read=read)
