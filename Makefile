@@ -50,6 +50,10 @@ engines-spark: .venv/ready .venv/kafka/ready .venv-spark/ready  ## in Spark: an 
 	OBVERSE_SPARK_EVENTS=30000 OBVERSE_SPARK_ROUNDS=5 $(BIN)/pytest -q -n 0 tests/acceptance/test_spark.py \
 		tests/acceptance/test_spark_folds.py tests/contract/test_engine_spark.py $(ARGS)
 
+ENGINE ?= flink
+grown: .venv/ready .venv/console .venv/kafka/ready .venv-$(ENGINE)/ready  ## everything as processes of its own, killed amid the demo; ENGINE=spark
+	OBVERSE_GROWN=$(ENGINE) $(BIN)/pytest -q -s -n 0 tests/acceptance/test_grown.py $(ARGS)
+
 lint: .venv/ready
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

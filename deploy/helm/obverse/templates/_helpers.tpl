@@ -97,7 +97,9 @@ capabilities: {drop: [ALL]}
 
 {{/* Which files of secrets a process is told of. Takes (root, login, query, api). */}}
 {{- define "obverse.secretEnvironment" -}}
+{{- if .login }}
 - {name: DATABASE_URL_FILE, value: /run/secrets/obverse/database-url}
+{{- end }}
 {{- if .query }}
 - {name: OBVERSE_QUERY_DATABASE_URL_FILE, value: /run/secrets/obverse/query-database-url}
 {{- end }}
@@ -113,7 +115,9 @@ capabilities: {drop: [ALL]}
 {{- end -}}
 
 {{- define "obverse.secretMounts" -}}
+{{- if .login }}
 - {name: secrets, mountPath: /run/secrets/obverse, readOnly: true}
+{{- end }}
 {{- if and .cache (include "obverse.redisSecret" .root) }}
 - {name: redis, mountPath: /run/secrets/redis, readOnly: true}
 {{- end }}
@@ -124,6 +128,7 @@ capabilities: {drop: [ALL]}
 
 {{/* A pod sees the keys that it needs, and no others. */}}
 {{- define "obverse.secretVolumes" -}}
+{{- if .login }}
 - name: secrets
   secret:
     secretName: {{ include "obverse.secret" .root }}
@@ -136,6 +141,7 @@ capabilities: {drop: [ALL]}
       {{- if .api }}
       - {key: api-key, path: api-key}
       {{- end }}
+{{- end }}
 {{- if and .cache (include "obverse.redisSecret" .root) }}
 - name: redis
   secret:
@@ -169,7 +175,8 @@ affinity: {{ toYaml . | nindent 2 }}
 {{- end -}}
 
 {{/*
-The pod template of a role. Takes root, component, arguments, port, ready (the path that says whether it may be asked),
+The pod template of a role. Takes root, component, arguments, port (none, if it has no door), ready (the path that says
+whether it may be asked),
 settings, environment, resources, and what the templates of secrets take.
 */}}
 {{- define "obverse.pod" -}}
@@ -207,6 +214,7 @@ spec:
         {{- range $name, $value := .environment }}
         - {name: {{ $name }}, value: {{ $value | quote }}}
         {{- end }}
+      {{- if .port }}
       ports:
         - {name: http, containerPort: {{ .port }}}
       startupProbe:
@@ -222,6 +230,7 @@ spec:
         httpGet: {path: {{ .ready }}, port: http}
         periodSeconds: 5
         timeoutSeconds: 5
+      {{- end }}
       resources: {{ toYaml .resources | nindent 8 }}
       securityContext: {{ include "obverse.security" . | nindent 8 }}
       volumeMounts:
