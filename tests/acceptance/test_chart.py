@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tomllib
@@ -14,6 +15,7 @@ import yaml
 
 from deploy_schemas import NEWEST, OLDEST
 from deploy_steps import DEPLOY, PINNED, TOOLS, check_tables
+from obverse.adapters.spark.settings import Hosted, SparkSettings, job_words
 from obverse.apps.roles import FLOWS, HOSTS, ROLES
 from obverse.settings import PREFIX, read_settings
 
@@ -186,11 +188,11 @@ def settings_seen(pod: Document, documents: Sequence[Document], folder: Path) ->
     (item,) = volume["configMap"]["items"]
     assert item["path"] == "obverse.toml"
     assert {"name": "settings", "mountPath": container["workingDir"], "readOnly": True} in container["volumeMounts"]
-    (folder / "secret").write_text("postgresql://u:p@h/d", encoding="ascii")
-    environment = {
-        one["name"]: str(folder / "secret") if one["name"].endswith("_FILE") else one["value"]
-        for one in container["env"]
-    }
+    environment = {one["name"]: one["value"] for one in container["env"]}
+    for name in [one for one in environment if one.endswith("_FILE")]:
+        scheme = "redis" if "REDIS" in name else "postgresql"
+        (folder / name).write_text(f"{scheme}://u:p@server/0", encoding="ascii")
+        environment[name] = str(folder / name)
     return held["data"][item["key"]], environment
 
 
@@ -295,3 +297,10 @@ def test_the_secret_of_a_trial_holds_what_its_pods_read(
     assert len(set(held.values())) == len(held)
     again = subprocess.run(["sh", script, "obverse"], capture_output=True, text=True, check=True)
     assert again.stdout != made.stdout
+
+
+def test_spark_is_told_what_the_role_would_tell_it(documents: Mapping[str, Sequence[Document]]) -> None:
+    (held,) = [one for one in documents["spark"] if one["metadata"]["name"] == "obverse-spark" and "data" in one]
+    kafka = {"servers": "kafka:9092", "security": "plaintext"}
+    settings = SparkSettings(kafka=kafka, folder="s3a://bucket/obverse/spark")
+    assert json.loads(held["data"]["job.json"]) == job_words(settings, Hosted())

@@ -66,7 +66,8 @@ def environment_of(service: Mapping[str, Any], folder: Path) -> dict[str, str]:
         text = put_in(str(value))
         if text.startswith("/run/secrets/"):
             path = folder / Path(text).name
-            path.write_text("postgresql://u:p@postgres/obverse", encoding="ascii")
+            scheme = "redis" if "redis" in path.name else "postgresql"
+            path.write_text(f"{scheme}://u:p@server/0", encoding="ascii")
             text = str(path)
         environment[name] = text
     return environment
