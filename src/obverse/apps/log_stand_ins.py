@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import msgspec
@@ -26,7 +27,7 @@ class StandIn:
 
 @dataclass(frozen=True, slots=True)
 class LogToUse:
-    """The log that an installation is to use."""
+    """The log, or the cache, that an installation is to use."""
 
     settings: Settings
     pids: Mapping[str, int] = field(default_factory=dict)
@@ -59,6 +60,33 @@ async def log_to_use(settings: Settings, folder: Path) -> AsyncIterator[LogToUse
         log = await wire(told).log_of(adapter)
         await log.close()
         yield LogToUse(told, found.pids)
+
+
+@asynccontextmanager
+async def cache_to_use(settings: Settings) -> AsyncIterator[LogToUse]:
+    """
+    Have the profile cache that the settings name while the block runs: a Redis of this machine, if they name no place.
+
+    Raises:
+        BadSettings: there is no such adapter, or what it needs is not installed.
+        SandboxLacking: there is no Redis on this machine to start; the message says what to do.
+    """
+    adapter, table = settings.port_options("profile_cache")
+    find("profile_cache", adapter)
+    if adapter != "redis" or "url" in table or settings.redis_url is not None:
+        yield LogToUse(settings)
+        return
+    from obverse.sandboxes.redis import RedisSandbox  # noqa: PLC0415 - only whoever asks for it
+
+    # Its socket's path has to be a short one.
+    with TemporaryDirectory(prefix="obverse-redis-") as short:
+        sandbox = RedisSandbox(Path(short))
+        await sandbox.start()
+        told = {**settings.profile_cache, adapter: {**table, "url": sandbox.url}}
+        try:
+            yield LogToUse(settings.model_copy(update={"profile_cache": told}), {"redis": sandbox.pid})
+        finally:
+            sandbox.kill()
 
 
 @asynccontextmanager

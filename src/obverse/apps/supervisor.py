@@ -79,8 +79,9 @@ class Supervisor:
         """Set when every role has answered that it is ready for the first time."""
 
     def use_log(self, log: LogToUse) -> None:
-        """Have the roles use this log; before `run`."""
-        self._settings = self._settings.model_copy(update={"event_log": log.settings.event_log})
+        """Have the roles use this log, and this cache; before `run`."""
+        told = {name: getattr(log.settings, name) for name in ("event_log", "profile_cache")}
+        self._settings = self._settings.model_copy(update=told)
         self.running.pids.update(log.pids)
 
     async def run(self) -> None:

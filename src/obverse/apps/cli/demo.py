@@ -24,7 +24,7 @@ from obverse.apps.cli.installation import new_link, until_ready, where
 from obverse.apps.demo.account import connect, set_up_account
 from obverse.apps.demo.player import play
 from obverse.apps.demo.shop import open_shop
-from obverse.apps.log_stand_ins import log_to_use
+from obverse.apps.log_stand_ins import cache_to_use, log_to_use
 from obverse.apps.own_secrets import own_secret
 from obverse.apps.roles import api_key
 from obverse.apps.sandbox import HUBSPOT_TOKEN
@@ -55,8 +55,12 @@ async def demo(settings: Settings, *, leave: bool, as_json: bool) -> int:
     shutil.copytree(Path(str(files("obverse.apps.demo") / "definitions")), definitions)
     key = new_key()
     add_source(definitions, "shop", key)
-    async with log_to_use(settings, settings.data / "log") as log:
+    async with (
+        log_to_use(settings, settings.data / "log") as log,
+        cache_to_use(log.settings) as cache,
+    ):
         supervisor.use_log(log)
+        supervisor.use_log(cache)
         running = asyncio.create_task(supervisor.run())
         try:
             await until_ready(supervisor.ready, running)

@@ -20,7 +20,7 @@ Log = Annotated[
 Engine = Annotated[
     str | None,
     typer.Option(
-        help="The engine's adapter: embedded, flink or spark. One that folds elsewhere brings the log in Kafka, where "
+        help="The engine's adapter: embedded, flink or spark. One that folds elsewhere brings Kafka and Redis, where "
         "nothing else is set."
     ),
 ]
@@ -29,7 +29,7 @@ Partitions = Annotated[int | None, typer.Option(min=1, max=1024, help="Partition
 
 HOSTED: Final = frozenset({"flink", "spark"})
 """Engines that fold elsewhere …"""
-BESIDE: Final = {"EVENT_LOG": "kafka"}
+BESIDE: Final = {"EVENT_LOG": "kafka", "PROFILE_CACHE": "redis"}
 """… and the adapters of an installation that has one, where nothing else is set."""
 
 
