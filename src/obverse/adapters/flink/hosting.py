@@ -36,10 +36,14 @@ async def open_engine_host(settings: FlinkSettings, scratch: Path) -> FlinkHost:
         ValueError: Kafka is not set.
     """
     settings.log()
-    scratch = scratch.absolute()  # its processes run elsewhere
+    scratch = _absolute(scratch)  # its processes run elsewhere
     if "://" not in settings.folder:
         settings = replace(settings, folder=str(scratch.parent / settings.folder))
     return FlinkHost(settings, scratch)
+
+
+def _absolute(folder: Path) -> Path:
+    return folder.absolute()
 
 
 class FlinkHost:

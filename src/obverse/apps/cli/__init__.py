@@ -47,12 +47,13 @@ def up(data: Data = None, partitions: Partitions = None) -> None:
 
 @app.command()
 def demo(
+    *,
     data: Annotated[Path, typer.Option(help="Folder of the demo's own; emptied first.")] = Path("demo-data"),
     partitions: Partitions = None,
     log: Log = None,
     engine: Engine = None,
-    leave: Annotated[bool, typer.Option("--exit", help="Stop after the summary.")] = False,  # noqa: FBT002 - a flag
-    as_json: Json = False,  # noqa: FBT002 - a flag
+    leave: Annotated[bool, typer.Option("--exit", help="Stop after the summary.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Run everything, and play six weeks of a real shop's orders through it."""
     _set(data, partitions)
