@@ -191,10 +191,11 @@ class Keeper:
                 changes = [one for one in news.changes if not self._told or _named(one) not in self._told]
                 again = len(changes) < len(news.changes)
                 self._held.append((partition, offset, highest, self._told_from if again else self._changed))
-                out.add(changes)
                 shown = [_shown(row) for row in news.rows]
                 self._unsettled.update((one.id, one) for one in shown)
                 await cache.publish(shown, news.nobodys)
+                # Only now: whoever acts on a change looks at who it is of.
+                out.add(changes)
                 now = runtime.elapsed()
                 self._last = now
                 if self._some_since is None:
