@@ -28,7 +28,7 @@ _ROLE_VARIABLES: Final = frozenset({"OBVERSE_LISTEN_FD", "OBVERSE_LIFELINE_FD", 
 """What a supervisor tells its roles; not settings."""
 _IN_FILE: Final = "_FILE"
 _SECRET: Final = re.compile(
-    r"DATABASE_URL|OBVERSE_(QUERY_DATABASE_URL|API__KEY|LOAD__WRITE_KEY|PROFILE_CACHE__\w+__URL"
+    r"DATABASE_URL|REDIS_URL|OBVERSE_(QUERY_DATABASE_URL|API__KEY|LOAD__WRITE_KEY|PROFILE_CACHE__\w+__URL"
     r"|\w+__(\w+_)?(PASSWORD|ACCESS_KEY|ACCESS_KEY_ID|TOKEN))"
 )
 """The variables of secrets: each may name a file instead, with `_FILE` behind it, as containers are given them."""

@@ -47,6 +47,17 @@ async def test_the_usual_variable_says_where_it_is(chosen: pytest.MonkeyPatch) -
     await cache.close()
 
 
+@pytest.mark.parametrize("variable", ["REDIS_URL_FILE", "OBVERSE_PROFILE_CACHE__REDIS__URL_FILE"])
+async def test_where_it_is_may_stand_in_a_file(chosen: pytest.MonkeyPatch, tmp_path: Path, variable: str) -> None:
+    (tmp_path / "url").write_text("redis://:hush@redis-1/2\n")
+    chosen.setenv(variable, str(tmp_path / "url"))
+
+    cache = await opened(read_settings())
+
+    assert cache._settings.url == "redis://:hush@redis-1/2"
+    await cache.close()
+
+
 async def test_its_own_table_goes_before_the_usual_variable(chosen: pytest.MonkeyPatch) -> None:
     chosen.setenv("REDIS_URL", "redis://redis-1/2")
     chosen.setenv("OBVERSE_PROFILE_CACHE__REDIS__URL", "redis://redis-2/2")
