@@ -45,7 +45,7 @@ from obverse.wiring import trait_kinds
 
 pytestmark = pytest.mark.service
 
-ENGINES = [one for one in os.environ.get("OBVERSE_GROWN", "flink").split(",") if one]
+ENGINES = [one for one in os.environ.get("OBVERSE_GROWN", "").split(",") if one]
 PATIENCE = 420.0
 WORKERS = {"flink": "TaskManagerRunner", "spark": "CoarseGrainedExecutorBackend"}
 """What the command line of a process has that folds."""
@@ -96,7 +96,8 @@ class Grown:
         kill(self.pid(name))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.skipif(not ENGINES, reason="`make grown` does it")
+@pytest.mark.parametrize("engine", ENGINES or ["flink"])
 async def test_whatever_is_killed_it_comes_to_what_a_plain_reduce_does(engine: str) -> None:
     if not installed(engine):
         pytest.skip(f"what it takes is not here: `make kafka {engine}`")

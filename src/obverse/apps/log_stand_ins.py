@@ -35,7 +35,8 @@ class LogToUse:
 
     def environment(self) -> dict[str, str]:
         """The same for a process of its own."""
-        return {f"{PREFIX}EVENT_LOG": msgspec.json.encode(self.settings.event_log).decode()}
+        tables = {"EVENT_LOG": self.settings.event_log, "PROFILE_CACHE": self.settings.profile_cache}
+        return {f"{PREFIX}{name}": msgspec.json.encode(table).decode() for name, table in tables.items()}
 
 
 @asynccontextmanager

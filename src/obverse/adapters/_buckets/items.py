@@ -16,7 +16,7 @@ from obverse.core.identity import Decision
 from obverse.ports.identity_requests import Outcome
 from obverse.ports.profile_rows import ProfileRow
 
-BUCKETS: Final = 32
+BUCKETS: Final = 16
 """How many buckets the profiles of a workspace are shared out to, if nothing else is set."""
 FORMAT: Final = 1
 _PLACE: Final = 4

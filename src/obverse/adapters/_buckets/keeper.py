@@ -16,8 +16,8 @@ from typing import Protocol
 import structlog
 
 from obverse.adapters._buckets import items
-from obverse.adapters._buckets.items import Row, Tick
-from obverse.adapters._buckets.kept import Due, Kept
+from obverse.adapters._buckets.items import Folded, Row, Tick
+from obverse.adapters._buckets.kept import Due, Kept, News
 from obverse.adapters._changes_out import ChangesOut
 from obverse.adapters._decisions import bring_up
 from obverse.core import codec, groups, profiles
@@ -176,34 +176,43 @@ class Keeper:
     async def _take_for_ever(self, out: ChangesOut, cache: CacheWriter[Shown]) -> None:
         runtime = self._parts.runtime
         while True:
+            shown: dict[bytes, Shown] = {}
+            nobodys: list[str] = []
+            changes: list[Change] = []
             for partition, offset, record in await self._source.next():
                 try:
                     folded = items.read_folded(record)
                 except codec.UnreadableRecord as error:
                     # What was meant is missing, so no checkpoint passes it.
-                    _log.error(
-                        "record of what was folded set aside", partition=partition, offset=offset, reason=str(error)
-                    )
+                    what = "record of what was folded set aside"
+                    _log.error(what, partition=partition, offset=offset, reason=str(error))
                     continue
-                news = self._kept.take(folded)
-                highest = max([*folded.done, *(row.number for row in folded.rows), *(one for one, _ in folded.parts)])
-                self._next[partition] = offset + 1
-                changes = [one for one in news.changes if not self._told or _named(one) not in self._told]
-                again = len(changes) < len(news.changes)
-                self._held.append((partition, offset, highest, self._told_from if again else self._changed))
-                shown = [_shown(row) for row in news.rows]
-                self._unsettled.update((one.id, one) for one in shown)
-                await cache.publish(shown, news.nobodys)
-                # Only now: whoever acts on a change looks at who it is of.
-                out.add(changes)
-                now = runtime.elapsed()
-                self._last = now
-                if self._some_since is None:
-                    self._some_since = now
+                news = self._take(partition, offset, folded)
+                changes += news.changes
+                shown.update((row.row.id, _shown(row)) for row in news.rows)
+                nobodys += news.nobodys
+            self._unsettled.update(shown)
+            await cache.publish(shown.values(), nobodys)
+            # Only now: whoever acts on a change looks at who it is of.
+            out.add(changes)
+            self._last = runtime.elapsed()
+            if self._some_since is None:
+                self._some_since = self._last
             reached = self._kept.reached
             if reached is not None:
                 self._progress.folded = {**self._progress.folded, **reached.events}
             await out.make_room()
+
+    def _take(self, partition: int, offset: int, folded: Folded) -> News:
+        """Take in what came of some items; of what was told before this run, nothing is told again."""
+        news = self._kept.take(folded)
+        changes = [one for one in news.changes if not self._told or _named(one) not in self._told]
+        told_from = self._told_from if len(changes) < len(news.changes) else self._changed
+        news.changes = changes
+        highest = max([*folded.done, *(row.number for row in folded.rows), *(one for one, _ in folded.parts)])
+        self._next[partition] = offset + 1
+        self._held.append((partition, offset, highest, told_from))
+        return news
 
     async def _write_for_ever(self, writer: StoreWriter, out: ChangesOut, cache: CacheWriter[Shown]) -> None:
         runtime = self._parts.runtime

@@ -43,10 +43,10 @@ from obverse.ports.event_log import Appender, Batch, Reader, Records, Stream
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_store import Marks
 
-TURN: Final = 1000
+TURN: Final = 4000
 """Events that are routed together, at most."""
-GATHER: Final = 0.004
-"""Seconds that events may gather after only a few came."""
+GATHER: Final = 0.04
+"""Seconds from one turn to the next, at least: events gather meanwhile, and each bucket is told of more at once."""
 TICK: Final = 0.25
 """Seconds between two ticks while events come …"""
 IDLE: Final = 0.03
@@ -54,7 +54,6 @@ IDLE: Final = 0.03
 PATIENCE: Final = 300_000
 """Microseconds that an event may take from its arrival into the log, and still come before what time changes."""
 _PEOPLE: Final = 500
-_FEW: Final = 200
 _LOOK_AT_STORE: Final = 0.05
 _LOOK: Final = 5.0
 """Seconds between two looks at how far the store is, while there are too many in memory."""
@@ -69,6 +68,7 @@ class RouterSettings:
 
     buckets: int = BUCKETS
     turn_events: int = TURN
+    turn_seconds: float = GATHER
     tick_seconds: float = TICK
     idle_seconds: float = IDLE
     profiles_in_memory: int = 1_000_000
@@ -235,19 +235,34 @@ class Router:
     # What comes.
 
     async def _route_for_ever(self, reader: Reader, marks: Mapping[int, int]) -> None:
+        runtime, settings = self.parts.runtime, self._settings
         while True:
             batches = await reader.next()
+            began = runtime.elapsed()
             await self._foreign.recall(batches, marks)
-            routed = 0
-            for batch in batches:
-                for first, events, rejected in self._readable(batch):
-                    for at in range(0, max(1, len(events)), self._settings.turn_events):
-                        some = events[at : at + self._settings.turn_events]
-                        async with self.turn:
-                            await self._route(batch.partition, first + at, some, rejected if at == 0 else [])
-                        routed += len(some)
-            if routed < _FEW:
-                await self.parts.runtime.sleep(GATHER)
+            for partition, first, events, rejected in self._runs(batches):
+                for at in range(0, max(1, len(events)), settings.turn_events):
+                    some = events[at : at + settings.turn_events]
+                    async with self.turn:
+                        await self._route(partition, first + at, some, rejected if at == 0 else [])
+            # What comes meanwhile is routed together: each bucket is told of more at once, which costs less.
+            await runtime.sleep(max(0, settings.turn_seconds - (runtime.elapsed() - began)))
+
+    def _runs(self, batches: Sequence[Batch]) -> Iterable[tuple[int, int, list[Event], list[RejectedEvent]]]:
+        """Partition, offset of the first, events and what is refused: of batches that follow each other, at once."""
+        waiting: tuple[int, int, list[Event], list[RejectedEvent]] | None = None
+        for batch in batches:
+            for first, events, rejected in self._readable(batch):
+                if waiting is not None and not rejected and events:
+                    partition, began, gathered, _ = waiting
+                    if (partition, began + len(gathered)) == (batch.partition, first):
+                        gathered.extend(events)
+                        continue
+                if waiting is not None:
+                    yield waiting
+                waiting = batch.partition, first, list(events), rejected
+        if waiting is not None:
+            yield waiting
 
     def _readable(self, batch: Batch) -> Iterable[tuple[int, Sequence[Event], list[RejectedEvent]]]:
         """The events of a batch with the offset of the first, and what is to be kept of it as refused."""

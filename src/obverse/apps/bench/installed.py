@@ -20,7 +20,7 @@ import msgspec
 
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.apps.bench.machine import BenchFailed
-from obverse.apps.log_stand_ins import LogToUse, log_to_use
+from obverse.apps.log_stand_ins import LogToUse, cache_to_use, log_to_use
 from obverse.apps.sources import add_source, new_key
 from obverse.settings import read_settings
 
@@ -97,7 +97,7 @@ async def installed(
 @asynccontextmanager
 async def log_of(adapter: str) -> AsyncIterator[LogToUse]:
     """
-    Have a log of this adapter while the block runs: where the settings say, or on this machine.
+    Have a log of this adapter while the block runs, and the cache that is set: where the settings say, or here.
 
     Raises:
         BadSettings: they cannot be used.
@@ -106,8 +106,8 @@ async def log_of(adapter: str) -> AsyncIterator[LogToUse]:
     settings, folder = read_settings(), new_folder()
     settings = settings.model_copy(update={"event_log": {**settings.event_log, "adapter": adapter}})
     try:
-        async with log_to_use(settings, folder) as log:
-            yield log
+        async with log_to_use(settings, folder) as log, cache_to_use(log.settings) as both:
+            yield LogToUse(both.settings, {**log.pids, **both.pids})
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

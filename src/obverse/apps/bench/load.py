@@ -29,6 +29,8 @@ class Load:
     connections: int = 64
     log: str = "postgres"
     """The log's adapter."""
+    engine: str = "embedded"
+    """The engine's."""
     heavy: bool = False
     """Whether ten traits, four of them over windows, and twenty audiences are computed in place of the usual ones."""
     marked: bool = False

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from obverse.apps.cli.options import Json, Log
+from obverse.apps.cli.options import HOSTED, Engine, Json, Log, set_engine
 from obverse.apps.cli.telling import told
 
 bench = typer.Typer(help="Benchmarks; each prints its settings and peak memory.", no_args_is_help=True)
@@ -35,6 +35,7 @@ def bench_road_command(
     people: People = 100_000,
     users: Who = "sessions",
     log: Log = None,
+    engine: Engine = None,
     heavy: Annotated[
         bool, typer.Option("--heavy", help="With ten traits, four of them over windows, and twenty audiences.")
     ] = False,
@@ -48,13 +49,15 @@ def bench_road_command(
     from obverse.apps.bench.load import Load
     from obverse.apps.bench.road import bench_road
 
+    set_engine(engine)
     load = Load(
         rate=rate,
         batch=batch,
         seconds=seconds,
         people=people,
         users=users,
-        log=log or "postgres",
+        log=log or ("kafka" if engine in HOSTED else "postgres"),
+        engine=engine or "embedded",
         heavy=heavy,
         marked=outbox,
         reads=reads,
