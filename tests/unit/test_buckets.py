@@ -132,7 +132,7 @@ class TestDefinitions:
             ({"count": "obverse.core.traits_of_others:Count"}, "does not trust"),
             ({"count": "obverse.core.traits.none:Count"}, "not installed"),
             ({"count": "obverse.core.traits.numbers:None"}, "not installed"),
-            ({}, "kind"),
+            ({}, "is not known"),
         ],
     )
     def test_what_cannot_be_used_is_told(self, kinds: dict[str, str], reason: str) -> None:

@@ -23,3 +23,12 @@ def test_a_cost_or_a_rate_that_cannot_be_is_told_in_one_line() -> None:
         assert refused.returncode == 1
         assert words in refused.stderr
         assert "Traceback" not in refused.stderr
+
+
+def test_flows_that_are_none_or_of_another_role_are_told_in_one_line() -> None:
+    for arguments in (["worker", "--flows", "identity,dance"], ["api", "--flows", "keep"], ["worker", "--flows", ""]):
+        command = [sys.executable, "-m", "obverse.apps.cli", "run", *arguments]
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert refused.returncode != 0
+        assert "--flows is of a worker alone, and takes some of identity, keep" in refused.stderr
+        assert "Traceback" not in refused.stderr
