@@ -144,6 +144,7 @@ def test_a_load_tells_its_settings() -> None:
         "users": "sessions",
         "connections": 64,
         "log": "postgres",
+        "engine": "embedded",
         "heavy": False,
         "marked": False,
         "reads": 0,
