@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from obverse.adapters._buckets.cutting import Cutter, place_of
-from obverse.adapters._buckets.machine import BucketMachine, Shelf
+from obverse.adapters._buckets.machine import BucketMachine
+from obverse.adapters._buckets.shelves import Shelf
 from obverse.core.definitions import Definitions, define
 from obverse.core.traits.calendars import PERIODS, Calendar
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from obverse.adapters._buckets.machine import Outcome, Shelf
+from obverse.adapters._buckets.shelves import Outcome, Shelf
 
 BUCKETS = 8
 MOVED = 10

@@ -8,7 +8,7 @@ from buckets import Host, Source
 from engine_parts import SettableRuntime, memory_parts
 from obverse.adapters._buckets.engine import BucketedEngine, BucketedSettings
 from obverse.adapters._buckets.keeper import KeeperSettings
-from obverse.adapters._buckets.router import RouterSettings
+from obverse.adapters._buckets.routing import RouterSettings
 from obverse.contracts.engine import EngineContract
 from obverse.ports.engine import Engine, EngineParts
 

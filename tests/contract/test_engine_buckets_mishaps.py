@@ -16,7 +16,7 @@ from buckets import Host, Source
 from engine_parts import memory_parts
 from obverse.adapters._buckets.engine import BucketedEngine, BucketedSettings
 from obverse.adapters._buckets.keeper import KeeperSettings
-from obverse.adapters._buckets.router import RouterSettings
+from obverse.adapters._buckets.routing import RouterSettings
 from obverse.contracts.engine import shown_on
 from obverse.contracts.engine_groups import calls, groups_kept
 from obverse.contracts.engine_steps import Placed, append, expected, kept, read, reduced

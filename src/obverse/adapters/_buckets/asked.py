@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from obverse.adapters._buckets.items import Became, Done, Follow, Item, bucket_of
+from obverse.adapters._buckets.routed_people import RoutedPeople
 from obverse.core import profiles
 from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
@@ -45,13 +46,14 @@ class Routed(Protocol):
 
     events: dict[int, int]
     decisions: int
+    routed: int
 
 
 class Routing(Protocol):
     """What this asks of the router."""
 
     parts: EngineParts
-    people: People
+    people: RoutedPeople
     turn: asyncio.Lock
 
     @property
@@ -59,13 +61,10 @@ class Routing(Protocol):
     @property
     def buckets(self) -> int: ...
     async def append(self, work: Sequence[tuple[int, Item]], **head: Any) -> None: ...
-    async def bring(self, identifiers: Iterable[str], ids: Iterable[bytes] = ()) -> None: ...
     async def write_down(self, decision: Decision) -> int: ...
     async def stored(self) -> None: ...
     async def now(self) -> int | None: ...
     def items_of(self, offset: int, decision: Decision) -> list[tuple[int, Item]]: ...
-    def replace(self, became: Iterable[bytes]) -> None: ...
-    def part(self, decisions: Iterable[Decision], nobodys: Iterable[str]) -> None: ...
     def define(self, definitions: Definitions) -> None: ...
     def defined(self, *, beside: bool = False) -> list[tuple[int, Item]]: ...
 
@@ -112,7 +111,7 @@ class Asked:
         waiting = list(await self._parts.store.waiting_identity(limit=_AT_ONCE))
         pairs, now = self._parts.definitions().identity.apart, self._parts.runtime.now()
         for ruled in by_rule(pairs, self._known, now):
-            await self._router.bring((ruled.one, ruled.other))
+            await self._router.people.bring((ruled.one, ruled.other))
             try:
                 tied(self._router.people, (ruled.one, ruled.other))
                 waiting.append(ruled)
@@ -142,7 +141,7 @@ class Asked:
     async def _brought(self, name: str) -> str:
         """Have whom a name means in memory; return the name, which is the keeper's where one was merged away."""
         people, one = self._router.people, id_named(name)
-        await self._router.bring((name,) if one is None else (), () if one is None else (one,))
+        await self._router.people.bring((name,) if one is None else (), () if one is None else (one,))
         if one is None or people.keeper(one) in people.profiles:
             return name if one is None else id_name(people.keeper(one))
         for packed in await self._parts.store.load((), (one,)):
@@ -166,7 +165,7 @@ class Asked:
         router = self._router
         self._known.add(decision.event)
         if decision.kind != "unmerge":
-            await router.bring((), (decision.profile, *decision.absorbed))
+            await router.people.bring((), (decision.profile, *decision.absorbed))
             router.people.recall(decision)
             settled = Done(settled={decision.event: outcome_of(decision)})
             await self._append([*router.items_of(offset, decision), (0, settled)], offset + 1)
@@ -201,8 +200,8 @@ class Asked:
             nobodys=nobodys,
         )
         became = [self._became(whole.profiles[one], whole.definitions, [*moved, *more]) for one in touched]
-        self._router.replace([one.packed for _, one in became])
-        self._router.part([decision], nobodys)
+        self._router.people.replace([one.packed for _, one in became], self._router.place.routed)
+        self._router.people.part([decision], nobodys)
         await self._append([*became, (0, done)], offset + 1)
 
     def _became(self, profile: Profile, definitions: Definitions, moved: Iterable[Change] = ()) -> tuple[int, Became]:
@@ -254,7 +253,7 @@ class Asked:
             if what.is_any or moved:
                 work.append(self._became(profile, definitions, moved))
         if work:
-            self._router.replace([one.packed for _, one in work])
+            self._router.people.replace([one.packed for _, one in work], self._router.place.routed)
             await self._append(work)
         return found
 

@@ -8,8 +8,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from obverse.adapters._buckets.failing import until_failure
 from obverse.adapters._buckets.keeper import FoldedSource, Keeper, KeeperSettings
-from obverse.adapters._buckets.router import Router, RouterSettings
+from obverse.adapters._buckets.router import Router
+from obverse.adapters._buckets.routing import RouterSettings
 from obverse.core.refolding import Difference
 from obverse.ports.engine import EngineParts, Progress
 from obverse.ports.event_log import Stream
@@ -55,7 +57,7 @@ class BucketedEngine:
         async with AsyncExitStack() as stack:
             stack.callback(self._end)
             for name, work in works:
-                started = self._parts.runtime.spawn(f"unify {name}", _until_failure(work, failed))
+                started = self._parts.runtime.spawn(f"unify {name}", until_failure(work, failed))
                 stack.push_async_callback(started.stop)
             await failed
 
@@ -91,11 +93,3 @@ class BucketedEngine:
             await self._parts.runtime.sleep(0.01)
             if keeper is not None:
                 keeper.hurry -= 1
-
-
-async def _until_failure(loop: Any, failed: asyncio.Future[None]) -> None:
-    try:
-        await loop
-    except Exception as error:  # noqa: BLE001 - handed on, whatever it is
-        if not failed.done():
-            failed.set_exception(error)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from obverse.adapters._buckets.engine import BucketedEngine, BucketedSettings
 from obverse.adapters._buckets.items import BUCKETS
 from obverse.adapters._buckets.keeper import KeeperSettings
-from obverse.adapters._buckets.router import RouterSettings
+from obverse.adapters._buckets.routing import RouterSettings
 from obverse.adapters._kafka.folded import KafkaFoldedSource, make_topics
 from obverse.adapters._kafka.settings import KafkaLogSettings
 from obverse.ports.engine import Engine, EngineParts

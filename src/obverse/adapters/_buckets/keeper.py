@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 
 from obverse.adapters._buckets import items
+from obverse.adapters._buckets.failing import until_failure
 from obverse.adapters._buckets.items import Folded, Row, Tick
 from obverse.adapters._buckets.kept import Due, Kept, News
 from obverse.adapters._changes_out import ChangesOut
@@ -133,7 +134,7 @@ class Keeper:
                 ("keep", self._take_for_ever(out, cache)),
                 ("checkpoints", self._write_for_ever(writer, out, cache)),
             ):
-                work = parts.runtime.spawn(f"keep {name}", _until_failure(loop, failed))
+                work = parts.runtime.spawn(f"keep {name}", until_failure(loop, failed))
                 stack.push_async_callback(work.stop)
             await failed
 
@@ -314,11 +315,3 @@ def _shown(row: Row) -> Shown:
 
 def _packed(shown: Shown) -> bytes:
     return shown.packed
-
-
-async def _until_failure(loop: object, failed: asyncio.Future[None]) -> None:
-    try:
-        await loop  # type: ignore[misc]
-    except Exception as error:  # noqa: BLE001 - handed on, whatever it is
-        if not failed.done():
-            failed.set_exception(error)

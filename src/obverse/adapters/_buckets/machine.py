@@ -8,11 +8,9 @@ how it was cut. All that a machine must remember is on its shelf when `take` ret
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from heapq import heappop, heappush
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Iterable
+from typing import Final
 
-import msgspec
 from msgspec import structs
 
 from obverse.adapters._buckets import items
@@ -34,6 +32,17 @@ from obverse.adapters._buckets.items import (
     Told,
     bucket_of,
 )
+from obverse.adapters._buckets.shelves import (
+    DOCUMENTS,
+    FORMER,
+    PROFILE,
+    WAITING,
+    Dues,
+    Outcome,
+    Shelf,
+    keep_head,
+    read_head,
+)
 from obverse.adapters._buckets.waiting import Arrived, Entry, Waiting
 from obverse.core import groups, profiles
 from obverse.core.changes import Change
@@ -45,65 +54,12 @@ from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.ports.profile_rows import ProfileRow
 
-HEAD: Final = b"h"
-DOCUMENTS: Final = b"d"
-FORMER: Final = b"f"
-"""The documents before these."""
-WAITING: Final = b"w"
-_PROFILE: Final = b"p"
-
 AWAKE: Final = 5_000
 """Profiles that a machine keeps at hand; beyond, those that moved the longest ago are let go, and read again."""
 
 
-class Shelf(Protocol):
-    """The keyed state of one bucket, as its engine keeps it. Keys have up to 17 bytes."""
-
-    def get(self, key: bytes) -> bytes | None:
-        """What stands there; None if nothing does."""
-        ...
-
-    def put(self, key: bytes, value: bytes) -> None:
-        """Have it stand there."""
-        ...
-
-    def remove(self, key: bytes) -> None:
-        """Have nothing stand there, whether something did or not."""
-        ...
-
-    def scan(self) -> Iterable[tuple[bytes, bytes]]:
-        """Everything."""
-        ...
-
-
-class Outcome(NamedTuple):
-    """What comes of one record."""
-
-    folded: bytes
-    """A record for the topic of what was folded; empty if there is none."""
-    moves: Sequence[tuple[int, bytes]]
-    """Bucket, and a record for the topic of moves."""
-
-
 Reading = Callable[[int, bytes], Definitions]
 """Makes definitions of a version and its documents."""
-
-
-class _Head(msgspec.Struct, array_like=True, gc=False):
-    """What a bucket knows beside its profiles."""
-
-    next: int = 0
-    """Number of the first item that has not come yet."""
-    decided: int = -1
-    """The latest decision that it was told of with somebody lent for it."""
-    version: int = 0
-    """Of the definitions; 0: none were told yet."""
-    buckets: int = 1
-    """Of how many buckets this is one."""
-
-
-_head_decoder = msgspec.msgpack.Decoder(_Head)
-_head_encoder = msgspec.msgpack.Encoder()
 
 
 class BucketMachine:
@@ -115,15 +71,13 @@ class BucketMachine:
         self._read = read
         self._awake = awake
         self._people = People(workspace, Definitions())
-        kept = shelf.get(HEAD)
-        self._head = _Head() if kept is None else _head_decoder.decode(kept)
+        self._head = read_head(shelf)
         if self._head.version:
             self._use(read(self._head.version, shelf.get(DOCUMENTS) or b""))
         former = shelf.get(FORMER)
         self._before = read(self._head.version, former) if former else None
         self._waiting = Waiting.read(shelf.get(WAITING))
-        self._due: list[tuple[int, bytes]] | None = None
-        """Who is due when, some of it out of date; None until somebody asks."""
+        self._dues = Dues(shelf)
         self._begin()
 
     def _begin(self) -> None:
@@ -301,9 +255,8 @@ class BucketMachine:
         moved: list[bytes] = []
         blocked: list[bytes] = []
         if self._people.definitions.timed:
-            heap = self._due_heap()
-            while heap and heap[0][0] <= item.now:
-                _, one = heappop(heap)
+            touched = [self._people.profiles[one] for one in self._touched]
+            for one in self._dues.by(item.now, touched):
                 if not self._waiting.blocks((one,)):
                     self._tick_for(one, number, item)
                     moved.append(one)
@@ -327,22 +280,6 @@ class BucketMachine:
                 self._change(number, profiles.advance(profile, item.now, definitions))
                 self._touched[one] = number
 
-    def _due_heap(self) -> list[tuple[int, bytes]]:
-        if self._due is None:
-            self._due = []
-            for key, value in self._shelf.scan():
-                if key[:1] == _PROFILE:
-                    due = profiles.due_in(value)
-                    if due != profiles.NEVER:
-                        heappush(self._due, (due, key[1:]))
-            for one in self._touched:
-                self._note_due(self._people.profiles[one])
-        return self._due
-
-    def _note_due(self, profile: Profile) -> None:
-        if self._due is not None and profile.due != profiles.NEVER:
-            heappush(self._due, (profile.due, profile.id))
-
     def _change(self, number: int, changes: Iterable[Change]) -> None:
         self._out.changes.extend((number, one) for one in changes)
 
@@ -354,7 +291,7 @@ class BucketMachine:
         """Have a profile in memory, if there is one."""
         if one in self._people.profiles:
             return True
-        packed = self._shelf.get(_PROFILE + one)
+        packed = self._shelf.get(PROFILE + one)
         if packed is None:
             return False
         self._people.adopt(profiles.unpack(packed, self._people.definitions))
@@ -364,8 +301,8 @@ class BucketMachine:
         """Take in a profile from elsewhere, as it is."""
         profile = profiles.unpack(packed, self._people.definitions)
         self._people.adopt(profile)
-        self._shelf.put(_PROFILE + profile.id, packed)
-        self._note_due(profile)
+        self._shelf.put(PROFILE + profile.id, packed)
+        self._dues.note(profile)
 
     def _send(self, one: bytes, moved: Moved, to: int) -> None:
         """Send somebody away, told as they are now: whoever has them next begins anew."""
@@ -379,7 +316,7 @@ class BucketMachine:
 
     def _forget(self, one: bytes) -> None:
         self._touched.pop(one, None)
-        self._shelf.remove(_PROFILE + one)
+        self._shelf.remove(PROFILE + one)
 
     def _tell_row(self, one: bytes) -> None:
         """Tell a profile as it is now, if it has moved."""
@@ -390,16 +327,16 @@ class BucketMachine:
         row = ProfileRow.of(profile, definitions)
         known = profile.packed_known() if row.known is None else row.known.packed
         self._out.rows.append(Row(number, row, known, tuple(profile.identifiers)))
-        self._shelf.put(_PROFILE + one, profiles.whole(known, row.state))
+        self._shelf.put(PROFILE + one, profiles.whole(known, row.state))
 
     def _tell_rows(self) -> None:
         for one in list(self._touched):
-            self._note_due(self._people.profiles[one])
+            self._dues.note(self._people.profiles[one])
             self._tell_row(one)
 
     def _finish(self) -> Outcome:
         self._tell_rows()
-        self._shelf.put(HEAD, _head_encoder.encode(self._head))
+        keep_head(self._shelf, self._head)
         if self._waiting.moved:
             kept = self._waiting.write()
             if kept:

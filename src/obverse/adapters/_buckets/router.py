@@ -8,17 +8,16 @@ routed. What was routed and is not in the store yet is read again at the start, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
 
 from obverse.adapters._buckets import items
 from obverse.adapters._buckets.asked import Asked, outcome_of
+from obverse.adapters._buckets.failing import until_failure
 from obverse.adapters._buckets.items import (
-    BUCKETS,
     Adopted,
     Became,
     Decided,
@@ -32,61 +31,23 @@ from obverse.adapters._buckets.items import (
     bucket_of,
 )
 from obverse.adapters._buckets.recalling import decided_from, turns_from
-from obverse.adapters._foreign import Foreign
-from obverse.core import codec, profiles
+from obverse.adapters._buckets.routed_people import RoutedPeople
+from obverse.adapters._buckets.routing import Place, RouterSettings, Runs, admitted, now_of
+from obverse.core import profiles
 from obverse.core.definitions import Definitions, define
 from obverse.core.events import FOREIGN, Event, RejectedEvent, unfoldable
 from obverse.core.identity import Decision
 from obverse.core.people import People
 from obverse.ports.engine import WRITER, EngineParts, Progress
-from obverse.ports.event_log import Appender, Batch, Reader, Records, Stream
-from obverse.ports.outcomes import Unreachable
+from obverse.ports.event_log import Appender, Reader, Records, Stream
 from obverse.ports.profile_store import Marks
 
-TURN: Final = 4000
-"""Events that are routed together, at most."""
-GATHER: Final = 0.04
-"""Seconds from one turn to the next, at least: events gather meanwhile, and each bucket is told of more at once."""
-TICK: Final = 0.25
-"""Seconds between two ticks while events come …"""
-IDLE: Final = 0.03
-"""… and after the last of them."""
-PATIENCE: Final = 300_000
-"""Microseconds that an event may take from its arrival into the log, and still come before what time changes."""
 _PEOPLE: Final = 500
 _LOOK_AT_STORE: Final = 0.05
 _LOOK: Final = 5.0
 """Seconds between two looks at how far the store is, while there are too many in memory."""
 
-_events = codec.Decoder(Event)
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouterSettings:
-    """How a router works."""
-
-    buckets: int = BUCKETS
-    turn_events: int = TURN
-    turn_seconds: float = GATHER
-    tick_seconds: float = TICK
-    idle_seconds: float = IDLE
-    profiles_in_memory: int = 1_000_000
-    """Beyond, profiles whose latest items are in the store are let go."""
-
-
-@dataclass(slots=True)
-class _Place:
-    """How far everything is routed."""
-
-    number: int = 0
-    """Of the item that comes next."""
-    routed: int = 0
-    """Offset after the last turn, in the stream of what was routed."""
-    events: dict[int, int] = field(default_factory=dict)
-    decisions: int = 0
-    version: int = 0
-    """Of the definitions that buckets were told last."""
 
 
 class Router:
@@ -96,15 +57,13 @@ class Router:
         self._settings = settings
         self.parts = parts
         self._progress = progress
-        self.people = People(parts.workspace, Definitions())
-        self.place = _Place()
-        self._foreign = Foreign(parts.store)
+        self.people = self._nobody(Definitions())
+        self.place = Place()
+        self._runs = Runs(parts, progress)
         self._definitions: Definitions | None = None
         self.turn = asyncio.Lock()
         self._arrivals: dict[int, int] = {}
         """By partition, the latest arrival of what was routed in this run."""
-        self._last: dict[bytes, int] = {}
-        """By profile, where it was routed last."""
         self._ticked = 0
         """Offset after the last turn that was a tick."""
         self._told_now = 0
@@ -121,6 +80,9 @@ class Router:
         self.asked: Asked
         self._decided: Appender
         self._routed: Appender
+
+    def _nobody(self, definitions: Definitions) -> RoutedPeople:
+        return RoutedPeople(self.parts.workspace, definitions, self.parts.store)
 
     async def run(self) -> None:
         """
@@ -143,11 +105,11 @@ class Router:
             reader = await log.open_reader(Stream.EVENTS, marks)
             stack.push_async_callback(reader.close)
             failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            ticking = self.parts.runtime.spawn("route ticks", _until_failure(self._tick_for_ever(), failed))
+            ticking = self.parts.runtime.spawn("route ticks", until_failure(self._tick_for_ever(), failed))
             stack.push_async_callback(ticking.stop)
-            asking = self.parts.runtime.spawn("route requests", _until_failure(self.asked.run(), failed))
+            asking = self.parts.runtime.spawn("route requests", until_failure(self.asked.run(), failed))
             stack.push_async_callback(asking.stop)
-            routing = self.parts.runtime.spawn("route", _until_failure(self._route_for_ever(reader, marks), failed))
+            routing = self.parts.runtime.spawn("route", until_failure(self._route_for_ever(reader, marks), failed))
             stack.push_async_callback(routing.stop)
             await failed
 
@@ -175,7 +137,7 @@ class Router:
         log, store = self.parts.log, self.parts.store
         end, decided = (await log.bounds(Stream.ROUTED))[0][1], (await log.bounds(Stream.DECISIONS))[0][1]
         while True:
-            self.people, self.place = People(self.parts.workspace, self.people.definitions), _Place()
+            self.people, self.place = self._nobody(self.people.definitions), Place()
             kept, place = await self.kept(), self.place
             at = kept.get(Stream.ROUTED, {}).get(0, 0)
             place.events = dict(kept.get(Stream.EVENTS, {}))
@@ -190,7 +152,7 @@ class Router:
                 named.update(decision.identifiers)
                 ids.update((decision.profile, *decision.absorbed, *decision.beside))
             self.people.set_aside.update((one.identifier, one) for one in await store.set_aside())
-            await self.bring(named, ids)
+            await self.people.bring(named, ids)
             if await self.kept() == kept:
                 break
         async for offset, turn, routed in turns_from(log, at, end):
@@ -213,21 +175,21 @@ class Router:
         for decided in sorted((one for one in routed if isinstance(one, Decided)), key=lambda one: one.offset):
             decision = decided.decision
             people.carry_out(decision)
-            self._last.update(dict.fromkeys((decision.profile, *decision.absorbed, *decision.beside), at))
+            people.concern(decision, at)
         for one in routed:
             if isinstance(one, Told):
                 profile = people.profiles.get(people.keeper(one.profile))
                 if profile is not None:
-                    self._note(one.event, profile, (one.partition, one.offset), people.shown(one.event))
-                    self._last[profile.id] = at
+                    people.note(one.event, profile, (one.partition, one.offset))
+                    people.routed((profile.id,), at)
             elif isinstance(one, Defined):
                 place.version = max(place.version, one.version)
             elif isinstance(one, Refused) and one.rejected.code == FOREIGN:
-                self._foreign.routed(one.rejected)
-        self.replace([one.packed for one in routed if isinstance(one, Became)])
+                self._runs.foreign.routed(one.rejected)
+        people.replace([one.packed for one in routed if isinstance(one, Became)], at)
         for done in routed:
             if isinstance(done, Done):
-                self.part([decision for _, decision in done.decisions], done.nobodys)
+                people.part([decision for _, decision in done.decisions], done.nobodys)
         place.number = turn.end
         if turn.events_end >= 0:
             place.events[turn.partition] = turn.events_end
@@ -239,54 +201,14 @@ class Router:
         while True:
             batches = await reader.next()
             began = runtime.elapsed()
-            await self._foreign.recall(batches, marks)
-            for partition, first, events, rejected in self._runs(batches):
+            await self._runs.foreign.recall(batches, marks)
+            for partition, first, events, rejected in self._runs.of(batches):
                 for at in range(0, max(1, len(events)), settings.turn_events):
                     some = events[at : at + settings.turn_events]
                     async with self.turn:
                         await self._route(partition, first + at, some, rejected if at == 0 else [])
             # What comes meanwhile is routed together: each bucket is told of more at once, which costs less.
             await runtime.sleep(max(0, settings.turn_seconds - (runtime.elapsed() - began)))
-
-    def _runs(self, batches: Sequence[Batch]) -> Iterable[tuple[int, int, list[Event], list[RejectedEvent]]]:
-        """Partition, offset of the first, events and what is refused: of batches that follow each other, at once."""
-        waiting: tuple[int, int, list[Event], list[RejectedEvent]] | None = None
-        for batch in batches:
-            for first, events, rejected in self._readable(batch):
-                if waiting is not None and not rejected and events:
-                    partition, began, gathered, _ = waiting
-                    if (partition, began + len(gathered)) == (batch.partition, first):
-                        gathered.extend(events)
-                        continue
-                if waiting is not None:
-                    yield waiting
-                waiting = batch.partition, first, list(events), rejected
-        if waiting is not None:
-            yield waiting
-
-    def _readable(self, batch: Batch) -> Iterable[tuple[int, Sequence[Event], list[RejectedEvent]]]:
-        """The events of a batch with the offset of the first, and what is to be kept of it as refused."""
-        if not batch.count:
-            yield batch.first, [], self._foreign.kept_of(batch, self.parts.runtime.now())
-            return
-        try:
-            events = [] if batch.damage else _events.decode(batch.count, batch.body)
-            damage = batch.damage
-        except codec.UnreadableRecord as error:
-            events, damage = [], str(error)
-        if damage:
-            self._progress.damaged += batch.count
-            _log.error(
-                "damaged batch set aside",
-                partition=batch.partition,
-                first_offset=batch.first,
-                records=batch.count,
-                damage=damage,
-                what_to_do="it stays in the log; restore it from a backup, then replay it",
-            )
-            yield batch.end, [], []
-        else:
-            yield batch.first, events, []
 
     async def _route(
         self, partition: int, first: int, events: Sequence[Event], rejected: Sequence[RejectedEvent]
@@ -297,10 +219,10 @@ class Router:
             self.define(definitions)
             work += self.defined()
         work += [(0, Refused(one)) for one in rejected]
-        admitted = [self._admit(one, definitions) for one in events]
-        shown = [() if isinstance(one, RejectedEvent) else self.people.shown(one) for one in admitted]
-        await self.bring(identifier for one in shown for identifier in one)
-        for place, (event, names) in enumerate(zip(admitted, shown, strict=True), first):
+        held = [admitted(one, definitions) for one in events]
+        shown = [() if isinstance(one, RejectedEvent) else self.people.shown(one) for one in held]
+        await self.people.bring(identifier for one in shown for identifier in one)
+        for place, (event, names) in enumerate(zip(held, shown, strict=True), first):
             if isinstance(event, RejectedEvent):
                 work.append((0, Refused(event)))
                 continue
@@ -331,7 +253,7 @@ class Router:
         before = self._recall_for(event, names) if self._recalled else []
         profile, folded = people.resolve(event, event.stamp, names)
         profiles.notice(profile, event, event.stamp, place)
-        self._last[profile.id] = self.place.routed
+        people.routed((profile.id,), self.place.routed)
         told = (bucket_of(profile.id, self._settings.buckets), Told(profile.id, *place, event))
         return [*before, told] if folded.decision is None else [*before, folded.decision, told]
 
@@ -389,30 +311,13 @@ class Router:
         self._definitions = definitions
         self.people.definitions = define(identity=definitions.identity)
 
-    @staticmethod
-    def _admit(event: Event, definitions: Definitions) -> Event | RejectedEvent:
-        """Hold an event against its source's tracking plan."""
-        held = definitions.held.get(event.source)
-        if held is None:
-            return event
-        try:
-            return held.judge(event)
-        except Exception as error:  # noqa: BLE001 - as in `_route`
-            return unfoldable(event, error)
-
-    def _note(self, event: Event, profile: profiles.Profile, place: tuple[int, int], shown: Iterable[str]) -> None:
-        """Know of an event that was routed before what identity needs of it."""
-        stamp = event.stamp
-        profiles.show(profile, shown, stamp.time, event.message_id)
-        profiles.notice(profile, event, stamp, place)
-
     def items_of(self, offset: int, decision: Decision) -> list[tuple[int, Item]]:
         """What buckets are to do for a decision."""
         buckets = self._settings.buckets
         home = bucket_of(decision.profile, buckets)
         concerned = dict.fromkeys((*decision.absorbed, *decision.beside))
         lent = tuple(one for one in concerned if bucket_of(one, buckets) != home)
-        self._last.update(dict.fromkeys((decision.profile, *concerned), self.place.routed))
+        self.people.concern(decision, self.place.routed)
         lends: list[tuple[int, Item]] = [
             (bucket_of(one, buckets), Lent(one, home, offset, one not in decision.absorbed)) for one in lent
         ]
@@ -453,38 +358,6 @@ class Router:
         self._progress.decisions += 1
         return await self._decided.append(0, records)
 
-    def replace(self, became: Iterable[bytes]) -> None:
-        """Know people as they are from here on."""
-        people, some = self.people, [profiles.unpack(packed, self.people.definitions) for packed in became]
-        for one in some:
-            if one.id in people.profiles:
-                people.release(people.profiles[one.id])
-        for one in some:
-            people.absorbed.pop(one.id, None)
-            people.adopt(one)
-            self._last[one.id] = self.place.routed
-
-    def part(self, decisions: Iterable[Decision], nobodys: Iterable[str]) -> None:
-        """Know who was parted from whom."""
-        for part in (part for decision in decisions for part in decision.parts):
-            if part.profile is not None:
-                self.people.absorbed.update(dict.fromkeys(part.absorbed, part.profile))
-        for identifier in nobodys:
-            self.people.owners.pop(identifier, None)
-
-    async def bring(self, identifiers: Iterable[str], ids: Iterable[bytes] = ()) -> None:
-        """Have the profiles that own these identifiers, or have these ids, in memory."""
-        people = self.people
-        unknown = {identifier for identifier in identifiers if identifier not in people.owners}
-        missing = {one for one in ids if one not in people.profiles and one not in people.absorbed}
-        if not unknown and not missing:
-            return
-        for packed in await self.parts.store.load(unknown, missing):
-            profile = profiles.unpack(packed, people.definitions)
-            # What is in memory is newer than what is in the store.
-            if profile.id not in people.profiles and profile.id not in people.absorbed:
-                people.adopt(profile)
-
     # Time.
 
     async def _tick_for_ever(self) -> None:
@@ -516,34 +389,12 @@ class Router:
         return True
 
     async def now(self) -> int | None:
-        """What time it is, as far as the log is routed; 0 if that is not known."""
-        now = self.parts.runtime.now() - PATIENCE
-        try:
-            bounds = await self.parts.log.bounds(Stream.EVENTS)
-        except Unreachable:
-            return None  # whoever routes will say so
-        routed, arrivals = self.place.events, self._arrivals
-        lagging = [number for number, (_, end) in bounds.items() if routed.get(number, 0) < end]
-        return min([now, *(arrivals.get(number, 0) for number in lagging)])
+        """What time it is, as far as the log is routed; None if that is not known."""
+        return await now_of(self.parts, self.place, self._arrivals)
 
     async def _let_go(self) -> None:
-        """Keep no more profiles in memory than we may; those whose items are not in the store yet stay."""
-        people = self.people
-        surplus = len(people.profiles) - self._settings.profiles_in_memory
-        if surplus <= 0 or self.parts.runtime.elapsed() < self._look_at:
-            return
-        self._look_at = self.parts.runtime.elapsed() + _LOOK
-        kept = (await self.kept()).get(Stream.ROUTED, {}).get(0, 0)
-        settled = [one for one, at in self._last.items() if at < kept]
-        for one in settled[:surplus]:
-            del self._last[one]
-            if one in people.profiles:
-                people.release(people.profiles[one])
-
-
-async def _until_failure(loop: Any, failed: asyncio.Future[None]) -> None:
-    try:
-        await loop
-    except Exception as error:  # noqa: BLE001 - handed on, whatever it is
-        if not failed.done():
-            failed.set_exception(error)
+        """Keep no more people in memory than we may; those whose items are not in the store yet stay."""
+        surplus, now = self.people.many - self._settings.profiles_in_memory, self.parts.runtime.elapsed()
+        if surplus > 0 and now >= self._look_at:
+            self._look_at = now + _LOOK
+            self.people.let_go(surplus, (await self.kept()).get(Stream.ROUTED, {}).get(0, 0))

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from obverse.adapters._buckets.cutting import Cutter, place_of
 from obverse.adapters._buckets.definitions import OURS, Reading
-from obverse.adapters._buckets.machine import BucketMachine, Shelf
+from obverse.adapters._buckets.machine import BucketMachine
+from obverse.adapters._buckets.shelves import Shelf
 
 
 def open_cutter(workspace: str, kept: bytes) -> Cutter:

@@ -1,0 +1,139 @@
+"""How a router works, how far it is, and the events that it reads at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from obverse.adapters._buckets.items import BUCKETS
+from obverse.adapters._foreign import Foreign
+from obverse.core import codec
+from obverse.core.definitions import Definitions
+from obverse.core.events import Event, RejectedEvent, unfoldable
+from obverse.ports.engine import EngineParts, Progress
+from obverse.ports.event_log import Batch, Stream
+from obverse.ports.outcomes import Unreachable
+
+TURN: Final = 4000
+"""Events that are routed together, at most."""
+GATHER: Final = 0.04
+"""Seconds from one turn to the next, at least: events gather meanwhile, and each bucket is told of more at once."""
+TICK: Final = 0.25
+"""Seconds between two ticks while events come …"""
+IDLE: Final = 0.03
+"""… and after the last of them."""
+
+PATIENCE: Final = 300_000
+"""Microseconds that an event may take from its arrival into the log, and still come before what time changes."""
+
+Run = tuple[int, int, list[Event], list[RejectedEvent]]
+"""Partition, offset of the first, events, and what is refused."""
+
+_events = codec.Decoder(Event)
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterSettings:
+    """How a router works."""
+
+    buckets: int = BUCKETS
+    turn_events: int = TURN
+    turn_seconds: float = GATHER
+    tick_seconds: float = TICK
+    idle_seconds: float = IDLE
+    profiles_in_memory: int = 1_000_000
+    """Beyond, profiles whose latest items are in the store are let go."""
+
+
+@dataclass(slots=True)
+class Place:
+    """How far everything is routed."""
+
+    number: int = 0
+    """Of the item that comes next."""
+    routed: int = 0
+    """Offset after the last turn, in the stream of what was routed."""
+    events: dict[int, int] = field(default_factory=dict)
+    decisions: int = 0
+    version: int = 0
+    """Of the definitions that buckets were told last."""
+
+
+class Runs:
+    """Events as they are read: those that follow each other at once; what cannot be read, or is others', set aside."""
+
+    def __init__(self, parts: EngineParts, progress: Progress) -> None:
+        self.foreign = Foreign(parts.store)
+        self._runtime = parts.runtime
+        self._progress = progress
+
+    def of(self, batches: Sequence[Batch]) -> Iterable[Run]:
+        """The runs of some batches."""
+        waiting: Run | None = None
+        for batch in batches:
+            for first, events, rejected in self._readable(batch):
+                if waiting is not None and not rejected and events:
+                    partition, began, gathered, _ = waiting
+                    if (partition, began + len(gathered)) == (batch.partition, first):
+                        gathered.extend(events)
+                        continue
+                if waiting is not None:
+                    yield waiting
+                waiting = batch.partition, first, list(events), rejected
+        if waiting is not None:
+            yield waiting
+
+    def _readable(self, batch: Batch) -> Iterable[tuple[int, Sequence[Event], list[RejectedEvent]]]:
+        """The events of a batch with the offset of the first, and what is to be kept of it as refused."""
+        if not batch.count:
+            yield batch.first, [], self.foreign.kept_of(batch, self._runtime.now())
+            return
+        try:
+            events = [] if batch.damage else _events.decode(batch.count, batch.body)
+            damage = batch.damage
+        except codec.UnreadableRecord as error:
+            events, damage = [], str(error)
+        if damage:
+            self._progress.damaged += batch.count
+            _log.error(
+                "damaged batch set aside",
+                partition=batch.partition,
+                first_offset=batch.first,
+                records=batch.count,
+                damage=damage,
+                what_to_do="it stays in the log; restore it from a backup, then replay it",
+            )
+            yield batch.end, [], []
+        else:
+            yield batch.first, events, []
+
+
+def admitted(event: Event, definitions: Definitions) -> Event | RejectedEvent:
+    """Hold an event against its source's tracking plan: how it goes on, or what it becomes instead."""
+    held = definitions.held.get(event.source)
+    if held is None:
+        return event
+    try:
+        return held.judge(event)
+    except Exception as error:  # noqa: BLE001 - one event that cannot be judged must not stop all others
+        _log.error("event set aside", message_id=event.message_id, error=repr(error))
+        return unfoldable(event, error)
+
+
+async def now_of(parts: EngineParts, place: Place, arrivals: Mapping[int, int]) -> int | None:
+    """
+    What time it is, as far as the log is routed; None if that is not known.
+
+    `arrivals` has by partition the latest arrival of what was routed.
+    """
+    now = parts.runtime.now() - PATIENCE
+    try:
+        bounds = await parts.log.bounds(Stream.EVENTS)
+    except Unreachable:
+        return None  # whoever routes will say so
+    lagging = [number for number, (_, end) in bounds.items() if place.events.get(number, 0) < end]
+    return min([now, *(arrivals.get(number, 0) for number in lagging)])

@@ -1,0 +1,104 @@
+"""What a bucket keeps: its shelf, what stands on it, and who is due when."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from heapq import heappop, heappush
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+from obverse.core import profiles
+from obverse.core.profiles import Profile
+
+HEAD: Final = b"h"
+DOCUMENTS: Final = b"d"
+FORMER: Final = b"f"
+"""The documents before these."""
+WAITING: Final = b"w"
+PROFILE: Final = b"p"
+
+
+class Shelf(Protocol):
+    """The keyed state of one bucket, as its engine keeps it. Keys have up to 17 bytes."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """What stands there; None if nothing does."""
+        ...
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Have it stand there."""
+        ...
+
+    def remove(self, key: bytes) -> None:
+        """Have nothing stand there, whether something did or not."""
+        ...
+
+    def scan(self) -> Iterable[tuple[bytes, bytes]]:
+        """Everything."""
+        ...
+
+
+class Outcome(NamedTuple):
+    """What comes of one record."""
+
+    folded: bytes
+    """A record for the topic of what was folded; empty if there is none."""
+    moves: Sequence[tuple[int, bytes]]
+    """Bucket, and a record for the topic of moves."""
+
+
+class Head(msgspec.Struct, array_like=True, gc=False):
+    """What a bucket knows beside its profiles."""
+
+    next: int = 0
+    """Number of the first item that has not come yet."""
+    decided: int = -1
+    """The latest decision that it was told of with somebody lent for it."""
+    version: int = 0
+    """Of the definitions; 0: none were told yet."""
+    buckets: int = 1
+    """Of how many buckets this is one."""
+
+
+_decoder = msgspec.msgpack.Decoder(Head)
+_encoder = msgspec.msgpack.Encoder()
+
+
+def read_head(shelf: Shelf) -> Head:
+    """What the bucket knew last."""
+    kept = shelf.get(HEAD)
+    return Head() if kept is None else _decoder.decode(kept)
+
+
+def keep_head(shelf: Shelf, head: Head) -> None:
+    """Have the next one know it."""
+    shelf.put(HEAD, _encoder.encode(head))
+
+
+class Dues:
+    """Who of a bucket is due when; some of it is out of date. Nothing is looked for before somebody asks."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._heap: list[tuple[int, bytes]] | None = None
+
+    def note(self, profile: Profile) -> None:
+        """Take in when a profile is due, after it has moved or come."""
+        if self._heap is not None and profile.due != profiles.NEVER:
+            heappush(self._heap, (profile.due, profile.id))
+
+    def by(self, now: int, moved: Collection[Profile]) -> Iterator[bytes]:
+        """Take out who may be due by then; `moved` are those who are not on the shelf as they are."""
+        heap = self._heap
+        if heap is None:
+            heap = self._heap = []
+            for key, value in self._shelf.scan():
+                if key[:1] == PROFILE:
+                    due = profiles.due_in(value)
+                    if due != profiles.NEVER:
+                        heappush(heap, (due, key[1:]))
+            for profile in moved:
+                self.note(profile)
+        while heap and heap[0][0] <= now:
+            yield heappop(heap)[1]
