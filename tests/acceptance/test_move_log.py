@@ -119,6 +119,7 @@ async def test_the_log_moves_to_kafka_and_back_while_events_arrive(tmp_path: Pat
                 "rejected": 0,
                 "decisions": 0,
                 "changes": 0,
+                "routed": 0,
             }, "it is there already"
             code, told, errors = await moved(data, "postgres", settings)
             assert (code, told["from"], told["to"]) == (0, "kafka", "postgres"), errors
