@@ -215,8 +215,6 @@ class Folded(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=Tru
     """What events told of groups (`core.groups.pack`), to be united with what is known of them."""
     beside: list[tuple[int, Done]] = []
     ticks: list[tuple[int, Tick]] = []
-    damage: str = ""
-    """What the bucket could not make sense of; a person must look."""
 
 
 _encoder = msgspec.msgpack.Encoder()

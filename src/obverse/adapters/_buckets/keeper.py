@@ -103,8 +103,6 @@ class Keeper:
         """Where the stream of changes ended, when it was looked at last."""
         self._last = 0.0
         self._some_since: float | None = None
-        self.saved = asyncio.Condition()
-        """Told of each checkpoint."""
         self.hurry = 0
         """How many wait for one."""
 
@@ -255,10 +253,8 @@ class Keeper:
         await self._source.keep(offsets)
         # Whoever was published anew meanwhile is newer than the store.
         await cache.settle([one for one in settled if one.id not in self._unsettled])
-        async with self.saved:
-            self._progress.kept = {**self._progress.kept, **due.tick.events}
-            self._progress.checkpointed_at = self._parts.runtime.now()
-            self.saved.notify_all()
+        self._progress.kept = {**self._progress.kept, **due.tick.events}
+        self._progress.checkpointed_at = self._parts.runtime.now()
         return True
 
     def _needed(self) -> dict[int, int]:

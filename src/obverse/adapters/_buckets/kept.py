@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -197,6 +197,3 @@ def _joined(rows: Sequence[Row]) -> ProfileRow:
         known = known or one.row.known
         audiences = one.row.audiences if audiences is None else audiences
     return replace(last, known=known, audiences=audiences, identifiers=tuple(identifiers))
-
-
-Marks = Mapping[int, int]
