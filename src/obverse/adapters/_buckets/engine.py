@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from obverse.adapters._buckets.failing import until_failure
 from obverse.adapters._buckets.keeper import FoldedSource, Keeper, KeeperSettings
 from obverse.adapters._buckets.router import Router
 from obverse.adapters._buckets.routing import RouterSettings
+from obverse.adapters._running import unless_ended, until_failure
 from obverse.core.refolding import Difference
 from obverse.ports.engine import EngineParts, Progress
 from obverse.ports.event_log import Stream
@@ -72,16 +72,7 @@ class BucketedEngine:
             raise Unreachable(
                 "identity is not decided here, or not yet: give the worker that replays the flow identity"
             )
-        ended = asyncio.ensure_future(self._ended.wait())
-        work = asyncio.ensure_future(router.asked.fold_anew(people, replay))
-        try:
-            await asyncio.wait([work, ended], return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                return work.result()
-            raise Unreachable("the engine has stopped, and begins again from its last checkpoint")
-        finally:
-            for one in (work, ended):
-                one.cancel()
+        return await unless_ended(router.asked.fold_anew(people, replay), self._ended)
 
     async def drain(self) -> None:
         """See `Engine.drain`."""

@@ -16,11 +16,11 @@ from typing import Protocol
 import structlog
 
 from obverse.adapters._buckets import items
-from obverse.adapters._buckets.failing import until_failure
 from obverse.adapters._buckets.items import Folded, Row, Tick
 from obverse.adapters._buckets.kept import Due, Kept, News
 from obverse.adapters._changes_out import ChangesOut
 from obverse.adapters._decisions import bring_up
+from obverse.adapters._running import until_failure
 from obverse.core import codec, groups, profiles
 from obverse.core.changes import Change
 from obverse.ports.engine import WRITER, EngineParts, Progress

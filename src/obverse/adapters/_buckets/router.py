@@ -16,7 +16,6 @@ import structlog
 
 from obverse.adapters._buckets import items
 from obverse.adapters._buckets.asked import Asked, outcome_of
-from obverse.adapters._buckets.failing import until_failure
 from obverse.adapters._buckets.items import (
     Adopted,
     Became,
@@ -33,6 +32,7 @@ from obverse.adapters._buckets.items import (
 from obverse.adapters._buckets.recalling import decided_from, turns_from
 from obverse.adapters._buckets.routed_people import RoutedPeople
 from obverse.adapters._buckets.routing import Place, RouterSettings, Runs, admitted, now_of
+from obverse.adapters._running import until_failure
 from obverse.core import profiles
 from obverse.core.definitions import Definitions, define
 from obverse.core.events import FOREIGN, Event, RejectedEvent, unfoldable

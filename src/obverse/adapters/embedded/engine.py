@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
 
 from obverse.adapters._changes_out import ChangesOut
 from obverse.adapters._decisions import bring_up
+from obverse.adapters._running import unless_ended, until_failure
 from obverse.adapters.embedded.backfill import Folded, parts_with
 from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.adapters.embedded.folding import Folding
@@ -96,7 +96,7 @@ class EmbeddedEngine:
                 ("backfill", folding.backfilling.run()),
                 ("checkpoints", checkpoints.run(lambda: self._hurry > 0, self._note_kept)),
             ):
-                work = runtime.spawn(f"unify {name}", _until_failure(loop, failed))
+                work = runtime.spawn(f"unify {name}", until_failure(loop, failed))
                 stack.push_async_callback(work.stop)
             await failed
 
@@ -162,19 +162,10 @@ class EmbeddedEngine:
 
     async def fold_anew(self, people: Collection[bytes], *, replay: str) -> Mapping[bytes, Difference | None]:
         """See `FoldsAnew.fold_anew`."""
-        running, ended = self._running, asyncio.ensure_future(self._ended.wait())
+        running = self._running
         if running is None:
-            ended.cancel()
             raise Unreachable("the engine does not run yet")
-        work = asyncio.ensure_future(running.refolding.fold_anew(people, replay))
-        try:
-            await asyncio.wait([work, ended], return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                return work.result()
-            raise Unreachable("the engine has stopped, and begins again from its last checkpoint")
-        finally:
-            for one in (work, ended):
-                one.cancel()
+        return await unless_ended(running.refolding.fold_anew(people, replay), self._ended)
 
     async def drain(self) -> None:
         """See `Engine.drain`."""
@@ -187,11 +178,3 @@ class EmbeddedEngine:
                 )
         finally:
             self._hurry -= 1
-
-
-async def _until_failure(loop: Coroutine[Any, Any, None], failed: asyncio.Future[None]) -> None:
-    try:
-        await loop
-    except Exception as error:  # noqa: BLE001 - handed on, whatever it is
-        if not failed.done():
-            failed.set_exception(error)
