@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from obverse.adapters.runtime.system import open_runtime
-from obverse.apps.bench.engine.asked import BATCH, EMBEDDED, SHARE, Asked
+from obverse.apps.bench.engine.asked import BATCH, EMBEDDED, STEADY, Asked
 from obverse.apps.bench.engine.cores import on_cores, shared_out
 from obverse.apps.bench.engine.course import Look, heaps_mb, look, steady_figures, threads_figures
 from obverse.apps.bench.engine.events import batches, happening, known
@@ -89,8 +89,11 @@ async def _measure(asked: Asked, filled: Filled, to_use: LogToUse, place: Place)
         watch.look()
         looking = asyncio.create_task(_look(watch))
         try:
-            begun = await _reach(fold, first + int(SHARE * (whole - first)), to_use.pids, profile=asked.profile)
-            ended = await _reach(fold, whole, to_use.pids, profile=asked.profile)
+            begun, ended = [
+                await _reach(fold, first + int(share * (whole - first)), to_use.pids, profile=asked.profile)
+                for share in STEADY
+            ]
+            await fold.until(lambda: fold.course.done >= whole, "the whole backlog is folded")
             await paced.send(filled, paced_records)
             await _see_all(fold, filled, paced, whole)
         finally:
@@ -100,7 +103,7 @@ async def _measure(asked: Asked, filled: Filled, to_use: LogToUse, place: Place)
         heaps = heaps_mb({**to_use.pids, **pids})
     events_each = asked.events / (whole - first)
     steady = steady_figures(begun, ended, events_each=events_each, engine=pids)
-    profile = await _profile(asked, begun, ended, filled, range(first, whole)) if asked.profile else {}
+    profile = await _profile(begun, ended, events_each, filled, range(first, whole)) if asked.profile else {}
     return {
         "benchmark": "engine",
         "engine": asked.engine,
@@ -152,9 +155,10 @@ async def _see_all(fold: Fold, filled: Filled, paced: Paced, first: int) -> None
         paced.read_steps(fold.course)
 
 
-async def _profile(asked: Asked, begun: Look, ended: Look, filled: Filled, numbers: range) -> dict[str, Any]:
-    events = asked.events * (1 - SHARE)
-    threads = threads_figures(begun, ended, events=events)
+async def _profile(
+    begun: Look, ended: Look, events_each: float, filled: Filled, numbers: range
+) -> dict[str, Any]:
+    threads = threads_figures(begun, ended, events=(ended.done - begun.done) * events_each)
     return {"profile": {"threads_us_per_event": threads, "machine": await profiled(filled.log, numbers)}}
 
 

@@ -198,12 +198,18 @@ def _spark(settings: Any, scratch: Path, files: list[Path]) -> tuple[Any, Callab
     return host, pids
 
 
+_BATCH_RECORDS: Final = 12
+"""Of a micro-batch of Spark: 50,000 events, where a backlog is routed. So there are several in the steady part."""
 _HOSTS: Final[Mapping[str, tuple[Callable[[Asked], dict[str, Any]], str, Callable[..., Any]]]] = {
     "flink": (
         lambda asked: {"parallelism": asked.cores, "task_managers": asked.cores},
         "obverse.adapters.flink.folding",
         _flink,
     ),
-    "spark": (lambda asked: {"cores": asked.cores}, "obverse.adapters.spark.hosted", _spark),
+    "spark": (
+        lambda asked: {"cores": asked.cores, "batch_records": _BATCH_RECORDS},
+        "obverse.adapters.spark.hosted",
+        _spark,
+    ),
 }
 """Settings that follow from what is asked, the module that opens the real machines, and who hosts them."""
