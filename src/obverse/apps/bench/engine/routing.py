@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Final
 
-from obverse.adapters._buckets.items import turns_of
+from obverse.adapters._buckets.items import Item, Tick, items_of, turns_of
 from obverse.adapters.definition_files import read_files
 from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
 from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_profile_store
@@ -43,8 +43,8 @@ class Turns:
     """Number of the first item of each."""
     end: int = 0
     """Number of the item that comes next."""
-    is_tick: bool = False
-    """Whether the latest tells the time: nothing that was routed is without one then."""
+    is_quiet: bool = False
+    """Whether the latest is a tick with which everything is kept: nothing follows it before more is routed."""
 
     def at(self, number: int) -> float:
         """When an item was given to the log."""
@@ -79,12 +79,16 @@ class _NotedAppender:
     async def append(self, partition: int, records: Records) -> int:
         """See `Appender.append`."""
         turns, began = self._turns, perf_counter()
-        for _, turn, _ in turns_of(records.body):
-            turns.begun.append(began)
-            turns.first.append(turn.first)
+        ((_, turn, rest),) = turns_of(records.body)
+        turns.begun.append(began)
+        turns.first.append(turn.first)
         at = await self._appender.append(partition, records)
-        turns.end, turns.is_tick = turn.end, turn.events_end < 0
+        turns.end, turns.is_quiet = turn.end, turn.events_end < 0 and any(map(_keeps, items_of(turn, rest)))
         return at
+
+
+def _keeps(item: Item) -> bool:
+    return isinstance(item, Tick) and item.keep > 0
 
 
 @dataclass(slots=True)
@@ -133,14 +137,14 @@ class Filled:
 
     async def until_routed(self) -> None:
         """
-        Wait until everything is routed, and a tick after it.
+        Wait until everything is routed, and the tick with which it is kept.
 
         Raises:
             BenchFailed: it takes too long.
         """
         try:
             async with asyncio.timeout(PATIENCE):
-                while self.routed.events < self.appended or not self.turns.is_tick:  # noqa: ASYNC110 - as the engine tells it
+                while self.routed.events < self.appended or not self.turns.is_quiet:  # noqa: ASYNC110 - as the engine tells it
                     await asyncio.sleep(_LOOK)
         except TimeoutError:
             raise BenchFailed(f"after {PATIENCE:.0f} s {self.routed.events} of {self.appended} are routed") from None
