@@ -13,8 +13,8 @@ from obverse.apps.bench.patterns import Users
 EMBEDDED: Final = "embedded"
 STEADY: Final = (0.25, 0.95)
 """
-Where in the backlog the steady part begins and ends. Before it Java compiles; and it ends amid a micro-batch of Spark as
-it begins amid one, so that what each costs at its beginning and its end is in it as often.
+Where in the backlog the steady part begins and ends. Before it Java compiles; and it ends amid a micro-batch of Spark
+as it begins amid one, so that what each costs at its beginning and its end is in it as often.
 """
 BATCH: Final = 500
 """Events that are made together."""
