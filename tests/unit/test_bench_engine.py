@@ -21,7 +21,8 @@ from obverse.adapters.memory.profile_store import MemoryStoreSettings
 from obverse.adapters.runtime.system import SystemRuntime
 from obverse.apps.bench.engine.alone import DroppingStore
 from obverse.apps.bench.engine.asked import Asked
-from obverse.apps.bench.engine.course import Course, Look, steady_figures, threads_figures
+from obverse.apps.bench.engine.cores import on_cores, shared_out
+from obverse.apps.bench.engine.course import Course, Look, heaps_mb, look, steady_figures, threads_figures
 from obverse.apps.bench.engine.dropping import LETTER, LINE, Dropping, done_of, told
 from obverse.apps.bench.engine.events import happening, known
 from obverse.apps.bench.engine.machine_alone import profiled
@@ -168,6 +169,29 @@ def test_figures_are_of_the_steady_part_and_of_the_engines_own_processes() -> No
         },
     }
     assert threads_figures(begun, ended, events=4000) == {"new": 100.0, "task": 50.0}
+
+
+def test_heaps_and_threads_are_told_of_processes_and_their_children() -> None:
+    command = [sys.executable, "-c", "input()", "-Xmx1g", "-Xmx64m"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as child:
+        assert heaps_mb({"worker_1": child.pid, "gone": 2**22 + 1}) == {"worker_1": [64]}
+        found = look(Course(done=3), {"worker_1": child.pid}, {"worker_1": child.pid})
+        child.communicate(b"\n")
+    assert found.done == 3
+    assert found.cpu.keys() == {"worker_1"}
+    (thread,) = found.threads
+    assert thread.startswith("worker: ")
+
+
+def test_an_engine_has_its_own_cores_and_all_else_what_is_left() -> None:
+    whole = os.sched_getaffinity(0)
+    cores = shared_out(1)
+    assert len(cores.engine) == 1
+    assert cores.others == (whole - cores.engine or whole)
+    assert shared_out(len(whole)).others == whole
+    with on_cores(cores.engine):
+        assert os.sched_getaffinity(0) == cores.engine
+    assert os.sched_getaffinity(0) == whole
 
 
 def test_what_is_visible_counts_from_when_it_was_given_to_the_log() -> None:
