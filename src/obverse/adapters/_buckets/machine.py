@@ -20,6 +20,7 @@ from obverse.adapters._buckets.items import (
     Decided,
     Defined,
     Done,
+    Fill,
     Folded,
     Follow,
     Item,
@@ -43,7 +44,7 @@ from obverse.adapters._buckets.shelves import (
     keep_head,
     read_head,
 )
-from obverse.adapters._buckets.waiting import Arrived, Entry, Waiting
+from obverse.adapters._buckets.waiting import Arrived, Entry, Waiting, concerned
 from obverse.core import groups, profiles
 from obverse.core.changes import Change
 from obverse.core.definitions import Definitions, arriving
@@ -71,6 +72,8 @@ class BucketMachine:
         self._read = read
         self._awake = awake
         self._people = People(workspace, Definitions())
+        self._beside = Definitions()
+        """Of traits to come alone."""
         self._head = read_head(shelf)
         if self._head.version:
             self._use(read(self._head.version, shelf.get(DOCUMENTS) or b""))
@@ -107,17 +110,23 @@ class BucketMachine:
             if number < self._head.next:
                 continue  # it comes again
             self._head.next = number + 1
-            concerned = _concerned(item)
-            lends = isinstance(item, Decided) and bool(item.lent)
-            if lends or (concerned and self._waiting.blocks(concerned)):
-                self._waiting.add(Entry(number, item, concerned))
-                if isinstance(item, Decided) and item.lent:
-                    self._head.decided = item.offset
-            elif isinstance(item, Tick):
-                self._tick(number, item)
+            if self._waiting.holds(item):
+                self._waiting.hold(number, item)
             else:
-                self._do(number, item, {})
+                self._take_item(number, item)
         self._go_on()
+
+    def _take_item(self, number: int, item: Item) -> None:
+        theirs = concerned(item)
+        lends = isinstance(item, Decided) and bool(item.lent)
+        if lends or (theirs and self._waiting.blocks(theirs)):
+            self._waiting.add(Entry(number, item, theirs))
+            if isinstance(item, Decided) and item.lent:
+                self._head.decided = item.offset
+        elif isinstance(item, Tick):
+            self._tick(number, item)
+        else:
+            self._do(number, item, {})
 
     def _go_on(self) -> None:
         """
@@ -125,18 +134,27 @@ class BucketMachine:
 
         Each with rows of its own: what is kept is cut between two turns, and what waited is of an earlier one.
         """
-        while (ready := self._waiting.pop()) is not None:
+        while True:
+            while (ready := self._waiting.pop()) is not None:
+                self._tell_rows()
+                self._do_ready(ready)
+                self._tell_rows()
+            held = self._waiting.pop_held()
+            if held is None:
+                return
+            self._take_item(*held)
             self._tell_rows()
-            if isinstance(ready.item, Tick):
-                self._tick_for(ready.concerned[0], ready.number, ready.item)
-                self._out.parts.append(ready.key)
-                if not self._waiting.parts_of(ready.number):
-                    self._tick_done(ready.number, ready.item)
-            elif ready.lent:
-                self._take_back(ready.arrived)
-            else:
-                self._do(ready.number, ready.item, ready.arrived)
-            self._tell_rows()
+
+    def _do_ready(self, ready: Entry) -> None:
+        if isinstance(ready.item, Tick):
+            self._tick_for(ready.concerned[0], ready.number, ready.item)
+            self._out.parts.append(ready.key)
+            if not self._waiting.parts_of(ready.number):
+                self._tick_done(ready.number, ready.item)
+        elif ready.lent:
+            self._take_back(ready.arrived)
+        else:
+            self._do(ready.number, ready.item, ready.arrived)
 
     def _do(self, number: int, item: Item, arrived: Arrived) -> None:
         if isinstance(item, Told):
@@ -162,19 +180,26 @@ class BucketMachine:
             self._become(number, item)
         elif isinstance(item, Follow):
             self._follow(number, item)
+        elif isinstance(item, Fill):
+            self._fill(number, item)
 
     def _define(self, item: Defined) -> None:
-        """Fold with other definitions from here on, and remember those of before, for whoever is to follow."""
-        known = self._shelf.get(DOCUMENTS)
-        if known is not None and known != item.documents:
-            self._before = self._people.definitions
-            self._shelf.put(FORMER, known)
+        """
+        Fold with other definitions from here on, and remember those of before, for whoever is to follow.
+
+        Those of before the latest that have other traits or audiences: else whoever follows later would follow nothing.
+        """
+        known, before = self._shelf.get(DOCUMENTS), self._people.definitions
         self._head.version = item.version
         self._shelf.put(DOCUMENTS, item.documents)
         self._use(self._read(item.version, item.documents))
+        if known is not None and not arriving.is_live(self._people.definitions, before):
+            self._before = before
+            self._shelf.put(FORMER, known)
 
     def _use(self, definitions: Definitions) -> None:
         self._people.definitions = definitions
+        self._beside = arriving.only(definitions.beside, definitions)
         # Whoever is new lacks nothing of what is folded beside.
         self._people.filled = max(self._people.filled, definitions.beside_version)
 
@@ -195,6 +220,15 @@ class BucketMachine:
             before = self._before or arriving.without(after, item.names)
             self._change(number, profiles.go_live(profile, before, after, item.now))
             profile.filled = item.version
+            self._touched[item.profile] = number
+
+    def _fill(self, number: int, item: Fill) -> None:
+        if item.version != self._people.definitions.beside_version or not self._bring(item.profile):
+            return
+        profile, beside = self._people.profiles[item.profile], self._beside
+        if profile.filled != item.version and (profile.merges, profile.since) == (item.merges, item.since):
+            history = profiles.read_traits(item.history, beside.trait_of_code)
+            profiles.fill(profile, history, beside, item.version)
             self._touched[item.profile] = number
 
     def _tell(self, number: int, item: Told) -> None:
@@ -358,14 +392,3 @@ class BucketMachine:
         people.absorbed.clear()
         people.lacking.clear()
         people.groups.clear()
-
-
-def _concerned(item: Item) -> tuple[bytes, ...]:
-    """Whose turn it has to be, of this bucket's."""
-    if isinstance(item, Told | Lent | Follow):
-        return (item.profile,)
-    if isinstance(item, Decided):
-        decision, away = item.decision, set(item.lent)
-        here = dict.fromkeys((decision.profile, *decision.absorbed, *decision.beside))
-        return tuple(one for one in here if one not in away)
-    return ()
