@@ -30,8 +30,17 @@ SEEDS = int(os.environ.get("OBVERSE_BUCKET_SEEDS", "3"))
 PATIENCE = 120.0
 RUNS = 5
 QUICK = BucketedSettings(
-    router=RouterSettings(buckets=4, turn_events=7, tick_seconds=0.02, idle_seconds=0.005, page_people=2),
-    keeper=KeeperSettings(checkpoint_seconds=0.02, idle_seconds=0.01, checkpoint_events=50, look_seconds=0.005),
+    router=RouterSettings(
+        buckets=4,
+        turn_events=7,
+        page_people=2,
+        tick_seconds=0.02,
+        idle_seconds=0.005,
+        keep_seconds=0.02,
+        keep_idle_seconds=0.01,
+        keep_events=50,
+    ),
+    keeper=KeeperSettings(look_seconds=0.005),
 )
 RULES = IdentityRules(unique=frozenset({"user_id"}), shared=4)
 

@@ -64,7 +64,7 @@ class Bucket:
         self.done: list[int] = []
 
     def take(self, record: bytes) -> None:
-        machine = BucketMachine(0, self.shelf, workspace="main", read=self.read)
+        machine = BucketMachine(0, self.shelf, workspace="main", read=self.read, journal=0)
         folded, _ = machine.take(record)
         if folded:
             self.done += items.read_folded(folded).done

@@ -49,9 +49,9 @@ async def decided_from(log: EventLog, at: int, end: int) -> AsyncIterator[tuple[
 
 def take_again(turn: Turn, routed: Sequence[Item], at: int, people: RoutedPeople, place: Place) -> None:
     """Have people and the place be as they were after a turn that stands there in the stream of what was routed."""
-    for one in sorted((one for one in routed if isinstance(one, Decided)), key=lambda one: one.offset):
-        people.carry_out(one.decision)
-        people.concern(one.decision, at)
+    for item in sorted((one for one in routed if isinstance(one, Decided)), key=lambda one: one.offset):
+        people.carry_out(item.decision)
+        people.concern(item.decision, at)
     for one in routed:
         if isinstance(one, Told):
             profile = people.profiles.get(people.keeper(one.profile))
