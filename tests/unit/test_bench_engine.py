@@ -19,6 +19,7 @@ from obverse.adapters.definition_files import read_folder
 from obverse.adapters.memory.event_log import MemoryLogSettings, open_event_log
 from obverse.adapters.memory.profile_store import MemoryStoreSettings
 from obverse.adapters.runtime.system import SystemRuntime
+from obverse.apps.bench.engine import _flaws
 from obverse.apps.bench.engine.alone import DroppingStore
 from obverse.apps.bench.engine.asked import Asked
 from obverse.apps.bench.engine.cores import on_cores, shared_out
@@ -220,6 +221,16 @@ def test_the_embedded_engine_is_measured_from_when_an_append_was_due() -> None:
 def test_a_generator_that_was_late_is_a_flaw() -> None:
     assert Paced(late=0.05).flaws() == []
     assert Paced(late=0.3).flaws() == ["the generator was 300 ms late once: the machine is busy"]
+
+
+def test_what_would_mislead_is_a_flaw() -> None:
+    steady = {"seconds": 6.0, "engine_cores_busy": 0.9}
+    assert _flaws(ASKED, steady, 0) == []
+    assert _flaws(ASKED, {"seconds": 0.5, "engine_cores_busy": 0.2}, 16) == [
+        "the steady part took 0.5 s, which is too short: ask for more --events than 3000",
+        "the engine had 0.2 of 1 cores: others use the machine, so believe CPU alone",
+        "16 items were folded again: a task failed meanwhile",
+    ]
 
 
 async def test_a_store_that_drops_keeps_the_marks_alone() -> None:

@@ -29,6 +29,8 @@ __all__ = ["Asked", "bench_engine"]
 
 SHORT: Final = 5.0
 """Seconds that the steady part must last at least: what is shorter is chance."""
+BUSY: Final = 0.7
+"""Of its cores, what an engine must have had in the steady part; else it was others who held it up."""
 _LOOK: Final = 10.0
 """Seconds between two looks at what all processes use."""
 _OF_ONE: Final = ("events_per_second", "events_per_second_per_core", "startup_s", "visible_p50_ms", "visible_p99_ms")
@@ -122,7 +124,7 @@ async def _measure(asked: Asked, filled: Filled, to_use: LogToUse, place: Place)
         "peak_memory_bytes": watch.peak,
         "processes": processes,
         **profile,
-        "flaws": _flaws(steady["steady"]["seconds"], done, whole, asked) + paced.flaws(),
+        "flaws": _flaws(asked, steady["steady"], done - whole) + paced.flaws(),
     }
 
 
@@ -160,10 +162,12 @@ async def _profile(begun: Look, ended: Look, events_each: float, filled: Filled,
     return {"profile": {"threads_us_per_event": threads, "machine": await profiled(filled.log, numbers)}}
 
 
-def _flaws(seconds: float, done: int, whole: int, asked: Asked) -> list[str]:
-    flaws = []
+def _flaws(asked: Asked, steady: Mapping[str, float], surplus: int) -> list[str]:
+    flaws, seconds, busy = [], steady["seconds"], steady["engine_cores_busy"]
     if seconds < SHORT:
         flaws.append(f"the steady part took {seconds} s, which is too short: ask for more --events than {asked.events}")
-    if asked.engine != EMBEDDED and done > whole:
-        flaws.append(f"{done - whole} items were folded again: a task failed meanwhile")
+    if busy < BUSY * asked.cores:
+        flaws.append(f"the engine had {busy} of {asked.cores} cores: others use the machine, so believe CPU alone")
+    if asked.engine != EMBEDDED and surplus:
+        flaws.append(f"{surplus} items were folded again: a task failed meanwhile")
     return flaws
