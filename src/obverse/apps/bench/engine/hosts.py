@@ -198,8 +198,8 @@ def _spark(settings: Any, scratch: Path, files: list[Path]) -> tuple[Any, Callab
     return host, pids
 
 
-_BATCH_RECORDS: Final = 12
-"""Of a micro-batch of Spark: 50,000 events, where a backlog is routed. So there are several in the steady part."""
+_BATCH_RECORDS: Final = 25
+"""Of a micro-batch of Spark: 100,000 events, where a backlog is routed. So there are several in the steady part."""
 _HOSTS: Final[Mapping[str, tuple[Callable[[Asked], dict[str, Any]], str, Callable[..., Any]]]] = {
     "flink": (
         lambda asked: {"parallelism": asked.cores, "task_managers": asked.cores},
