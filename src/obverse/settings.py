@@ -69,6 +69,8 @@ class Collector(_Table):
     """Scheme and host by which others reach it, if a proxy stands before it: CRMs sign the address that they call."""
     behind_proxy: bool = False
     """Whether a proxy of ours stands before it, whose `X-Forwarded-For` tells who asks."""
+    partitions: int | None = Field(default=None, ge=1, le=1024)
+    """Of the log, that one collector takes, so that several take events in; all of them, if not set."""
 
 
 class Api(_Table):
@@ -214,6 +216,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"api.host is {self.api.host!r}, which others can reach: set api.key (OBVERSE_API__KEY), "
                 "or keep the host 127.0.0.1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_share_is_of_what_there_is(self) -> Self:
+        share = self.collector.partitions
+        if share is not None and share > self.partitions:
+            raise ValueError(
+                f"collector.partitions is {share}, but the log has partitions = {self.partitions}: set at most "
+                f"{self.partitions}, or leave it out, and one collector takes all"
             )
         return self
 

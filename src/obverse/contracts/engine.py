@@ -298,8 +298,10 @@ class _Slow:
     def partitions(self) -> int:
         return self._log.partitions
 
-    async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
-        return _SlowAppender(self, stream, await self._log.open_appender(stream, partitions))
+    async def open_appender(
+        self, stream: Stream, partitions: Sequence[int] | None = None, *, most: int | None = None
+    ) -> Appender:
+        return _SlowAppender(self, stream, await self._log.open_appender(stream, partitions, most=most))
 
     async def appending(self, stream: Stream) -> None:
         if stream is self._stream:
@@ -326,6 +328,10 @@ class _SlowAppender:
         self._log = log
         self._stream = stream
         self._appender = appender
+
+    @property
+    def partitions(self) -> Sequence[int]:
+        return self._appender.partitions
 
     async def append(self, partition: int, records: Records) -> int:
         await self._log.appending(self._stream)

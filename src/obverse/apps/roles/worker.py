@@ -103,7 +103,7 @@ async def worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             engine=engine,
             queue=queue,
             outbox=outbox,
-            rejected_mark=lambda: keep_rejected.mark,
+            rejected_marks=lambda: keep_rejected.marks,
             runtime=wiring.runtime,
         )
         await processes.serve(worker_app(engine, vitals, registry, backlog), doors["worker"], stop)
