@@ -172,6 +172,10 @@ class Settings(BaseSettings):
     """MiB of the embedded PostgreSQL's disk that must stay free: below, events are refused until there is more."""
     log_days: int | None = Field(default=None, ge=1)
     """Days that the log is kept; for ever, if not set. History is needed to take decisions of identity anew."""
+    routed_hours: int = Field(default=24, ge=1, le=8784)
+    """
+    Hours that what was routed to an engine of its own is kept. An engine can go on from no checkpoint that is older.
+    """
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")
     collector: Collector = Collector()
     api: Api = Api()
