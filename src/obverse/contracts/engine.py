@@ -87,10 +87,11 @@ class EngineContract(RefoldPromises, BackfillPromises, RequestPromises, Decision
 
         assert await kept(four, placed_in_four) == await kept(one, placed_in_one)
 
-    async def test_what_comes_twice_counts_once(self) -> None:
+    async def test_what_comes_twice_counts_once_also_by_another_collector(self) -> None:
         story = tell(seed=5, people=10, events=150)
-        parts = await self.open_parts(1)
-        placed = await append(parts, [*story, *story], batch=25)
+        parts = await self.open_parts(2)
+        # Of five batches: what comes again is in the other partition.
+        placed = await append(parts, [*story, *story], batch=30)
 
         await self.fold(parts)
 
