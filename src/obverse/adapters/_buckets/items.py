@@ -135,7 +135,26 @@ class Done(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=10):
     """Identifiers that are nobody's from now on."""
 
 
-Item = Told | Decided | Lent | Tick | Defined | Refused | Adopted | Became | Follow | Done
+class Fill(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=11):
+    """
+    Join what a profile's history gives for traits to come with what was folded of them since (`core.profiles.fill`).
+
+    Of whoever has become one with others since that history was read, other history is lacking: nothing is done then,
+    and the router reads again.
+    """
+
+    profile: bytes
+    version: int
+    """Of the definitions that are on their way."""
+    merges: int
+    """How many others were part of it when its history was read …"""
+    since: dict[int, int] | None
+    """… and `Profile.since` of then."""
+    history: dict[int, Any]
+    """`core.profiles.pack_traits`."""
+
+
+Item = Told | Decided | Lent | Tick | Defined | Refused | Adopted | Became | Follow | Done | Fill
 
 
 class Turn(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True):

@@ -16,9 +16,9 @@ import structlog
 
 from obverse.adapters._buckets import items
 from obverse.adapters._buckets.asked import Asked, outcome_of
+from obverse.adapters._buckets.filling import Filling
 from obverse.adapters._buckets.items import (
     Adopted,
-    Became,
     Decided,
     Defined,
     Done,
@@ -29,7 +29,7 @@ from obverse.adapters._buckets.items import (
     Told,
     bucket_of,
 )
-from obverse.adapters._buckets.recalling import decided_from, turns_from
+from obverse.adapters._buckets.recalling import decided_from, take_again, turns_from
 from obverse.adapters._buckets.routed_people import RoutedPeople
 from obverse.adapters._buckets.routing import Pace, Place, RouterSettings, Runs, admitted, now_of
 from obverse.adapters._running import until_failure
@@ -66,8 +66,8 @@ class Router:
         """By partition, the latest arrival of what was routed in this run."""
         self._pace = Pace(settings)
         self._told_now = 0
-        self._tick_at = 0
-        """Where the last tick is in the stream of what was routed."""
+        self._keep_at = 0
+        """Where the last tick with which everything was kept is in the stream of what was routed."""
         self._look_at = 0.0
         self._begins = False
         """Whether nothing was routed before, but to give buckets the people of another engine."""
@@ -75,7 +75,8 @@ class Router:
         """What was decided and not routed before this run, with the offset of each: it is not decided anew."""
         self.is_open = False
         """Whether all that was routed before is known."""
-        self.asked: Asked
+        self.asked = Asked(self)
+        self.filling = Filling(self, settings.page_people)
         self._decided: Appender
         self._routed: Appender
 
@@ -107,6 +108,8 @@ class Router:
             stack.push_async_callback(ticking.stop)
             asking = self.parts.runtime.spawn("route requests", until_failure(self.asked.run(), failed))
             stack.push_async_callback(asking.stop)
+            filling = self.parts.runtime.spawn("route definitions", until_failure(self.filling.run(), failed))
+            stack.push_async_callback(filling.stop)
             routing = self.parts.runtime.spawn("route", until_failure(self._route_for_ever(reader, marks), failed))
             stack.push_async_callback(routing.stop)
             await failed
@@ -115,13 +118,12 @@ class Router:
 
     async def _recall(self) -> None:
         """Learn how far everything was routed, and what is known of people whose items are not in the store yet."""
-        parts = self.parts
-        self.define(parts.definitions())
+        await self.filling.resume()
+        self.define(self.parts.definitions())
         self._recalled = await self._learn()
         if self._begins:
             await self._adopt_all()
-        self.asked = Asked(self)
-        await self.append(self.defined(beside=await self.asked.is_filling()))
+        await self.append(self.defined())
         if self._recalled and self._recalled[0][1].is_asked:
             async with self.turn:
                 await self.asked.carry_out_recalled(*self._recalled.pop(0))
@@ -154,7 +156,10 @@ class Router:
             if await self.kept() == kept:
                 break
         async for offset, turn, routed in turns_from(log, at, end):
-            self._take_again(turn, routed, offset)
+            take_again(turn, routed, offset, self.people, self.place)
+            for one in routed:
+                if isinstance(one, Refused) and one.rejected.code == FOREIGN:
+                    self._runs.foreign.routed(one.rejected)
         # Whoever began before has told buckets of definitions once they had everybody.
         self._begins = at == 0 and place.version == 0
         return [one for one in decisions if one[0] >= place.decisions]
@@ -167,30 +172,6 @@ class Router:
             packed = await store.load((), page)
             found = [(bucket_of(profiles.unpack_briefly(one).id, self._settings.buckets), one) for one in packed]
             await self.append([(bucket, Adopted(one)) for bucket, one in found])
-
-    def _take_again(self, turn: items.Turn, routed: Sequence[Item], at: int) -> None:
-        people, place = self.people, self.place
-        for decided in sorted((one for one in routed if isinstance(one, Decided)), key=lambda one: one.offset):
-            decision = decided.decision
-            people.carry_out(decision)
-            people.concern(decision, at)
-        for one in routed:
-            if isinstance(one, Told):
-                profile = people.profiles.get(people.keeper(one.profile))
-                if profile is not None:
-                    people.note(one.event, profile, (one.partition, one.offset))
-                    people.routed((profile.id,), at)
-            elif isinstance(one, Defined):
-                place.version = max(place.version, one.version)
-            elif isinstance(one, Refused) and one.rejected.code == FOREIGN:
-                self._runs.foreign.routed(one.rejected)
-        people.replace([one.packed for one in routed if isinstance(one, Became)], at)
-        for done in routed:
-            if isinstance(done, Done):
-                people.part([decision for _, decision in done.decisions], done.nobodys)
-        place.number = turn.end
-        if turn.events_end >= 0:
-            place.events[turn.partition] = turn.events_end
 
     # What comes.
 
@@ -303,10 +284,10 @@ class Router:
                 routed.append(one)
         return routed, offset
 
-    def defined(self, *, beside: bool = False) -> list[tuple[int, Item]]:
-        """Have every bucket fold with the present definitions from here on, and those to come beside if need be."""
+    def defined(self) -> list[tuple[int, Item]]:
+        """Have every bucket fold with the present definitions from here on, and those on their way beside."""
         self.place.version += 1
-        defined = Defined(self.place.version, self.parts.documents(beside))
+        defined = Defined(self.place.version, self.parts.documents(self.filling.is_beside))
         return [(bucket, defined) for bucket in range(self._settings.buckets)]
 
     def define(self, definitions: Definitions) -> None:
@@ -321,6 +302,8 @@ class Router:
         concerned = dict.fromkeys((*decision.absorbed, *decision.beside))
         lent = tuple(one for one in concerned if bucket_of(one, buckets) != home)
         self.people.concern(decision, self.place.routed)
+        if decision.absorbed:
+            self.filling.note((decision.profile, *decision.absorbed))
         lends: list[tuple[int, Item]] = [
             (bucket_of(one, buckets), Lent(one, home, offset, one not in decision.absorbed)) for one in lent
         ]
@@ -347,9 +330,14 @@ class Router:
         """Have all that was routed be in the store. The turn is held."""
         while not await self._tick(some=True, keep=True):
             await self.parts.runtime.sleep(_LOOK_AT_STORE)
-        wanted = self._tick_at
+        wanted = self._keep_at
         while (await self.kept()).get(Stream.ROUTED, {}).get(0, 0) < wanted:
             await self.parts.runtime.sleep(_LOOK_AT_STORE)
+
+    @property
+    def wanted(self) -> int:
+        """How far the store is once it has all that was routed by now, but for ticks."""
+        return self._keep_at if self.place.routed == self._pace.kept else self.place.routed
 
     async def kept(self) -> Marks:
         """How far the store is."""
@@ -379,7 +367,8 @@ class Router:
             return False
         place, buckets = self.place, self._settings.buckets
         self._told_now = max(self._told_now, now)
-        self._tick_at = place.routed
+        if keep:
+            self._keep_at = place.routed
         until = place.number + buckets if keep else 0
         tick = Tick(self._told_now, place.number, dict(place.events), place.decisions, place.routed, until)
         await self.append([(bucket, tick) for bucket in range(buckets)])
