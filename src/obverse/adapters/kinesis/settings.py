@@ -113,9 +113,9 @@ class KinesisLogSettings:
 
     def shards_of(self, stream: Stream) -> int:
         """How many shards a stream is created with."""
-        if stream is Stream.EVENTS and self.shards:
-            return self.shards
-        return 1 << (self.partitions_of(stream) - 1).bit_length()
+        if stream is not Stream.EVENTS:
+            return 1
+        return self.shards or 1 << (self.partitions - 1).bit_length()
 
     def retention_of(self, stream: Stream) -> int:
         """For how many hours Kinesis is to keep a stream."""
