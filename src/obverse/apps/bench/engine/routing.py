@@ -64,9 +64,11 @@ class NotedLog:
         self.trim = log.trim
         self.close = log.close
 
-    async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
+    async def open_appender(
+        self, stream: Stream, partitions: Sequence[int] | None = None, *, most: int | None = None
+    ) -> Appender:
         """See `EventLog.open_appender`."""
-        appender = await self._log.open_appender(stream, partitions)
+        appender = await self._log.open_appender(stream, partitions, most=most)
         return _NotedAppender(appender, self._turns) if stream is Stream.ROUTED else appender
 
 
@@ -75,6 +77,11 @@ class _NotedAppender:
         self._appender = appender
         self._turns = turns
         self.close = appender.close
+
+    @property
+    def partitions(self) -> Sequence[int]:
+        """See `Appender.partitions`."""
+        return self._appender.partitions
 
     async def append(self, partition: int, records: Records) -> int:
         """See `Appender.append`."""
