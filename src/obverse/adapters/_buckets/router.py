@@ -31,7 +31,7 @@ from obverse.adapters._buckets.items import (
 )
 from obverse.adapters._buckets.recalling import decided_from, turns_from
 from obverse.adapters._buckets.routed_people import RoutedPeople
-from obverse.adapters._buckets.routing import Place, RouterSettings, Runs, admitted, now_of
+from obverse.adapters._buckets.routing import Pace, Place, RouterSettings, Runs, admitted, now_of
 from obverse.adapters._running import until_failure
 from obverse.core import profiles
 from obverse.core.definitions import Definitions, define
@@ -64,15 +64,13 @@ class Router:
         self.turn = asyncio.Lock()
         self._arrivals: dict[int, int] = {}
         """By partition, the latest arrival of what was routed in this run."""
-        self._ticked = 0
-        """Offset after the last turn that was a tick."""
+        self._pace = Pace(settings)
         self._told_now = 0
         self._tick_at = 0
         """Where the last tick is in the stream of what was routed."""
         self._look_at = 0.0
         self._begins = False
         """Whether nothing was routed before, but to give buckets the people of another engine."""
-        self._routed_at = 0.0
         self._recalled: list[tuple[int, Decision]] = []
         """What was decided and not routed before this run, with the offset of each: it is not decided anew."""
         self.is_open = False
@@ -198,17 +196,22 @@ class Router:
 
     async def _route_for_ever(self, reader: Reader, marks: Mapping[int, int]) -> None:
         runtime, settings = self.parts.runtime, self._settings
+        began = runtime.elapsed()
         while True:
             batches = await reader.next()
-            began = runtime.elapsed()
+            before, began = began, runtime.elapsed()
             await self._runs.foreign.recall(batches, marks)
+            count = 0
             for partition, first, events, rejected in self._runs.of(batches):
+                count += len(events)
                 for at in range(0, max(1, len(events)), settings.turn_events):
                     some = events[at : at + settings.turn_events]
                     async with self.turn:
                         await self._route(partition, first + at, some, rejected if at == 0 else [])
             # What comes meanwhile is routed together: each bucket is told of more at once, which costs less.
-            await runtime.sleep(max(0, settings.turn_seconds - (runtime.elapsed() - began)))
+            busy = count >= settings.busy_rate * (began - before)
+            gather = settings.busy_turn_seconds if busy else settings.turn_seconds
+            await runtime.sleep(max(0, gather - (runtime.elapsed() - began)))
 
     async def _route(
         self, partition: int, first: int, events: Sequence[Event], rejected: Sequence[RejectedEvent]
@@ -239,7 +242,7 @@ class Router:
         if events:
             self._arrivals[partition] = max(self._arrivals.get(partition, 0), events[-1].received_at)
             self._progress.events += len(events)
-        self._routed_at = self.parts.runtime.elapsed()
+        self._pace.routed(len(events), self.parts.runtime.elapsed())
 
     def _resolve(
         self, event: Event, place: tuple[int, int], names: tuple[str, ...]
@@ -342,7 +345,7 @@ class Router:
 
     async def stored(self) -> None:
         """Have all that was routed be in the store. The turn is held."""
-        while not await self._tick(some=True):
+        while not await self._tick(some=True, keep=True):
             await self.parts.runtime.sleep(_LOOK_AT_STORE)
         wanted = self._tick_at
         while (await self.kept()).get(Stream.ROUTED, {}).get(0, 0) < wanted:
@@ -361,30 +364,26 @@ class Router:
     # Time.
 
     async def _tick_for_ever(self) -> None:
-        runtime, settings = self.parts.runtime, self._settings
-        last = runtime.elapsed()
+        runtime = self.parts.runtime
         while True:
-            await runtime.sleep(settings.idle_seconds)
-            now = runtime.elapsed()
-            some = self.place.routed > self._ticked
-            idle = now - self._routed_at >= settings.idle_seconds
-            definitions = self._definitions
-            due = now - last >= settings.tick_seconds
-            if (some and (idle or due)) or (due and definitions is not None and definitions.timed):
+            await runtime.sleep(self._settings.idle_seconds)
+            timed = self._definitions is not None and self._definitions.timed
+            due = self._pace.due(runtime.elapsed(), self.place.routed, timed=timed)
+            if due is not None:
                 async with self.turn:
-                    if await self._tick(some=some):
-                        last = now
+                    await self._tick(some=due.some, keep=due.keep)
 
-    async def _tick(self, *, some: bool) -> bool:
+    async def _tick(self, *, some: bool, keep: bool) -> bool:
         now = await self.now()
         if now is None or (not some and now <= self._told_now):
             return False
-        place = self.place
+        place, buckets = self.place, self._settings.buckets
         self._told_now = max(self._told_now, now)
         self._tick_at = place.routed
-        tick = Tick(self._told_now, place.number, dict(place.events), place.decisions, place.routed)
-        await self.append([(bucket, tick) for bucket in range(self._settings.buckets)])
-        self._ticked = place.routed
+        until = place.number + buckets if keep else 0
+        tick = Tick(self._told_now, place.number, dict(place.events), place.decisions, place.routed, until)
+        await self.append([(bucket, tick) for bucket in range(buckets)])
+        self._pace.ticked(place.routed, self.parts.runtime.elapsed(), keep=keep)
         await self._let_go()
         return True
 
