@@ -135,7 +135,14 @@ class Done(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=10):
     """Identifiers that are nobody's from now on."""
 
 
-Item = Told | Decided | Lent | Tick | Defined | Refused | Adopted | Became | Follow | Done
+class Anew(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=11):
+    """Forget everybody: another engine has folded them since, and who they are now is told next."""
+
+    changes: int
+    """Where the stream of changes ended: nothing before it is told again."""
+
+
+Item = Told | Decided | Lent | Tick | Defined | Refused | Adopted | Became | Follow | Done | Anew
 
 
 class Turn(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True):

@@ -17,6 +17,7 @@ from msgspec import structs
 from obverse.adapters._buckets import items
 from obverse.adapters._buckets.items import (
     Adopted,
+    Anew,
     Became,
     Decided,
     Defined,
@@ -190,6 +191,17 @@ class BucketMachine:
             self._become(number, item)
         elif isinstance(item, Follow):
             self._follow(number, item)
+        elif isinstance(item, Anew):
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Know nobody, and wait for nobody."""
+        self._residents.clear()
+        self._waiting = Waiting()
+        self._documents = self._former = self._before = None
+        self._head.version = 0
+        self._people.definitions, self._people.filled = Definitions(), 0
+        self._puts = True
 
     def _define(self, item: Defined) -> None:
         """Fold with other definitions from here on, and remember those of before, for whoever is to follow."""
