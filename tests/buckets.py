@@ -70,7 +70,9 @@ class Host:
         machine = self._machines.get(bucket)
         if machine is None:
             shelf = MemoryShelf(self._shelves.setdefault(bucket, {}))
-            machine = BucketMachine(bucket, shelf, workspace=self._parts.workspace, read=self._read, awake=7)
+            # With few awake, all of them are put on the shelf often; else what was taken is in the journal for long.
+            awake = 7 if self._dice is None else self._dice.choice((7, 10_000))
+            machine = BucketMachine(bucket, shelf, workspace=self._parts.workspace, read=self._read, awake=awake)
             self._machines[bucket] = machine
         return machine
 

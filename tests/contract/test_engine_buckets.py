@@ -13,8 +13,16 @@ from obverse.contracts.engine import EngineContract
 from obverse.ports.engine import Engine, EngineParts
 
 QUICK = BucketedSettings(
-    router=RouterSettings(buckets=5, turn_events=13, tick_seconds=0.02, idle_seconds=0.005),
-    keeper=KeeperSettings(checkpoint_seconds=0.02, idle_seconds=0.01, checkpoint_events=50, look_seconds=0.005),
+    router=RouterSettings(
+        buckets=5,
+        turn_events=13,
+        tick_seconds=0.02,
+        idle_seconds=0.005,
+        keep_seconds=0.02,
+        keep_idle_seconds=0.01,
+        keep_events=50,
+    ),
+    keeper=KeeperSettings(look_seconds=0.005),
 )
 
 

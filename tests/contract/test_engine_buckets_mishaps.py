@@ -31,8 +31,16 @@ from obverse.ports.event_log import Stream
 SEEDS = int(os.environ.get("OBVERSE_BUCKET_SEEDS", "6"))
 PATIENCE = 60.0
 QUICK = BucketedSettings(
-    router=RouterSettings(buckets=4, turn_events=17, tick_seconds=0.02, idle_seconds=0.005),
-    keeper=KeeperSettings(checkpoint_seconds=0.02, idle_seconds=0.01, checkpoint_events=50, look_seconds=0.005),
+    router=RouterSettings(
+        buckets=4,
+        turn_events=17,
+        tick_seconds=0.02,
+        idle_seconds=0.005,
+        keep_seconds=0.02,
+        keep_idle_seconds=0.01,
+        keep_events=50,
+    ),
+    keeper=KeeperSettings(look_seconds=0.005),
 )
 RULES = define(
     traits=DEFINITIONS.traits,

@@ -14,7 +14,7 @@ from obverse.adapters._buckets import items
 from obverse.adapters._buckets.cutting import Cutter, RoutedGap, place_of
 from obverse.adapters._buckets.definitions import Reading
 from obverse.adapters._buckets.hosted import HostedSettings
-from obverse.adapters._buckets.items import Folded, Moved, Tick, Told, bucket_of
+from obverse.adapters._buckets.items import Folded, Moved, Shown, Tick, Told, bucket_of
 from obverse.adapters._buckets.kept import Kept
 from obverse.adapters._buckets.machine import BucketMachine
 from obverse.adapters._kafka.records import Kind, Record, pack, write
@@ -36,8 +36,8 @@ TRAIT = {
 KINDS = {"count": "obverse.core.traits.numbers:Count"}
 
 
-def tick(first: int = 0) -> Tick:
-    return Tick(now=1, first=first, events={0: first}, decisions=0, routed=0)
+def tick(first: int = 0, keep: int = 0) -> Tick:
+    return Tick(now=1, first=first, events={0: first}, decisions=0, routed=0, keep=keep)
 
 
 def turn(first: int = 0) -> bytes:
@@ -145,24 +145,42 @@ class TestDefinitions:
 
 
 class TestKept:
-    def folded(self, *done: int, ticks: tuple[int, ...] = ()) -> Folded:
-        return Folded(bucket=0, done=list(done), ticks=[(one, tick(one)) for one in ticks])
+    def folded(self, *done: int, keeps: tuple[int, ...] = ()) -> Folded:
+        return Folded(bucket=0, done=list(done), ticks=[(one, tick(one, one + 1)) for one in keeps])
 
     def test_nothing_is_due_while_an_item_before_is_missing(self) -> None:
         kept = Kept(0)
-        kept.take(self.folded(0, 2, 3, ticks=(3,)))
+        kept.take(self.folded(0, 2, 3, keeps=(3,)))
         assert kept.due() is None
         kept.take(self.folded(1))
         due = kept.due()
         assert due is not None
         assert (due.tick.first, kept.base) == (3, 3)
 
+    def test_nothing_is_due_before_all_buckets_have_told_their_rows(self) -> None:
+        kept = Kept(0)
+        told = Folded(bucket=0, done=[0, 1], ticks=[(1, tick(1, 3))])
+        kept.take(told)
+        assert (kept.reached is not None, kept.due()) == (True, None)
+        kept.take(Folded(bucket=1, done=[2]))
+        assert kept.due() is not None
+
+    def test_a_tick_without_rows_is_reached_and_not_due(self) -> None:
+        kept = Kept(0)
+        kept.take(Folded(bucket=0, done=[0, 1], ticks=[(1, tick(1))]))
+        assert kept.reached is not None
+        assert not kept.is_due
+
     def test_what_comes_again_is_no_news(self) -> None:
         kept, event = Kept(0), tell(seed=1, people=1, events=1)[0]
-        told = Folded(bucket=0, done=[0], events=[(0, bytes(16), 0, 0, event)])
-        for _ in range(2):
-            kept.take(told)
-        assert kept.events == 1
+        told = Folded(bucket=0, done=[0], events=[(0, bytes(16), 0, 0, event)], shown=[Shown(0, bytes(16), (), b"")])
+        assert len(kept.take(told).shown) == 1
+        kept.take(told)
+        kept.take(self.folded(1, keeps=(1,)))
+        due = kept.due()
+        assert due is not None
+        assert len(due.events) == 1
+        assert kept.take(told).shown == [], "the store has it"
 
 
 @pytest.mark.parametrize(

@@ -49,13 +49,18 @@ class ProfileRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The next instant at which time alone may change it, in microseconds since 1970; None if there is none."""
 
     @staticmethod
-    def of(profile: Profile, definitions: Definitions) -> ProfileRow:
-        """The row of a profile as it is now; what moves seldom is told only if it has moved since the last row."""
+    def of(profile: Profile, definitions: Definitions, *, packed: bytes | None = None) -> ProfileRow:
+        """
+        The row of a profile as it is now; what moves seldom is told only if it has moved since the last row.
+
+        `packed` is the whole profile as bytes, if they are at hand.
+        """
+        known, state = profiles.parts(packed) if packed is not None else (b"", profile.packed_state(definitions))
         row = ProfileRow(
             id=profile.id,
-            state=profile.packed_state(definitions),
+            state=state,
             known=Known(
-                packed=profile.packed_known(),
+                packed=known or profile.packed_known(),
                 identity_graph=json_values.encode(profiles.identity_graph(profile)),
                 attributes=profiles.attributes_text(profile),
                 groups=tuple(profile.groups),

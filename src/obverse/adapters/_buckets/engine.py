@@ -39,7 +39,6 @@ class BucketedEngine:
         self._settings = settings
         self._parts = parts
         self._source = source
-        self._keeper: Keeper | None = None
         self._router: Router | None = None
         self._ended = asyncio.Event()
 
@@ -51,8 +50,8 @@ class BucketedEngine:
             self._router = Router(self._settings.router, self._parts, self.progress)
             works.append(("router", self._router.run()))
         if self._parts.keeps:
-            self._keeper = Keeper(self._settings.keeper, self._parts, self._source(), self.progress)
-            works.append(("keeper", self._keeper.run()))
+            keeper = Keeper(self._settings.keeper, self._parts, self._source(), self.progress)
+            works.append(("keeper", keeper.run()))
         self._ended = asyncio.Event()
         async with AsyncExitStack() as stack:
             stack.callback(self._end)
@@ -78,9 +77,4 @@ class BucketedEngine:
         """See `Engine.drain`."""
         bounds = await self._parts.log.bounds(Stream.EVENTS)
         while any(self.progress.kept.get(one, 0) < end for one, (_, end) in bounds.items()):
-            keeper = self._keeper
-            if keeper is not None:
-                keeper.hurry += 1
             await self._parts.runtime.sleep(0.01)
-            if keeper is not None:
-                keeper.hurry -= 1

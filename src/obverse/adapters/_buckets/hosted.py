@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from obverse.adapters._buckets.engine import BucketedEngine, BucketedSettings
 from obverse.adapters._buckets.items import BUCKETS
-from obverse.adapters._buckets.keeper import KeeperSettings
 from obverse.adapters._buckets.routing import RouterSettings
 from obverse.adapters._kafka.folded import KafkaFoldedSource, make_topics
 from obverse.adapters._kafka.settings import KafkaLogSettings
@@ -72,7 +71,8 @@ async def open_hosted(settings: HostedSettings, parts: EngineParts) -> Engine:
     log = settings.log()
     await make_topics(log, settings.topic_partitions)
     works = BucketedSettings(
-        router=RouterSettings(buckets=settings.buckets),
-        keeper=KeeperSettings(checkpoint_seconds=settings.checkpoint_seconds, busy_seconds=settings.busy_seconds),
+        router=RouterSettings(
+            buckets=settings.buckets, keep_seconds=settings.checkpoint_seconds, busy_seconds=settings.busy_seconds
+        ),
     )
     return BucketedEngine(works, parts, lambda: KafkaFoldedSource(log))

@@ -76,6 +76,8 @@ class Tick(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=4):
     """The same of the stream of decisions."""
     routed: int
     """The offset of this turn in the stream of what was routed."""
+    keep: int = 0
+    """If not 0, the rows of all that has moved are to be told: the number after the last item of this turn."""
 
 
 class Defined(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=5):
@@ -133,7 +135,14 @@ class Done(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=10):
     """Identifiers that are nobody's from now on."""
 
 
-Item = Told | Decided | Lent | Tick | Defined | Refused | Adopted | Became | Follow | Done
+class Anew(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=11):
+    """Forget everybody: another engine has folded them since, and who they are now is told next."""
+
+    changes: int
+    """Where the stream of changes ended: nothing before it is told again."""
+
+
+Item = Told | Decided | Lent | Tick | Defined | Refused | Adopted | Became | Follow | Done | Anew
 
 
 class Turn(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True):
@@ -182,16 +191,24 @@ class Moved(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Whether it comes back from where it was lent."""
 
 
+class Shown(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A profile as it is after an item, for whoever reads it at once."""
+
+    number: int
+    """Of the item."""
+    id: bytes
+    identifiers: tuple[str, ...]
+    """All of them."""
+    packed: bytes
+    """`core.profiles.pack`."""
+
+
 class Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A profile after the last of some items."""
+    """A profile as it is to be kept: what has moved since the row before."""
 
     number: int
     """Of the last item that moved it."""
     row: ProfileRow
-    known: bytes
-    """What is known of it, packed, whether it has moved or not: with the row's state it is the whole profile."""
-    identifiers: tuple[str, ...]
-    """All of them."""
 
 
 class Folded(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True):
@@ -203,7 +220,10 @@ class Folded(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=Tru
     """The numbers of all of them."""
     parts: list[tuple[int, bytes]] = []
     """Of ticks that are not done for everybody at once: number and profile of each for whom it is."""
+    shown: list[Shown] = []
+    """Everybody whom they moved."""
     rows: list[Row] = []
+    """Told when a tick says so, and of whoever moves to another bucket."""
     absorbed: list[tuple[int, bytes, bytes]] = []
     """Who was merged away, and into whom."""
     events: list[tuple[int, bytes, int, int, Event]] = []

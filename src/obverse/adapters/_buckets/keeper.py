@@ -8,7 +8,7 @@ checkpoint, with the mark up to which nothing is missing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,12 +16,13 @@ from typing import Protocol
 import structlog
 
 from obverse.adapters._buckets import items
-from obverse.adapters._buckets.items import Folded, Row, Tick
+from obverse.adapters._buckets.items import Anew, Folded, Shown, Tick
 from obverse.adapters._buckets.kept import Due, Kept, News
+from obverse.adapters._buckets.recalling import first_turn
 from obverse.adapters._changes_out import ChangesOut
 from obverse.adapters._decisions import bring_up
 from obverse.adapters._running import until_failure
-from obverse.core import codec, groups, profiles
+from obverse.core import codec, groups
 from obverse.core.changes import Change
 from obverse.ports.engine import WRITER, EngineParts, Progress
 from obverse.ports.event_log import Stream
@@ -59,26 +60,7 @@ class FoldedSource(Protocol):
 class KeeperSettings:
     """How a keeper works."""
 
-    checkpoint_seconds: float = 2.0
-    """Longest time between two checkpoints while few events come."""
-    busy_seconds: float = 10.0
-    """While many do: a profile is written once, however often it has moved."""
-    busy_events: int = 30_000
-    """Events that wait to be written and are many."""
-    checkpoint_events: int = 100_000
-    """Events after which a checkpoint is due in any case."""
-    idle_seconds: float = 0.1
-    """When nothing came for so long, a checkpoint is due at once."""
     look_seconds: float = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A profile as it goes to the cache."""
-
-    id: bytes
-    identifiers: Collection[str]
-    packed: bytes
 
 
 class Keeper:
@@ -101,10 +83,6 @@ class Keeper:
         self._unsettled: dict[bytes, Shown] = {}
         self._changed = 0
         """Where the stream of changes ended, when it was looked at last."""
-        self._last = 0.0
-        self._some_since: float | None = None
-        self.hurry = 0
-        """How many wait for one."""
 
     async def run(self) -> None:
         """
@@ -139,22 +117,10 @@ class Keeper:
     async def _recall(self, writer: StoreWriter) -> None:
         marks, log = writer.marks, self._parts.log
         self._progress.folded = self._progress.kept = dict(marks.get(Stream.EVENTS, {}))
-        at, (_, end) = marks.get(Stream.ROUTED, {}).get(0), (await log.bounds(Stream.ROUTED))[0]
-        if at is not None and at < end:
-            self._kept = Kept(await self._number_at(at))
-        await self._recall_changes(marks.get(Stream.CHANGES, {}).get(0, 0))
-
-    async def _number_at(self, at: int) -> int:
-        """The number of the first item of the turn that stands there in the stream of what was routed."""
-        reader = await self._parts.log.open_reader(Stream.ROUTED, {0: at})
-        try:
-            while True:
-                for batch in await reader.next():
-                    for before, turn, _ in items.turns_of(batch.body):
-                        if batch.first + before == at:
-                            return turn.first
-        finally:
-            await reader.close()
+        turn, routed = await first_turn(log, marks.get(Stream.ROUTED, {}).get(0, 0))
+        self._kept = Kept(turn.first)
+        anew = next((one.changes for one in routed if isinstance(one, Anew)), 0)
+        await self._recall_changes(max(anew, marks.get(Stream.CHANGES, {}).get(0, 0)))
 
     async def _recall_changes(self, at: int) -> None:
         """Learn what was told of items that are not in the store, and will come again."""
@@ -173,7 +139,6 @@ class Keeper:
         await reader.close()
 
     async def _take_for_ever(self, out: ChangesOut, cache: CacheWriter[Shown]) -> None:
-        runtime = self._parts.runtime
         while True:
             shown: dict[bytes, Shown] = {}
             nobodys: list[str] = []
@@ -188,15 +153,12 @@ class Keeper:
                     continue
                 news = self._take(partition, offset, folded)
                 changes += news.changes
-                shown.update((row.row.id, _shown(row)) for row in news.rows)
+                shown.update((one.id, one) for one in news.shown)
                 nobodys += news.nobodys
             self._unsettled.update(shown)
             await cache.publish(shown.values(), nobodys)
             # Only now: whoever acts on a change looks at who it is of.
             out.add(changes)
-            self._last = runtime.elapsed()
-            if self._some_since is None:
-                self._some_since = self._last
             reached = self._kept.reached
             if reached is not None:
                 self._progress.folded = {**self._progress.folded, **reached.events}
@@ -208,7 +170,8 @@ class Keeper:
         changes = [one for one in news.changes if not self._told or _named(one) not in self._told]
         told_from = self._told_from if len(changes) < len(news.changes) else self._changed
         news.changes = changes
-        highest = max([*folded.done, *(row.number for row in folded.rows), *(one for one, _ in folded.parts)])
+        moved = [*(one.number for one in folded.rows), *(one.number for one in folded.shown)]
+        highest = max([*folded.done, *moved, *(one for one, _ in folded.parts)])
         self._next[partition] = offset + 1
         self._held.append((partition, offset, highest, told_from))
         return news
@@ -217,29 +180,16 @@ class Keeper:
         runtime = self._parts.runtime
         while True:
             await runtime.sleep(self._settings.look_seconds)
-            if self._is_due() and self._parts.obstacle() is None:
+            if self._kept.is_due and self._parts.obstacle() is None:
                 began = runtime.elapsed()
                 if await self._write(writer, out, cache):
                     self._progress.checkpoints.note(runtime.elapsed() - began)
-
-    def _is_due(self) -> bool:
-        if self._some_since is None or self._kept.reached is None:
-            return False
-        settings, now = self._settings, self._parts.runtime.elapsed()
-        busy = self._kept.events >= settings.busy_events
-        return (
-            self.hurry > 0
-            or now - self._some_since >= (settings.busy_seconds if busy else settings.checkpoint_seconds)
-            or now - self._last >= settings.idle_seconds
-            or self._kept.events >= settings.checkpoint_events
-        )
 
     async def _write(self, writer: StoreWriter, out: ChangesOut, cache: CacheWriter[Shown]) -> bool:
         # All that was told of these items is in the stream before the store says that they are done with.
         due = self._kept.due()
         if due is None:
             return False
-        self._some_since = None
         settled = [one for one in self._unsettled.values() if not self._kept.is_ahead(one.id)]
         for one in settled:
             del self._unsettled[one.id]
@@ -303,10 +253,6 @@ class Keeper:
 def _named(change: Change) -> Change:
     """A change by what names it: of entering and leaving the number, of all else the event."""
     return Change(change.profile, change.kind, change.name, "", change.number) if change.number else change
-
-
-def _shown(row: Row) -> Shown:
-    return Shown(row.row.id, row.identifiers, profiles.whole(row.known, row.row.state))
 
 
 def _packed(shown: Shown) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from obverse.adapters._buckets.items import Done, Folded, Row, Tick
+from obverse.adapters._buckets.items import Done, Folded, Row, Shown, Tick
 from obverse.core.changes import Change
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import Decision
@@ -20,7 +20,7 @@ class News:
     """What a record brought that had not come before."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        self.shown: list[Shown] = []
         self.changes: list[Change] = []
         self.nobodys: list[str] = []
         """Identifiers that were set aside."""
@@ -57,8 +57,8 @@ class Kept:
         """All items before this one have come."""
         self._ticks: dict[int, Tick] = {}
         """By the number that they say all is routed before of, those that are ahead."""
-        self._rows: dict[bytes, list[Row]] = {}
-        """By profile, in the order of their numbers."""
+        self._rows: dict[bytes, dict[int, Row]] = {}
+        """By profile and number."""
         self._absorbed: list[tuple[int, bytes, bytes]] = []
         self._events: list[tuple[int, bytes, int, int, Event]] = []
         self._rejected: list[tuple[int, RejectedEvent]] = []
@@ -66,12 +66,7 @@ class Kept:
         self._groups: list[tuple[int, bytes]] = []
         self._beside: list[tuple[int, Done]] = []
         self._shown: dict[bytes, int] = {}
-        """Number of the latest row of each profile that is ahead."""
-
-    @property
-    def events(self) -> int:
-        """How many events wait to be written."""
-        return len(self._events)
+        """Of each profile that was shown and is ahead, the number with which it was last."""
 
     @property
     def reached(self) -> Tick | None:
@@ -79,16 +74,27 @@ class Kept:
         latest = max((first for first in self._ticks if first <= self._reached), default=None)
         return None if latest is None else self._ticks[latest]
 
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something to take out."""
+        return self._due_by() is not None
+
+    def _due_by(self) -> Tick | None:
+        """The latest tick of which all rows have come."""
+        due = [tick for tick in self._ticks.values() if 0 < tick.keep <= self._reached]
+        return max(due, key=lambda tick: tick.first, default=None)
+
     def take(self, folded: Folded) -> News:
         """Take in what came of some items; say what of it is new."""
         news = News()
         new = self._is_new
         for row in folded.rows:
-            if new(row.number, row.row.id):
-                self._add_row(row)
-                if row.number >= self._shown.get(row.row.id, -1):
-                    self._shown[row.row.id] = row.number
-                    news.rows.append(row)
+            if row.number >= self.base:
+                self._rows.setdefault(row.row.id, {})[row.number] = row
+        for shown in folded.shown:
+            if shown.number >= max(self.base, self._shown.get(shown.id, -1)):
+                self._shown[shown.id] = shown.number
+                news.shown.append(shown)
         news.changes = [change for number, change in folded.changes if new(number, change.profile)]
         for number, lost, keeper in folded.absorbed:
             if new(number, lost):
@@ -119,15 +125,9 @@ class Kept:
     def _fresh(self, some: Sequence[_Numbered]) -> list[_Numbered]:
         return [one for one in some if one[0] >= self.base and one[0] not in self._done]
 
-    def _add_row(self, row: Row) -> None:
-        rows = self._rows.setdefault(row.row.id, [])
-        rows.append(row)
-        if len(rows) > 1 and rows[-2].number > row.number:
-            rows.sort(key=lambda one: one.number)
-
     def due(self) -> Due | None:
-        """Take out all that came of the items before the latest tick that is reached; None if there is none."""
-        tick = self.reached
+        """Take out all that came of the items before the latest tick whose rows have come; None if there is none."""
+        tick = self._due_by()
         if tick is None:
             return None
         base = tick.first
@@ -135,17 +135,14 @@ class Kept:
         claims = dict[str, tuple[int, bytes]]()
         found: list[tuple[int, ProfileRow]] = []
         for profile, rows in list(self._rows.items()):
-            ready = [one for one in rows if one.number < base]
+            ready = [rows.pop(number) for number in sorted(rows) if number < base]
             if not ready:
                 continue
             found.append((ready[-1].number, _joined(ready)))
             for one in ready:
                 for identifier in one.row.identifiers:
                     claims[identifier] = max(claims.get(identifier, (-1, b"")), (one.number, profile))
-            rest = rows[len(ready) :]
-            if rest:
-                self._rows[profile] = rest
-            else:
+            if not rows:
                 del self._rows[profile]
         for _, row in sorted(found, key=lambda one: one[0]):
             theirs = [one for one in row.identifiers if claims[one][1] == row.id]

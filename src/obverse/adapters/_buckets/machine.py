@@ -3,7 +3,8 @@ The people of one bucket: what any engine hosts, pure and repeatable.
 
 A machine is given what was routed to its bucket, in order, and profiles that other buckets lend it, at any time. What
 comes of it hangs on nothing else: so it does not matter how often a part is folded again after a crash, by whom, and
-how it was cut. All that a machine must remember is on its shelf when `take` returns; what it holds in memory is a copy.
+how it was cut. All that a machine must remember is on its shelf when `take` returns: what it was given, in a journal,
+and now and then, in the place of that, all that has come of it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from msgspec import structs
 from obverse.adapters._buckets import items
 from obverse.adapters._buckets.items import (
     Adopted,
+    Anew,
     Became,
     Decided,
     Defined,
@@ -26,18 +28,17 @@ from obverse.adapters._buckets.items import (
     Lent,
     Moved,
     Refused,
-    Row,
     Slice,
     Tick,
     Told,
     bucket_of,
 )
+from obverse.adapters._buckets.residents import AWAKE, Residents
 from obverse.adapters._buckets.shelves import (
     DOCUMENTS,
     FORMER,
-    PROFILE,
     WAITING,
-    Dues,
+    Journal,
     Outcome,
     Shelf,
     keep_head,
@@ -51,12 +52,9 @@ from obverse.core.events import unfoldable
 from obverse.core.groups import Group
 from obverse.core.identity import identifiers
 from obverse.core.people import People
-from obverse.core.profiles import Profile
-from obverse.ports.profile_rows import ProfileRow
 
-AWAKE: Final = 5_000
-"""Profiles that a machine keeps at hand; beyond, those that moved the longest ago are let go, and read again."""
-
+JOURNAL: Final = 4 * 1024 * 1024
+"""Bytes of a journal, at most: what it takes to do again what they say is some seconds."""
 
 Reading = Callable[[int, bytes], Definitions]
 """Makes definitions of a version and its documents."""
@@ -65,25 +63,33 @@ Reading = Callable[[int, bytes], Definitions]
 class BucketMachine:
     """See the module."""
 
-    def __init__(self, bucket: int, shelf: Shelf, *, workspace: str, read: Reading, awake: int = AWAKE) -> None:
+    def __init__(
+        self, bucket: int, shelf: Shelf, *, workspace: str, read: Reading, awake: int = AWAKE, journal: int = JOURNAL
+    ) -> None:
+        """`awake`: profiles at hand, at most; `journal`: bytes of it, at most."""
         self._bucket = bucket
+        self._journal_bytes = journal
         self._shelf = shelf
         self._read = read
-        self._awake = awake
         self._people = People(workspace, Definitions())
         self._head = read_head(shelf)
+        self._documents = shelf.get(DOCUMENTS)
+        self._former = shelf.get(FORMER)
         if self._head.version:
-            self._use(read(self._head.version, shelf.get(DOCUMENTS) or b""))
-        former = shelf.get(FORMER)
-        self._before = read(self._head.version, former) if former else None
+            self._use(read(self._head.version, self._documents or b""))
+        self._before = read(self._head.version, self._former) if self._former else None
         self._waiting = Waiting.read(shelf.get(WAITING))
-        self._dues = Dues(shelf)
+        self._residents = Residents(shelf, self._people, awake)
+        self._journal = Journal(shelf, self._head.journal)
         self._begin()
+        for record in self._journal.replay():
+            self._do_all(record)  # what came of it was told then
 
     def _begin(self) -> None:
-        self._touched: dict[bytes, int] = {}
         self._out = Folded(bucket=self._bucket, done=[])
         self._moves: list[tuple[int, bytes]] = []
+        self._puts = False
+        """Whether everything is to be put on the shelf."""
 
     def take(self, record: bytes) -> Outcome:
         """
@@ -92,14 +98,41 @@ class BucketMachine:
         Raises:
             core.codec.UnreadableRecord: it is neither.
         """
+        folded, moves, puts = self._do_all(record)
+        if puts or self._residents.crowded or self._journal.bytes + len(record) > self._journal_bytes:
+            self._put()
+        else:
+            self._journal.add(record)
+        told = folded.done or folded.parts or folded.rows or folded.shown
+        return Outcome(items.write_folded(folded) if told else b"", moves)
+
+    def _do_all(self, record: bytes) -> tuple[Folded, list[tuple[int, bytes]], bool]:
         read = items.read(record)
-        self._begin()
         if isinstance(read, Slice):
             self._take_slice(read)
         else:
             self._waiting.arrive(read, self._head.decided)
             self._go_on()
-        return self._finish()
+        self._out.shown.extend(self._residents.shown())
+        people = self._people
+        people.absorbed.clear()
+        people.lacking.clear()
+        people.groups.clear()
+        done = self._out, self._moves, self._puts
+        self._begin()
+        return done
+
+    def _put(self) -> None:
+        """Have the shelf hold all that is to be remembered; what was taken until now is needed no more."""
+        shelf = self._shelf
+        self._residents.put()
+        for key, kept in ((DOCUMENTS, self._documents), (FORMER, self._former), (WAITING, self._waiting.write())):
+            if kept:
+                shelf.put(key, kept)
+            else:
+                shelf.remove(key)
+        self._head.journal = self._journal.clear()
+        keep_head(shelf, self._head)
 
     def _take_slice(self, read: Slice) -> None:
         self._head.buckets = read.buckets
@@ -120,14 +153,11 @@ class BucketMachine:
         self._go_on()
 
     def _go_on(self) -> None:
-        """
-        Do what has waited, as far as it waits for nothing more.
-
-        Each with rows of its own: what is kept is cut between two turns, and what waited is of an earlier one.
-        """
+        """Do what has waited, as far as it waits for nothing more."""
         while (ready := self._waiting.pop()) is not None:
-            self._tell_rows()
             if isinstance(ready.item, Tick):
+                if ready.item.keep:
+                    self._tell(ready.concerned[0])
                 self._tick_for(ready.concerned[0], ready.number, ready.item)
                 self._out.parts.append(ready.key)
                 if not self._waiting.parts_of(ready.number):
@@ -136,11 +166,10 @@ class BucketMachine:
                 self._take_back(ready.arrived)
             else:
                 self._do(ready.number, ready.item, ready.arrived)
-            self._tell_rows()
 
     def _do(self, number: int, item: Item, arrived: Arrived) -> None:
         if isinstance(item, Told):
-            self._tell(number, item)
+            self._told(number, item)
         elif isinstance(item, Decided):
             self._carry_out(number, item, arrived)
         elif isinstance(item, Lent):
@@ -155,22 +184,31 @@ class BucketMachine:
         elif isinstance(item, Refused):
             self._out.rejected.append((number, item.rejected))
         elif isinstance(item, Adopted):
-            self._come(item.packed)
+            self._residents.come(item.packed)
         elif isinstance(item, Done):
             self._out.beside.append((number, item))
         elif isinstance(item, Became):
             self._become(number, item)
         elif isinstance(item, Follow):
             self._follow(number, item)
+        elif isinstance(item, Anew):
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Know nobody, and wait for nobody."""
+        self._residents.clear()
+        self._waiting = Waiting()
+        self._documents = self._former = self._before = None
+        self._head.version = 0
+        self._people.definitions, self._people.filled = Definitions(), 0
+        self._puts = True
 
     def _define(self, item: Defined) -> None:
         """Fold with other definitions from here on, and remember those of before, for whoever is to follow."""
-        known = self._shelf.get(DOCUMENTS)
+        known = self._documents
         if known is not None and known != item.documents:
-            self._before = self._people.definitions
-            self._shelf.put(FORMER, known)
-        self._head.version = item.version
-        self._shelf.put(DOCUMENTS, item.documents)
+            self._before, self._former = self._people.definitions, known
+        self._head.version, self._documents = item.version, item.documents
         self._use(self._read(item.version, item.documents))
 
     def _use(self, definitions: Definitions) -> None:
@@ -186,18 +224,18 @@ class BucketMachine:
         people.adopt(profile)
         profile.known_moved = profile.standing_moved = True
         profile.claims = tuple(profile.identifiers)
-        self._touched[profile.id] = number
+        self._residents.moved(profile.id, number)
         self._change(number, item.changes)
 
     def _follow(self, number: int, item: Follow) -> None:
-        if self._bring(item.profile):
-            profile, after = self._people.profiles[item.profile], self._people.definitions
+        profile, after = self._residents.find(item.profile), self._people.definitions
+        if profile is not None:
             before = self._before or arriving.without(after, item.names)
             self._change(number, profiles.go_live(profile, before, after, item.now))
             profile.filled = item.version
-            self._touched[item.profile] = number
+            self._residents.moved(item.profile, number)
 
-    def _tell(self, number: int, item: Told) -> None:
+    def _told(self, number: int, item: Told) -> None:
         try:
             self._fold(number, item)
         except Exception as error:  # noqa: BLE001 - one event that cannot be folded must not stop all others
@@ -205,11 +243,13 @@ class BucketMachine:
 
     def _fold(self, number: int, item: Told) -> None:
         """Fold an event into its profile, as `People.fold` does once it knows whose it is."""
-        profile, event, definitions = self._find(item.profile), item.event, self._people.definitions
+        profile, event, definitions = self._residents.find(item.profile), item.event, self._people.definitions
+        if profile is None:
+            raise LookupError(f"nobody lives here by the id {item.profile.hex()}")
         stamp = event.stamp
         profiles.show(profile, identifiers(event, definitions.identity), stamp.time, event.message_id)
         done = profiles.apply(profile, event, stamp, (item.partition, item.offset), definitions)
-        self._touched[profile.id] = number
+        self._residents.moved(profile.id, number)
         if done is None:
             return
         if done:
@@ -228,19 +268,21 @@ class BucketMachine:
             if one in arrived:
                 people.adopt(profiles.unpack(arrived[one].packed, people.definitions))
             elif one not in item.lent:
-                self._bring(one)
+                self._residents.find(one)
         self._change(number, people.carry_out(decision))
         self._out.decisions.append((number, item.offset, decision))
         for lost in decision.absorbed:
-            self._forget(lost)
+            self._residents.leave(lost)
             self._out.absorbed.append((number, lost, decision.profile))
-        self._touched.update((one, number) for one in concerned if one in people.profiles)
+        for one in concerned:
+            if one in people.profiles:
+                self._residents.moved(one, number)
         for one in item.lent:
             if one in people.profiles:
                 self._send(one, Moved(item.offset, one, b"", back=True), bucket_of(one, self._head.buckets))
 
     def _lend(self, number: int, item: Lent) -> None:
-        self._bring(item.profile)
+        self._residents.find(item.profile)
         self._send(item.profile, Moved(item.decision, item.profile, b""), item.to)
         if item.returns:
             self._waiting.add(Entry(number, item, (item.profile,), lent=True), first=True)
@@ -248,21 +290,29 @@ class BucketMachine:
     def _take_back(self, arrived: Arrived) -> None:
         """Take in somebody who was lent. They were told of where they have been."""
         for moved in arrived.values():
-            self._come(moved.packed)
+            self._residents.come(moved.packed)
 
     def _tick(self, number: int, item: Tick) -> None:
         """Have time go on for whoever is due by then; for those for whom something waits, after that."""
+        waiting, residents = self._waiting, self._residents
         moved: list[bytes] = []
         blocked: list[bytes] = []
+        if item.keep:
+            # As they are before what time does now.
+            self._out.shown.extend(residents.shown())
+            for one in list(residents.unkept):
+                if not waiting.blocks((one,)):
+                    self._out.rows.extend(residents.row_of(one))
+            self._puts = True
         if self._people.definitions.timed:
-            touched = [self._people.profiles[one] for one in self._touched]
-            for one in self._dues.by(item.now, touched):
-                if not self._waiting.blocks((one,)):
+            for one in residents.due(item.now):
+                if not waiting.blocks((one,)):
                     self._tick_for(one, number, item)
                     moved.append(one)
-            blocked = self._waiting.blocked()
+        if self._people.definitions.timed or item.keep:
+            blocked = waiting.blocked()
             for one in blocked:
-                self._waiting.add(Entry(number, item, (one,)))
+                waiting.add(Entry(number, item, (one,)))
         if blocked:
             self._out.parts.extend((number, one) for one in moved)
         else:
@@ -274,90 +324,28 @@ class BucketMachine:
 
     def _tick_for(self, one: bytes, number: int, item: Tick) -> None:
         definitions = self._people.definitions
-        if self._bring(one):
-            profile = self._people.profiles[one]
-            if profile.due <= item.now:
-                self._change(number, profiles.advance(profile, item.now, definitions))
-                self._touched[one] = number
+        profile = self._residents.find(one) if definitions.timed else None
+        if profile is not None and profile.due <= item.now:
+            self._change(number, profiles.advance(profile, item.now, definitions))
+            self._residents.moved(one, number)
 
     def _change(self, number: int, changes: Iterable[Change]) -> None:
         self._out.changes.extend((number, one) for one in changes)
 
-    def _find(self, one: bytes) -> Profile:
-        self._bring(one)
-        return self._people.profiles[one]
-
-    def _bring(self, one: bytes) -> bool:
-        """Have a profile in memory, if there is one."""
-        if one in self._people.profiles:
-            return True
-        packed = self._shelf.get(PROFILE + one)
-        if packed is None:
-            return False
-        self._people.adopt(profiles.unpack(packed, self._people.definitions))
-        return True
-
-    def _come(self, packed: bytes) -> None:
-        """Take in a profile from elsewhere, as it is."""
-        profile = profiles.unpack(packed, self._people.definitions)
-        self._people.adopt(profile)
-        self._shelf.put(PROFILE + profile.id, packed)
-        self._dues.note(profile)
+    def _tell(self, one: bytes) -> None:
+        """Show somebody who has moved, and tell the row."""
+        self._out.shown.extend(self._residents.shown_of(one))
+        self._out.rows.extend(self._residents.row_of(one))
 
     def _send(self, one: bytes, moved: Moved, to: int) -> None:
         """Send somebody away, told as they are now: whoever has them next begins anew."""
-        self._tell_row(one)
         people = self._people
+        self._tell(one)
         profile = people.profiles[one]
         packed = profiles.pack(profile, people.definitions)
         people.release(profile)
-        self._forget(one)
+        self._residents.leave(one)
         self._moves.append((to, items.write_move(structs.replace(moved, packed=packed))))
-
-    def _forget(self, one: bytes) -> None:
-        self._touched.pop(one, None)
-        self._shelf.remove(PROFILE + one)
-
-    def _tell_row(self, one: bytes) -> None:
-        """Tell a profile as it is now, if it has moved."""
-        number = self._touched.pop(one, None)
-        if number is None:
-            return
-        profile, definitions = self._people.profiles[one], self._people.definitions
-        row = ProfileRow.of(profile, definitions)
-        known = profile.packed_known() if row.known is None else row.known.packed
-        self._out.rows.append(Row(number, row, known, tuple(profile.identifiers)))
-        self._shelf.put(PROFILE + one, profiles.whole(known, row.state))
-
-    def _tell_rows(self) -> None:
-        for one in list(self._touched):
-            self._dues.note(self._people.profiles[one])
-            self._tell_row(one)
-
-    def _finish(self) -> Outcome:
-        self._tell_rows()
-        keep_head(self._shelf, self._head)
-        if self._waiting.moved:
-            kept = self._waiting.write()
-            if kept:
-                self._shelf.put(WAITING, kept)
-            else:
-                self._shelf.remove(WAITING)
-        self._let_go()
-        folded, moves = self._out, self._moves
-        self._begin()
-        told = folded.done or folded.parts or folded.rows
-        return Outcome(items.write_folded(folded) if told else b"", moves)
-
-    def _let_go(self) -> None:
-        people = self._people
-        surplus = len(people.profiles) - self._awake
-        if surplus > 0:
-            for profile in list(people.profiles.values())[: surplus + self._awake // 10]:
-                people.release(profile)
-        people.absorbed.clear()
-        people.lacking.clear()
-        people.groups.clear()
 
 
 def _concerned(item: Item) -> tuple[bytes, ...]:

@@ -17,7 +17,7 @@ import structlog
 from obverse.adapters._buckets import items
 from obverse.adapters._buckets.asked import Asked, outcome_of
 from obverse.adapters._buckets.items import (
-    Adopted,
+    Anew,
     Became,
     Decided,
     Defined,
@@ -29,9 +29,9 @@ from obverse.adapters._buckets.items import (
     Told,
     bucket_of,
 )
-from obverse.adapters._buckets.recalling import decided_from, turns_from
+from obverse.adapters._buckets.recalling import adopting, anew, decided_from, number_after, turns_from
 from obverse.adapters._buckets.routed_people import RoutedPeople
-from obverse.adapters._buckets.routing import Place, RouterSettings, Runs, admitted, now_of
+from obverse.adapters._buckets.routing import Pace, Place, RouterSettings, Runs, admitted, now_of
 from obverse.adapters._running import until_failure
 from obverse.core import profiles
 from obverse.core.definitions import Definitions, define
@@ -42,7 +42,6 @@ from obverse.ports.engine import WRITER, EngineParts, Progress
 from obverse.ports.event_log import Appender, Reader, Records, Stream
 from obverse.ports.profile_store import Marks
 
-_PEOPLE: Final = 500
 _LOOK_AT_STORE: Final = 0.05
 _LOOK: Final = 5.0
 """Seconds between two looks at how far the store is, while there are too many in memory."""
@@ -64,15 +63,13 @@ class Router:
         self.turn = asyncio.Lock()
         self._arrivals: dict[int, int] = {}
         """By partition, the latest arrival of what was routed in this run."""
-        self._ticked = 0
-        """Offset after the last turn that was a tick."""
+        self._pace = Pace(settings)
         self._told_now = 0
         self._tick_at = 0
         """Where the last tick is in the stream of what was routed."""
         self._look_at = 0.0
         self._begins = False
-        """Whether nothing was routed before, but to give buckets the people of another engine."""
-        self._routed_at = 0.0
+        """Whether buckets are still to be told whom another engine has folded."""
         self._recalled: list[tuple[int, Decision]] = []
         """What was decided and not routed before this run, with the offset of each: it is not decided anew."""
         self.is_open = False
@@ -120,10 +117,13 @@ class Router:
         parts = self.parts
         self.define(parts.definitions())
         self._recalled = await self._learn()
-        if self._begins:
-            await self._adopt_all()
         self.asked = Asked(self)
-        await self.append(self.defined(beside=await self.asked.is_filling()))
+        beside = await self.asked.is_filling()
+        if self._begins:
+            await self.append([*await anew(parts.log, self.buckets), *self.defined(beside=beside)])
+            async for work in adopting(parts.store, self.buckets):
+                await self.append(work)
+        await self.append(self.defined(beside=beside))
         if self._recalled and self._recalled[0][1].is_asked:
             async with self.turn:
                 await self.asked.carry_out_recalled(*self._recalled.pop(0))
@@ -155,20 +155,15 @@ class Router:
             await self.people.bring(named, ids)
             if await self.kept() == kept:
                 break
+        if at == end:
+            place.number = await number_after(log, end)
+        self._begins = True
         async for offset, turn, routed in turns_from(log, at, end):
+            # Whoever began told of definitions again once buckets had everybody. The store is where there was a tick.
+            if any(isinstance(one, Defined | Tick) for one in routed):
+                self._begins = any(isinstance(one, Anew) for one in routed)
             self._take_again(turn, routed, offset)
-        # Whoever began before has told buckets of definitions once they had everybody.
-        self._begins = at == 0 and place.version == 0
         return [one for one in decisions if one[0] >= place.decisions]
-
-    async def _adopt_all(self) -> None:
-        """Give buckets the people whom another engine has folded, before anything else."""
-        store, after = self.parts.store, None
-        while page := await store.people(limit=_PEOPLE, after=after):
-            after = page[-1]
-            packed = await store.load((), page)
-            found = [(bucket_of(profiles.unpack_briefly(one).id, self._settings.buckets), one) for one in packed]
-            await self.append([(bucket, Adopted(one)) for bucket, one in found])
 
     def _take_again(self, turn: items.Turn, routed: Sequence[Item], at: int) -> None:
         people, place = self.people, self.place
@@ -198,17 +193,22 @@ class Router:
 
     async def _route_for_ever(self, reader: Reader, marks: Mapping[int, int]) -> None:
         runtime, settings = self.parts.runtime, self._settings
+        began = runtime.elapsed()
         while True:
             batches = await reader.next()
-            began = runtime.elapsed()
+            before, began = began, runtime.elapsed()
             await self._runs.foreign.recall(batches, marks)
+            count = 0
             for partition, first, events, rejected in self._runs.of(batches):
+                count += len(events)
                 for at in range(0, max(1, len(events)), settings.turn_events):
                     some = events[at : at + settings.turn_events]
                     async with self.turn:
                         await self._route(partition, first + at, some, rejected if at == 0 else [])
             # What comes meanwhile is routed together: each bucket is told of more at once, which costs less.
-            await runtime.sleep(max(0, settings.turn_seconds - (runtime.elapsed() - began)))
+            busy = count >= settings.busy_rate * (began - before)
+            gather = settings.busy_turn_seconds if busy else settings.turn_seconds
+            await runtime.sleep(max(0, gather - (runtime.elapsed() - began)))
 
     async def _route(
         self, partition: int, first: int, events: Sequence[Event], rejected: Sequence[RejectedEvent]
@@ -239,7 +239,7 @@ class Router:
         if events:
             self._arrivals[partition] = max(self._arrivals.get(partition, 0), events[-1].received_at)
             self._progress.events += len(events)
-        self._routed_at = self.parts.runtime.elapsed()
+        self._pace.routed(len(events), self.parts.runtime.elapsed())
 
     def _resolve(
         self, event: Event, place: tuple[int, int], names: tuple[str, ...]
@@ -342,7 +342,7 @@ class Router:
 
     async def stored(self) -> None:
         """Have all that was routed be in the store. The turn is held."""
-        while not await self._tick(some=True):
+        while not await self._tick(some=True, keep=True):
             await self.parts.runtime.sleep(_LOOK_AT_STORE)
         wanted = self._tick_at
         while (await self.kept()).get(Stream.ROUTED, {}).get(0, 0) < wanted:
@@ -361,30 +361,26 @@ class Router:
     # Time.
 
     async def _tick_for_ever(self) -> None:
-        runtime, settings = self.parts.runtime, self._settings
-        last = runtime.elapsed()
+        runtime = self.parts.runtime
         while True:
-            await runtime.sleep(settings.idle_seconds)
-            now = runtime.elapsed()
-            some = self.place.routed > self._ticked
-            idle = now - self._routed_at >= settings.idle_seconds
-            definitions = self._definitions
-            due = now - last >= settings.tick_seconds
-            if (some and (idle or due)) or (due and definitions is not None and definitions.timed):
+            await runtime.sleep(self._settings.idle_seconds)
+            timed = self._definitions is not None and self._definitions.timed
+            due = self._pace.due(runtime.elapsed(), self.place.routed, timed=timed)
+            if due is not None:
                 async with self.turn:
-                    if await self._tick(some=some):
-                        last = now
+                    await self._tick(some=due.some, keep=due.keep)
 
-    async def _tick(self, *, some: bool) -> bool:
+    async def _tick(self, *, some: bool, keep: bool) -> bool:
         now = await self.now()
         if now is None or (not some and now <= self._told_now):
             return False
-        place = self.place
+        place, buckets = self.place, self._settings.buckets
         self._told_now = max(self._told_now, now)
         self._tick_at = place.routed
-        tick = Tick(self._told_now, place.number, dict(place.events), place.decisions, place.routed)
-        await self.append([(bucket, tick) for bucket in range(self._settings.buckets)])
-        self._ticked = place.routed
+        until = place.number + buckets if keep else 0
+        tick = Tick(self._told_now, place.number, dict(place.events), place.decisions, place.routed, until)
+        await self.append([(bucket, tick) for bucket in range(buckets)])
+        self._pace.ticked(place.routed, self.parts.runtime.elapsed(), keep=keep)
         await self._let_go()
         return True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -21,6 +21,10 @@ TURN: Final = 4000
 """Events that are routed together, at most."""
 GATHER: Final = 0.04
 """Seconds from one turn to the next, at least: events gather meanwhile, and each bucket is told of more at once."""
+GATHER_LONGER: Final = 0.12
+"""The same while so many come that what each turn costs by itself would tell …"""
+MANY: Final = 3000
+"""… which is from so many a second on."""
 TICK: Final = 0.25
 """Seconds between two ticks while events come …"""
 IDLE: Final = 0.03
@@ -43,8 +47,21 @@ class RouterSettings:
     buckets: int = BUCKETS
     turn_events: int = TURN
     turn_seconds: float = GATHER
+    busy_turn_seconds: float = GATHER_LONGER
+    busy_rate: int = MANY
+    """Events a second."""
     tick_seconds: float = TICK
     idle_seconds: float = IDLE
+    keep_seconds: float = 2.0
+    """Longest time between two ticks with which everything is kept, while few events come."""
+    busy_seconds: float = 10.0
+    """While many do: a profile is written once, however often it has moved."""
+    busy_events: int = 30_000
+    """Events that wait to be kept and are many."""
+    keep_events: int = 100_000
+    """Events after which it is time in any case."""
+    keep_idle_seconds: float = 0.1
+    """When nothing came for so long, it is time at once."""
     profiles_in_memory: int = 1_000_000
     """Beyond, profiles whose latest items are in the store are let go."""
 
@@ -61,6 +78,57 @@ class Place:
     decisions: int = 0
     version: int = 0
     """Of the definitions that buckets were told last."""
+
+
+class Due(NamedTuple):
+    """A tick that is due."""
+
+    some: bool
+    """Whether it is due even if no time has passed for what is routed."""
+    keep: bool
+    """Whether everything is to be kept with it."""
+
+
+class Pace:
+    """When the next tick is due, and when one with which the store is told of everything."""
+
+    def __init__(self, settings: RouterSettings) -> None:
+        self._settings = settings
+        self._ticked = 0
+        """Offset after the last tick …"""
+        self._ticked_at = 0.0
+        self._kept = 0
+        """… and after the last of those with which everything was kept."""
+        self._kept_at = 0.0
+        self._routed_at = 0.0
+        self._events = 0
+        """How many were routed since."""
+
+    def routed(self, events: int, now: float) -> None:
+        """Note that so many events were routed."""
+        self._events += events
+        self._routed_at = now
+
+    def ticked(self, routed: int, now: float, *, keep: bool) -> None:
+        """Note a tick, behind which the stream of what was routed goes on there."""
+        self._ticked, self._ticked_at = routed, now
+        if keep:
+            self._kept, self._kept_at, self._events = routed, now, 0
+
+    def due(self, now: float, routed: int, *, timed: bool) -> Due | None:
+        """What is due, if anything is; `timed`: whether time alone may move people."""
+        some, keep = routed > self._ticked, self._is_to_keep(now, routed, timed=timed)
+        idle = now - self._routed_at >= self._settings.idle_seconds
+        late = now - self._ticked_at >= self._settings.tick_seconds
+        return Due(some or keep, keep) if keep or (some and (idle or late)) or (late and timed) else None
+
+    def _is_to_keep(self, now: float, routed: int, *, timed: bool) -> bool:
+        settings = self._settings
+        long = settings.busy_seconds if self._events >= settings.busy_events else settings.keep_seconds
+        late = now - self._kept_at >= long
+        if routed <= self._kept:
+            return timed and late
+        return late or now - self._routed_at >= settings.keep_idle_seconds or self._events >= settings.keep_events
 
 
 class Runs:

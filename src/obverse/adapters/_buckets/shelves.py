@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Final, NamedTuple, Protocol
 
@@ -17,6 +17,10 @@ FORMER: Final = b"f"
 """The documents before these."""
 WAITING: Final = b"w"
 PROFILE: Final = b"p"
+UNKEPT: Final = b"u"
+"""What of whom has moved since it was told to be kept."""
+_JOURNAL: Final = b"j"
+_NUMBER: Final = 8
 
 
 class Shelf(Protocol):
@@ -59,6 +63,8 @@ class Head(msgspec.Struct, array_like=True, gc=False):
     """Of the definitions; 0: none were told yet."""
     buckets: int = 1
     """Of how many buckets this is one."""
+    journal: int = 0
+    """Number of the first record that was taken since."""
 
 
 _decoder = msgspec.msgpack.Decoder(Head)
@@ -76,6 +82,48 @@ def keep_head(shelf: Shelf, head: Head) -> None:
     shelf.put(HEAD, _encoder.encode(head))
 
 
+class Journal:
+    """
+    The records that were taken since the shelf was told of everybody: what they did is done again from them.
+
+    One of them is put in one piece, where those whom it moves would be many; and who moves often is put once.
+    """
+
+    def __init__(self, shelf: Shelf, first: int) -> None:
+        self._shelf = shelf
+        self._first = self._next = first
+        self._bytes = 0
+
+    def replay(self) -> Iterator[bytes]:
+        """The records, in the order in which they were taken."""
+        while (record := self._shelf.get(_key(self._next))) is not None:
+            self._next += 1
+            self._bytes += len(record)
+            yield record
+
+    def add(self, record: bytes) -> None:
+        """Remember one more."""
+        self._shelf.put(_key(self._next), record)
+        self._next += 1
+        self._bytes += len(record)
+
+    @property
+    def bytes(self) -> int:
+        """How long they are together."""
+        return self._bytes
+
+    def clear(self) -> int:
+        """Forget them; return the number of the next one."""
+        for number in range(self._first, self._next):
+            self._shelf.remove(_key(number))
+        self._first, self._bytes = self._next, 0
+        return self._first
+
+
+def _key(number: int) -> bytes:
+    return _JOURNAL + number.to_bytes(_NUMBER)
+
+
 class Dues:
     """Who of a bucket is due when; some of it is out of date. Nothing is looked for before somebody asks."""
 
@@ -88,7 +136,7 @@ class Dues:
         if self._heap is not None and profile.due != profiles.NEVER:
             heappush(self._heap, (profile.due, profile.id))
 
-    def by(self, now: int, moved: Collection[Profile]) -> Iterator[bytes]:
+    def by(self, now: int, moved: Iterable[Profile]) -> Iterator[bytes]:
         """Take out who may be due by then; `moved` are those who are not on the shelf as they are."""
         heap = self._heap
         if heap is None:

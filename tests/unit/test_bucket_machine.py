@@ -1,0 +1,172 @@
+"""What a bucket's machine tells of profiles, and when; and that another one over the same shelf goes on as it would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+
+import pytest
+
+from buckets import MemoryShelf
+from obverse.adapters._buckets import items, shelves
+from obverse.adapters._buckets.items import Decided, Defined, Folded, Item, Lent, Tick, Told, bucket_of
+from obverse.adapters._buckets.machine import BucketMachine
+from obverse.adapters._buckets.shelves import Outcome
+from obverse.contracts.stories import DEFINITIONS, tell
+from obverse.core import profiles
+from obverse.core.definitions import define
+from obverse.core.events import Event
+from obverse.core.people import People
+
+BUCKETS = 3
+
+
+class Bucket:
+    """One of three, and what it has told so far."""
+
+    def __init__(self, kept: dict[bytes, bytes], number: int = 0, **bounds: int) -> None:
+        self.machine = BucketMachine(
+            number, MemoryShelf(kept), workspace="main", read=lambda *_: DEFINITIONS, **{"awake": 1000, **bounds}
+        )
+
+    def take(self, record: bytes) -> tuple[Folded, Outcome]:
+        outcome = self.machine.take(record)
+        return items.read_folded(outcome.folded) if outcome.folded else Folded(bucket=0, done=[]), outcome
+
+
+class Routing:
+    """Says what is to be done for some events, as a router would, in turns."""
+
+    def __init__(self, seed: int, *, people: int, events: int) -> None:
+        self.events = tell(seed=seed, people=people, events=events)
+        self.people = People("main", define(identity=DEFINITIONS.identity))
+        self.number = 0
+        self.decided = 0
+
+    def turn(self, *work: tuple[int, Item]) -> list[tuple[int, bytes]]:
+        _, body = items.write_turn(self.number, BUCKETS, work)
+        self.number += len(work)
+        return items.slices_of(body)
+
+    def tick(self, *, keep: bool) -> list[tuple[int, bytes]]:
+        until = self.number + BUCKETS if keep else 0
+        tick = Tick(2**60, self.number, {0: self.number}, self.decided, 0, until)
+        return self.turn(*((bucket, tick) for bucket in range(BUCKETS)))
+
+    def route(self, place: int, event: Event) -> list[tuple[int, Item]]:
+        names = self.people.shown(event)
+        if not names:
+            return []
+        profile, folded = self.people.resolve(event, event.stamp, names)
+        work: list[tuple[int, Item]] = []
+        if folded.decision is not None:
+            decision, offset = folded.decision, self.decided
+            self.decided += 1
+            home = bucket_of(decision.profile, BUCKETS)
+            others = dict.fromkeys((*decision.absorbed, *decision.beside))
+            lent = tuple(one for one in others if bucket_of(one, BUCKETS) != home)
+            work += [(bucket_of(one, BUCKETS), Lent(one, home, offset, one not in decision.absorbed)) for one in lent]
+            work.append((home, Decided(offset, decision, lent)))
+        return [*work, (bucket_of(profile.id, BUCKETS), Told(profile.id, 0, place, event))]
+
+    def all(self) -> Iterator[Sequence[tuple[int, bytes]]]:
+        defined = Defined(1, b"1")
+        yield self.turn(*((bucket, defined) for bucket in range(BUCKETS)))
+        for place, event in enumerate(self.events):
+            yield self.turn(*self.route(place, event))
+            if place % 40 == 39:
+                yield self.tick(keep=place % 80 == 79)
+        yield self.tick(keep=True)
+
+
+def run(seed: int, *, crashes: bool, awake: int = 1000) -> dict[int, list[Folded]]:
+    """What buckets told; with crashes, each is made anew over its shelf again and again."""
+    dice = Random(seed)
+    kept: dict[int, dict[bytes, bytes]] = {number: {} for number in range(BUCKETS)}
+    buckets = {number: Bucket(kept[number], number, awake=awake) for number in range(BUCKETS)}
+    told: dict[int, list[Folded]] = {number: [] for number in range(BUCKETS)}
+    for cut in Routing(seed, people=30, events=400).all():
+        work = list(cut)
+        while work:
+            number, record = work.pop(0)
+            if crashes and dice.random() < 0.1:
+                buckets[number] = Bucket(kept[number], number, awake=awake)
+            folded, outcome = buckets[number].take(record)
+            told[number].append(folded)
+            work += outcome.moves
+    return told
+
+
+def rows_of(told: dict[int, list[Folded]]) -> dict[bytes, tuple[int, bytes, bytes]]:
+    rows = (row for some in told.values() for folded in some for row in folded.rows)
+    return {
+        row.row.id: (row.number, row.row.state, row.row.computed_traits)
+        for row in sorted(rows, key=lambda row: row.number)
+    }
+
+
+def test_profiles_are_shown_at_once_and_kept_when_a_tick_says_so() -> None:
+    routing, kept = Routing(1, people=1, events=3), dict[bytes, bytes]()
+    bucket = Bucket(kept)
+    told = [Folded(bucket=0, done=[])]
+    for place, event in enumerate(routing.events):
+        for _, record in routing.turn(*((0, item) for _, item in routing.route(place, event))):
+            told.append(bucket.take(record)[0])
+    assert sum(len(folded.shown) for folded in told) >= 3
+    assert not any(folded.rows for folded in told)
+    (_, quick), *_ = routing.tick(keep=False)
+    assert bucket.take(quick)[0].rows == []
+    (_, record), *_ = routing.tick(keep=True)
+    rows = {row.row.id: row.row for row in bucket.take(record)[0].rows}
+    shown = {one.id: one for folded in told for one in folded.shown}
+    assert rows
+    for one, row in rows.items():
+        assert row.known is not None
+        assert set(row.identifiers) == set(shown[one].identifiers), "all that it has come to since"
+    (_, record), *_ = routing.tick(keep=True)
+    assert bucket.take(record)[0].rows == [], "it has not moved since"
+
+
+def test_what_was_taken_is_in_the_journal_until_everybody_is_put_on_the_shelf() -> None:
+    routing, kept = Routing(2, people=4, events=20), dict[bytes, bytes]()
+    bucket = Bucket(kept)
+    for place, event in enumerate(routing.events):
+        for _, record in routing.turn(*((0, item) for _, item in routing.route(place, event))):
+            bucket.take(record)
+    assert {key[:1] for key in kept} == {b"j"}
+    (_, record), *_ = routing.tick(keep=True)
+    bucket.take(record)
+    assert {key[:1] for key in kept} >= {b"h", shelves.PROFILE}
+    assert not any(key[:1] == b"j" for key in kept), "it would grow for ever"
+
+
+def test_a_long_journal_is_given_up() -> None:
+    routing, kept = Routing(3, people=4, events=60), dict[bytes, bytes]()
+    bucket = Bucket(kept, journal=2000)
+    for place, event in enumerate(routing.events):
+        for _, record in routing.turn(*((0, item) for _, item in routing.route(place, event))):
+            bucket.take(record)
+            assert sum(len(value) for key, value in kept.items() if key[:1] == b"j") <= 2000
+    assert any(key[:1] == shelves.PROFILE for key in kept)
+    assert len(rows_of({0: [bucket.take(routing.tick(keep=True)[0][1])[0]]})) > 0, "rows are told all the same"
+
+
+@pytest.mark.parametrize("awake", [2, 1000])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_machine_made_anew_over_the_shelf_goes_on_as_the_one_before(seed: int, awake: int) -> None:
+    whole, broken = run(seed, crashes=False), run(seed, crashes=True, awake=awake)
+    assert whole == broken
+    assert rows_of(whole)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_at_each_tick_that_keeps_rows_are_what_was_shown_before_it(seed: int) -> None:
+    told = run(seed, crashes=False)
+    shown: dict[bytes, tuple[int, bytes]] = {}
+    for folded in (one for some in told.values() for one in some):
+        for one in folded.shown:
+            if one.number >= shown.get(one.id, (-1, b""))[0]:
+                shown[one.id] = one.number, profiles.parts(one.packed)[1]
+    absorbed = {lost for some in told.values() for folded in some for _, lost, _ in folded.absorbed}
+    rows = {one: row[:2] for one, row in rows_of(told).items() if one not in absorbed}
+    assert rows == {one: last for one, last in shown.items() if one not in absorbed}
