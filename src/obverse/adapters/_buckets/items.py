@@ -138,6 +138,8 @@ class Done(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=10):
 class Anew(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=11):
     """Forget everybody: another engine has folded them since, and who they are now is told next."""
 
+    begun: int
+    """Greater than that of every beginning before, and than 0: who is lent after it is told from who was before."""
     changes: int
     """Where the stream of changes ended: nothing before it is told again."""
 
@@ -189,6 +191,8 @@ class Moved(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """`core.profiles.pack`."""
     back: bool = False
     """Whether it comes back from where it was lent."""
+    begun: int = 0
+    """The beginning after which it was lent; see `Anew`."""
 
 
 class Shown(msgspec.Struct, array_like=True, frozen=True, gc=False):

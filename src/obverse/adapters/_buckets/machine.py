@@ -111,7 +111,7 @@ class BucketMachine:
         if isinstance(read, Slice):
             self._take_slice(read)
         else:
-            self._waiting.arrive(read, self._head.decided)
+            self._arrive(read)
             self._go_on()
         self._out.shown.extend(self._residents.shown())
         people = self._people
@@ -121,6 +121,12 @@ class BucketMachine:
         done = self._out, self._moves, self._puts
         self._begin()
         return done
+
+    def _arrive(self, moved: Moved) -> None:
+        if moved.begun == self._head.begun:
+            self._waiting.arrive(moved, self._head.decided)
+        elif moved.begun > self._head.begun:
+            self._waiting.arrive_early(moved)
 
     def _put(self) -> None:
         """Have the shelf hold all that is to be remembered; what was taken until now is needed no more."""
@@ -192,14 +198,14 @@ class BucketMachine:
         elif isinstance(item, Follow):
             self._follow(number, item)
         elif isinstance(item, Anew):
-            self._begin_anew()
+            self._begin_anew(item)
 
-    def _begin_anew(self) -> None:
+    def _begin_anew(self, item: Anew) -> None:
         """Know nobody, and wait for nobody."""
         self._residents.clear()
-        self._waiting = Waiting()
+        self._waiting = self._waiting.anew(item.begun)
         self._documents = self._former = self._before = None
-        self._head.version = 0
+        self._head.begun, self._head.decided, self._head.version = item.begun, -1, 0
         self._people.definitions, self._people.filled = Definitions(), 0
         self._puts = True
 
@@ -345,7 +351,7 @@ class BucketMachine:
         packed = profiles.pack(profile, people.definitions)
         people.release(profile)
         self._residents.leave(one)
-        self._moves.append((to, items.write_move(structs.replace(moved, packed=packed))))
+        self._moves.append((to, items.write_move(structs.replace(moved, packed=packed, begun=self._head.begun))))
 
 
 def _concerned(item: Item) -> tuple[bytes, ...]:

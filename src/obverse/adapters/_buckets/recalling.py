@@ -83,10 +83,10 @@ async def first_turn(log: EventLog, at: int) -> tuple[Turn, Sequence[Item]]:
         await reader.close()
 
 
-async def anew(log: EventLog, buckets: int) -> Sequence[tuple[int, Item]]:
-    """What has all buckets forget everybody."""
+async def anew(log: EventLog, number: int, buckets: int) -> Sequence[tuple[int, Item]]:
+    """What has all buckets forget everybody; the first of these items gets that number."""
     _, changes = (await log.bounds(Stream.CHANGES))[0]
-    return [(bucket, Anew(changes)) for bucket in range(buckets)]
+    return [(bucket, Anew(number + 1, changes)) for bucket in range(buckets)]
 
 
 async def adopting(store: ProfileStore, buckets: int) -> AsyncIterator[Sequence[tuple[int, Item]]]:

@@ -120,7 +120,7 @@ class Router:
         self.asked = Asked(self)
         beside = await self.asked.is_filling()
         if self._begins:
-            await self.append([*await anew(parts.log, self.buckets), *self.defined(beside=beside)])
+            await self.append([*await anew(parts.log, self.place.number, self.buckets), *self.defined(beside=beside)])
             async for work in adopting(parts.store, self.buckets):
                 await self.append(work)
         await self.append(self.defined(beside=beside))
