@@ -47,6 +47,7 @@ QUICK = EmbeddedSettings(
 
 class TestMemory(EngineContract):
     keeps_what_was_stored = False
+    folds_while_it_reads = False
 
     async def open_parts(self, partitions: int) -> EngineParts:
         return await memory_parts(partitions)
@@ -61,6 +62,7 @@ class TestMemory(EngineContract):
 
 class TestEmbedded(TestMemory):
     keeps_what_was_stored = True
+    folds_while_it_reads = True
 
     async def open_engine(self, parts: EngineParts) -> Engine:
         return await open_embedded(QUICK, parts)

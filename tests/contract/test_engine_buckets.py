@@ -16,6 +16,7 @@ QUICK = BucketedSettings(
     router=RouterSettings(
         buckets=5,
         turn_events=13,
+        page_people=3,
         tick_seconds=0.02,
         idle_seconds=0.005,
         keep_seconds=0.02,

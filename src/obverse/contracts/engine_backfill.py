@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
-from typing import Final
+from typing import Any, Final, cast
+
+import pytest
 
 from obverse.contracts.engine_clock import ClockPromises
 from obverse.contracts.engine_steps import PATIENCE, Placed, append, expected, kept, load, read
@@ -14,12 +17,14 @@ from obverse.core import conditions, profiles
 from obverse.core.audiences import Audience
 from obverse.core.changes import ENTERED, LEFT, TRAIT, Change
 from obverse.core.definitions import Definitions, Trait, arriving, define
+from obverse.core.history import PastEvent
 from obverse.core.traits.collections import UniqueCount
 from obverse.core.traits.kind import TraitKind
 from obverse.core.traits.numbers import Count, Sum
 from obverse.ports.backfills import Phase
 from obverse.ports.engine import Arriving, EngineParts
 from obverse.ports.event_log import Stream
+from obverse.ports.profile_store import ProfileStore
 
 
 def _trait(name: str, kind: TraitKind, event: str, prop: str | None = None) -> Trait:
@@ -77,8 +82,30 @@ class Changing:
         return replace(parts, definitions=self.now, arriving=self.coming, arrived=self.arrived)
 
 
+class SlowHistory:
+    """A store that tells what happened to people once somebody lets it; all else is passed on."""
+
+    def __init__(self, store: ProfileStore) -> None:
+        self._store = store
+        self.asked = asyncio.Event()
+        self.told = asyncio.Event()
+
+    async def told_of(self, *people: Any, **page: Any) -> Sequence[PastEvent]:
+        """See `Backfills.told_of`."""
+        self.asked.set()
+        await self.told.wait()
+        return await self._store.told_of(*people, **page)
+
+    def __getattr__(self, name: str) -> Any:
+        """Pass it on."""
+        return getattr(self._store, name)
+
+
 class BackfillPromises(ClockPromises):
     """Changed traits and audiences are computed from history while events come, and seen when they are whole."""
+
+    folds_while_it_reads: bool = True
+    """Whether events are folded while history is read; else they wait in the log."""
 
     async def changing(self, partitions: int = 1) -> tuple[Changing, EngineParts]:
         """Definitions that can change, and the parts that they are given to."""
@@ -153,6 +180,27 @@ class BackfillPromises(ClockPromises):
                     await parts.runtime.sleep(0.005)
             await self.live(changing, parts)
         assert all(seen)
+        await self.as_from_the_start(parts, placed)
+
+    async def test_events_are_folded_and_kept_while_history_is_read(self) -> None:
+        if not self.folds_while_it_reads:
+            pytest.skip("never: it does one thing after another")
+        changing, parts = await self.changing()
+        story = tell(seed=67, people=8, events=120)
+        placed = await append(parts, story[:80], batch=10)
+        await self.fold(parts)
+        slow = SlowHistory(parts.store)
+        async with self.running(replace(parts, store=cast("ProfileStore", slow))) as engine:
+            changing.change(NEWEST)
+            await asyncio.wait_for(slow.asked.wait(), PATIENCE)
+            placed += await append(parts, story[80:], batch=10)
+            await asyncio.wait_for(engine.drain(), PATIENCE)
+            shown, old = parts.definitions(), expected(placed)
+            for one in await load(parts, placed):
+                assert profiles.computed_traits(one, shown) == old[frozenset(one.identifiers)]["traits"]
+            assert changing.coming() is not None
+            slow.told.set()
+            await self.live(changing, parts)
         await self.as_from_the_start(parts, placed)
 
     async def test_who_enters_and_who_leaves_is_told(self) -> None:

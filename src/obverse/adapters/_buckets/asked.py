@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
 import structlog
 
-from obverse.adapters._buckets.items import Became, Done, Follow, Item, bucket_of
-from obverse.adapters._buckets.routed_people import RoutedPeople
+from obverse.adapters._buckets.histories import told_of
+from obverse.adapters._buckets.items import Became, Done, Item, bucket_of
+from obverse.adapters._buckets.routing import Routing
 from obverse.core import profiles
 from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
-from obverse.core.definitions import Definitions, arriving
+from obverse.core.definitions import Definitions
 from obverse.core.events import TYPES
-from obverse.core.history import PastEvent
 from obverse.core.identity import Decision, edge_key, id_name, id_named
 from obverse.core.identity.evidence import ACCEPTED
 from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.core.refolding import REPLAY, Difference, difference, for_refold, refold, swap_in, with_moves
 from obverse.core.unmerging import NothingToTie, NothingToUndo, Rerun, accept, rerun, tell_anew, tied, undo
-from obverse.ports.backfills import Backfill, Phase
-from obverse.ports.engine import Arriving, EngineParts
 from obverse.ports.identity_requests import IdentityRequest, Outcome, by_rule
 from obverse.ports.merge_requests import BY_ITSELF
 from obverse.ports.outcomes import Unreachable
@@ -36,42 +34,13 @@ MOST: Final = 500_000
 _AT_ONCE: Final = 20
 _PAGE: Final = 200
 """People who are computed anew together."""
-_EVENTS: Final = 5000
 _CALLS: Final = tuple((call, None) for call in sorted(TYPES))
 _log = structlog.get_logger(__name__)
 
 
-class Routed(Protocol):
-    """How far a router is."""
-
-    events: dict[int, int]
-    decisions: int
-    routed: int
-
-
-class Routing(Protocol):
-    """What this asks of the router."""
-
-    parts: EngineParts
-    people: RoutedPeople
-    turn: asyncio.Lock
-
-    @property
-    def place(self) -> Routed: ...
-    @property
-    def buckets(self) -> int: ...
-    async def append(self, work: Sequence[tuple[int, Item]], **head: Any) -> None: ...
-    async def write_down(self, decision: Decision) -> int: ...
-    async def stored(self) -> None: ...
-    async def now(self) -> int | None: ...
-    def items_of(self, offset: int, decision: Decision) -> list[tuple[int, Item]]: ...
-    def define(self, definitions: Definitions) -> None: ...
-    def defined(self, *, beside: bool = False) -> list[tuple[int, Item]]: ...
-
-
 class Asked:
     """
-    Does what people ask of identity, and what definitions on their way ask of everybody.
+    Does what people ask of identity, and folds people anew.
 
     Meanwhile events wait in the log. What comes of it is given to the buckets as whole profiles.
     """
@@ -89,23 +58,16 @@ class Asked:
         Raises:
             Unreachable: the log or the store failed while something was done.
         """
-        known = await self._parts.store.backfill()
-        if known is not None and known.phase is Phase.TURNING:
-            async with self._router.turn:
-                await self._turn(known)
         while True:
             await self._parts.runtime.sleep(LOOK)
             try:
                 waiting = [one for one in await self._waiting() if one.id not in self._known]
-                coming = self._parts.arriving()
             except Unreachable:
                 continue  # whoever routes will say so
-            if (waiting or coming is not None) and self._parts.obstacle() is None:
+            if waiting and self._parts.obstacle() is None:
                 async with self._router.turn:
                     for request in waiting:
                         await self._do(request)
-                    if coming is not None:
-                        await self._bring_in(coming)
 
     async def _waiting(self) -> list[IdentityRequest]:
         waiting = list(await self._parts.store.waiting_identity(limit=_AT_ONCE))
@@ -179,7 +141,7 @@ class Asked:
 
     async def _whole(self, names: Collection[str], ids: Collection[bytes] = ()) -> People:
         """People as the store has them, with all that was computed of them."""
-        whole = People(self._parts.workspace, self._parts.definitions())
+        whole = People(self._parts.workspace, self._router.filling.folding())
         known = await self._parts.store.backfill()
         whole.filled = 0 if known is None else known.version
         for packed in await self._parts.store.load(names, ids):
@@ -202,6 +164,7 @@ class Asked:
         became = [self._became(whole.profiles[one], whole.definitions, [*moved, *more]) for one in touched]
         self._router.people.replace([one.packed for _, one in became], self._router.place.routed)
         self._router.people.part([decision], nobodys)
+        self._router.filling.note(touched)
         await self._append([*became, (0, done)], offset + 1)
 
     def _became(self, profile: Profile, definitions: Definitions, moved: Iterable[Change] = ()) -> tuple[int, Became]:
@@ -233,7 +196,7 @@ class Asked:
     async def _fold_some(self, ids: Collection[bytes], replay: str) -> Mapping[bytes, Difference | None]:
         whole = await self._whole((), ids)
         definitions, found = whole.definitions, dict[bytes, Difference | None]()
-        alone, told = for_refold(definitions), await self._told(whole.profiles, _CALLS)
+        alone, told = for_refold(definitions), await told_of(self._parts.store, whole.profiles, _CALLS)
         work: list[tuple[int, Became]] = []
         for one, profile in whole.profiles.items():
             made = Profile(one, filled=whole.filled)
@@ -256,88 +219,6 @@ class Asked:
             self._router.people.replace([one.packed for _, one in work], self._router.place.routed)
             await self._append(work)
         return found
-
-    # Definitions on their way.
-
-    async def is_filling(self) -> bool:
-        """Whether what is on its way was being computed from history when the last run ended."""
-        known, coming = await self._parts.store.backfill(), self._parts.arriving()
-        return (
-            known is not None
-            and coming is not None
-            and known.phase is Phase.FILLING
-            and known.version == coming.version
-        )
-
-    async def _bring_in(self, coming: Arriving) -> None:
-        """Compute what is on its way for everybody, then have everybody follow it. The turn is held."""
-        router, store, before = self._router, self._parts.store, self._parts.definitions()
-        await router.stored()
-        known = await store.backfill()
-        if known is None or known.version != coming.version:
-            changed = {one.name for one in arriving.changed(coming.definitions, before)}
-            known = Backfill(coming.version, dict(router.place.events), Phase.FILLING, sorted(changed))
-            await store.note_backfill(known)
-        _log.info("definitions are computed from history", version=coming.version, traits=list(known.names))
-        fresh = arriving.fresh(coming.definitions, before)
-        if fresh:
-            await router.append(router.defined(beside=True))
-            folding = arriving.folding(before, fresh, coming.version)
-            alone = arriving.only(fresh, coming.definitions)
-            async for ids in self._everybody():
-                await self._fill(ids, known, folding, alone)
-            await router.stored()
-        await self._turn(known)
-
-    async def _fill(self, ids: Collection[bytes], known: Backfill, folding: Definitions, alone: Definitions) -> None:
-        some = [profiles.unpack(packed, folding) for packed in await self._parts.store.load((), ids)]
-        lacking = {one.id: one for one in some if one.filled != known.version}
-        calls = list(dict.fromkeys((one.type, one.event) for one in alone.trait_of_key.values()))
-        told = await self._told(lacking, calls)
-        for one in lacking.values():
-            history = profiles.history_of(one, told.get(one.id, ()), known.marks, alone)
-            profiles.fill(one, history, alone, known.version)
-        if lacking:
-            await self._append([self._became(one, folding) for one in lacking.values()])
-
-    async def _turn(self, known: Backfill) -> None:
-        """Have everybody follow what is seen from now on."""
-        router, store = self._router, self._parts.store
-        turning = Backfill(known.version, known.marks, Phase.TURNING, known.names)
-        await store.note_backfill(turning)
-        await self._parts.arrived(known.version)
-        router.define(self._parts.definitions())
-        await router.append(router.defined())
-        now = await router.now()
-        while now is None:
-            await self._parts.runtime.sleep(LOOK)
-            now = await router.now()
-        names = tuple(known.names)
-        async for ids in self._everybody():
-            await self._append([(self._bucket(one), Follow(one, now, known.version, names)) for one in ids])
-        await router.stored()
-        await store.note_backfill(Backfill(known.version, known.marks, Phase.DONE, known.names))
-        _log.info("definitions are live", version=known.version)
-
-    async def _everybody(self) -> AsyncIterator[Sequence[bytes]]:
-        after: bytes | None = None
-        while page := await self._parts.store.people(limit=_PAGE, after=after):
-            yield page
-            after = page[-1]
-
-    async def _told(
-        self, people: Collection[bytes], calls: Collection[tuple[str, str | None]]
-    ) -> Mapping[bytes, Sequence[PastEvent]]:
-        told: dict[bytes, list[PastEvent]] = {}
-        after = 0
-        while people:
-            page = await self._parts.store.told_of(people, calls, limit=_EVENTS, after=after)
-            for one in page:
-                told.setdefault(one.profile, []).append(one)
-            if len(page) < _EVENTS:
-                break
-            after = page[-1].id
-        return told
 
 
 def outcome_of(decision: Decision, missing: int = 0) -> Outcome:

@@ -135,7 +135,26 @@ class Done(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=10):
     """Identifiers that are nobody's from now on."""
 
 
-class Anew(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=11):
+class Fill(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=11):
+    """
+    Join what a profile's history gives for traits to come with what was folded of them since (`core.profiles.fill`).
+
+    Of whoever has become one with others since that history was read, other history is lacking: nothing is done then,
+    and the router reads again.
+    """
+
+    profile: bytes
+    version: int
+    """Of the definitions that are on their way."""
+    merges: int
+    """How many others were part of it when its history was read …"""
+    since: dict[int, int] | None
+    """… and `Profile.since` of then."""
+    history: dict[int, Any]
+    """`core.profiles.pack_traits`."""
+
+
+class Anew(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=12):
     """Forget everybody: another engine has folded them since, and who they are now is told next."""
 
     begun: int
@@ -144,7 +163,7 @@ class Anew(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=11):
     """Where the stream of changes ended: nothing before it is told again."""
 
 
-Item = Told | Decided | Lent | Tick | Defined | Refused | Adopted | Became | Follow | Done | Anew
+Item = Told | Decided | Lent | Tick | Defined | Refused | Adopted | Became | Follow | Done | Fill | Anew
 
 
 class Turn(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True):
@@ -271,10 +290,9 @@ def write_turn(first: int, buckets: int, items: Iterable[tuple[int, Item]], **he
         (bucket, len(body), b"".join(place.to_bytes(_PLACE) for place in places[bucket]))
         for bucket, body in bodies.items()
     )
-    turn = Turn(buckets=buckets, first=first, slices=slices, **head)
-    told = _encoder.encode(turn)
-    head_record = _BYTES + len(told).to_bytes(4) + told
-    return 1 + sum(map(len, of_bucket.values())), head_record + b"".join(bodies.values())
+    told = _encoder.encode(Turn(buckets=buckets, first=first, slices=slices, **head))
+    count = 1 + sum(map(len, of_bucket.values()))
+    return count, b"".join((_BYTES, len(told).to_bytes(4), told, *bodies.values()))
 
 
 def turns_of(body: bytes) -> Iterator[tuple[int, Turn, bytes]]:
@@ -331,7 +349,6 @@ class Slice(msgspec.Struct, frozen=True, gc=False):
     buckets: int
     """Of how many buckets this is one."""
     numbers: list[int]
-    """Of each item."""
     items: list[Item]
 
 

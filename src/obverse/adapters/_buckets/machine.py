@@ -22,6 +22,7 @@ from obverse.adapters._buckets.items import (
     Decided,
     Defined,
     Done,
+    Fill,
     Folded,
     Follow,
     Item,
@@ -44,7 +45,7 @@ from obverse.adapters._buckets.shelves import (
     keep_head,
     read_head,
 )
-from obverse.adapters._buckets.waiting import Arrived, Entry, Waiting
+from obverse.adapters._buckets.waiting import Arrived, Entry, Waiting, concerned
 from obverse.core import groups, profiles
 from obverse.core.changes import Change
 from obverse.core.definitions import Definitions, arriving
@@ -72,6 +73,8 @@ class BucketMachine:
         self._shelf = shelf
         self._read = read
         self._people = People(workspace, Definitions())
+        self._beside = Definitions()
+        """Of traits to come alone."""
         self._head = read_head(shelf)
         self._documents = shelf.get(DOCUMENTS)
         self._former = shelf.get(FORMER)
@@ -146,32 +149,46 @@ class BucketMachine:
             if number < self._head.next:
                 continue  # it comes again
             self._head.next = number + 1
-            concerned = _concerned(item)
-            lends = isinstance(item, Decided) and bool(item.lent)
-            if lends or (concerned and self._waiting.blocks(concerned)):
-                self._waiting.add(Entry(number, item, concerned))
-                if isinstance(item, Decided) and item.lent:
-                    self._head.decided = item.offset
-            elif isinstance(item, Tick):
-                self._tick(number, item)
+            if self._waiting.holds(item):
+                self._waiting.hold(number, item)
             else:
-                self._do(number, item, {})
+                self._take_item(number, item)
         self._go_on()
+
+    def _take_item(self, number: int, item: Item) -> None:
+        theirs = concerned(item)
+        lends = isinstance(item, Decided) and bool(item.lent)
+        if lends or (theirs and self._waiting.blocks(theirs)):
+            self._waiting.add(Entry(number, item, theirs))
+            if isinstance(item, Decided) and item.lent:
+                self._head.decided = item.offset
+        elif isinstance(item, Tick):
+            self._tick(number, item)
+        else:
+            self._do(number, item, {})
 
     def _go_on(self) -> None:
         """Do what has waited, as far as it waits for nothing more."""
-        while (ready := self._waiting.pop()) is not None:
-            if isinstance(ready.item, Tick):
-                if ready.item.keep:
-                    self._tell(ready.concerned[0])
-                self._tick_for(ready.concerned[0], ready.number, ready.item)
-                self._out.parts.append(ready.key)
-                if not self._waiting.parts_of(ready.number):
-                    self._tick_done(ready.number, ready.item)
-            elif ready.lent:
-                self._take_back(ready.arrived)
-            else:
-                self._do(ready.number, ready.item, ready.arrived)
+        while True:
+            while (ready := self._waiting.pop()) is not None:
+                self._do_ready(ready)
+            held = self._waiting.pop_held()
+            if held is None:
+                return
+            self._take_item(*held)
+
+    def _do_ready(self, ready: Entry) -> None:
+        if isinstance(ready.item, Tick):
+            if ready.item.keep:
+                self._tell(ready.concerned[0])
+            self._tick_for(ready.concerned[0], ready.number, ready.item)
+            self._out.parts.append(ready.key)
+            if not self._waiting.parts_of(ready.number):
+                self._tick_done(ready.number, ready.item)
+        elif ready.lent:
+            self._take_back(ready.arrived)
+        else:
+            self._do(ready.number, ready.item, ready.arrived)
 
     def _do(self, number: int, item: Item, arrived: Arrived) -> None:
         if isinstance(item, Told):
@@ -197,6 +214,8 @@ class BucketMachine:
             self._become(number, item)
         elif isinstance(item, Follow):
             self._follow(number, item)
+        elif isinstance(item, Fill):
+            self._fill(number, item)
         elif isinstance(item, Anew):
             self._begin_anew(item)
 
@@ -206,19 +225,25 @@ class BucketMachine:
         self._waiting = self._waiting.anew(item.begun)
         self._documents = self._former = self._before = None
         self._head.begun, self._head.decided, self._head.version = item.begun, -1, 0
-        self._people.definitions, self._people.filled = Definitions(), 0
+        self._use(Definitions())
+        self._people.filled = 0
         self._puts = True
 
     def _define(self, item: Defined) -> None:
-        """Fold with other definitions from here on, and remember those of before, for whoever is to follow."""
-        known = self._documents
-        if known is not None and known != item.documents:
-            self._before, self._former = self._people.definitions, known
+        """
+        Fold with other definitions from here on, and remember those of before, for whoever is to follow.
+
+        Those of before the latest that have other traits or audiences: else whoever follows later would follow nothing.
+        """
+        known, before = self._documents, self._people.definitions
         self._head.version, self._documents = item.version, item.documents
         self._use(self._read(item.version, item.documents))
+        if known is not None and not arriving.is_live(self._people.definitions, before):
+            self._before, self._former = before, known
 
     def _use(self, definitions: Definitions) -> None:
         self._people.definitions = definitions
+        self._beside = arriving.only(definitions.beside, definitions)
         # Whoever is new lacks nothing of what is folded beside.
         self._people.filled = max(self._people.filled, definitions.beside_version)
 
@@ -239,6 +264,14 @@ class BucketMachine:
             before = self._before or arriving.without(after, item.names)
             self._change(number, profiles.go_live(profile, before, after, item.now))
             profile.filled = item.version
+            self._residents.moved(item.profile, number)
+
+    def _fill(self, number: int, item: Fill) -> None:
+        profile, beside = self._residents.find(item.profile), self._beside
+        if profile is None or item.version != self._people.definitions.beside_version:
+            return
+        if profile.filled != item.version and (profile.merges, profile.since) == (item.merges, item.since):
+            profiles.fill(profile, profiles.read_traits(item.history, beside.trait_of_code), beside, item.version)
             self._residents.moved(item.profile, number)
 
     def _told(self, number: int, item: Told) -> None:
@@ -352,14 +385,3 @@ class BucketMachine:
         people.release(profile)
         self._residents.leave(one)
         self._moves.append((to, items.write_move(structs.replace(moved, packed=packed, begun=self._head.begun))))
-
-
-def _concerned(item: Item) -> tuple[bytes, ...]:
-    """Whose turn it has to be, of this bucket's."""
-    if isinstance(item, Told | Lent | Follow):
-        return (item.profile,)
-    if isinstance(item, Decided):
-        decision, away = item.decision, set(item.lent)
-        here = dict.fromkeys((decision.profile, *decision.absorbed, *decision.beside))
-        return tuple(one for one in here if one not in away)
-    return ()

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from obverse.adapters._buckets import items
-from obverse.adapters._buckets.items import Adopted, Anew, Item, Turn, bucket_of
+from obverse.adapters._buckets.items import Adopted, Anew, Became, Decided, Defined, Done, Item, Told, Turn, bucket_of
+from obverse.adapters._buckets.routed_people import RoutedPeople
+from obverse.adapters._buckets.routing import Place
 from obverse.adapters._decisions import decided
 from obverse.core import profiles
 from obverse.core.identity import Decision
@@ -103,3 +105,25 @@ async def decided_from(log: EventLog, at: int, end: int) -> AsyncIterator[tuple[
     async for first, some in decided(log, at, end):
         for offset, decision in enumerate(some, first):
             yield offset, decision
+
+
+def take_again(turn: Turn, routed: Sequence[Item], at: int, people: RoutedPeople, place: Place) -> None:
+    """Have people and the place be as they were after a turn that stands there in the stream of what was routed."""
+    for item in sorted((one for one in routed if isinstance(one, Decided)), key=lambda one: one.offset):
+        people.carry_out(item.decision)
+        people.concern(item.decision, at)
+    for one in routed:
+        if isinstance(one, Told):
+            profile = people.profiles.get(people.keeper(one.profile))
+            if profile is not None:
+                people.note(one.event, profile, (one.partition, one.offset))
+                people.routed((profile.id,), at)
+        elif isinstance(one, Defined):
+            place.version = max(place.version, one.version)
+    people.replace([one.packed for one in routed if isinstance(one, Became)], at)
+    for done in routed:
+        if isinstance(done, Done):
+            people.part([decision for _, decision in done.decisions], done.nobodys)
+    place.number = turn.end
+    if turn.events_end >= 0:
+        place.events[turn.partition] = turn.events_end

@@ -16,9 +16,9 @@ import structlog
 
 from obverse.adapters._buckets import items
 from obverse.adapters._buckets.asked import Asked, outcome_of
+from obverse.adapters._buckets.filling import Filling
 from obverse.adapters._buckets.items import (
     Anew,
-    Became,
     Decided,
     Defined,
     Done,
@@ -29,7 +29,7 @@ from obverse.adapters._buckets.items import (
     Told,
     bucket_of,
 )
-from obverse.adapters._buckets.recalling import adopting, anew, decided_from, number_after, turns_from
+from obverse.adapters._buckets.recalling import adopting, anew, decided_from, number_after, take_again, turns_from
 from obverse.adapters._buckets.routed_people import RoutedPeople
 from obverse.adapters._buckets.routing import Pace, Place, RouterSettings, Runs, admitted, now_of
 from obverse.adapters._running import until_failure
@@ -65,8 +65,8 @@ class Router:
         """By partition, the latest arrival of what was routed in this run."""
         self._pace = Pace(settings)
         self._told_now = 0
-        self._tick_at = 0
-        """Where the last tick is in the stream of what was routed."""
+        self._keep_at = 0
+        """Where the last tick with which everything was kept is in the stream of what was routed."""
         self._look_at = 0.0
         self._begins = False
         """Whether buckets are still to be told whom another engine has folded."""
@@ -74,7 +74,8 @@ class Router:
         """What was decided and not routed before this run, with the offset of each: it is not decided anew."""
         self.is_open = False
         """Whether all that was routed before is known."""
-        self.asked: Asked
+        self.asked = Asked(self)
+        self.filling = Filling(self, settings.page_people)
         self._decided: Appender
         self._routed: Appender
 
@@ -106,6 +107,8 @@ class Router:
             stack.push_async_callback(ticking.stop)
             asking = self.parts.runtime.spawn("route requests", until_failure(self.asked.run(), failed))
             stack.push_async_callback(asking.stop)
+            filling = self.parts.runtime.spawn("route definitions", until_failure(self.filling.run(), failed))
+            stack.push_async_callback(filling.stop)
             routing = self.parts.runtime.spawn("route", until_failure(self._route_for_ever(reader, marks), failed))
             stack.push_async_callback(routing.stop)
             await failed
@@ -114,16 +117,14 @@ class Router:
 
     async def _recall(self) -> None:
         """Learn how far everything was routed, and what is known of people whose items are not in the store yet."""
-        parts = self.parts
-        self.define(parts.definitions())
+        await self.filling.resume()
+        self.define(self.parts.definitions())
         self._recalled = await self._learn()
-        self.asked = Asked(self)
-        beside = await self.asked.is_filling()
         if self._begins:
-            await self.append([*await anew(parts.log, self.place.number, self.buckets), *self.defined(beside=beside)])
-            async for work in adopting(parts.store, self.buckets):
+            await self.append([*await anew(self.parts.log, self.place.number, self.buckets), *self.defined()])
+            async for work in adopting(self.parts.store, self.buckets):
                 await self.append(work)
-        await self.append(self.defined(beside=beside))
+        await self.append(self.defined())
         if self._recalled and self._recalled[0][1].is_asked:
             async with self.turn:
                 await self.asked.carry_out_recalled(*self._recalled.pop(0))
@@ -162,32 +163,11 @@ class Router:
             # Whoever began told of definitions again once buckets had everybody. The store is where there was a tick.
             if any(isinstance(one, Defined | Tick) for one in routed):
                 self._begins = any(isinstance(one, Anew) for one in routed)
-            self._take_again(turn, routed, offset)
+            take_again(turn, routed, offset, self.people, self.place)
+            for one in routed:
+                if isinstance(one, Refused) and one.rejected.code == FOREIGN:
+                    self._runs.foreign.routed(one.rejected)
         return [one for one in decisions if one[0] >= place.decisions]
-
-    def _take_again(self, turn: items.Turn, routed: Sequence[Item], at: int) -> None:
-        people, place = self.people, self.place
-        for decided in sorted((one for one in routed if isinstance(one, Decided)), key=lambda one: one.offset):
-            decision = decided.decision
-            people.carry_out(decision)
-            people.concern(decision, at)
-        for one in routed:
-            if isinstance(one, Told):
-                profile = people.profiles.get(people.keeper(one.profile))
-                if profile is not None:
-                    people.note(one.event, profile, (one.partition, one.offset))
-                    people.routed((profile.id,), at)
-            elif isinstance(one, Defined):
-                place.version = max(place.version, one.version)
-            elif isinstance(one, Refused) and one.rejected.code == FOREIGN:
-                self._runs.foreign.routed(one.rejected)
-        people.replace([one.packed for one in routed if isinstance(one, Became)], at)
-        for done in routed:
-            if isinstance(done, Done):
-                people.part([decision for _, decision in done.decisions], done.nobodys)
-        place.number = turn.end
-        if turn.events_end >= 0:
-            place.events[turn.partition] = turn.events_end
 
     # What comes.
 
@@ -300,10 +280,10 @@ class Router:
                 routed.append(one)
         return routed, offset
 
-    def defined(self, *, beside: bool = False) -> list[tuple[int, Item]]:
-        """Have every bucket fold with the present definitions from here on, and those to come beside if need be."""
+    def defined(self) -> list[tuple[int, Item]]:
+        """Have every bucket fold with the present definitions from here on, and those on their way beside."""
         self.place.version += 1
-        defined = Defined(self.place.version, self.parts.documents(beside))
+        defined = Defined(self.place.version, self.parts.documents(self.filling.is_beside))
         return [(bucket, defined) for bucket in range(self._settings.buckets)]
 
     def define(self, definitions: Definitions) -> None:
@@ -318,6 +298,8 @@ class Router:
         concerned = dict.fromkeys((*decision.absorbed, *decision.beside))
         lent = tuple(one for one in concerned if bucket_of(one, buckets) != home)
         self.people.concern(decision, self.place.routed)
+        if decision.absorbed:
+            self.filling.note((decision.profile, *decision.absorbed))
         lends: list[tuple[int, Item]] = [
             (bucket_of(one, buckets), Lent(one, home, offset, one not in decision.absorbed)) for one in lent
         ]
@@ -344,9 +326,14 @@ class Router:
         """Have all that was routed be in the store. The turn is held."""
         while not await self._tick(some=True, keep=True):
             await self.parts.runtime.sleep(_LOOK_AT_STORE)
-        wanted = self._tick_at
+        wanted = self._keep_at
         while (await self.kept()).get(Stream.ROUTED, {}).get(0, 0) < wanted:
             await self.parts.runtime.sleep(_LOOK_AT_STORE)
+
+    @property
+    def wanted(self) -> int:
+        """How far the store is once it has all that was routed by now, but for ticks."""
+        return self._keep_at if self.place.routed == self._pace.kept else self.place.routed
 
     async def kept(self) -> Marks:
         """How far the store is."""
@@ -376,7 +363,8 @@ class Router:
             return False
         place, buckets = self.place, self._settings.buckets
         self._told_now = max(self._told_now, now)
-        self._tick_at = place.routed
+        if keep:
+            self._keep_at = place.routed
         until = place.number + buckets if keep else 0
         tick = Tick(self._told_now, place.number, dict(place.events), place.decisions, place.routed, until)
         await self.append([(bucket, tick) for bucket in range(buckets)])

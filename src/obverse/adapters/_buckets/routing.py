@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 
-from obverse.adapters._buckets.items import BUCKETS
+from obverse.adapters._buckets.items import BUCKETS, Item
+from obverse.adapters._buckets.routed_people import RoutedPeople
 from obverse.adapters._foreign import Foreign
 from obverse.core import codec
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent, unfoldable
+from obverse.core.identity import Decision
 from obverse.ports.engine import EngineParts, Progress
 from obverse.ports.event_log import Batch, Stream
 from obverse.ports.outcomes import Unreachable
+from obverse.ports.profile_store import Marks
 
 TURN: Final = 4000
 """Events that are routed together, at most."""
@@ -64,6 +68,8 @@ class RouterSettings:
     """When nothing came for so long, it is time at once."""
     profiles_in_memory: int = 1_000_000
     """Beyond, profiles whose latest items are in the store are let go."""
+    page_people: int = 200
+    """People whose history is read together, or who follow together, when definitions have changed."""
 
 
 @dataclass(slots=True)
@@ -114,6 +120,11 @@ class Pace:
         self._ticked, self._ticked_at = routed, now
         if keep:
             self._kept, self._kept_at, self._events = routed, now, 0
+
+    @property
+    def kept(self) -> int:
+        """Where the stream goes on behind the last tick with which everything was kept."""
+        return self._kept
 
     def due(self, now: float, routed: int, *, timed: bool) -> Due | None:
         """What is due, if anything is; `timed`: whether time alone may move people."""
@@ -205,3 +216,39 @@ async def now_of(parts: EngineParts, place: Place, arrivals: Mapping[int, int]) 
         return None  # whoever routes will say so
     lagging = [number for number, (_, end) in bounds.items() if place.events.get(number, 0) < end]
     return min([now, *(arrivals.get(number, 0) for number in lagging)])
+
+
+class Noting(Protocol):
+    """What a router tells whoever computes definitions on their way."""
+
+    def folding(self) -> Definitions:
+        """What buckets fold with: what everybody sees, and what is on its way beside it."""
+        ...
+
+    def note(self, ids: Iterable[bytes]) -> None:
+        """Note that these become one, or are parted, by what is routed next; the first of them stays."""
+        ...
+
+
+class Routing(Protocol):
+    """What is asked of a router by those who do something beside its work; they hold the turn when they append."""
+
+    parts: EngineParts
+    people: RoutedPeople
+    place: Place
+    turn: asyncio.Lock
+
+    @property
+    def filling(self) -> Noting: ...
+    @property
+    def buckets(self) -> int: ...
+    @property
+    def wanted(self) -> int: ...
+    async def append(self, work: Sequence[tuple[int, Item]], **head: Any) -> None: ...
+    async def write_down(self, decision: Decision) -> int: ...
+    async def stored(self) -> None: ...
+    async def kept(self) -> Marks: ...
+    async def now(self) -> int | None: ...
+    def items_of(self, offset: int, decision: Decision) -> list[tuple[int, Item]]: ...
+    def define(self, definitions: Definitions) -> None: ...
+    def defined(self) -> list[tuple[int, Item]]: ...

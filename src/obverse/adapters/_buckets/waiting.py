@@ -1,4 +1,9 @@
-"""What waits in a bucket: for a profile that another one lends, and behind whatever waits for the same profile."""
+"""
+What waits in a bucket: for a profile that another one lends, and behind whatever waits for the same profile.
+
+Definitions wait for all that does, and whatever comes after them waits behind them: so each event is folded with the
+definitions that hold at its place, however long somebody is on the way.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from obverse.adapters._buckets.items import Decided, Item, Lent, Moved, Tick
+from obverse.adapters._buckets.items import Anew, Decided, Defined, Fill, Follow, Item, Lent, Moved, Tick, Told
 
 
 @dataclass(slots=True)
@@ -42,6 +47,7 @@ class _Kept(msgspec.Struct, array_like=True):
 
     entries: list[tuple[int, Item, tuple[bytes, ...], bool, list[Moved]]]
     early: list[Moved]
+    held: list[tuple[int, Item]] = []
     next: list[Moved] = []
 
 
@@ -65,9 +71,29 @@ class Waiting:
         """Who was lent after all have begun anew, of which this bucket was not told yet."""
         self._looked_at: deque[Entry] = deque()
         """Those that may have become ready."""
+        self._held: deque[tuple[int, Item]] = deque()
+        """Definitions that wait for all these, and what comes after them."""
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def holds(self, item: Item) -> bool:
+        """Whether it has to stand behind definitions that wait, or is such definitions itself."""
+        if isinstance(item, Anew):
+            return False
+        return bool(self._held) or (isinstance(item, Defined) and bool(self._entries))
+
+    def hold(self, number: int, item: Item) -> None:
+        """Have it stand there."""
+        self._held.append((number, item))
+        self.moved = True
+
+    def pop_held(self) -> tuple[int, Item] | None:
+        """Take out the next one that stands behind no definitions any more, once `pop` has nothing."""
+        if not self._held or (isinstance(self._held[0][1], Defined) and self._entries):
+            return None
+        self.moved = True
+        return self._held.popleft()
 
     def blocks(self, concerned: Collection[bytes]) -> bool:
         """Whether something waits for any of these."""
@@ -153,13 +179,13 @@ class Waiting:
     def write(self) -> bytes:
         """All of it; empty if nothing waits."""
         self.moved = False
-        if not self._entries and not self._early and not self._next:
+        if not self._entries and not self._early and not self._held and not self._next:
             return b""
         kept = [
             (one.number, one.item, one.concerned, one.lent, list(one.arrived.values()))
             for one in self._entries.values()
         ]
-        return _encoder.encode(_Kept(kept, list(self._early.values()), self._next))
+        return _encoder.encode(_Kept(kept, list(self._early.values()), list(self._held), self._next))
 
     @staticmethod
     def read(kept: bytes | None) -> Waiting:
@@ -176,8 +202,20 @@ class Waiting:
             # One that was sent out stands first, whoever else waits for its profile.
             for entry in sorted(entries, key=lambda one: (not one.lent, one.number)):
                 waiting.add(entry)
+            waiting._held = deque(read.held)
             waiting.moved = False
         return waiting
+
+
+def concerned(item: Item) -> tuple[bytes, ...]:
+    """Whose turn it has to be, of this bucket's."""
+    if isinstance(item, Told | Lent | Follow | Fill):
+        return (item.profile,)
+    if isinstance(item, Decided):
+        decision, away = item.decision, set(item.lent)
+        here = dict.fromkeys((decision.profile, *decision.absorbed, *decision.beside))
+        return tuple(one for one in here if one not in away)
+    return ()
 
 
 def _wanted(entry: Entry) -> Iterator[tuple[int, bytes]]:

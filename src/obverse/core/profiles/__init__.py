@@ -4,7 +4,7 @@ from obverse.core.profiles.filling import fill, go_live, history_of
 from obverse.core.profiles.fold import apply, notice
 from obverse.core.profiles.judging import judge
 from obverse.core.profiles.merging import join, lose, merge, separate, show, sight, tie
-from obverse.core.profiles.packing import due_in, parts, whole
+from obverse.core.profiles.packing import due_in, pack_traits, parts, read_traits, whole
 from obverse.core.profiles.parts import NEVER, Membership, Sighting
 from obverse.core.profiles.profile import Brief, Profile, pack, unpack, unpack_briefly
 from obverse.core.profiles.reading import (
@@ -43,7 +43,9 @@ __all__ = [
     "merge",
     "notice",
     "pack",
+    "pack_traits",
     "parts",
+    "read_traits",
     "separate",
     "show",
     "sight",
