@@ -201,7 +201,7 @@ class Turn(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True)
 
 
 class Moved(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A profile on its way from one bucket to another."""
+    """A profile on its way from one bucket to another, lent after the beginning that `begun` names (see `Anew`)."""
 
     decision: int
     """For which it is lent: `Decided.offset`."""
@@ -211,7 +211,6 @@ class Moved(msgspec.Struct, array_like=True, frozen=True, gc=False):
     back: bool = False
     """Whether it comes back from where it was lent."""
     begun: int = 0
-    """The beginning after which it was lent; see `Anew`."""
 
 
 class Shown(msgspec.Struct, array_like=True, frozen=True, gc=False):
