@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 
 from buckets import MemoryShelf
 from obverse.adapters._buckets import items, shelves
-from obverse.adapters._buckets.items import Decided, Defined, Folded, Item, Lent, Tick, Told, bucket_of
+from obverse.adapters._buckets.items import Anew, Decided, Defined, Folded, Item, Lent, Tick, Told, bucket_of
 from obverse.adapters._buckets.machine import BucketMachine
 from obverse.adapters._buckets.shelves import Outcome
 from obverse.contracts.stories import DEFINITIONS, tell
@@ -213,3 +214,30 @@ def test_at_each_tick_that_keeps_rows_are_what_was_shown_before_it(seed: int) ->
     absorbed = {lost for some in told.values() for folded in some for _, lost, _ in folded.absorbed}
     rows = {one: row[:2] for one, row in rows_of(told).items() if one not in absorbed}
     assert rows == {one: last for one, last in shown.items() if one not in absorbed}
+
+
+@pytest.mark.parametrize("behind", range(BUCKETS))
+def test_who_is_lent_to_a_bucket_that_has_not_begun_anew_is_not_forgotten(behind: int) -> None:
+    """A bucket is given nothing at first but those whom the others lend it."""
+    routing = Routing(11, people=12, events=200)
+    kept: list[dict[bytes, bytes]] = [{} for _ in range(BUCKETS)]
+    done, lagging, lent = set[int](), list[bytes](), Counter[int]()
+
+    def give(bucket: int, record: bytes) -> None:
+        folded, outcome = Bucket(kept[bucket], bucket).take(record)
+        done.update(folded.done)
+        for to, moved in outcome.moves:
+            lent[to] += 1
+            give(to, moved)
+
+    anew = routing.turn(*((bucket, Anew(1, 0)) for bucket in range(BUCKETS)))
+    for slices in (anew, *routing.all()):
+        for bucket, record in slices:
+            if bucket == behind:
+                lagging.append(record)
+            else:
+                give(bucket, record)
+    assert lent[behind] > 0
+    for record in lagging:
+        give(behind, record)
+    assert done == set(range(routing.number))

@@ -64,6 +64,17 @@ def test_a_password_is_in_the_jobs_file_and_nowhere_else() -> None:
         assert clients["bootstrap.servers"] == "kafka-1:9092"
 
 
+def test_a_broker_that_is_dead_is_not_asked_for_long_and_then_another_is() -> None:
+    told = job_words(SparkSettings(kafka=KAFKA), Hosted())
+    reading = told["reading"]
+    assert isinstance(reading, dict)
+    waits = int(reading["default.api.timeout.ms"]) / 1000
+    assert int(reading["request.timeout.ms"]) <= waits * 1000
+    # As long as brokers take to miss one of them (nine seconds), and to agree on another.
+    assert waits <= 15
+    assert waits * int(str(told["tries"])) >= 60
+
+
 def test_states_are_in_rocksdb_and_each_core_is_an_executor() -> None:
     told = spark_words(SparkSettings(kafka=KAFKA, cores=2, tasks=8, executor_java="-Xint"))
     assert told["spark.sql.streaming.stateStore.providerClass"].endswith("RocksDBStateStoreProvider")

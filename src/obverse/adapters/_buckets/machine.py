@@ -18,6 +18,7 @@ from msgspec import structs
 from obverse.adapters._buckets import items
 from obverse.adapters._buckets.items import (
     Adopted,
+    Anew,
     Became,
     Decided,
     Defined,
@@ -140,7 +141,7 @@ class BucketMachine:
         if isinstance(read, Slice):
             self._take_slice(read)
         else:
-            self._waiting.arrive(read, self._head.decided)
+            self._arrive(read)
             self._go_on()
         people = self._people
         people.absorbed.clear()
@@ -149,6 +150,12 @@ class BucketMachine:
         done = self._out, self._moves, self._puts
         self._begin()
         return done
+
+    def _arrive(self, moved: Moved) -> None:
+        if moved.begun == self._head.begun:
+            self._waiting.arrive(moved, self._head.decided)
+        elif moved.begun > self._head.begun:
+            self._waiting.arrive_early(moved)
 
     def _put(self) -> None:
         """Have the shelf hold all that is to be remembered; what was taken until now is needed no more."""
@@ -240,6 +247,18 @@ class BucketMachine:
             self._follow(number, item)
         elif isinstance(item, Fill):
             self._fill(number, item)
+        elif isinstance(item, Anew):
+            self._begin_anew(item)
+
+    def _begin_anew(self, item: Anew) -> None:
+        """Know nobody, and wait for nobody."""
+        self._residents.clear()
+        self._waiting = self._waiting.anew(item.begun)
+        self._documents = self._former = self._before = None
+        self._head.begun, self._head.decided, self._head.version = item.begun, -1, 0
+        self._use(Definitions())
+        self._people.filled = 0
+        self._puts = True
 
     def _define(self, item: Defined) -> None:
         """
@@ -396,4 +415,4 @@ class BucketMachine:
         packed = profiles.pack(profile, people.definitions)
         people.release(profile)
         self._residents.leave(one)
-        self._moves.append((to, items.write_move(structs.replace(moved, packed=packed))))
+        self._moves.append((to, items.write_move(structs.replace(moved, packed=packed, begun=self._head.begun))))

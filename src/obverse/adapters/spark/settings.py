@@ -15,6 +15,11 @@ from obverse.ports.event_log import Stream
 HOSTED: Final = "obverse.adapters.spark.hosted"
 """The module that has the cutter and the machines."""
 
+_ANSWER_MS: Final = "10000"
+"""Milliseconds for an answer of a broker."""
+_TRIES: Final = "10"
+"""How often it is asked where the topics end before the job gives up, and is submitted again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SparkSettings(HostedSettings):
@@ -110,7 +115,15 @@ def job_words(settings: SparkSettings, hosted: Hosted) -> dict[str, object]:
         "batch_records": settings.batch_records,
         "topics": {stream: log.topic(stream) for stream in (str(Stream.ROUTED), MOVES, FOLDED)},
         # A topic of one partition is fetched by one consumer: much at a time.
-        "reading": {**clients, "max.partition.fetch.bytes": much, "fetch.max.bytes": much},
+        "reading": {
+            **clients,
+            "max.partition.fetch.bytes": much,
+            "fetch.max.bytes": much,
+            # Whoever asks a dead broker where a topic ends goes on doing so for so long; whoever asks anew does not.
+            "request.timeout.ms": _ANSWER_MS,
+            "default.api.timeout.ms": _ANSWER_MS,
+        },
+        "tries": _TRIES,
         "writing": {**clients, "linger.ms": "5", "batch.size": str(256 << 10)},
     }
 
