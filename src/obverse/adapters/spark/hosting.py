@@ -16,6 +16,7 @@ from obverse.adapters._kafka.codes import UNSETTLED
 from obverse.adapters._kafka.folded import make_topics
 from obverse.adapters.spark.cluster import Reach, SparkCluster, open_spark_cluster
 from obverse.adapters.spark.environment import SparkEnvironment, find_spark
+from obverse.adapters.spark.histories.answering import Answering
 from obverse.adapters.spark.settings import Hosted, SparkSettings
 from obverse.adapters.spark.submitting import SparkJob, reach, submit
 from obverse.ports.event_log import Stream
@@ -58,6 +59,7 @@ class SparkHost:
         """The one that was submitted last."""
         self.folded = asyncio.Event()
         """Set once there was a micro-batch."""
+        self._histories = Answering(settings, scratch / "histories") if settings.in_batch else None
 
     async def run(self) -> None:
         """
@@ -73,10 +75,14 @@ class SparkHost:
         while True:
             async with AsyncExitStack() as stack:
                 reached = await self._reached(environment, stack)
+                if self._histories is not None:
+                    stack.push_async_callback(self._histories.stop)
                 while self.cluster is None or self.cluster.master.alive:
                     if self.cluster is not None:
                         await _mend(self.cluster)
                     await self._look(reached, stack)
+                    if self._histories is not None:
+                        await self._histories.look(self._beside(reached))
                     await asyncio.sleep(_LOOK)
             _log.warning("the master of Spark ended; the cluster is started again")
 
@@ -89,6 +95,10 @@ class SparkHost:
         )
         stack.push_async_callback(self.cluster.close)
         return self.cluster.reach()
+
+    def _beside(self, reached: Reach) -> Reach:
+        """How a batch job reaches its cores: on this machine its driver has them, since the cluster's are taken."""
+        return reached if self.cluster is None else replace(reached, url=f"local[{self._settings.history_cores}]")
 
     async def _until_routed(self) -> None:
         """Wait until what a router writes into is there, for Spark would not."""
