@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 
 from obverse.core.definitions import Definitions
@@ -35,25 +36,33 @@ class CurrentProfiles:
             Unreachable, AccessRefused: the store cannot be read.
             ValueError: another release wrote a profile.
         """
-        found: dict[bytes, Profile] = {}
-        for one in dict.fromkeys(ids):
-            packed = await self._cached(id_name(one))
-            if packed is not None:
-                found[one] = unpack(packed, self._definitions())
-        missing = [one for one in dict.fromkeys(ids) if one not in found]
-        stored = [unpack(state, self._definitions()) for state in await self._store.load((), missing)]
-        found |= {profile.id: profile for profile in stored if profile.id in missing}
-        for one in missing:
-            if one not in found:
-                # Merged away, or unknown; the store does not say which id led to which keeper.
-                for state in await self._store.load((), (one,)):
-                    keeper = unpack(state, self._definitions())
-                    newer = await self._cached(id_name(keeper.id))
-                    found[one] = keeper if newer is None else unpack(newer, self._definitions())
+        wanted = {one: id_name(one) for one in ids}
+        cached = await self._cached(wanted.values())
+        found = {one: cached[name] for one, name in wanted.items() if name in cached}
+        missing = [name for one, name in wanted.items() if one not in found]
+        stored = await self._store.load_named(missing) if missing else {}
+        for one, name in wanted.items():
+            if name in stored:
+                found[one] = await self._newest(unpack(stored[name], self._definitions()))
         return found
 
-    async def _cached(self, name: str) -> bytes | None:
+    async def _newest(self, stored: Profile) -> Profile:
+        """
+        Return a profile of the store as the cache has it by now.
+
+        Whoever is merged away is out of the cache before the store says so. Their identifiers lead to the keeper then.
+        """
+        itself = id_name(stored.id)
+        newer = await self._cached([itself, *stored.identifiers])
+        if itself in newer or not newer:
+            return newer.get(itself, stored)
+        holders = Counter(one.id for one in newer.values())
+        (keeper, _), *_ = holders.most_common(1)
+        return next(one for one in newer.values() if one.id == keeper)
+
+    async def _cached(self, names: Collection[str]) -> dict[str, Profile]:
         try:
-            return await self._cache.get(name)
+            packed = await self._cache.get_all(names)
         except (Unreachable, AccessRefused):
-            return None  # the engine is away, or of another process that starts: the store knows
+            return {}  # the engine is away, or of another process that starts: the store knows
+        return {name: unpack(one, self._definitions()) for name, one in packed.items()}

@@ -180,17 +180,22 @@ class Router:
 
     async def _route_for_ever(self, reader: Reader, marks: Mapping[int, int]) -> None:
         runtime, settings = self.parts.runtime, self._settings
+        began = runtime.elapsed()
         while True:
             batches = await reader.next()
-            began = runtime.elapsed()
+            before, began = began, runtime.elapsed()
             await self._runs.foreign.recall(batches, marks)
+            count = 0
             for partition, first, events, rejected in self._runs.of(batches):
+                count += len(events)
                 for at in range(0, max(1, len(events)), settings.turn_events):
                     some = events[at : at + settings.turn_events]
                     async with self.turn:
                         await self._route(partition, first + at, some, rejected if at == 0 else [])
             # What comes meanwhile is routed together: each bucket is told of more at once, which costs less.
-            await runtime.sleep(max(0, settings.turn_seconds - (runtime.elapsed() - began)))
+            busy = count >= settings.busy_rate * (began - before)
+            gather = settings.busy_turn_seconds if busy else settings.turn_seconds
+            await runtime.sleep(max(0, gather - (runtime.elapsed() - began)))
 
     async def _route(
         self, partition: int, first: int, events: Sequence[Event], rejected: Sequence[RejectedEvent]

@@ -25,6 +25,10 @@ TURN: Final = 4000
 """Events that are routed together, at most."""
 GATHER: Final = 0.04
 """Seconds from one turn to the next, at least: events gather meanwhile, and each bucket is told of more at once."""
+GATHER_LONGER: Final = 0.12
+"""The same while so many come that what each turn costs by itself would tell …"""
+MANY: Final = 3000
+"""… which is from so many a second on."""
 TICK: Final = 0.25
 """Seconds between two ticks while events come …"""
 IDLE: Final = 0.03
@@ -47,6 +51,9 @@ class RouterSettings:
     buckets: int = BUCKETS
     turn_events: int = TURN
     turn_seconds: float = GATHER
+    busy_turn_seconds: float = GATHER_LONGER
+    busy_rate: int = MANY
+    """Events a second."""
     tick_seconds: float = TICK
     idle_seconds: float = IDLE
     keep_seconds: float = 2.0
