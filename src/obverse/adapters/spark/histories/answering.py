@@ -27,7 +27,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class _Job:
+class BatchJob:
     """A batch job under way."""
 
     ask: Ask
@@ -55,7 +55,7 @@ class Answering:
         """Up to where asks were heard."""
         self._ask: Ask | None = None
         """The latest that nobody has answered."""
-        self.job: _Job | None = None
+        self.job: BatchJob | None = None
 
     async def look(self, reached: Reach) -> None:
         """
@@ -102,12 +102,12 @@ class Answering:
                 self._ask = None
         self._heard = max(self._heard, end)
 
-    async def _submit(self, scout: Scout, ask: Ask, reached: Reach) -> _Job:
+    async def _submit(self, scout: Scout, ask: Ask, reached: Reach) -> BatchJob:
         begin = (await scout.bounds(self._log.topic(GIVEN), 0))[1]
         driver = await asyncio.to_thread(self._prepare, ask, reached)
         driver.start()
         _log.info("histories are computed", version=ask.wanted.version, driver=driver.pid)
-        return _Job(ask, driver, begin)
+        return BatchJob(ask, driver, begin)
 
     def _prepare(self, ask: Ask, reached: Reach) -> SparkProcess:
         folder, settings = self._folder, self._settings
@@ -121,7 +121,7 @@ class Answering:
         program = Path(shutil.copy(Path(__file__).with_name("batch.py"), folder))
         return driver_of("the batch job", reached, history_words(settings), (library, program, words))
 
-    async def _answer(self, scout: Scout, job: _Job) -> None:
+    async def _answer(self, scout: Scout, job: BatchJob) -> None:
         assert self._sender is not None  # noqa: S101 - it was opened with the scout
         end = (await scout.bounds(self._log.topic(GIVEN), 0))[1]
         answer = Answer(job.ask.run, begin=job.begin, end=end)
