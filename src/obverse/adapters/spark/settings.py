@@ -155,7 +155,9 @@ def history_words(settings: SparkSettings) -> dict[str, str]:
         "spark.cores.max": str(cores),
         "spark.driver.memory": f"{settings.driver_mb if settings.master else settings.executor_mb}m",
         "spark.sql.shuffle.partitions": str(4 * cores),
+        # A record of the log may have a megabyte, a place of a person a few bytes.
         "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
+        "spark.sql.execution.arrow.maxBytesPerBatch": str(16 << 20),
         # As the archive's times are.
         "spark.sql.session.timeZone": "UTC",
     }
