@@ -62,6 +62,10 @@ class Host:
     def _snapshot(self) -> tuple[int, dict[int, dict[bytes, bytes]], list[tuple[int, bytes]]]:
         return self._at, {one: dict(shelf) for one, shelf in self._shelves.items()}, list(self._moves)
 
+    def checkpoint(self) -> None:
+        """Have what was folded be there after a crash."""
+        self._kept = self._snapshot()
+
     def crash(self) -> None:
         """Lose all since the last checkpoint."""
         self.crashes += 1

@@ -380,6 +380,7 @@ class Wiring:
             ),
             queue_bytes=limits.queue_bytes,
             queue_seconds=limits.queue_ms / 1000,
+            partitions=self._share(),
             is_bot=is_bot,
             obstacle=self._obstacle(),
         )
@@ -389,6 +390,16 @@ class Wiring:
         table = self.settings.archive
         folder = Path(self.settings.port_options("archive", "parquet")[1].get("folder", self.settings.data / "archive"))
         return str(folder.absolute()) if table.adapter == "parquet" else ""
+
+    def _share(self) -> int | None:
+        """Of how many partitions a collector is the appender."""
+        share, (adapter, _) = self.settings.collector.partitions, self.settings.port_options("event_log")
+        if share is not None and not getattr(shape_of(find("event_log", adapter)), "shared", True):
+            raise BadSettings(
+                f"collector.partitions is {share}, but the log of event_log.adapter = {adapter!r} is one process's "
+                "own: leave collector.partitions out, or keep the log in postgres, kafka or kinesis"
+            )
+        return share
 
     async def _open(
         self, port: str, parts: object, adapter: str | None = None, *, group: str = "", **more: object
