@@ -12,8 +12,9 @@ from typing import Final
 
 import structlog
 
-from obverse.adapters._kafka.clients import FAILURES, Scout, Sender, trouble
+from obverse.adapters._kafka.clients import FAILURES, Sender, trouble
 from obverse.adapters._kafka.java_client import java_client
+from obverse.adapters._kafka.scout import Scout
 from obverse.adapters.spark.cluster import Reach
 from obverse.adapters.spark.histories.records import ASKS, GIVEN, PEOPLE, Answer, Ask, read_ask, write
 from obverse.adapters.spark.histories.topics import make_history_topics

@@ -13,7 +13,8 @@ from typing import Final
 import structlog
 
 from obverse.adapters._buckets.histories import Given, NotComputed, Person, Wanted
-from obverse.adapters._kafka.clients import FAILURES, Scout, Sender, Topics, trouble
+from obverse.adapters._kafka.clients import FAILURES, Sender, Topics, trouble
+from obverse.adapters._kafka.scout import Scout
 from obverse.adapters._kafka.settings import KafkaLogSettings
 from obverse.adapters.spark.histories.records import (
     ASKS,
