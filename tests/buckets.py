@@ -8,10 +8,12 @@ from dataclasses import replace
 from random import Random
 
 from obverse.adapters._buckets import items
-from obverse.adapters._buckets.machine import BucketMachine
+from obverse.adapters._buckets.machine import BucketMachine, Reading
 from obverse.core.definitions import Definitions, arriving
 from obverse.ports.engine import EngineParts
 from obverse.ports.event_log import Stream
+
+_Checkpoint = tuple[int, dict[int, dict[bytes, bytes]], list[tuple[int, bytes]], dict[int, list[bytes]]]
 
 
 class MemoryShelf:
@@ -37,17 +39,26 @@ class Host:
     """
     Folds what was routed, for as long as it runs.
 
-    Its dice may hold moves back, have it crash and go on from its last checkpoint, and send what it had sent before.
+    Its dice may hold moves back, and some buckets behind others; have it crash and go on from its last checkpoint, and
+    send what it had sent before.
     """
 
-    def __init__(self, parts: EngineParts, *, buckets: int, dice: Random | None = None) -> None:
+    def __init__(
+        self, parts: EngineParts, *, buckets: int, dice: Random | None = None, read: Reading | None = None
+    ) -> None:
+        """`read`: how definitions are read, if not by the numbers of `described`."""
         self._parts = parts
         self._buckets = buckets
         self._dice = dice
+        self._reading = read or self._read
         self._defined: list[Definitions] = []
         self._at = 0
         self._shelves: dict[int, dict[bytes, bytes]] = {}
         self._moves: list[tuple[int, bytes]] = []
+        self._lagging: dict[int, list[bytes]] = {}
+        """By bucket, the slices that it was not given yet."""
+        self._slow: set[int] = set() if dice is None else {0}
+        """Buckets that are given none for a while."""
         self._machines: dict[int, BucketMachine] = {}
         self._kept = self._snapshot()
         self.folded: list[bytes] = []
@@ -55,8 +66,10 @@ class Host:
         self.moved = 0
         self.more = asyncio.Event()
 
-    def _snapshot(self) -> tuple[int, dict[int, dict[bytes, bytes]], list[tuple[int, bytes]]]:
-        return self._at, {one: dict(shelf) for one, shelf in self._shelves.items()}, list(self._moves)
+    def _snapshot(self) -> _Checkpoint:
+        shelves = {one: dict(shelf) for one, shelf in self._shelves.items()}
+        lagging = {one: list(slices) for one, slices in self._lagging.items()}
+        return self._at, shelves, list(self._moves), lagging
 
     def checkpoint(self) -> None:
         """Have what was folded be there after a crash."""
@@ -65,9 +78,8 @@ class Host:
     def crash(self) -> None:
         """Lose all since the last checkpoint."""
         self.crashes += 1
-        at, shelves, moves = self._kept
-        self._at, self._moves = at, list(moves)
-        self._shelves = {one: dict(shelf) for one, shelf in shelves.items()}
+        self._at, self._shelves, self._moves, self._lagging = self._kept
+        self._kept = self._snapshot()
         self._machines = {}
 
     def _machine(self, bucket: int) -> BucketMachine:
@@ -76,9 +88,15 @@ class Host:
             shelf = MemoryShelf(self._shelves.setdefault(bucket, {}))
             # With few awake, all of them are put on the shelf often; else what was taken is in the journal for long.
             awake = 7 if self._dice is None else self._dice.choice((7, 10_000))
-            machine = BucketMachine(bucket, shelf, workspace=self._parts.workspace, read=self._read, awake=awake)
+            machine = BucketMachine(
+                bucket, shelf, workspace=self._parts.workspace, read=self._reading, now=self._now, awake=awake
+            )
             self._machines[bucket] = machine
         return machine
+
+    def _now(self) -> int:
+        """At times so late that whoever moves is shown no sooner than with the next tick that keeps."""
+        return 0 if self._dice is None or self._dice.random() < 0.5 else 2**62
 
     def _read(self, version: int, documents: bytes) -> Definitions:
         assert version > 0
@@ -116,8 +134,10 @@ class Host:
                     if self._moves:
                         self._move()
                         await asyncio.sleep(0)
-                        if self._moves and (await self._parts.log.bounds(Stream.ROUTED))[0][1] <= self._at:
-                            continue
+                    if self._lagging and await self._is_at_end():
+                        self._catch_up(list(self._lagging))
+                    if self._moves and await self._is_at_end():
+                        continue
                     for batch in await reader.next():
                         self._fold(batch.body)
                         self._at = batch.end
@@ -141,11 +161,20 @@ class Host:
             self._take(bucket, record)
 
     def _fold(self, body: bytes) -> None:
-        cut: Sequence[tuple[int, bytes]] = items.slices_of(body)
-        if self._dice is not None:
-            cut = self._dice.sample(cut, len(cut))
-        for bucket, record in cut:
-            self._take(bucket, record)
+        for bucket, record in items.slices_of(body):
+            self._lagging.setdefault(bucket, []).append(record)
+        if self._dice is not None and self._dice.random() < 0.2:
+            self._slow = {bucket for bucket in range(self._buckets) if self._dice.random() < 0.5}
+        self._catch_up([bucket for bucket in self._lagging if bucket not in self._slow])
+
+    def _catch_up(self, buckets: Sequence[int]) -> None:
+        """Give these buckets all that was routed to them."""
+        for bucket in buckets:
+            for record in self._lagging.pop(bucket):
+                self._take(bucket, record)
+
+    async def _is_at_end(self) -> bool:
+        return (await self._parts.log.bounds(Stream.ROUTED))[0][1] <= self._at
 
 
 class Source:

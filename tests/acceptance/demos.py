@@ -94,9 +94,15 @@ async def secret_is_there(data: Path) -> bool:
 
 async def appended(http: aiohttp.ClientSession, api: str) -> int:
     """Events in the log; -1 while nobody can say."""
+    lag = await lag_of(http, api)
+    return sum(part["appended"] for part in lag.values()) if lag else -1
+
+
+async def lag_of(http: aiohttp.ClientSession, api: str) -> dict[str, Any]:
+    """How far each partition of the log is folded; nothing while nobody can say."""
     try:
         async with http.get(f"{api}/v1/overview") as answer:
-            lag = msgspec.json.decode(await answer.read())["lag"] if answer.ok else None
+            lag: dict[str, Any] = msgspec.json.decode(await answer.read())["lag"] if answer.ok else {}
     except (aiohttp.ClientError, TimeoutError):
-        return -1
-    return sum(part["appended"] for part in lag.values()) if lag else -1
+        return {}
+    return lag

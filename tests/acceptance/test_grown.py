@@ -9,91 +9,48 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psutil
 import pytest
-from confluent_kafka.admin import AdminClient
 
-from acceptance.demos import appended, assert_figures, secret_is_there, short_folder, summary_of
+from acceptance.demos import appended, assert_figures, lag_of, secret_is_there, short_folder, summary_of
 from acceptance.shop_figures import shop_figures
 from acceptance.test_demo_kafka import has_kafka
 from brokers import kafka_running, kafka_settings
-from installation import kill, running, start, until
+from grown_steps import PATIENCE, SECONDS, Grown, Probe
+from installation import running, start, until
 from obverse.adapters.definition_files import read_folder
-from obverse.adapters.kafka import KafkaLogSettings, open_event_log
+from obverse.adapters.kafka import open_event_log
 from obverse.adapters.postgres.profile_store import PostgresStoreSettings, open_profile_store
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.adapters.runtime.system import SystemRuntime
 from obverse.apps.own_secrets import API_KEY, own_secret
+from obverse.apps.sources import add_source, new_key
 from obverse.core import codec, profiles
 from obverse.core.changes import Change
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event
 from obverse.core.people import People
 from obverse.ports.event_log import EventLog, Stream
-from obverse.sandboxes.kafka import KafkaSandbox
 from obverse.sandboxes.redis import RedisSandbox
 from obverse.wiring import trait_kinds
 
 pytestmark = pytest.mark.service
 
 ENGINES = [one for one in os.environ.get("OBVERSE_GROWN", "").split(",") if one]
-PATIENCE = 420.0
-WORKERS = {"flink": "TaskManagerRunner", "spark": "CoarseGrainedExecutorBackend"}
-"""What the command line of a process has that folds."""
 
 Hashes = dict[frozenset[str], str]
 
 
 def installed(engine: str) -> bool:
     return has_kafka() and (Path(__file__).parents[2] / f".venv-{engine}" / "ready").exists()
-
-
-@dataclass(slots=True)
-class Grown:
-    """What runs, as far as a test touches it."""
-
-    data: Path
-    engine: str
-    kafka: KafkaSandbox
-    log: KafkaLogSettings
-    redis: RedisSandbox
-
-    def pid(self, name: str) -> int:
-        note = running(self.data)
-        return 0 if note is None else int(note["pids"].get(name, 0))
-
-    def folding(self) -> list[int]:
-        """The processes in which the engine folds."""
-        host = self.pid(f"engine-{self.engine}")
-        children = psutil.Process(host).children(recursive=True) if psutil.pid_exists(host) else []
-        return [one.pid for one in children if WORKERS[self.engine] in " ".join(one.cmdline())]
-
-    async def kill_folding(self) -> None:
-        async def some() -> list[int]:
-            return self.folding()
-
-        kill((await until(some, seconds=PATIENCE))[0])
-
-    async def kill_broker(self) -> None:
-        topics = await asyncio.to_thread(AdminClient(self.log.client()).list_topics, timeout=60)
-        leader = topics.topics[self.log.topic(Stream.ROUTED)].partitions[0].leader
-        self.kafka.brokers[leader - 1].kill()
-
-    async def kill_redis(self) -> None:
-        self.redis.kill()
-        await self.redis.start()
-
-    async def kill_role(self, name: str) -> None:
-        kill(self.pid(name))
 
 
 @pytest.mark.skipif(not ENGINES, reason="`make grown` does it")
@@ -116,14 +73,16 @@ async def test_whatever_is_killed_it_comes_to_what_a_plain_reduce_does(engine: s
             told: list[bytes] = []
             errors = asyncio.create_task(_drained(process.stderr, told))
             try:
-                summary = asyncio.create_task(_summary(process))
-                killing = asyncio.create_task(_kill_all(grown, figures.events_accepted))
-                done, _ = await asyncio.wait_for(
-                    asyncio.wait([summary, killing], return_when=asyncio.ALL_COMPLETED), PATIENCE
-                )
-                assert all(one.exception() is None for one in done), b"".join(told)[-6000:].decode()
+                async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+                    summary = group.create_task(_summary(process))
+                    group.create_task(_kill_all(grown, figures.events_accepted))
                 assert_figures(summary.result(), figures)
                 await _compare(grown)
+                await _recover(grown)
+                await _compare(grown)
+            except BaseException:
+                sys.stderr.write(b"".join(told)[-6000:].decode())
+                raise
             finally:
                 process.terminate()
                 await process.wait()
@@ -153,8 +112,7 @@ async def _kill_all(grown: Grown, events: int) -> None:
         lambda: grown.kill_role("worker-identity"),
     ]
     await until(lambda: secret_is_there(grown.data), seconds=PATIENCE)
-    headers = {"Authorization": f"Bearer {own_secret(grown.data, API_KEY)}"}
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5), headers=headers) as http:
+    async with _session(grown) as http:
         for number, victim in enumerate(victims, 1):
 
             async def so_far(share: float = number / (len(victims) + 1)) -> bool:
@@ -163,6 +121,46 @@ async def _kill_all(grown: Grown, events: int) -> None:
 
             await until(so_far, seconds=PATIENCE)
             await victim()
+
+
+async def _recover(grown: Grown) -> None:
+    """Kill each once more while few events come, and tell how long the slowest of them waited."""
+    victims: dict[str, Callable[[], Any]] = {
+        "nothing": lambda: asyncio.sleep(0),
+        "who folds": grown.kill_folding,
+        "who leads those": grown.kill_leading,
+        "host of the engine": lambda: grown.kill_role(f"engine-{grown.engine}"),
+        "broker": grown.kill_broker,
+        "keeper": lambda: grown.kill_role("worker-keep"),
+        "router": lambda: grown.kill_role("worker-identity"),
+        "Redis": grown.kill_redis,
+        "collector": lambda: grown.kill_role("collector"),
+        "api": lambda: grown.kill_role("api"),
+    }
+    key = new_key()
+    add_source(grown.data / "definitions", "probe", key)
+    async with _session(grown) as http:
+        probe = Probe(grown, http, key)
+        for name, victim in victims.items():
+            await grown.mend_brokers()
+            await probe.until_well()
+            await victim()
+            waits = sorted(await probe.waits(SECONDS))
+            slowest, median = waits[-1], waits[len(waits) // 2]
+            sys.stdout.write(f"{grown.engine}: {name} killed: slowest {slowest:.1f} s, median {median:.2f} s\n")
+        await probe.until_well()
+
+        async def drained() -> bool:
+            note = running(grown.data)
+            lag = await lag_of(http, note["api"]) if note else {}
+            return bool(lag) and not any(part["lag"] for part in lag.values())
+
+        await until(drained, seconds=PATIENCE)
+
+
+def _session(grown: Grown) -> aiohttp.ClientSession:
+    headers = {"Authorization": f"Bearer {own_secret(grown.data, API_KEY)}"}
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5), headers=headers)
 
 
 async def _compare(grown: Grown) -> None:

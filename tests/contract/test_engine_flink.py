@@ -32,13 +32,16 @@ pytestmark = [
     pytest.mark.skipif("OBVERSE_FLINK_EVENTS" not in os.environ, reason="`make engines` does it"),
 ]
 
+TASK_MANAGERS = 3
 HOSTED = Hosted(module="pickled_definitions", files=[Path(pickled_definitions.__file__)])
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkCluster]:
     home = flink_home()
-    opened = asyncio.run(open_cluster(FlinkSettings(task_managers=3), home, tmp_path_factory.mktemp("flink")))
+    opened = asyncio.run(
+        open_cluster(FlinkSettings(task_managers=TASK_MANAGERS), home, tmp_path_factory.mktemp("flink"))
+    )
     yield opened
     for one in (*opened.task_managers, opened.job_manager):
         one.kill()
@@ -51,25 +54,32 @@ class TestFlink(EngineContract):
     async def hosts(self, cluster: FlinkCluster, kafka: KafkaSandbox, tmp_path: Path) -> AsyncIterator[None]:
         """What the test's jobs run in; they are gone when it ends."""
         self.cluster, self.kafka, self.folder = cluster, kafka, tmp_path
-        self.settings: dict[str, FlinkSettings] = {}
-        self.works: list[asyncio.Task[None]] = []
+        self.works: dict[str, asyncio.Task[None]] = {}
+        self.rest = FlinkRest(cluster.rest)
         yield
-        for work in self.works:
-            work.cancel()
-        await asyncio.gather(*self.works, return_exceptions=True)
-        rest = FlinkRest(cluster.rest)
-        for name in self.settings:
-            job = await rest.find(name)
-            if job is not None:
-                await rest.cancel(job.id)
+        while self.works:
+            await self.end_oldest()
+        await self.rest.close()
 
-            async def gone(name: str = name) -> bool:
-                return await rest.find(name) is None
+    async def end_oldest(self) -> None:
+        """Have the oldest of the test's jobs be gone."""
+        name = next(iter(self.works))
+        work = self.works.pop(name)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        job = await self.rest.find(name)
+        if job is not None:
+            await self.rest.cancel(job.id)
 
-            await until(gone, "no job is left")
-        await rest.close()
+        async def gone() -> bool:
+            return await self.rest.find(name) is None
+
+        await until(gone, "the job is gone")
 
     async def open_parts(self, partitions: int) -> EngineParts:
+        # No promise needs all of them at once, and each wants a task manager.
+        if len(self.works) == TASK_MANAGERS:
+            await self.end_oldest()
         log = kafka_settings(self.kafka, partitions)
         table = {name: text for name, text in asdict(log).items() if name not in {"workspace", "partitions"}}
         settings = FlinkSettings(
@@ -85,20 +95,16 @@ class TestFlink(EngineContract):
         parts = await memory_parts(partitions)
         parts = replace(parts, log=await open_event_log(log, parts.runtime))
         host = FlinkHost(settings, self.folder / "scratch", hosted=HOSTED)
-        self.settings[f"{log.prefix}.main"] = settings
         parts.runtime.__dict__["flink"] = settings
         # The suite is patient with engines, and not with Java that looks at a job: it runs before anything is routed.
         await (await parts.log.open_appender(Stream.ROUTED)).close()
-        work = asyncio.create_task(host.run())
-        self.works.append(work)
-        rest = FlinkRest(self.cluster.rest)
+        work = self.works[f"{log.prefix}.main"] = asyncio.create_task(host.run())
 
         async def folds() -> bool:
             assert not work.done()
-            return host.job is not None and bool(await rest.tasks(host.job.id))
+            return host.job is not None and bool(await self.rest.tasks(host.job.id))
 
         await until(folds, "the job runs")
-        await rest.close()
         return parts
 
     def set_clock(self, parts: EngineParts, now: int) -> None:

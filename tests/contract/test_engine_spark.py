@@ -30,6 +30,7 @@ pytestmark = [
     pytest.mark.skipif("OBVERSE_SPARK_EVENTS" not in os.environ, reason="`make engines` does it"),
 ]
 
+WORKERS = 2
 HOSTED = Hosted(module=pickled_definitions.__name__, files=[Path(pickled_definitions.__file__)])
 
 
@@ -37,7 +38,7 @@ HOSTED = Hosted(module=pickled_definitions.__name__, files=[Path(pickled_definit
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
     environment = spark_environment()
     with asyncio.Runner() as runner:
-        opened = runner.run(open_spark_cluster(environment, tmp_path_factory.mktemp("spark")))
+        opened = runner.run(open_spark_cluster(environment, tmp_path_factory.mktemp("spark"), workers=WORKERS))
         yield opened
         runner.run(opened.close())
 
@@ -56,11 +57,19 @@ class TestSpark(EngineContract):
                 monkeypatch.setenv(name, value)
         self.works: list[asyncio.Task[None]] = []
         yield
-        for work in self.works:
-            work.cancel()
-        await asyncio.gather(*self.works, return_exceptions=True)
+        while self.works:
+            await self.end_oldest()
+
+    async def end_oldest(self) -> None:
+        """Have the oldest of the test's jobs be gone."""
+        work = self.works.pop(0)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
 
     async def open_parts(self, partitions: int) -> EngineParts:
+        # No promise needs more than two at once, and each wants a worker.
+        if len(self.works) == WORKERS:
+            await self.end_oldest()
         log = kafka_settings(self.kafka, partitions)
         table = {name: value for name, value in asdict(log).items() if name not in {"workspace", "partitions"}}
         settings = SparkSettings(

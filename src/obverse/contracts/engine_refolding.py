@@ -19,6 +19,7 @@ from obverse.core.profiles import Profile
 from obverse.core.refolding import Difference
 from obverse.ports.engine import WRITER, EngineParts, FoldsAnew
 from obverse.ports.event_log import Stream
+from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_store import Checkpoint, ProfileRow
 
 _SPENT: Final = DEFINITIONS.trait_of_name["spent"].key
@@ -51,6 +52,15 @@ async def holders(parts: EngineParts, ids: Collection[bytes]) -> set[bytes]:
     return {profiles.unpack_briefly(packed).id for some in found for packed in some}
 
 
+async def _folds(engine: FoldsAnew) -> bool:
+    """Whether it has begun: with nothing to drain, it may be drained before."""
+    try:
+        await engine.fold_anew((), replay="0")
+    except Unreachable:
+        return False
+    return True
+
+
 def without_spent(profile: Profile) -> bool:
     """Forget what somebody has spent."""
     return profile.traits.pop(_SPENT, None) is not None
@@ -68,7 +78,10 @@ class RefoldPromises(BackfillPromises, RequestPromises):
         async with self.running(parts) as engine:
             if not isinstance(engine, FoldsAnew):
                 pytest.skip("never: this engine folds nobody anew, and a replay to it is refused in words")
-            await asyncio.wait_for(engine.drain(), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                await engine.drain()
+                while not await _folds(engine):
+                    await parts.runtime.sleep(0.02)
             yield engine
 
     async def test_who_is_right_stays_while_others_come_and_merge(self) -> None:

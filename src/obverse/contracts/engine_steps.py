@@ -18,7 +18,7 @@ from obverse.core.profiles import Profile
 from obverse.ports.engine import Engine, EngineParts
 from obverse.ports.event_log import Records, Stream
 
-PATIENCE: Final = 30.0
+PATIENCE: Final = 120.0
 """Seconds after which an engine that does not get on has failed."""
 
 Placed = tuple[int, int, Event]

@@ -154,7 +154,16 @@ class Fill(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=11):
     """`core.profiles.pack_traits`."""
 
 
-Item = Told | Decided | Lent | Tick | Defined | Refused | Adopted | Became | Follow | Done | Fill
+class Anew(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=12):
+    """Forget everybody: another engine has folded them since, and who they are now is told next."""
+
+    begun: int
+    """Greater than that of every beginning before, and than 0: who is lent after it is told from who was before."""
+    changes: int
+    """Where the stream of changes ended: nothing before it is told again."""
+
+
+Item = Told | Decided | Lent | Tick | Defined | Refused | Adopted | Became | Follow | Done | Fill | Anew
 
 
 class Turn(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True):
@@ -192,7 +201,7 @@ class Turn(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=True)
 
 
 class Moved(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A profile on its way from one bucket to another."""
+    """A profile on its way from one bucket to another, lent after the beginning that `begun` names (see `Anew`)."""
 
     decision: int
     """For which it is lent: `Decided.offset`."""
@@ -201,6 +210,7 @@ class Moved(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """`core.profiles.pack`."""
     back: bool = False
     """Whether it comes back from where it was lent."""
+    begun: int = 0
 
 
 class Shown(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -279,10 +289,9 @@ def write_turn(first: int, buckets: int, items: Iterable[tuple[int, Item]], **he
         (bucket, len(body), b"".join(place.to_bytes(_PLACE) for place in places[bucket]))
         for bucket, body in bodies.items()
     )
-    turn = Turn(buckets=buckets, first=first, slices=slices, **head)
-    told = _encoder.encode(turn)
-    head_record = _BYTES + len(told).to_bytes(4) + told
-    return 1 + sum(map(len, of_bucket.values())), head_record + b"".join(bodies.values())
+    told = _encoder.encode(Turn(buckets=buckets, first=first, slices=slices, **head))
+    count = 1 + sum(map(len, of_bucket.values()))
+    return count, b"".join((_BYTES, len(told).to_bytes(4), told, *bodies.values()))
 
 
 def turns_of(body: bytes) -> Iterator[tuple[int, Turn, bytes]]:
@@ -339,7 +348,6 @@ class Slice(msgspec.Struct, frozen=True, gc=False):
     buckets: int
     """Of how many buckets this is one."""
     numbers: list[int]
-    """Of each item."""
     items: list[Item]
 
 

@@ -16,8 +16,9 @@ from typing import Protocol
 import structlog
 
 from obverse.adapters._buckets import items
-from obverse.adapters._buckets.items import Folded, Shown, Tick
+from obverse.adapters._buckets.items import Anew, Folded, Shown, Tick
 from obverse.adapters._buckets.kept import Due, Kept, News
+from obverse.adapters._buckets.recalling import first_turn
 from obverse.adapters._changes_out import ChangesOut
 from obverse.adapters._decisions import bring_up
 from obverse.adapters._running import until_failure
@@ -116,22 +117,10 @@ class Keeper:
     async def _recall(self, writer: StoreWriter) -> None:
         marks, log = writer.marks, self._parts.log
         self._progress.folded = self._progress.kept = dict(marks.get(Stream.EVENTS, {}))
-        at, (_, end) = marks.get(Stream.ROUTED, {}).get(0), (await log.bounds(Stream.ROUTED))[0]
-        if at is not None and at < end:
-            self._kept = Kept(await self._number_at(at))
-        await self._recall_changes(marks.get(Stream.CHANGES, {}).get(0, 0))
-
-    async def _number_at(self, at: int) -> int:
-        """The number of the first item of the turn that stands there in the stream of what was routed."""
-        reader = await self._parts.log.open_reader(Stream.ROUTED, {0: at})
-        try:
-            while True:
-                for batch in await reader.next():
-                    for before, turn, _ in items.turns_of(batch.body):
-                        if batch.first + before == at:
-                            return turn.first
-        finally:
-            await reader.close()
+        turn, routed = await first_turn(log, marks.get(Stream.ROUTED, {}).get(0, 0))
+        self._kept = Kept(turn.first)
+        anew = next((one.changes for one in routed if isinstance(one, Anew)), 0)
+        await self._recall_changes(max(anew, marks.get(Stream.CHANGES, {}).get(0, 0)))
 
     async def _recall_changes(self, at: int) -> None:
         """Learn what was told of items that are not in the store, and will come again."""
@@ -207,6 +196,7 @@ class Keeper:
         held, self._held = self._held, []
         self._held = [one for one in held if one[2] >= self._kept.base] + self._held
         offsets = self._needed()
+        out.add(due.changes)
         await out.flush()
         self._changed = (await self._parts.log.bounds(Stream.CHANGES))[0][1]
         told_from = min([self._changed, *(changed for *_, changed in self._held)])

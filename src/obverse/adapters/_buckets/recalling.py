@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Final
 
 from obverse.adapters._buckets import items
-from obverse.adapters._buckets.items import Became, Decided, Defined, Done, Item, Told, Turn
+from obverse.adapters._buckets.items import Adopted, Anew, Became, Decided, Defined, Done, Item, Told, Turn, bucket_of
 from obverse.adapters._buckets.routed_people import RoutedPeople
 from obverse.adapters._buckets.routing import Place
 from obverse.adapters._decisions import decided
+from obverse.core import profiles
 from obverse.core.identity import Decision
 from obverse.ports.event_log import EventLog, Stream
 from obverse.ports.outcomes import Unreachable
+from obverse.ports.profile_store import ProfileStore
+
+_PEOPLE: Final = 500
 
 
 async def turns_from(log: EventLog, at: int, end: int) -> AsyncIterator[tuple[int, Turn, Sequence[Item]]]:
@@ -38,6 +43,61 @@ async def turns_from(log: EventLog, at: int, end: int) -> AsyncIterator[tuple[in
                 at = batch.end
     finally:
         await reader.close()
+
+
+async def number_after(log: EventLog, end: int) -> int:
+    """
+    The number of the item that comes next, where the stream ends at an offset.
+
+    Raises:
+        Unreachable: the log cannot be read.
+    """
+    if end == 0:
+        return 0
+    reader = await log.open_reader(Stream.ROUTED, {0: end - 1})
+    try:
+        number = 0
+        while True:
+            for batch in await reader.next():
+                for _, turn, _ in items.turns_of(batch.body):
+                    number = turn.end
+                if batch.end >= end:
+                    return number
+    finally:
+        await reader.close()
+
+
+async def first_turn(log: EventLog, at: int) -> tuple[Turn, Sequence[Item]]:
+    """
+    The turn that stands at an offset of the stream, and its items; waits for it if the stream ends there.
+
+    Raises:
+        Unreachable: the log cannot be read.
+    """
+    reader = await log.open_reader(Stream.ROUTED, {0: at})
+    try:
+        while True:
+            for batch in await reader.next():
+                for before, turn, rest in items.turns_of(batch.body):
+                    if batch.first + before == at:
+                        return turn, items.items_of(turn, rest)
+    finally:
+        await reader.close()
+
+
+async def anew(log: EventLog, number: int, buckets: int) -> Sequence[tuple[int, Item]]:
+    """What has all buckets forget everybody; the first of these items gets that number."""
+    _, changes = (await log.bounds(Stream.CHANGES))[0]
+    return [(bucket, Anew(number + 1, changes)) for bucket in range(buckets)]
+
+
+async def adopting(store: ProfileStore, buckets: int) -> AsyncIterator[Sequence[tuple[int, Item]]]:
+    """Yield what has buckets know those whom another engine has folded, some at a time; definitions must be known."""
+    after = None
+    while page := await store.people(limit=_PEOPLE, after=after):
+        after = page[-1]
+        people = await store.load((), page)
+        yield [(bucket_of(profiles.unpack_briefly(packed).id, buckets), Adopted(packed)) for packed in people]
 
 
 async def decided_from(log: EventLog, at: int, end: int) -> AsyncIterator[tuple[int, Decision]]:

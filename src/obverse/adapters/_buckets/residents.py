@@ -74,6 +74,14 @@ class Residents:
         self._people.adopt(profile)
         self._is(profile, packed)
 
+    def clear(self) -> None:
+        """Have nobody live here."""
+        self._gone.update(key[1:] for key, _ in self._shelf.scan() if key[:1] == PROFILE)
+        for profile in list(self._people.profiles.values()):
+            self._people.release(profile)
+        for known in (self._moved, self._unkept, self._unput):
+            known.clear()
+
     def leave(self, one: bytes) -> None:
         """Have a profile live here no more."""
         self._moved.pop(one, None)

@@ -17,8 +17,9 @@ import structlog
 from obverse.adapters._buckets import items
 from obverse.adapters._buckets.asked import Asked, outcome_of
 from obverse.adapters._buckets.filling import Filling
+from obverse.adapters._buckets.histories import Elsewhere
 from obverse.adapters._buckets.items import (
-    Adopted,
+    Anew,
     Decided,
     Defined,
     Done,
@@ -29,7 +30,7 @@ from obverse.adapters._buckets.items import (
     Told,
     bucket_of,
 )
-from obverse.adapters._buckets.recalling import decided_from, take_again, turns_from
+from obverse.adapters._buckets.recalling import adopting, anew, decided_from, number_after, take_again, turns_from
 from obverse.adapters._buckets.routed_people import RoutedPeople
 from obverse.adapters._buckets.routing import Pace, Place, RouterSettings, Runs, admitted, now_of
 from obverse.adapters._running import until_failure
@@ -42,7 +43,6 @@ from obverse.ports.engine import WRITER, EngineParts, Progress
 from obverse.ports.event_log import Appender, Reader, Records, Stream
 from obverse.ports.profile_store import Marks
 
-_PEOPLE: Final = 500
 _LOOK_AT_STORE: Final = 0.05
 _LOOK: Final = 5.0
 """Seconds between two looks at how far the store is, while there are too many in memory."""
@@ -53,7 +53,9 @@ _log = structlog.get_logger(__name__)
 class Router:
     """Runs until it is cancelled or a port fails; then it is to be made anew."""
 
-    def __init__(self, settings: RouterSettings, parts: EngineParts, progress: Progress) -> None:
+    def __init__(
+        self, settings: RouterSettings, parts: EngineParts, progress: Progress, elsewhere: Elsewhere | None = None
+    ) -> None:
         self._settings = settings
         self.parts = parts
         self._progress = progress
@@ -70,13 +72,13 @@ class Router:
         """Where the last tick with which everything was kept is in the stream of what was routed."""
         self._look_at = 0.0
         self._begins = False
-        """Whether nothing was routed before, but to give buckets the people of another engine."""
+        """Whether buckets are still to be told whom another engine has folded."""
         self._recalled: list[tuple[int, Decision]] = []
         """What was decided and not routed before this run, with the offset of each: it is not decided anew."""
         self.is_open = False
         """Whether all that was routed before is known."""
         self.asked = Asked(self)
-        self.filling = Filling(self, settings.page_people)
+        self.filling = Filling(self, settings.page_people, elsewhere)
         self._decided: Appender
         self._routed: Appender
 
@@ -122,7 +124,9 @@ class Router:
         self.define(self.parts.definitions())
         self._recalled = await self._learn()
         if self._begins:
-            await self._adopt_all()
+            await self.append([*await anew(self.parts.log, self.place.number, self.buckets), *self.defined()])
+            async for work in adopting(self.parts.store, self.buckets):
+                await self.append(work)
         await self.append(self.defined())
         if self._recalled and self._recalled[0][1].is_asked:
             async with self.turn:
@@ -155,23 +159,18 @@ class Router:
             await self.people.bring(named, ids)
             if await self.kept() == kept:
                 break
+        if at == end:
+            place.number = await number_after(log, end)
+        self._begins = True
         async for offset, turn, routed in turns_from(log, at, end):
+            # Whoever began told of definitions again once buckets had everybody. The store is where there was a tick.
+            if any(isinstance(one, Defined | Tick) for one in routed):
+                self._begins = any(isinstance(one, Anew) for one in routed)
             take_again(turn, routed, offset, self.people, self.place)
             for one in routed:
                 if isinstance(one, Refused) and one.rejected.code == FOREIGN:
                     self._runs.foreign.routed(one.rejected)
-        # Whoever began before has told buckets of definitions once they had everybody.
-        self._begins = at == 0 and place.version == 0
         return [one for one in decisions if one[0] >= place.decisions]
-
-    async def _adopt_all(self) -> None:
-        """Give buckets the people whom another engine has folded, before anything else."""
-        store, after = self.parts.store, None
-        while page := await store.people(limit=_PEOPLE, after=after):
-            after = page[-1]
-            packed = await store.load((), page)
-            found = [(bucket_of(profiles.unpack_briefly(one).id, self._settings.buckets), one) for one in packed]
-            await self.append([(bucket, Adopted(one)) for bucket, one in found])
 
     # What comes.
 

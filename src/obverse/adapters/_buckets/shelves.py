@@ -65,6 +65,8 @@ class Head(msgspec.Struct, array_like=True, gc=False):
     """Of how many buckets this is one."""
     journal: int = 0
     """Number of the first record that was taken since."""
+    begun: int = 0
+    """The last beginning that it was told of; see `Anew`."""
 
 
 _decoder = msgspec.msgpack.Decoder(Head)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from obverse.adapters._buckets.items import Decided, Defined, Fill, Follow, Item, Lent, Moved, Tick, Told
+from obverse.adapters._buckets.items import Anew, Decided, Defined, Fill, Follow, Item, Lent, Moved, Tick, Told
 
 
 @dataclass(slots=True)
@@ -48,6 +48,7 @@ class _Kept(msgspec.Struct, array_like=True):
     entries: list[tuple[int, Item, tuple[bytes, ...], bool, list[Moved]]]
     early: list[Moved]
     held: list[tuple[int, Item]] = []
+    next: list[Moved] = []
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -66,6 +67,8 @@ class Waiting:
         """By decision and profile, who waits for that one."""
         self._early: dict[tuple[int, bytes], Moved] = {}
         """Who came before the decision that they are lent for."""
+        self._next: list[Moved] = []
+        """Who was lent after all have begun anew, of which this bucket was not told yet."""
         self._looked_at: deque[Entry] = deque()
         """Those that may have become ready."""
         self._held: deque[tuple[int, Item]] = deque()
@@ -76,6 +79,8 @@ class Waiting:
 
     def holds(self, item: Item) -> bool:
         """Whether it has to stand behind definitions that wait, or is such definitions itself."""
+        if isinstance(item, Anew):
+            return False
         return bool(self._held) or (isinstance(item, Defined) and bool(self._entries))
 
     def hold(self, number: int, item: Item) -> None:
@@ -134,6 +139,19 @@ class Waiting:
             self._early[key] = moved
             self.moved = True
 
+    def arrive_early(self, moved: Moved) -> None:
+        """Take in somebody who was lent after all have begun anew, of which this bucket was not told yet."""
+        self._next.append(moved)
+        self.moved = True
+
+    def anew(self, begun: int) -> Waiting:
+        """Who waits once all have begun anew: nobody but those who were lent since."""
+        waiting = Waiting()
+        waiting._early = {(one.decision, one.profile): one for one in self._next if one.begun == begun}
+        waiting._next = [one for one in self._next if one.begun > begun]
+        waiting.moved = True
+        return waiting
+
     def pop(self) -> Entry | None:
         """Take out one that waits for nothing more."""
         while self._looked_at:
@@ -161,13 +179,13 @@ class Waiting:
     def write(self) -> bytes:
         """All of it; empty if nothing waits."""
         self.moved = False
-        if not self._entries and not self._early and not self._held:
+        if not self._entries and not self._early and not self._held and not self._next:
             return b""
         kept = [
             (one.number, one.item, one.concerned, one.lent, list(one.arrived.values()))
             for one in self._entries.values()
         ]
-        return _encoder.encode(_Kept(kept, list(self._early.values()), list(self._held)))
+        return _encoder.encode(_Kept(kept, list(self._early.values()), list(self._held), self._next))
 
     @staticmethod
     def read(kept: bytes | None) -> Waiting:
@@ -176,6 +194,7 @@ class Waiting:
         if kept:
             read = _decoder.decode(kept)
             waiting._early = {(one.decision, one.profile): one for one in read.early}
+            waiting._next = read.next
             entries = [
                 Entry(number, item, concerned, lent, {one.profile: one for one in arrived})
                 for number, item, concerned, lent, arrived in read.entries

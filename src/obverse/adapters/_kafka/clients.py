@@ -7,11 +7,10 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are documented there
     AdminClient,
     NewPartitions,
@@ -19,7 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are do
     TopicMetadata,
 )
 
-from obverse.adapters._kafka.codes import AT_END, AUTHENTICATION, INVALID_ARGUMENT, MOVED, SSL, UNSETTLED
+from obverse.adapters._kafka.codes import AUTHENTICATION, INVALID_ARGUMENT, SSL
 from obverse.adapters._kafka.settings import MOST_BYTES, KafkaLogSettings
 from obverse.ports.outcomes import AccessRefused, Unreachable
 
@@ -28,8 +27,7 @@ Result = TypeVar("Result")
 _POLL: Final = 1.0
 """Seconds between two looks of a thread at whether it is to end. It is woken by what happens."""
 _PAUSE: Final = 0.02
-
-
+"""Seconds between two looks at whether partitions that were added are there."""
 _NEEDS_A_PERSON: Final = {
     AUTHENTICATION: "check event_log.kafka.username, password and sasl_mechanism",
     KafkaError.SASL_AUTHENTICATION_FAILED: "check event_log.kafka.username, password and sasl_mechanism",
@@ -165,100 +163,6 @@ def _report(
         loop.call_soon_threadsafe(settle)
 
 
-class Scout:
-    """Reads here and there in the topics of a log: one question at a time, on a thread of its own."""
-
-    def __init__(self, settings: KafkaLogSettings) -> None:
-        self._settings = settings
-        self._complaints = Complaints()
-        self._patience = settings.delivery_ms / 1000
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka scout")
-        self._consumer: Consumer | None = None
-
-    async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        """The lowest Kafka offset that is kept, and the one after the highest."""
-        return await self._ask(lambda consumer: _bounds(consumer, TopicPartition(topic, partition), self._patience))
-
-    async def at(self, topic: str, partition: int, time: int) -> int | None:
-        """Kafka offset of the first record that is not older than so many milliseconds since 1970, or None."""
-
-        def ask(consumer: Consumer) -> int | None:
-            (found,) = consumer.offsets_for_times([TopicPartition(topic, partition, time)], timeout=self._patience)
-            if found.error is not None:
-                raise KafkaException(found.error)
-            return found.offset if found.offset >= 0 else None
-
-        return await self._ask(ask)
-
-    async def read(self, topic: str, partition: int, start: int, end: int) -> list[Message]:
-        """
-        The records from one Kafka offset up to another; of those that are in the midst none is left out.
-
-        Raises:
-            Misplaced: what begins there is not kept any more.
-        """
-        if start >= end:
-            return []
-        return await self._ask(
-            lambda consumer: _read(consumer, TopicPartition(topic, partition, start), end, self._patience)
-        )
-
-    async def noted(self, topic: str, partitions: Iterable[int]) -> dict[int, int]:
-        """
-        Kafka offsets that were noted last for a topic, by partition; those of which nothing was noted are left out.
-
-        Raises:
-            one of FAILURES: it cannot be known.
-        """
-        places = [TopicPartition(topic, partition) for partition in partitions]
-        found = await self._ask(lambda consumer: consumer.committed(places, timeout=self._patience))
-        return {one.partition: one.offset for one in found if one.error is None and one.offset >= 0}
-
-    async def note(self, positions: Mapping[tuple[str, int], int]) -> None:
-        """
-        Tell Kafka how far the partitions of topics are read. Nobody reads this but people and their tools.
-
-        Raises:
-            one of FAILURES: it cannot be told. Whether it was noted is not heard of.
-        """
-        places = [TopicPartition(topic, partition, at) for (topic, partition), at in positions.items()]
-        await self._ask(lambda consumer: consumer.commit(offsets=places, asynchronous=True))
-
-    async def close(self) -> None:
-        """Ask nothing more."""
-        if self._consumer is not None:
-            self._thread.submit(self._consumer.close)
-        self._thread.shutdown(wait=False)
-
-    async def _ask(self, question: Callable[[Consumer], Result]) -> Result:
-        """
-        Put a question to the consumer.
-
-        Raises:
-            one of FAILURES: there is no answer.
-        """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, question)
-
-    def _answer(self, question: Callable[[Consumer], Result]) -> Result:
-        if self._consumer is None:
-            told = {"fetch.wait.max.ms": 100, "enable.partition.eof": True, "error_cb": self._complaints.hear}
-            self._consumer = Consumer(reading(self._settings) | told)
-        until = time.monotonic() + self._patience
-        while True:
-            try:
-                return question(self._consumer)
-            except FAILURES as error:
-                if not _unsettled(error) or time.monotonic() > until:
-                    # Complaints are brought by polling, and nothing is assigned that could be missed.
-                    self._consumer.poll(0)
-                    raise self._complaints.explain(error) from error
-            time.sleep(_PAUSE)
-
-
-def _unsettled(error: BaseException) -> bool:
-    return isinstance(error, KafkaException) and error.args[0].code() in UNSETTLED
-
-
 def reading(settings: KafkaLogSettings) -> dict[str, Any]:
     """What a consumer of ours is told."""
     return settings.client() | {
@@ -275,36 +179,6 @@ def reading(settings: KafkaLogSettings) -> dict[str, Any]:
         "fetch.queue.backoff.ms": 5,
         "fetch.error.backoff.ms": 50,
     }
-
-
-def _bounds(consumer: Consumer, place: TopicPartition, patience: float) -> tuple[int, int]:
-    found: tuple[int, int] | None = consumer.get_watermark_offsets(place, timeout=patience)
-    if found is None:
-        raise TimeoutError
-    return found
-
-
-def _read(consumer: Consumer, start: TopicPartition, end: int, patience: float) -> list[Message]:
-    found: list[Message] = []
-    consumer.assign([start])
-    try:
-        while True:
-            message = consumer.poll(patience)
-            if message is None:
-                raise TimeoutError
-            error, offset = message.error(), message.offset() or 0
-            if error is not None and error.code() == AT_END:
-                return found
-            if error is not None and error.code() in MOVED:
-                raise Misplaced(error.str())
-            if error is not None:
-                raise KafkaException(error)
-            if offset < end:
-                found.append(message)
-            if offset >= end - 1:
-                return found
-    finally:
-        consumer.unassign()
 
 
 class Topics:

@@ -15,6 +15,9 @@ INVALID_ARGUMENT: Final = KafkaError._INVALID_ARG
 AT_END: Final = KafkaError._PARTITION_EOF
 """No error: the end of a partition was reached."""
 
+NOBODY: Final = KafkaError._ALL_BROKERS_DOWN
+"""Of those that were tried so far; the client goes on."""
+
 MOVED: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 """Kafka no longer keeps what was to be read, or not yet."""
 
@@ -27,9 +30,12 @@ UNSETTLED: Final = frozenset(
         KafkaError.FENCED_LEADER_EPOCH,
         KafkaError.REPLICA_NOT_AVAILABLE,
         KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError._UNKNOWN_PARTITION,
     }
 )
 """A topic was just made, or its leader has just changed: it is asked again."""
 
-PASSING: Final = frozenset({KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT})
+PASSING: Final = frozenset(
+    {KafkaError._TRANSPORT, KafkaError._RESOLVE, KafkaError._TIMED_OUT, KafkaError._DESTROY_BROKER}
+)
 """Of one broker: the client goes on with another one, or with this one as soon as it is back."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -12,13 +13,15 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from obverse.adapters._kafka.clients import Complaints, reading
-from obverse.adapters._kafka.codes import AT_END, MOVED, PASSING, UNSETTLED
+from obverse.adapters._kafka.codes import AT_END, MOVED, NOBODY, PASSING, UNSETTLED
 from obverse.adapters._kafka.settings import KafkaLogSettings
 
 _ROOM: Final = 8 << 20
 """Bytes that wait to be taken; beyond, the thread waits."""
 _POLL: Final = 1.0
 """Seconds between two looks of the thread at whether it is to end. It is woken by what comes."""
+_DOWN: Final = 1.0
+"""Seconds after which nobody being reached is told."""
 _AT_ONCE: Final = 256
 """Records that it brings together, if so many are there."""
 
@@ -47,6 +50,8 @@ class Fetching:
         self._room = threading.Event()
         self._room.set()
         self._ending = threading.Event()
+        self._down: float | None = None
+        """Since when nobody was reached."""
         self._complaints = Complaints(self._hear)
         told = {"fetch.wait.max.ms": 500, "enable.partition.eof": True, "error_cb": self._complaints.hear}
         self._consumer = Consumer(reading(settings) | told)
@@ -69,15 +74,25 @@ class Fetching:
     def _run(self) -> None:
         while not self._ending.is_set():
             first = self._consumer.poll(_POLL)
+            self._look()
             if first is not None:
                 # Whatever is there already comes with it.
+                self._down = None
                 self._tell(self._bring, [first, *self._consumer.consume(_AT_ONCE, 0)])
             self._room.wait()
         self._consumer.close()
 
     def _hear(self, error: KafkaError) -> None:
-        if error.code() not in PASSING:
+        if error.code() == NOBODY:
+            # It says so also of the first one that it has tried, and goes on to the next.
+            self._down = self._down or time.monotonic()
+        elif error.code() not in PASSING:
             self._tell(self._fail, KafkaException(error))
+
+    def _look(self) -> None:
+        if self._down is not None and time.monotonic() - self._down > _DOWN:
+            self._down = None
+            self._tell(self._fail, KafkaException(KafkaError(NOBODY, "all brokers are down")))
 
     def _tell(self, what: Callable[..., None], *args: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from obverse.adapters._kafka.clients import FAILURES, Scout, Topics, trouble
+from obverse.adapters._kafka.clients import FAILURES, Topics, trouble
 from obverse.adapters._kafka.fetching import Fetching
+from obverse.adapters._kafka.scout import Scout
 from obverse.adapters._kafka.settings import KafkaLogSettings
 
 FOLDED: Final = "folded"

@@ -13,6 +13,7 @@ from obverse.adapters._running import unless_ended, until_failure
 from obverse.adapters.embedded.backfill import Folded, parts_with
 from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.adapters.embedded.folding import Folding
+from obverse.adapters.embedded.leaving import leave_buckets
 from obverse.core import profiles
 from obverse.core.people import People
 from obverse.core.profiles import Profile
@@ -139,6 +140,7 @@ class EmbeddedEngine:
             slice_events=self._settings.slice_events,
             turn_events=self._settings.turn_events,
         )
+        await leave_buckets(log, writer)
         await folding.backfilling.resume()
         people.set_aside.update((one.identifier, one) for one in await parts.store.set_aside())
         mark = writer.marks.get(Stream.DECISIONS, {}).get(0, 0)

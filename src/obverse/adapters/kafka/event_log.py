@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from obverse.adapters._group_commit import GroupCommit, Grouping, Session, Writing
 from obverse.adapters._kafka.chain import Verdict
-from obverse.adapters._kafka.clients import FAILURES, Scout, Sender, Topics, trouble
+from obverse.adapters._kafka.clients import FAILURES, Sender, Topics, trouble
 from obverse.adapters._kafka.records import Kind, Place, Record, write
+from obverse.adapters._kafka.scout import Scout
 from obverse.adapters._kafka.settings import MOST_BYTES, KafkaLogSettings
 from obverse.adapters.kafka.finding import Partition
 from obverse.adapters.kafka.reader import KafkaReader

@@ -17,7 +17,8 @@ from typing import Literal
 import msgspec
 from confluent_kafka import Message
 
-from obverse.adapters._kafka.clients import FAILURES, Misplaced, Scout, Sender
+from obverse.adapters._kafka.clients import FAILURES, Misplaced, Sender
+from obverse.adapters._kafka.scout import Scout
 from obverse.ports.event_log import Stream
 from obverse.ports.runtime import Runtime, Work
 

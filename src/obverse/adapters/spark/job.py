@@ -49,7 +49,8 @@ def _read(spark: SparkSession, words: Mapping[str, Any], stream: str, **more: st
     reader = spark.readStream.format("kafka").option("subscribe", words["topics"][stream])
     for name, value in words["reading"].items():
         reader = reader.option(f"kafka.{name}", value)
-    return reader.options(startingOffsets="earliest", **more).load()
+    tries = {"fetchOffset.numRetries": words["tries"]}
+    return reader.options(startingOffsets="earliest", **tries, **more).load()
 
 
 def main(path: Path) -> None:
