@@ -184,6 +184,43 @@ def bench_log_command(
     _bench(bench_embedded_log(small=small, large=large, log=log or "postgres"), as_json=as_json)
 
 
+@bench.command("engine")
+def bench_engine_command(
+    *,
+    engine: Annotated[Literal["embedded", "flink", "spark"], typer.Option(help="Who folds.")] = "embedded",
+    events: Annotated[int, typer.Option(min=1000, help="Events of the backlog.")] = 400_000,
+    people: People = 20_000,
+    users: Who = "sessions",
+    cores: Annotated[
+        int, typer.Option(min=1, help="Tasks that fold, each with a core; with more than one, one is measured too.")
+    ] = 1,
+    rate: Annotated[int, typer.Option(min=50, help="Events a second of the paced phase.")] = 4_000,
+    seconds: Annotated[int, typer.Option(min=1, help="Of the paced phase.")] = 20,
+    new: Annotated[
+        float, typer.Option(min=0, max=25, help="Percent of the events from a new device, which signs in soon after.")
+    ] = 1.0,
+    profile: Annotated[bool, typer.Option("--profile", help="Where the time goes, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """An engine by itself: how fast it folds what was routed beforehand, and then how soon what comes at a pace."""
+    from obverse.apps.bench.engine import Asked, bench_engine
+
+    def asked() -> Asked:
+        return Asked(
+            engine=engine,
+            events=events,
+            people=people,
+            users=users,
+            cores=cores,
+            rate=rate,
+            seconds=seconds,
+            new=new,
+            profile=profile,
+        )
+
+    _bench(bench_engine(told(asked)), as_json=as_json)
+
+
 @bench.command("cache")
 def bench_cache_command(
     *,

@@ -55,6 +55,8 @@ _MENDABLE = frozenset(
         "SchemaRefused",
         "ServerFailed",
         "SourceExists",
+        "SparkFailed",
+        "SparkLacking",
         "TooMuch",
         "Unreachable",
         "UnreadableFile",
