@@ -28,7 +28,7 @@ fuzz: .venv/ready  ## send anything to the collector, for a quarter of an hour; 
 chaos: .venv/ready .venv/kafka/ready  ## kill -9 under load: 500 times, and at every point between two words with the database; KILLS=50 for less
 	OBVERSE_KILLS=$(KILLS) OBVERSE_POINTS=1000 $(BIN)/pytest -q -s tests/acceptance/test_kills.py \
 		tests/acceptance/test_crash_points.py tests/acceptance/test_disk_faults.py tests/acceptance/test_demo_kafka.py \
-		tests/acceptance/test_demo_kinesis.py $(ARGS)
+		tests/acceptance/test_demo_kinesis.py tests/acceptance/test_collectors.py $(ARGS)
 
 # EXAMPLES=1000 IDENTITY=10000 for less. The second part runs in one process: a million take half of the memory of a small machine.
 identity: .venv/ready  ## identity at length: 100 orders, a storm of a million merges, a million who share a device

@@ -67,6 +67,10 @@ class Host:
         lagging = {one: list(slices) for one, slices in self._lagging.items()}
         return self._at, shelves, list(self._moves), lagging
 
+    def checkpoint(self) -> None:
+        """Have what was folded be there after a crash."""
+        self._kept = self._snapshot()
+
     def crash(self) -> None:
         """Lose all since the last checkpoint."""
         self.crashes += 1

@@ -69,6 +69,8 @@ class Collector(_Table):
     """Scheme and host by which others reach it, if a proxy stands before it: CRMs sign the address that they call."""
     behind_proxy: bool = False
     """Whether a proxy of ours stands before it, whose `X-Forwarded-For` tells who asks."""
+    partitions: int | None = Field(default=None, ge=1, le=1024)
+    """Of the log, that one collector takes, so that several take events in; all of them, if not set."""
 
 
 class Api(_Table):
@@ -170,6 +172,10 @@ class Settings(BaseSettings):
     """MiB of the embedded PostgreSQL's disk that must stay free: below, events are refused until there is more."""
     log_days: int | None = Field(default=None, ge=1)
     """Days that the log is kept; for ever, if not set. History is needed to take decisions of identity anew."""
+    routed_hours: int = Field(default=24, ge=1, le=8784)
+    """
+    Hours that what was routed to an engine of its own is kept. An engine can go on from no checkpoint that is older.
+    """
     log_level: str = Field(default="INFO", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")
     collector: Collector = Collector()
     api: Api = Api()
@@ -214,6 +220,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"api.host is {self.api.host!r}, which others can reach: set api.key (OBVERSE_API__KEY), "
                 "or keep the host 127.0.0.1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_share_is_of_what_there_is(self) -> Self:
+        share = self.collector.partitions
+        if share is not None and share > self.partitions:
+            raise ValueError(
+                f"collector.partitions is {share}, but the log has partitions = {self.partitions}: set at most "
+                f"{self.partitions}, or leave it out, and one collector takes all"
             )
         return self
 

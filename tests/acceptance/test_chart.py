@@ -126,6 +126,8 @@ def test_helm_finds_nothing_to_say(release: str) -> None:
         (("secrets.existingSecret=a", "trial.enabled=true"), "trial.existingSecret must name"),
         (("secrets.existingSecret=a", "settings.database_url=postgresql://u:p@h/d"), "/settings/database_url"),
         (("secrets.existingSecret=a", "settings.partitions=0"), "/settings/partitions"),
+        (("secrets.existingSecret=a", "collector.partitions=0"), "/collector/partitions"),
+        (("secrets.existingSecret=a", "collector.partitions=9"), "must be at most settings.partitions (8)"),
         (("secrets.existingSecret=a", "kafka.servers=kafka"), "/kafka/servers"),
     ],
 )
@@ -249,6 +251,23 @@ def test_only_what_goes_outward_may_go_anywhere(documents: Mapping[str, Sequence
             if one["kind"] == "NetworkPolicy" and {} in one["spec"].get("egress", [])
         }
         assert free == {anywhere}, release
+
+
+def test_collectors_are_alike_and_each_takes_its_share(documents: Mapping[str, Sequence[Document]]) -> None:
+    told = {}
+    for release in ("flink", "minimal"):
+        (one,) = [
+            one
+            for one in documents[release]
+            if one["metadata"]["name"] == "obverse-collector" and one["kind"] == "Deployment"
+        ]
+        (container,) = one["spec"]["template"]["spec"]["containers"]
+        environment = {variable["name"]: variable["value"] for variable in container["env"]}
+        told[release] = (one["spec"]["replicas"], environment.get("OBVERSE_COLLECTOR__PARTITIONS"))
+    # Of 32 partitions four take eight each, and the fifth stands by.
+    assert told == {"flink": (5, "8"), "minimal": (1, None)}
+    budgets = {one["metadata"]["name"] for one in documents["flink"] if one["kind"] == "PodDisruptionBudget"}
+    assert "obverse-collector" in budgets
 
 
 def test_no_budget_keeps_a_machine_from_being_drained(documents: Mapping[str, Sequence[Document]]) -> None:

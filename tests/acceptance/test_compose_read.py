@@ -78,6 +78,18 @@ def test_it_is_read_whole(reader: Path, made: Path) -> None:
     assert small["collector"]["ports"][0]["host_ip"] == "127.0.0.1"
 
 
+def test_collectors_can_have_a_port_each(reader: Path, made: Path) -> None:
+    secrets = secrets_in(made)
+    told = read(reader, {**secrets, "COLLECTOR_PORT": "8030-8033", "COLLECTOR_PARTITIONS": "2"})["services"][
+        "collector"
+    ]
+    (port,) = told["ports"]
+    assert (port["host_ip"], port["published"], port["target"]) == ("127.0.0.1", "8030-8033", 8030)
+    assert told["environment"]["OBVERSE_COLLECTOR__PARTITIONS"] == "2"
+    # A name of its own would keep it from being scaled.
+    assert "container_name" not in told
+
+
 def test_without_secrets_it_says_how_to_make_them(reader: Path) -> None:
     refused = subprocess.run(
         [reader, DEPLOY / "compose.yaml"], env={"HOME": "/nonexistent"}, capture_output=True, text=True, check=False

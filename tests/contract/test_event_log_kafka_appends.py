@@ -21,7 +21,7 @@ from brokers import Topic, kafka_running, kafka_settings
 from obverse.adapters._kafka.records import Kind, Record, write
 from obverse.adapters.kafka import KafkaLogSettings, open_event_log
 from obverse.contracts.event_log_steps import EVENTS, dense, joined, marked, read, some, told
-from obverse.ports.event_log import Batch, EventLog, Reader, Records
+from obverse.ports.event_log import Batch, EventLog, Overtaken, Reader, Records
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.sandboxes.kafka import KafkaSandbox
 from obverse.sandboxes.kafka.broker import PASSWORD, USER
@@ -106,7 +106,7 @@ class TestOvertaking:
             claim = Record(kind=Kind.CLAIM, epoch=topic.values()[-1][0] + 1, first=1, body=b"another one")
             topic.send([write(topic.place, claim)])
 
-            with pytest.raises(Unreachable, match="another appender has taken over"):
+            with pytest.raises(Overtaken, match="another appender has taken over"):
                 await appender.append(0, Records(1, b"behind"))
             # Its session is gone with that, and whoever comes next need not wait for it.
             await appender.close()

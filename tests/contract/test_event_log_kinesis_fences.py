@@ -11,7 +11,7 @@ from kinesis_wire import KinesisWire
 from obverse.adapters.kinesis.records import Part
 from obverse.adapters.kinesis.records import read as read_record
 from obverse.contracts.event_log_steps import EVENTS, dense, joined, marked, noise, read, soon
-from obverse.ports.event_log import Records
+from obverse.ports.event_log import Overtaken, Records
 from obverse.ports.outcomes import Unreachable
 from services import Ask
 
@@ -107,7 +107,7 @@ async def test_an_epoch_that_was_raised_refuses_whoever_has_the_older_one(kinesi
     await appender.append(0, marked(0, 1))
     # As a pooler would have it that gives the session, and its lock, to somebody else.
     await ask("update event_log_ends set epoch = epoch + 1")
-    with pytest.raises(Unreachable, match="another appender of events has begun"):
+    with pytest.raises(Overtaken, match="another appender of events has begun"):
         await soon(appender.append(0, marked(1, 1)))
     assert await soon(appender.append(0, marked(2, 1))) == 2
 

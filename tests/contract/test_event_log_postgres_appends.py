@@ -13,7 +13,7 @@ import pytest
 
 from obverse.adapters.postgres.event_log import PostgresLogSettings
 from obverse.contracts.event_log_steps import EVENTS, dense, joined, marked, noise, read, some, soon
-from obverse.ports.event_log import Batch, EventLog, Reader, Records
+from obverse.ports.event_log import Batch, EventLog, Overtaken, Reader, Records
 from obverse.ports.outcomes import Unreachable
 from services import Ask, Database, ShiftedRuntime, Wire, opened, until
 from stopwatch import quickest
@@ -221,6 +221,35 @@ class TestAppending:
         batches = await read(postgres_log, {0: 0}, {0: mine + 1})
         assert dense(batches, 0) == mine + 1
         assert joined(batches) == b"".join(f"{number:08}".encode() for number in range(mine)) + b"mine"
+
+    async def test_one_whose_place_was_taken_while_it_had_no_connection_is_told(
+        self, log_settings: PostgresLogSettings, postgres_log: EventLog, runtime: ShiftedRuntime, ask: Ask
+    ) -> None:
+        former = await postgres_log.open_appender(EVENTS)
+        await former.append(0, some(2))
+        await ask(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name = 'obverse appends to events'"
+        )
+        async with opened(log_settings, runtime) as other:
+            following = await soon(other.open_appender(EVENTS, most=1))
+            failure: Exception | None = None
+            # At first it may know only that its connection is gone.
+            while not isinstance(failure, Overtaken):
+                with pytest.raises(Unreachable) as caught:
+                    await soon(former.append(0, some(1)))
+                failure = caught.value
+            assert "another appender is there" in str(failure)
+            assert await following.append(0, some(1)) == 2
+            await following.close()
+
+        async def goes_on() -> bool:
+            try:
+                return await former.append(0, some(1)) == 3
+            except Unreachable:
+                return False  # it does not ask again at once
+
+        await until(goes_on)
 
     async def test_workspaces_are_apart(
         self, log_settings: PostgresLogSettings, runtime: ShiftedRuntime, postgres_log: EventLog

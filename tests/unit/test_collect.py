@@ -14,7 +14,7 @@ from obverse.core import codec
 from obverse.core.definitions import define
 from obverse.core.events import Event
 from obverse.flows.answers import SOON
-from obverse.flows.collect import partition_of
+from obverse.flows.share import place_of
 from obverse.ports.event_log import Stream
 from wire_steps import GOOD, batch
 
@@ -294,7 +294,7 @@ def test_what_is_known_of_one_person_goes_to_one_partition_in_its_order() -> Non
             for event in codec.Decoder(Event).decode(part.count, part.body):
                 person = event.user_id or event.anonymous_id
                 assert person is not None
-                assert part.partition == partition_of(event, 4)
+                assert part.partition == place_of(event, 4)
                 found.setdefault(person, []).append((part.partition, event.message_id))
         assert found.keys() == set(people)
         for person, seen in found.items():

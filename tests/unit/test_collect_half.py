@@ -30,11 +30,13 @@ class HalfLog:
         self.whole = MemoryEventLog(MemoryLogSettings(partitions=4), runtime)
         self.away = away
 
-    async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
+    async def open_appender(
+        self, stream: Stream, partitions: Sequence[int] | None = None, *, most: int | None = None
+    ) -> Appender:
         if self.away:
             self.away -= 1
             raise Unreachable("away", after=0.3)
-        whole = await self.whole.open_appender(stream, partitions)
+        whole = await self.whole.open_appender(stream, partitions, most=most)
         return whole if stream is Stream.REJECTED else HalfAppender(whole)
 
     async def open_reader(self, stream: Stream, marks: Mapping[int, int]) -> Reader:
@@ -56,6 +58,10 @@ class HalfLog:
 class HalfAppender:
     def __init__(self, whole: Appender) -> None:
         self._whole = whole
+
+    @property
+    def partitions(self) -> Sequence[int]:
+        return self._whole.partitions
 
     async def append(self, partition: int, records: Records) -> int:
         if partition % 2:

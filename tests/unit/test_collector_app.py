@@ -306,11 +306,11 @@ async def test_health_readiness_and_metrics(shut: tuple[Collect, Door]) -> None:
         assert (await door.get(path)).json == {"status": "ok"}
     for path in ("/ready", "/readyz"):
         reply = await door.get(path)
-        assert (reply.status, reply.json) == (503, {"log": "unavailable"})
+        assert (reply.status, reply.json) == (503, {"log": "unavailable", "partitions": []})
     await collect.open()
     for path in ("/ready", "/readyz"):
         reply = await door.get(path)
-        assert (reply.status, reply.json) == (200, {"log": "ok"})
+        assert (reply.status, reply.json) == (200, {"log": "ok", "partitions": [0]})
 
     await door.post(batch(GOOD, {"bad": 1}, GOOD), authorization=basic(f"{KEY}:"))
     await door.post(b"no json", authorization=basic(f"{KEY}:"))

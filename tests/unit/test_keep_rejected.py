@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from obverse.adapters.memory.event_log import MemoryEventLog, MemoryLogSettings
 from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_profile_store
@@ -70,6 +71,30 @@ async def kept_twice(runtime: SimulatedRuntime) -> list[tuple[str, bool]]:
 
 def test_what_others_wrote_is_kept_once_and_holds_nothing_up() -> None:
     assert simulate(1, kept_twice)[0] == [("bad_type", False), ("foreign_record", True)]
+
+
+async def kept_of_two(runtime: SimulatedRuntime) -> list[list[str]]:
+    log = MemoryEventLog(MemoryLogSettings(partitions=2), runtime)
+    store = await open_profile_store(MemoryStoreSettings(), runtime)
+    collectors = [await log.open_appender(Stream.REJECTED, [number]) for number in (0, 1)]
+    found: list[list[str]] = []
+    for turn in range(2):
+        for number, collector in enumerate(collectors):
+            event = replace(REJECTED, message_id=f"{number}-{turn}")
+            await collector.append(number, Records.of([event])[0])
+        flow = KeepRejected(log, store, runtime)
+        work = runtime.spawn("keep rejected", flow.run())
+        await runtime.sleep(10)
+        await work.stop()
+        assert flow.marks == {0: turn + 1, 1: turn + 1}
+        found.append(sorted(one.event.message_id or "" for one in await store.rejected(limit=10)))
+    return found
+
+
+def test_those_of_every_collector_are_kept_once() -> None:
+    first, second = simulate(1, kept_of_two)[0]
+    assert first == ["0-0", "1-0"]
+    assert second == ["0-0", "0-1", "1-0", "1-1"]
 
 
 async def kept_after(runtime: SimulatedRuntime, failure: Exception) -> list[str | None]:

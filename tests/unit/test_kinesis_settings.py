@@ -55,7 +55,8 @@ def test_a_stream_gets_a_shard_for_each_partition_at_least() -> None:
     made = [KinesisLogSettings(dsn="", partitions=count).shards_of(Stream.EVENTS) for count in (1, 2, 3, 4, 5, 256)]
     assert made == [1, 2, 4, 4, 8, 256]
     assert KinesisLogSettings(dsn="", partitions=8, shards=3).shards_of(Stream.EVENTS) == 3
-    assert KinesisLogSettings(dsn="", partitions=8, shards=3).shards_of(Stream.CHANGES) == 1
+    for stream in (Stream.CHANGES, Stream.REJECTED):
+        assert KinesisLogSettings(dsn="", partitions=8, shards=3).shards_of(stream) == 1
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 
 from api_steps import build_api, is_problem, open_api_shop
 from asgi import App, ask
+from obverse.adapters.memory.event_log import MemoryEventLog, MemoryLogSettings
 from obverse.adapters.runtime.system import open_runtime
 from obverse.core import codec
 from obverse.core.events import RejectedEvent
@@ -267,3 +268,20 @@ def _message(block: bytes) -> dict[str, str]:
         name, _, value = line.partition(": ")
         told[name] = f"{told[name]}\n{value}" if name in told else value
     return {name: value for name, value in told.items() if name}
+
+
+async def test_those_that_several_collectors_refused_are_told_apart_and_gone_on_from() -> None:
+    log = MemoryEventLog(MemoryLogSettings(partitions=3), open_runtime())
+    appender = await log.open_appender(Stream.REJECTED)
+    for number, partition in enumerate((0, 2)):
+        await appender.append(partition, Records(1, codec.encode([a_rejected(number * 1_000_000)])))
+    live = Live(log, open_runtime())
+    events = (await live.latest(ALL, limit=10)).events
+    assert [one.id for one in events] == ["rejected-2:0", "rejected:0"]
+    async with aclosing(live.follow(ALL)) as portions:  # type: ignore[type-var]
+        position = (await anext(portions)).position
+    assert position == "0:0,1:0,2:0,rejected:1,rejected-1:0,rejected-2:1"
+    await appender.append(2, Records(1, codec.encode([a_rejected(2)])))
+    async with aclosing(live.follow(ALL, after=position)) as portions:  # type: ignore[type-var]
+        await following(portions, ["rejected-2:1"])
+    await live.close()

@@ -59,7 +59,7 @@ async def scraped() -> AsyncIterator[Scraped]:
         engine=Standing(),
         queue=await open_queue(MemoryQueueSettings(), runtime),
         outbox=cast("Outbox", Faulty(await open_memory_outbox(MemoryOutboxSettings(), runtime))),
-        rejected_mark=lambda: 0,
+        rejected_marks=dict,
         runtime=runtime,
     )
     vitals = {"unify": Vitals(), "deliver": Vitals()}

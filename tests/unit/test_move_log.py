@@ -239,8 +239,10 @@ async def test_a_mover_that_was_held_up_changes_nothing() -> None:
     mover = await world.places.open_mover()
 
     class Slow(MemoryEventLog):
-        async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
-            appender = await super().open_appender(stream, partitions)
+        async def open_appender(
+            self, stream: Stream, partitions: Sequence[int] | None = None, *, most: int | None = None
+        ) -> Appender:
+            appender = await super().open_appender(stream, partitions, most=most)
             if world.places.held_at is not None:
                 world.places.held_at -= RENEW_SECONDS + 1
                 held.append(True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 from msgspec import structs
 
 from collect_steps import Installation, collecting, source
+from obverse.adapters.memory.event_log import MemoryEventLog, MemoryLogSettings
 from obverse.adapters.memory.profile_store import MemoryProfileStore, MemoryStoreSettings
+from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
 from obverse.core import wire
 from obverse.core.definitions import define
 from obverse.core.events import Event, RejectedEvent
@@ -220,6 +223,44 @@ def test_many_are_sent_in_turns_and_what_comes_later_too() -> None:
         await here.runtime.sleep(5)
         assert (await here.events())[2 * AT_ONCE + 1].message_id == "later"
         assert (await here.events())[-1].message_id == f"asked {AT_ONCE}"
+        await work.stop()
+
+    replaying(test)
+
+
+def test_of_two_collectors_one_sends_again_and_the_other_once_that_is_gone() -> None:
+    async def test(here: Installation, rejected: Rejected) -> None:
+        other = Installation(here.runtime, here.log, partitions=1)
+        flows = [Replay(one.collect, rejected.store, here.runtime) for one in (here, other)]
+        await other.collect.open()
+        works = [here.runtime.spawn("replay", flow.run()) for flow in flows]
+        await here.runtime.sleep(5)
+        await rejected.keep(*[{**GOOD, "messageId": f"m{number}"} for number in range(150)])
+        await here.runtime.sleep(5)
+        assert sorted(flow.vitals.records["accepted"] for flow in flows) == [0, 150]
+        gone = max((0, 1), key=lambda number: flows[number].vitals.records["accepted"])
+        await works[gone].stop()
+        await rejected.keep({**GOOD, "messageId": "last"})
+        await here.runtime.sleep(5)
+        assert sorted(flow.vitals.records["accepted"] for flow in flows) == [1, 150]
+        assert Counter(event.message_id for event in await here.events()).most_common(1)[0][1] == 1
+        await works[1 - gone].stop()
+
+    async def run(runtime: SimulatedRuntime) -> None:
+        here = Installation(runtime, MemoryEventLog(MemoryLogSettings(partitions=2), runtime), partitions=1)
+        await here.collect.open()
+        await test(here, Rejected(here))
+
+    simulate(0, run)
+
+
+def test_one_that_stands_by_sends_nothing_again() -> None:
+    async def test(here: Installation, rejected: Rejected) -> None:
+        standby = Installation(here.runtime, here.log)
+        work = here.runtime.spawn("replay", Replay(standby.collect, rejected.store, here.runtime).run())
+        await rejected.keep(GOOD)
+        await here.runtime.sleep(30)
+        assert [one.state for one in await rejected.all()] == [ReplayState.WAITING]
         await work.stop()
 
     replaying(test)

@@ -53,6 +53,12 @@ def test_the_contracts_limits_are_the_defaults(monkeypatch: pytest.MonkeyPatch) 
     assert (read.event_bytes, read.batch_bytes, read.batch_items) == (32 * 1024, 500 * 1024, 2500)
 
 
+def test_a_collector_takes_all_of_the_log_or_as_much_as_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings(monkeypatch, {}).collector.partitions is None
+    toml = "partitions = 4\n[collector]\npartitions = 4\n"
+    assert settings(monkeypatch, {}, toml).collector.partitions == 4
+
+
 def test_a_file_sets_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     toml = 'partitions = 3\nworkspace = "shop"\n[collector]\nport = 1234\nbatch_items = 7\n'
     read = settings(monkeypatch, {"OBVERSE_PARTITIONS": "5", "OBVERSE_COLLECTOR__PORT": "0"}, toml)
@@ -119,6 +125,17 @@ def test_a_variable_that_nothing_is_like_is_told_too(monkeypatch: pytest.MonkeyP
         ({"OBVERSE_COLLECTOR__PORT": "x"}, None, "collector.port: Input should be a valid integer"),
         ({"OBVERSE_COLLECTOR__PORT": "65536"}, None, "collector.port: Input should be less than or equal to 65535"),
         ({"OBVERSE_PARTITIONS": "0"}, None, "partitions: Input should be greater than or equal to 1"),
+        (
+            {"OBVERSE_COLLECTOR__PARTITIONS": "0"},
+            None,
+            "collector.partitions: Input should be greater than or equal to 1",
+        ),
+        ({"OBVERSE_COLLECTOR__PARTITIONS": "some"}, None, "collector.partitions: Input should be a valid integer"),
+        (
+            {"OBVERSE_COLLECTOR__PARTITIONS": "5", "OBVERSE_PARTITIONS": "4"},
+            None,
+            "collector.partitions is 5, but the log has partitions = 4: set at most 4, or leave it out",
+        ),
         ({"OBVERSE_PARTITIONS": "1025"}, None, "partitions: Input should be less than or equal to 1024"),
         ({"OBVERSE_WORKSPACE": "My Shop"}, None, "workspace: String should match pattern"),
         ({"OBVERSE_LOG_LEVEL": "loud"}, None, "log_level: String should match pattern '^(DEBUG|INFO|WARNING|ERROR)$'"),

@@ -58,7 +58,7 @@ async def everything(runtime: SimulatedRuntime, engine_name: str) -> dict[str, A
     works = [
         runtime.spawn("unify", Unify(engine, runtime).run()),
         runtime.spawn("keep rejected", KeepRejected(log, store, runtime).run()),
-        runtime.spawn("retain", Retain(log, engine, runtime, days=1).run()),
+        runtime.spawn("retain", Retain(log, engine, store, runtime, days=1, routed_hours=24).run()),
     ]
     senders = [runtime.spawn(f"sender {one}", send(runtime, collect, one)) for one in range(SENDERS)]
     for sender in senders:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from obverse.ports.event_log import TAKEN, Records, Stream
+from obverse.ports.event_log import TAKEN, Overtaken, Records, Stream
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.runtime import Runtime
 
@@ -40,6 +40,33 @@ class Session(Protocol):
     def abandon(self) -> None:
         """Give it up, waiting for nobody."""
         ...
+
+
+async def take_locks(
+    wanted: Sequence[int],
+    most: int | None,
+    lock: Callable[[int], Awaitable[bool]],
+    pause: Callable[[], Awaitable[None]],
+) -> list[int]:
+    """
+    Wait for the lock of each partition, one after another; or, with `most`, for up to so many of those that are free.
+
+    `lock` takes one that is free and returns whether it was; `pause` waits before it is asked again. So each question
+    is soon answered: on a server a statement that waits would hold a snapshot all the while.
+    """
+    # In order of number, so that two who want several never wait for each other.
+    wanted, taken = sorted(wanted), list[int]()
+    while True:
+        for partition in wanted[len(taken) :] if most is None else wanted:
+            if await lock(partition):
+                taken.append(partition)
+            elif most is None:
+                break
+            if len(taken) == most:
+                return taken
+        if len(taken) == len(wanted) or (taken and most is not None):
+            return taken
+        await pause()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +122,11 @@ class GroupCommit:
         self._committed = -grouping.pace
         """When the last commit began."""
         self._work = runtime.spawn(f"append to {writing.stream}", self._run())
+
+    @property
+    def partitions(self) -> Sequence[int]:
+        """See `Appender.partitions`."""
+        return self._writing.partitions
 
     async def append(self, partition: int, records: Records) -> int:
         """See `Appender.append`."""
@@ -201,11 +233,12 @@ class GroupCommit:
             session.abandon()
 
     def _fail(self, group: Sequence[_Call], error: Exception) -> None:
-        said = self._writing.failure(error)
+        said = error if isinstance(error, Overtaken) else self._writing.failure(error)
+        kind = Overtaken if isinstance(said, Overtaken) else Unreachable
         for call in group:
             if not call.done.done():
                 # One exception each: several tasks would write their tracks into a common one.
-                unreachable = Unreachable(str(said))
+                unreachable = kind(str(said))
                 unreachable.__cause__ = error
                 call.done.set_exception(unreachable)
 

@@ -87,10 +87,11 @@ class EngineContract(RefoldPromises, BackfillPromises, RequestPromises, Decision
 
         assert await kept(four, placed_in_four) == await kept(one, placed_in_one)
 
-    async def test_what_comes_twice_counts_once(self) -> None:
+    async def test_what_comes_twice_counts_once_also_by_another_collector(self) -> None:
         story = tell(seed=5, people=10, events=150)
-        parts = await self.open_parts(1)
-        placed = await append(parts, [*story, *story], batch=25)
+        parts = await self.open_parts(2)
+        # Of five batches: what comes again is in the other partition.
+        placed = await append(parts, [*story, *story], batch=30)
 
         await self.fold(parts)
 
@@ -298,8 +299,10 @@ class _Slow:
     def partitions(self) -> int:
         return self._log.partitions
 
-    async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
-        return _SlowAppender(self, stream, await self._log.open_appender(stream, partitions))
+    async def open_appender(
+        self, stream: Stream, partitions: Sequence[int] | None = None, *, most: int | None = None
+    ) -> Appender:
+        return _SlowAppender(self, stream, await self._log.open_appender(stream, partitions, most=most))
 
     async def appending(self, stream: Stream) -> None:
         if stream is self._stream:
@@ -326,6 +329,10 @@ class _SlowAppender:
         self._log = log
         self._stream = stream
         self._appender = appender
+
+    @property
+    def partitions(self) -> Sequence[int]:
+        return self._appender.partitions
 
     async def append(self, partition: int, records: Records) -> int:
         await self._log.appending(self._stream)

@@ -54,8 +54,10 @@ class _Intruded:
     def partitions(self) -> int:
         return self._log.partitions
 
-    async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
-        return await self._log.open_appender(stream, partitions)
+    async def open_appender(
+        self, stream: Stream, partitions: Sequence[int] | None = None, *, most: int | None = None
+    ) -> Appender:
+        return await self._log.open_appender(stream, partitions, most=most)
 
     async def open_reader(self, stream: Stream, marks: Mapping[int, int]) -> Reader:
         reader = await self._log.open_reader(stream, marks)

@@ -144,6 +144,73 @@ class EventLogContract(LogKeeping):
         async with appending(log, [0]) as one, appending(log, [1]) as other:
             assert [await one.append(0, some(2)), await other.append(1, some(1))] == [0, 0]
 
+    async def test_an_appender_takes_only_as_many_as_it_asked_for_of_those_that_are_free(self, log: EventLog) -> None:
+        one = await soon(log.open_appender(EVENTS, most=1))
+        other = await soon(log.open_appender(EVENTS, most=2))
+        assert sorted([*one.partitions, *other.partitions]) == [0, 1]
+        for appender in (one, other):
+            (mine,) = appender.partitions
+            assert await appender.append(mine, some(2)) == 0
+            with pytest.raises(KeyError):
+                await appender.append(1 - mine, some(1))
+        assert await log.bounds(EVENTS) == {0: (0, 2), 1: (0, 2)}
+        for appender in (one, other):
+            await soon(appender.close())
+        async with appending(log) as whole:
+            assert list(whole.partitions) == [0, 1]
+
+    async def test_who_finds_none_free_stands_by_and_takes_what_is_let_go_of(self, log: EventLog) -> None:
+        one, other = [await soon(log.open_appender(EVENTS, most=1)) for _ in range(2)]
+        standby = asyncio.ensure_future(log.open_appender(EVENTS, most=2))
+        (theirs,) = other.partitions
+        for number in range(20):
+            assert await other.append(theirs, some(1)) == number
+        assert not standby.done()
+        await soon(other.close())
+        following = await soon(standby)
+        assert following.partitions == [theirs]
+        assert await following.append(theirs, some(1)) == 20
+        assert await one.append(one.partitions[0], some(1)) == 0
+        await soon(following.close())
+        await soon(one.close())
+
+    async def test_whoever_dies_leaves_its_partitions_to_the_next(self, log: EventLog) -> None:
+        former = await soon(log.open_appender(EVENTS, most=1))
+        (theirs,) = former.partitions
+        await former.append(theirs, some(3))
+        log = await self.reopen(log)
+        # One after another, so that two who want the same at once are not what is asked here.
+        first = await soon(log.open_appender(EVENTS, most=1))
+        second = await soon(log.open_appender(EVENTS, most=1))
+        mine = {one: appender for appender in (first, second) for one in appender.partitions}
+        assert sorted(mine) == [0, 1]
+        assert await mine[theirs].append(theirs, some(1)) == 3
+        assert await mine[1 - theirs].append(1 - theirs, some(1)) == 0
+        for appender in (first, second):
+            await soon(appender.close())
+
+    async def test_two_who_want_partitions_at_once_both_get_some(self, log: EventLog) -> None:
+        both = await soon(asyncio.gather(*(log.open_appender(EVENTS, most=1) for _ in range(2))))
+        assert sorted(one for appender in both for one in appender.partitions) == [0, 1]
+        for appender in both:
+            await soon(appender.close())
+
+    async def test_who_gives_up_standing_by_leaves_the_way_free(self, log: EventLog) -> None:
+        former = await log.open_appender(EVENTS)
+        impatient = asyncio.ensure_future(log.open_appender(EVENTS, most=1))
+        await former.append(1, some(1))
+        assert not impatient.done()
+        impatient.cancel()
+        await asyncio.wait([impatient])
+        await soon(former.close())
+        async with appending(log) as following:
+            assert list(following.partitions) == [0, 1]
+
+    @pytest.mark.parametrize("most", [0, -1])
+    async def test_who_asks_for_no_partition_is_told(self, log: EventLog, most: int) -> None:
+        with pytest.raises(ValueError, match=rf"at most {most} partitions"):
+            await log.open_appender(EVENTS, most=most)
+
     async def test_who_gives_up_waiting_leaves_the_way_free(self, log: EventLog) -> None:
         former = await log.open_appender(EVENTS, [1])
         impatient = asyncio.ensure_future(log.open_appender(EVENTS, [0, 1]))
@@ -165,9 +232,11 @@ class EventLogContract(LogKeeping):
             assert (await log.bounds(stream))[0] == (0, number)
             assert joined(await read(log, {0: 0}, {0: number}, stream)) == stream.value.encode()
 
-    async def test_only_events_have_several_partitions(self, log: EventLog) -> None:
+    async def test_only_what_collectors_write_has_several_partitions(self, log: EventLog) -> None:
         assert log.partitions == 2
-        assert [len(await log.bounds(stream)) for stream in Stream] == [2, 1, 1, 1, 1]
+        several = [stream for stream in Stream if len(await log.bounds(stream)) == 2]
+        assert several == [Stream.EVENTS, Stream.REJECTED]
+        assert {len(await log.bounds(stream)) for stream in Stream if stream not in several} == {1}
 
     # What a reader promises.
 

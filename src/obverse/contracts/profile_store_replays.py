@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
 from msgspec import structs
 
 from obverse.contracts.profile_store_steps import NOON, StoreQuestions, a_rejected, soon, write
+from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_store import ProfileStore, RejectedCount, RejectedFilter, ReplayState
 
 OPEN, WAITING, REPLAYED = ReplayState.OPEN, ReplayState.WAITING, ReplayState.REPLAYED
@@ -94,3 +98,33 @@ class ReplayPromises(StoreQuestions):
         assert await soon(other.ask_replay(RejectedFilter())) == []
         assert await soon(other.rejected_counts()) == []
         assert await soon(other.waiting_replays(limit=9)) == []
+
+    # Whose turn it is.
+
+    async def test_one_of_several_sends_again(self, store: ProfileStore) -> None:
+        first = await soon(store.open_replay_turn())
+        second = asyncio.ensure_future(store.open_replay_turn())
+        for _ in range(5):
+            await soon(first.check())
+            await soon(store.overview())
+        assert not second.done()
+        await soon(first.close())
+        following = await soon(second)
+        await soon(following.check())
+        await soon(following.close())
+
+    async def test_whoever_dies_leaves_its_turn_to_the_next(self, store: ProfileStore) -> None:
+        first = await soon(store.open_replay_turn())
+        again = await self.reopen(store)
+        following = await soon(again.open_replay_turn())
+        with pytest.raises(Unreachable):
+            await soon(first.check())
+        await soon(following.check())
+        await soon(following.close())
+
+    async def test_turns_of_two_workspaces_are_apart(self, store: ProfileStore) -> None:
+        other = await self.neighbour(store)
+        turns = [await soon(one.open_replay_turn()) for one in (store, other)]
+        for turn in turns:
+            await soon(turn.check())
+            await soon(turn.close())

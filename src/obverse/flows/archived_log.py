@@ -32,9 +32,11 @@ class ArchivedLog:
         """See `EventLog.partitions`."""
         return self._log.partitions
 
-    async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
+    async def open_appender(
+        self, stream: Stream, partitions: Sequence[int] | None = None, *, most: int | None = None
+    ) -> Appender:
         """See `EventLog.open_appender`."""
-        return await self._log.open_appender(stream, partitions)
+        return await self._log.open_appender(stream, partitions, most=most)
 
     async def open_reader(self, stream: Stream, marks: Mapping[int, int]) -> Reader:
         """See `EventLog.open_reader`."""

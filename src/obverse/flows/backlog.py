@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,8 +38,8 @@ class Backlog:
     engine: Engine
     queue: SyncQueue
     outbox: Outbox
-    rejected_mark: Callable[[], int]
-    """How far rejected events are kept."""
+    rejected_marks: Callable[[], Mapping[int, int]]
+    """How far rejected events are kept, by partition."""
     runtime: Runtime
 
     async def measure(self) -> Sequence[Waiting]:
@@ -57,8 +57,9 @@ class Backlog:
         folded = self.engine.progress.folded
         events = {one: end for one, (_, end) in (await self.log.bounds(Stream.EVENTS)).items()}
         yield Waiting("unify", "events", sum(end - folded.get(one, 0) for one, end in events.items()))
-        ((_, rejected),) = (await self.log.bounds(Stream.REJECTED)).values()
-        yield Waiting("keep_rejected", "rejected", rejected - self.rejected_mark())
+        rejected, kept = await self.log.bounds(Stream.REJECTED), self.rejected_marks()
+        waiting = sum(end - kept.get(one, 0) for one, (_, end) in rejected.items())
+        yield Waiting("keep_rejected", "rejected", waiting)
         ((_, changes),) = (await self.log.bounds(Stream.CHANGES)).values()
         yield Waiting("activate", "changes", changes - await self.queue.mark())
         for name, (_, figures) in (await self.queue.standings()).items():

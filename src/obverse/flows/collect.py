@@ -8,19 +8,16 @@ from functools import partial
 from http import HTTPStatus
 from itertools import count
 from typing import Final
-from zlib import crc32
 
 import msgspec
-import structlog
 
-from obverse.core import codec, wire
+from obverse.core import wire
 from obverse.core.definitions import Definitions, Source
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.rates import Bucket
 from obverse.flows.answers import (
     INVALID_KEY,
     OVERLOADED,
-    SOON,
     UNINFORMED,
     UNWRITABLE,
     Answer,
@@ -29,14 +26,11 @@ from obverse.flows.answers import (
     too_often,
 )
 from obverse.flows.intake import Intake
+from obverse.flows.share import Share
 from obverse.flows.vitals import Vitals
-from obverse.ports.event_log import Appender, EventLog, Records, Stream
-from obverse.ports.outcomes import AccessRefused, Unreachable
-from obverse.ports.runtime import Runtime, Work
-
-_REJECTED_AT_ONCE: Final = 10_000
-"""Rejected events in one append: half a megabyte of empty items makes more of them than a log takes at once."""
-_log = structlog.get_logger(__name__)
+from obverse.ports.event_log import EventLog
+from obverse.ports.outcomes import Unreachable
+from obverse.ports.runtime import Runtime
 
 _SHOWN: Final = 200
 """Characters of a sender's name for itself that a reason shows."""
@@ -75,15 +69,16 @@ class Collect:
         limits: wire.Limits | None = None,
         queue_bytes: int = 64 << 20,
         queue_seconds: float = 0.02,
+        partitions: int | None = None,
         is_bot: Callable[[str], bool] = lambda _: False,
         obstacle: Callable[[], str | None] = lambda: None,
     ) -> None:
         """
         `limits` are those of sources that set none; `is_bot` knows crawlers by what they call themselves.
 
+        `partitions` are those that it takes of the log, as other collectors have the rest; all of them, if None.
         `obstacle` says why nothing may be written now, if so it is.
         """
-        self._log = log
         self._definitions = definitions
         self._runtime = runtime
         self._hash_key = hash_key
@@ -94,8 +89,7 @@ class Collect:
         self._measured: Definitions | None = None
         self._knows = False
         self._most = 0
-        self._events: Appender | None = None
-        self._rejected: Appender | None = None
+        self.share = Share(log, runtime, most=partitions)
         self.intake = Intake(runtime.elapsed, most_bytes=queue_bytes, most_seconds=queue_seconds)
         self.vitals = Vitals()
         """Of appending to the log."""
@@ -103,7 +97,7 @@ class Collect:
     @property
     def ready(self) -> bool:
         """Whether the log can be written, and it is known who may."""
-        return self._events is not None and self._rejected is not None and self._informed
+        return self.share.is_open and self._informed
 
     @property
     def _informed(self) -> bool:
@@ -127,22 +121,12 @@ class Collect:
         return self._most
 
     async def open(self) -> None:
-        """Become the log's appender, waiting as long as it takes."""
-        while self._events is None or self._rejected is None:
-            try:
-                self._events = self._events or await self._log.open_appender(Stream.EVENTS)
-                self._rejected = self._rejected or await self._log.open_appender(Stream.REJECTED)
-            except Unreachable as error:
-                await self._runtime.sleep(min(error.after, SOON))
-            except AccessRefused as error:
-                _log.error("the log refuses us", reason=str(error))
-                await self._runtime.sleep(SOON)
+        """Take a share of the log, waiting as long as it takes."""
+        await self.share.open()
 
     async def close(self) -> None:
         """Finish what waits, and let the next collector in."""
-        for appender in (self._events, self._rejected):
-            if appender is not None:
-                await appender.close()
+        await self.share.close()
 
     async def take(self, request: Request) -> Answer:
         """Answer one request, by the table "What ours answers" of the ingest contract."""
@@ -322,7 +306,7 @@ class Collect:
 
     async def append(self, events: Sequence[Event], rejected: Sequence[RejectedEvent], size: int) -> Answer | None:
         """Make all of it durable, `size` bytes as it came; the answer to give instead, if that cannot be done now."""
-        if self._events is None or self._rejected is None:
+        if not self.share.is_open:
             return UNWRITABLE
         if size > self.intake.room:
             return OVERLOADED
@@ -332,11 +316,7 @@ class Collect:
         began = self._runtime.elapsed()
         with self.intake.passing(size):
             try:
-                if events:
-                    await self._append_events(self._events, events)
-                for at in range(0, len(rejected), _REJECTED_AT_ONCE):
-                    part = rejected[at : at + _REJECTED_AT_ONCE]
-                    await self._rejected.append(0, Records(len(part), codec.encode(part)))
+                await self.share.append(events, rejected)
             except Unreachable as error:
                 # What of it is in the log is not known. The sender tries again with the same message ids, and
                 # the window of message ids catches what comes twice.
@@ -348,44 +328,5 @@ class Collect:
         self.vitals.records["rejected"] += len(rejected)
         return None
 
-    async def _append_events(self, appender: Appender, events: Sequence[Event]) -> None:
-        partitions = self._log.partitions
-        parts: dict[int, list[Event]] = {}
-        for event in events:
-            parts.setdefault(partition_of(event, partitions), []).append(event)
-        records = {partition: Records(len(part), codec.encode(part)) for partition, part in parts.items()}
-        *others, (last, rest) = records.items()
-        started = [
-            self._runtime.spawn(f"append to {partition}", _append_one(appender, partition, part))
-            for partition, part in others
-        ]
-        try:
-            await appender.append(last, rest)
-        finally:
-            await _ended(started)
-
     def _new_id(self) -> str:
         return f"obverse-{self._runtime.now():x}-{self._runtime.random.getrandbits(64):016x}"
-
-
-async def _ended(started: Sequence[Work]) -> None:
-    """Wait for all of them, also after one has failed; raises what the last failure was."""
-    failed: Unreachable | None = None
-    for work in started:
-        try:
-            await work.wait()
-        except Unreachable as error:
-            failed = error
-    if failed is not None:
-        raise failed
-
-
-async def _append_one(appender: Appender, partition: int, records: Records) -> None:
-    await appender.append(partition, records)
-
-
-def partition_of(event: Event, partitions: int) -> int:
-    """The partition of an event: one sender's retries, and what is known of one person, go to the same."""
-    if partitions == 1:
-        return 0
-    return crc32((event.user_id or event.anonymous_id or "").encode()) % partitions

@@ -28,8 +28,8 @@ class KeepRejected:
         self._store = store
         self._runtime = runtime
         self.vitals = Vitals()
-        self.mark = 0
-        """The offset in the stream of rejected events that comes next."""
+        self.marks: dict[int, int] = {}
+        """By partition, the offset in the stream of rejected events that comes next."""
 
     async def run(self) -> None:
         """Go on until cancelled, whatever fails beneath."""
@@ -43,17 +43,19 @@ class KeepRejected:
             await writer.close()
 
     async def _copy(self, writer: StoreWriter) -> None:
-        self.mark = writer.marks.get(Stream.REJECTED, {}).get(0, 0)
-        reader = await self._log.open_reader(Stream.REJECTED, {0: self.mark})
+        kept = writer.marks.get(Stream.REJECTED, {})
+        self.marks = {one: kept.get(one, 0) for one in await self._log.bounds(Stream.REJECTED)}
+        reader = await self._log.open_reader(Stream.REJECTED, self.marks)
         self.vitals.failure = None
         try:
             while True:
                 for batch in await reader.next():
                     began, rejected = self._runtime.elapsed(), await self._read(batch)
-                    await writer.commit(Checkpoint(marks={Stream.REJECTED: {0: batch.end}}, rejected=rejected))
+                    marks = {Stream.REJECTED: {batch.partition: batch.end}}
+                    await writer.commit(Checkpoint(marks=marks, rejected=rejected))
                     self.vitals.turns.note(self._runtime.elapsed() - began)
                     self.vitals.records["kept"] += len(rejected)
-                    self.mark = batch.end
+                    self.marks[batch.partition] = batch.end
         finally:
             await reader.close()
 

@@ -52,7 +52,13 @@ class Rejection(msgspec.Struct, frozen=True):
 class LiveEventView(msgspec.Struct, frozen=True, kw_only=True):
     """An event that came in, taken or refused."""
 
-    id: Annotated[str, Meta(description="Its place in the log: `partition:offset`, or `rejected:offset`.")]
+    id: Annotated[
+        str,
+        Meta(
+            description="Its place in the log: `partition:offset`; of rejected events `rejected:offset`, "
+            "or `rejected-partition:offset`."
+        ),
+    ]
     type: Annotated[str | None, Meta(description="The call; null if what was sent names none.")]
     event_type: Annotated[str | None, Meta(description="A track's event name, else the call.")]
     name: Annotated[str | None, Meta(description="A track's event name, a page's or screen's name.")]
@@ -318,7 +324,9 @@ def _take(tail: _Tail, stream: Stream, batch: Batch, mark: int) -> None:
 
 
 def _name(stream: Stream, partition: int) -> str:
-    return str(partition) if stream is Stream.EVENTS else str(stream)
+    if stream is Stream.EVENTS:
+        return str(partition)
+    return f"{stream}-{partition}" if partition else str(stream)
 
 
 def _view(place: str, record: Any) -> LiveEventView:
@@ -355,7 +363,8 @@ def _view(place: str, record: Any) -> LiveEventView:
     )
 
 
-_POSITION: Final = re.compile(r"(\d{1,4}|rejected):\d{1,19}(,(\d{1,4}|rejected):\d{1,19}){0,1100}")
+_PLACE: Final = r"(\d{1,4}|rejected(-\d{1,4})?):\d{1,19}"
+_POSITION: Final = re.compile(rf"{_PLACE}(,{_PLACE}){{0,2200}}")
 
 
 def _marks(position: str) -> dict[str, int]:

@@ -50,9 +50,11 @@ class PlacedLog:
         """See `EventLog.partitions`."""
         return self._partitions
 
-    async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
+    async def open_appender(
+        self, stream: Stream, partitions: Sequence[int] | None = None, *, most: int | None = None
+    ) -> Appender:
         """See `EventLog.open_appender`."""
-        appender = await (await self._in_force()).open_appender(stream, partitions)
+        appender = await (await self._in_force()).open_appender(stream, partitions, most=most)
         try:
             await self._see_that_it_stays()
         except BaseException:

@@ -24,6 +24,8 @@ class Replay:
     """
     Reads what waits to be sent again with today's rules, and appends what is accepted now to the log.
 
+    Of several collectors one does it, which has a share of the log; the others stand by.
+
     Events that were asked for by who cannot append (`WaitingEvents`) arrive when they are appended.
 
     A crash between the append and its note appends an event twice; it has the same message id, so it counts once.
@@ -40,11 +42,19 @@ class Replay:
         await keep_on(self._run, self.vitals, self._runtime, doing="replay", pause=lambda: LOOK)
 
     async def _run(self) -> None:
-        while True:
-            while await self.turn() == AT_ONCE or await self.bring() == AT_ONCE:
-                pass
-            self.vitals.failure = None
+        while not self._collect.ready:
             await self._runtime.sleep(LOOK)
+        turn = await self._store.open_replay_turn()
+        try:
+            # Who has lost its share lets another one do it.
+            while self._collect.ready:
+                await turn.check()
+                while await self.turn() == AT_ONCE or await self.bring() == AT_ONCE:
+                    pass
+                self.vitals.failure = None
+                await self._runtime.sleep(LOOK)
+        finally:
+            await turn.close()
 
     async def turn(self) -> int:
         """

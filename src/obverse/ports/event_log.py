@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from obverse.core import codec
+from obverse.ports.outcomes import Unreachable
 
 TAKEN: Final = 16 << 20
 """Bytes that every log takes in one append."""
@@ -22,6 +23,22 @@ class Stream(StrEnum):
     CHANGES = "changes"
     ROUTED = "routed"
     """What engines of a grown installation are to do; nothing, where one process folds."""
+
+
+def partitions_of(stream: Stream, partitions: int) -> int:
+    """How many partitions a stream has where that of events has so many: one, if one process writes it."""
+    return partitions if stream in {Stream.EVENTS, Stream.REJECTED} else 1
+
+
+def check_most(most: int | None) -> None:
+    """
+    See that so many partitions can be asked for.
+
+    Raises:
+        ValueError: it is less than 1.
+    """
+    if most is not None and most < 1:
+        raise ValueError(f"an appender of at most {most} partitions appends nothing: ask for 1 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +92,21 @@ class LogGap(Exception):
     """Offsets that were once appended are missing; the message says where, and how to go on."""
 
 
+class Overtaken(Unreachable):
+    """
+    Another appender has the partitions now, so this one is never heard again; nothing is known of these records.
+
+    Close it, and wait for a turn again.
+    """
+
+
 class Appender(Protocol):
     """The one writer of some partitions of a stream, until it is closed or its process ends."""
+
+    @property
+    def partitions(self) -> Sequence[int]:
+        """Those that it writes, in order of number."""
+        ...
 
     async def append(self, partition: int, records: Records) -> int:
         """
@@ -88,6 +118,7 @@ class Appender(Protocol):
 
         Raises:
             Unreachable: nothing is known of these records; appending them again may double them.
+            Overtaken: the same, and somebody else appends by now.
             KeyError: the partition is not one of this appender's.
             ValueError: there is no record, or more bytes than the log takes at once (16 MiB are taken by any).
         """
@@ -129,23 +160,28 @@ class EventLog(Protocol):
 
     * an append that returned is there for every reader, after any crash;
     * order within a partition; offsets dense from 0;
-    * one appender a partition at a time;
+    * one appender a partition at a time; who was waited for in vain, or is thought dead, is overtaken and told so;
     * a reader that starts at its mark misses nothing and repeats nothing; an unknown mark says so;
     * a slow reader never blocks an appender.
     """
 
     @property
     def partitions(self) -> int:
-        """How many partitions the stream of events has. The other streams have one each."""
+        """How many partitions the streams of events and of rejected events have. The others have one each."""
         ...
 
-    async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
+    async def open_appender(
+        self, stream: Stream, partitions: Sequence[int] | None = None, *, most: int | None = None
+    ) -> Appender:
         """
         Become the appender of these partitions (all of them, if None), waiting for the former one to go.
+
+        With `most`, of as many of them as are nobody's now, up to so many, waiting only while there is none.
 
         Raises:
             Unreachable: the log cannot be written now.
             KeyError: the stream has no such partition.
+            ValueError: `most` is less than 1.
         """
         ...
 

@@ -21,6 +21,7 @@ from obverse.ports.named_profiles import NamedProfiles
 from obverse.ports.people_of_spans import PeopleOfSpans
 from obverse.ports.profile_history import KeptDecision, ProfileHistory
 from obverse.ports.profile_rows import Known, ProfileRow
+from obverse.ports.replay_turns import ReplayTurns
 from obverse.ports.selections import Selections
 from obverse.ports.trait_values import TraitValues
 from obverse.ports.waiting_events import WaitingEvents
@@ -240,6 +241,7 @@ class ProfileStore(
     Backfills,
     DueProfiles,
     PeopleOfSpans,
+    ReplayTurns,
     Protocol,
 ):
     """

@@ -380,9 +380,20 @@ class Wiring:
             ),
             queue_bytes=limits.queue_bytes,
             queue_seconds=limits.queue_ms / 1000,
+            partitions=self._share(),
             is_bot=is_bot,
             obstacle=self._obstacle(),
         )
+
+    def _share(self) -> int | None:
+        """Of how many partitions a collector is the appender."""
+        share, (adapter, _) = self.settings.collector.partitions, self.settings.port_options("event_log")
+        if share is not None and not getattr(shape_of(find("event_log", adapter)), "shared", True):
+            raise BadSettings(
+                f"collector.partitions is {share}, but the log of event_log.adapter = {adapter!r} is one process's "
+                "own: leave collector.partitions out, or keep the log in postgres, kafka or kinesis"
+            )
+        return share
 
     async def _open(
         self, port: str, parts: object, adapter: str | None = None, *, group: str = "", **more: object

@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # it is documented there
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # they are documented there
+    AdminClient,
+    NewPartitions,
+    NewTopic,
+    TopicMetadata,
+)
 
 from obverse.adapters._kafka.codes import AUTHENTICATION, INVALID_ARGUMENT, SSL
 from obverse.adapters._kafka.settings import MOST_BYTES, KafkaLogSettings
@@ -20,11 +26,12 @@ Result = TypeVar("Result")
 
 _POLL: Final = 1.0
 """Seconds between two looks of a thread at whether it is to end. It is woken by what happens."""
+_PAUSE: Final = 0.02
 _NEEDS_A_PERSON: Final = {
     AUTHENTICATION: "check event_log.kafka.username, password and sasl_mechanism",
     KafkaError.SASL_AUTHENTICATION_FAILED: "check event_log.kafka.username, password and sasl_mechanism",
     SSL: "check event_log.kafka.security and its certificates",
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: "let this user create, describe, read, write and trim our topics",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "let this user create, alter, describe, read, write and trim our topics",
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "let this user create topics, or create them yourself",
     KafkaError.GROUP_AUTHORIZATION_FAILED: "let this user read with groups that begin as our topics do",
     KafkaError.INVALID_REPLICATION_FACTOR: "set event_log.kafka.replication to at most the number of brokers",
@@ -182,9 +189,15 @@ class Topics:
         self._there = False
         self._turn = asyncio.Lock()
 
-    async def ensure(self, partitions: Mapping[str, int], configs: Mapping[str, Mapping[str, str]]) -> None:
+    async def ensure(
+        self,
+        partitions: Mapping[str, int],
+        configs: Mapping[str, Mapping[str, str]],
+        *,
+        grows: Collection[str] = (),
+    ) -> None:
         """
-        See that there are these topics, each with its number of partitions.
+        See that there are these topics, each with its number of partitions; those of `grows` are given more.
 
         Raises:
             one of FAILURES: it cannot be known.
@@ -192,7 +205,7 @@ class Topics:
         """
         async with self._turn:
             if not self._there:
-                await asyncio.get_running_loop().run_in_executor(None, self._make, partitions, configs)
+                await asyncio.get_running_loop().run_in_executor(None, self._make, partitions, configs, grows)
                 self._there = True
 
     async def partitions(self, topic: str) -> int:
@@ -223,7 +236,9 @@ class Topics:
             *map(asyncio.wrap_future, admin.delete_records([place], request_timeout=self._patience).values())
         )
 
-    def _make(self, partitions: Mapping[str, int], configs: Mapping[str, Mapping[str, str]]) -> None:
+    def _make(
+        self, partitions: Mapping[str, int], configs: Mapping[str, Mapping[str, str]], grows: Collection[str]
+    ) -> None:
         complaints = Complaints()
         admin = AdminClient(self._settings.client() | {"error_cb": complaints.hear})
         try:
@@ -237,6 +252,9 @@ class Topics:
                 _unless_there(answer.result)
             if missing:
                 known = admin.list_topics(timeout=self._patience).topics
+            short = {one for one in grows if one in known and len(known[one].partitions) < partitions[one]}
+            if short:
+                known = self._grow(admin, {name: partitions[name] for name in short})
         except FAILURES as error:
             admin.poll(0)  # which brings complaints
             raise complaints.explain(error) from error
@@ -248,12 +266,27 @@ class Topics:
                     f"partitions = {found}, or use another event_log.kafka.prefix"
                 )
 
+    def _grow(self, admin: AdminClient, partitions: Mapping[str, int]) -> dict[str, TopicMetadata]:
+        """Give topics more partitions, and return all topics once that shows."""
+        more = [NewPartitions(name, count) for name, count in partitions.items()]
+        for answer in admin.create_partitions(more, operation_timeout=self._patience).values():
+            _unless_there(answer.result)
+        until = time.monotonic() + self._patience
+        while True:
+            known = admin.list_topics(timeout=self._patience).topics
+            if all(len(known[name].partitions) >= count for name, count in partitions.items()):
+                return known
+            if time.monotonic() > until:
+                raise TimeoutError(f"{', '.join(partitions)} were given more partitions, and do not show them")
+            time.sleep(_PAUSE)
+
 
 def _unless_there(result: Callable[[], object]) -> None:
     try:
         result()
     except KafkaException as error:
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+        # The second: it has as many partitions already, for another process was quicker.
+        if error.args[0].code() not in {KafkaError.TOPIC_ALREADY_EXISTS, KafkaError.INVALID_PARTITIONS}:
             raise
 
 

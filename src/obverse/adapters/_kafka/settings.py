@@ -26,7 +26,7 @@ class KafkaLogSettings:
 
     workspace: str = "main"
     partitions: int = 1
-    """Partitions of the stream of events. The other streams have one."""
+    """Partitions of the streams of events and of rejected events. The other streams have one."""
 
     prefix: str = "obverse"
     """Topics are named `prefix.workspace.stream`."""

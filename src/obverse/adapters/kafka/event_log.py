@@ -16,8 +16,7 @@ from obverse.adapters.kafka.finding import Partition
 from obverse.adapters.kafka.reader import KafkaReader
 from obverse.adapters.kafka.session import KafkaSession
 from obverse.adapters.kafka.turns import TURNS, Turn
-from obverse.ports.event_log import Appender, EventLog, Reader, Stream
-from obverse.ports.outcomes import Unreachable
+from obverse.ports.event_log import Appender, EventLog, Overtaken, Reader, Stream, check_most, partitions_of
 from obverse.ports.runtime import Runtime, Work
 
 _RECONNECT_LIMIT = 3.0
@@ -61,36 +60,39 @@ class KafkaEventLog:
         """See `EventLog.partitions`."""
         return self._settings.partitions
 
-    async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
+    async def open_appender(
+        self, stream: Stream, partitions: Sequence[int] | None = None, *, most: int | None = None
+    ) -> Appender:
         """See `EventLog.open_appender`."""
+        check_most(most)
         wanted = self._known(stream, self._all(stream) if partitions is None else partitions)
         settings = self._settings
         turn = Turn(settings.topic(TURNS), self._sender, self._scout, self._runtime, settings.lease_ms)
         try:
             await self._ensure()
-            session = await self._begin(stream, wanted, turn)
+            session = await self._begin(stream, wanted, turn, most)
         except FAILURES as error:
             await turn.give()
             raise trouble(error, f"open the appender of {stream}", settings) from error
         except asyncio.CancelledError:
             self._runtime.spawn(f"give way in {stream}", turn.give())
             raise
+        held = session.partitions
 
         async def again() -> Session:
             try:
                 async with asyncio.timeout(_RECONNECT_LIMIT):
-                    return await self._begin(stream, wanted, turn)
+                    return await self._begin(stream, held, turn)
             except TimeoutError as error:
                 if not turn.waits:
                     raise
-                said = "another appender is there; see that there is one collector, and one worker"
-                raise Unreachable(f"append to {stream}: {said}") from error
+                raise Overtaken(f"append to {stream}: another appender is there, and has taken over") from error
 
         def failure(error: Exception) -> Exception:
             return trouble(error, f"append to {stream}", settings)
 
         grouping = Grouping(settings.linger_ms / 1000, settings.pace_ms / 1000, settings.group_bytes)
-        writing = Writing(stream, wanted, again, failure, turn.give)
+        writing = Writing(stream, held, again, failure, turn.give)
         appender = GroupCommit(session, writing, grouping, self._runtime)
         self._opened.append(appender)
         return appender
@@ -159,10 +161,10 @@ class KafkaEventLog:
         self._own_sender = self._own_sender or Sender(self._settings)
         return self._own_sender
 
-    async def _begin(self, stream: Stream, wanted: Sequence[int], turn: Turn) -> KafkaSession:
+    async def _begin(self, stream: Stream, wanted: Sequence[int], turn: Turn, most: int | None = None) -> KafkaSession:
         partitions = {number: self._partitions[stream, number] for number in wanted}
         session = KafkaSession(stream, partitions, self._sender, turn)
-        await session.begin(self._runtime.now())
+        await session.begin(self._runtime.now(), most)
         return session
 
     async def _trim(self, partition: Partition, before: int) -> None:
@@ -231,11 +233,14 @@ class KafkaEventLog:
         partitions = {settings.topic(stream): len(self._all(stream)) for stream in Stream}
         turns_topic = settings.topic(TURNS)
         await self._topics.ensure(
-            {**partitions, turns_topic: 1}, {**dict.fromkeys(partitions, ours), turns_topic: turns}
+            {**partitions, turns_topic: 1},
+            {**dict.fromkeys(partitions, ours), turns_topic: turns},
+            # It had one partition once, and any event may be in any.
+            grows={settings.topic(Stream.REJECTED)},
         )
 
     def _all(self, stream: Stream) -> list[int]:
-        return list(range(self._settings.partitions if stream is Stream.EVENTS else 1))
+        return list(range(partitions_of(stream, self._settings.partitions)))
 
     def _known(self, stream: Stream, partitions: Sequence[int]) -> list[int]:
         unknown = sorted(set(partitions) - set(self._all(stream)))

@@ -11,8 +11,7 @@ from typing import Protocol
 from obverse.adapters._kafka.chain import Chain
 from obverse.adapters._kafka.records import Kind, Record, pack, write
 from obverse.adapters.kafka.finding import Partition
-from obverse.ports.event_log import Records, Stream
-from obverse.ports.outcomes import Unreachable
+from obverse.ports.event_log import Overtaken, Records, Stream
 
 
 class Sending(Protocol):
@@ -24,7 +23,9 @@ class Sending(Protocol):
 class Courtesy(Protocol):
     """What has us wait for our turn: see `Turn`."""
 
-    async def take(self, stream: Stream, partitions: Sequence[int]) -> None: ...  # noqa: D102 - see `Turn.take`
+    async def take(  # noqa: D102 - see `Turn.take`
+        self, stream: Stream, partitions: Sequence[int], most: int | None = None
+    ) -> Sequence[int]: ...
 
 
 @dataclass(slots=True)
@@ -52,15 +53,19 @@ class KafkaSession:
         self.alive = True
         """Whether nothing has gone wrong yet."""
 
-    async def begin(self, now: int) -> None:
+    @property
+    def partitions(self) -> Sequence[int]:
+        """Those that it has claimed, in order of number."""
+        return list(self._ends)
+
+    async def begin(self, now: int, most: int | None = None) -> None:
         """
-        Wait for our turn, and claim the partitions.
+        Wait for our turn, and claim the partitions; with `most`, up to so many of those that are nobody's.
 
         Raises:
             one of FAILURES: the brokers do not answer.
         """
-        await self._turn.take(self._stream, list(self._partitions))
-        for number in self._partitions:
+        for number in await self._turn.take(self._stream, list(self._partitions), most):
             self._ends[number] = await self._claim(number, now)
 
     async def write(self, group: Sequence[tuple[int, Sequence[Records]]], now: int) -> list[int | Exception]:
@@ -142,7 +147,7 @@ class KafkaSession:
         See what others wrote where our record was to stand, and return which Kafka offset comes next.
 
         Raises:
-            Unreachable: another appender's claim stands before our record, so that nobody counts it.
+            Overtaken: another appender's claim stands before our record, so that nobody counts it.
             one of FAILURES: it cannot be seen.
         """
         _, high = await partition.bounds()
@@ -151,9 +156,8 @@ class KafkaSession:
             if not isinstance(found, Record):
                 continue
             if found.kind is Kind.CLAIM:
-                raise Unreachable(
-                    f"{self._stream} partition {partition.place.partition}: another appender has taken over; "
-                    "see that there is one collector, and one worker"
+                raise Overtaken(
+                    f"{self._stream} partition {partition.place.partition}: another appender has taken over"
                 )
             if (found.kind, found.epoch, found.first) == (record.kind, record.epoch, record.first):
                 # Should a claim stand behind it, the next record will meet that: this one counts.

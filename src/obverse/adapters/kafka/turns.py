@@ -55,17 +55,20 @@ class Turn:
         self.waits = False
         """Whether somebody else was there when it was last asked for."""
 
-    async def take(self, stream: Stream, partitions: Sequence[int]) -> None:
+    async def take(self, stream: Stream, partitions: Sequence[int], most: int | None = None) -> Sequence[int]:
         """
-        Wait until nobody else is there for these partitions, and be there from then on.
+        Wait until nobody else is there for these partitions, and be there from then on; returns them.
+
+        With `most`, for up to so many of those for which nobody is there, waiting only while there is none.
 
         Raises:
             one of FAILURES: it cannot be known.
         """
-        self._stream, self._partitions = stream, tuple(partitions)
+        self._stream = stream
         while True:
-            said = await self._say("here")
-            self.waits = self._who != await self._holder(said)
+            self._partitions = tuple(partitions if most is None else (await self._free(partitions))[:most])
+            others = await self._others(self._partitions) if self._partitions else partitions
+            self.waits = bool(others)
             if not self.waits:
                 break
             # Whoever was there first stays; not to be in the way of others, we go until we ask again.
@@ -73,6 +76,7 @@ class Turn:
             await self._runtime.sleep(_PAUSE)
         if self._keeping is None:
             self._keeping = self._runtime.spawn(f"be there for {stream}", self._keep())
+        return self._partitions
 
     async def give(self) -> None:
         """Let the next one in."""
@@ -95,17 +99,16 @@ class Turn:
         word = Word(self._who, says, self._stream, self._partitions)
         return await self._sender.send(self._topic, 0, msgspec.json.encode(word), 0)
 
-    async def _holder(self, said: int) -> str:
-        """Who was there first, of those that want one of our partitions and said so within the lease."""
-        holders: dict[str, None] = {}
-        for word in await self._latest(said):
-            if word.stream != self._stream or not set(word.partitions) & set(self._partitions):
-                continue
-            if word.says == "here":
-                holders.setdefault(word.who)
-            else:
-                holders.pop(word.who, None)
-        return next(iter(holders), self._who)
+    async def _free(self, partitions: Sequence[int]) -> list[int]:
+        """Those for which nobody is there. To learn what time it is for the broker, we say something of none."""
+        self._partitions = ()
+        others = await self._others(partitions)
+        return [one for one in partitions if one not in others]
+
+    async def _others(self, partitions: Sequence[int]) -> set[int]:
+        """Say that we are here for ours; returns those of these for which somebody else was there first."""
+        words = await self._latest(await self._say("here"))
+        return {one for one in partitions if _first(words, self._stream, one) not in {None, self._who}}
 
     async def _latest(self, said: int) -> list[Word]:
         """What was said within the lease before ours, at this Kafka offset, and ours."""
@@ -122,6 +125,18 @@ class Turn:
             if start == low or (messages and messages[0].timestamp()[1] < since):
                 return _words(messages, since)
             width *= 4
+
+
+def _first(words: Sequence[Word], stream: str, partition: int) -> str | None:
+    """Who was there first for a partition, of those that said so within the lease and have not gone since."""
+    holders: dict[str, None] = {}
+    for word in words:
+        if word.stream == stream and partition in word.partitions:
+            if word.says == "here":
+                holders.setdefault(word.who)
+            else:
+                holders.pop(word.who, None)
+    return next(iter(holders), None)
 
 
 def _words(messages: Sequence[Message], since: int) -> list[Word]:

@@ -13,7 +13,7 @@ from obverse.adapters.kinesis.finding import Source
 from obverse.adapters.kinesis.reader import KinesisReader
 from obverse.adapters.kinesis.session import begin_session
 from obverse.adapters.kinesis.settings import KinesisLogSettings
-from obverse.ports.event_log import Appender, EventLog, Reader, Stream
+from obverse.ports.event_log import Appender, EventLog, Reader, Stream, check_most
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.runtime import Runtime
 
@@ -45,8 +45,11 @@ class KinesisEventLog:
         """See `EventLog.partitions`."""
         return self._source.settings.partitions
 
-    async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
+    async def open_appender(
+        self, stream: Stream, partitions: Sequence[int] | None = None, *, most: int | None = None
+    ) -> Appender:
         """See `EventLog.open_appender`."""
+        check_most(most)
         source, settings = self._source, self._source.settings
         wanted = self._known(stream, range(settings.partitions_of(stream)) if partitions is None else partitions)
 
@@ -55,14 +58,15 @@ class KinesisEventLog:
             return error if known else trouble(error, f"append to {stream}")
 
         try:
-            session = await begin_session(source, stream, wanted)
+            session = await begin_session(source, stream, wanted, most=most)
         except FAILURES as error:
             raise trouble(error, f"open the appender of {stream}") from error
         grouping = Grouping(settings.linger_ms / 1000, settings.pace_ms / 1000, settings.group_bytes)
+        held = session.partitions
         writing = Writing(
             stream,
-            wanted,
-            again=lambda: begin_session(source, stream, wanted, limit=_LOCK_LIMIT),
+            held,
+            again=lambda: begin_session(source, stream, held, limit=_LOCK_LIMIT),
             failure=failure,
         )
         appender = GroupCommit(session, writing, grouping, source.runtime)

@@ -10,6 +10,7 @@ from typing import Final
 
 import asyncpg
 
+from obverse.adapters._group_commit import take_locks
 from obverse.adapters._postgres import connect, from_micros, hang_up, to_micros
 from obverse.adapters.kinesis import queries, records
 from obverse.adapters.kinesis.client import Entry, Where
@@ -17,7 +18,7 @@ from obverse.adapters.kinesis.ends import announcement
 from obverse.adapters.kinesis.finding import Source, find_end
 from obverse.adapters.kinesis.putting import put_all
 from obverse.adapters.kinesis.records import Kind, Part, Place
-from obverse.ports.event_log import Records, Stream
+from obverse.ports.event_log import Overtaken, Records, Stream
 from obverse.ports.outcomes import Unreachable
 
 _ACKNOWLEDGE_LIMIT: Final = 10.0
@@ -75,7 +76,10 @@ class KinesisSession:
         self._connection = connection
         self._source = source
         self._stream = stream
-        self._partitions = partitions
+        self.partitions = sorted(partitions)
+        """Those of which it is to be the appender; once it has its locks, those of which it is."""
+        self.waits = False
+        """Whether another session had a lock when it was last asked for."""
         self._ends: dict[int, _End] = {}
 
     @property
@@ -83,19 +87,20 @@ class KinesisSession:
         """Whether the connection is open, as far as is known."""
         return not self._connection.is_closed()
 
-    async def lock(self) -> None:
-        """Wait for the locks, one after another."""
+    async def lock(self, most: int | None = None) -> None:
+        """Wait for the locks, one after another, or for up to `most` that are free."""
         await self._connection.execute(queries.NEVER_LOSE)
-        # In order of number, so that two who want several never wait for each other.
-        for partition in sorted(self._partitions):
-            key = self._place(partition).lock_key()
-            # Asked again and again, because a statement that waits would hold a snapshot all the while.
-            while not await self._connection.fetchval(queries.LOCK, key):
-                await self._source.runtime.sleep(_LOCK_PAUSE)
+        sleep = self._source.runtime.sleep
+        self.partitions = await take_locks(self.partitions, most, self._lock, lambda: sleep(_LOCK_PAUSE))
+
+    async def _lock(self, partition: int) -> bool:
+        locked: bool = await self._connection.fetchval(queries.LOCK, self._place(partition).lock_key())
+        self.waits = not locked
+        return locked
 
     async def claim(self) -> None:
         """Claim the partitions, and learn where they end."""
-        waiting = list(self._partitions)
+        waiting = list(self.partitions)
         least = self._source.runtime.now()
         while waiting:
             # Should the database have been restored from a backup, the stream may know greater epochs than it.
@@ -203,7 +208,7 @@ class KinesisSession:
             timeout=_ACKNOWLEDGE_LIMIT,
         )
         if moved != len(ends):
-            raise Unreachable(
+            raise Overtaken(
                 f"another appender of {self._stream} has begun meanwhile: what was put since then counts for nothing"
             )
 
@@ -220,23 +225,35 @@ class KinesisSession:
 
 
 async def begin_session(
-    source: Source, stream: Stream, partitions: Sequence[int], *, limit: float | None = None
+    source: Source,
+    stream: Stream,
+    partitions: Sequence[int],
+    *,
+    limit: float | None = None,
+    most: int | None = None,
 ) -> KinesisSession:
     """
     Become the appender of some partitions, waiting for the former one for up to `limit` seconds.
 
-    Once it has gone, that takes as long as reading what was appended since a position was noted.
+    With `most`, of as many of them as are free, up to so many. Once the former one has gone, that takes as long as
+    reading what was appended since a position was noted.
 
     Raises:
-        one of FAILURES, Unreachable, AccessRefused: a server does not answer, or `limit` has passed.
+        Overtaken: another one was there for all of `limit`.
+        one of FAILURES, Unreachable, AccessRefused: a server does not answer.
     """
     await source.kinesis.keep(stream)
     connection = await connect(source.settings.dsn, f"appends to {stream}")
     session = KinesisSession(connection, source, stream, partitions)
     try:
         async with asyncio.timeout(limit):
-            await session.lock()
+            await session.lock(most)
         await session.claim()
+    except TimeoutError as error:
+        connection.terminate()
+        if not session.waits:
+            raise
+        raise Overtaken(f"append to {stream}: another appender is there, and has taken over") from error
     except BaseException:
         connection.terminate()
         raise

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from obverse.adapters.kinesis.records import MOST_PARTITIONS
-from obverse.ports.event_log import TAKEN, Stream
+from obverse.ports.event_log import TAKEN, Stream, partitions_of
 
 _MOST_NAME = 128
 _YEAR = 8760
@@ -25,7 +25,7 @@ class KinesisLogSettings:
 
     workspace: str = "main"
     partitions: int = 1
-    """Partitions of the stream of events. The other streams have one."""
+    """Partitions of the streams of events and of rejected events. The other streams have one."""
 
     region: str = ""
     """Such as `eu-central-1`; empty: as AWS' own settings say (AWS_REGION, ~/.aws/config)."""
@@ -109,13 +109,13 @@ class KinesisLogSettings:
 
     def partitions_of(self, stream: Stream) -> int:
         """How many partitions a stream of ours has."""
-        return self.partitions if stream is Stream.EVENTS else 1
+        return partitions_of(stream, self.partitions)
 
     def shards_of(self, stream: Stream) -> int:
         """How many shards a stream is created with."""
-        if stream is Stream.EVENTS and self.shards:
-            return self.shards
-        return 1 << (self.partitions_of(stream) - 1).bit_length()
+        if stream is not Stream.EVENTS:
+            return 1
+        return self.shards or 1 << (self.partitions - 1).bit_length()
 
     def retention_of(self, stream: Stream) -> int:
         """For how many hours Kinesis is to keep a stream."""

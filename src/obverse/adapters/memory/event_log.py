@@ -6,8 +6,21 @@ import asyncio
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from obverse.ports.event_log import TAKEN, Appender, Batch, EventLog, Reader, Records, Stream, UnknownMark
+from obverse.ports.event_log import (
+    TAKEN,
+    Appender,
+    Batch,
+    EventLog,
+    Overtaken,
+    Reader,
+    Records,
+    Stream,
+    UnknownMark,
+    check_most,
+    partitions_of,
+)
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.runtime import Runtime
 
@@ -19,9 +32,12 @@ NEXT_BYTES = 4 * 1024 * 1024
 class MemoryLogSettings:
     """The `[event_log.memory]` table of the settings file."""
 
+    shared: ClassVar[bool] = False
+    """Whether several processes can append to it."""
+
     workspace: str = "main"
     partitions: int = 1
-    """Partitions of the stream of events. The other streams have one."""
+    """Partitions of the streams of events and of rejected events. The other streams have one."""
 
 
 async def open_event_log(settings: MemoryLogSettings, runtime: Runtime) -> EventLog:
@@ -91,7 +107,10 @@ class MemoryEventLog:
         self._disk = disk or _Disk(
             {stream: {number: _Shelf() for number in range(_count(settings, stream))} for stream in Stream}
         )
-        self._locks: dict[tuple[Stream, int], asyncio.Lock] = {}
+        self._taken: dict[tuple[Stream, int], object] = {}
+        """Whose each partition is that somebody appends to."""
+        self._let_go = asyncio.Event()
+        """Set, and replaced, whenever some partition is nobody's any more."""
         self._opened: list[Appender | Reader] = []
         self._readers: list[_MemoryReader] = []
         self.crashed = False
@@ -102,23 +121,48 @@ class MemoryEventLog:
         """See `EventLog.partitions`."""
         return self._settings.partitions
 
-    async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
+    async def open_appender(
+        self, stream: Stream, partitions: Sequence[int] | None = None, *, most: int | None = None
+    ) -> Appender:
         """See `EventLog.open_appender`."""
-        shelves = self._known(stream, range(_count(self._settings, stream)) if partitions is None else partitions)
-        held: list[asyncio.Lock] = []
+        wanted = self._known(stream, range(_count(self._settings, stream)) if partitions is None else partitions)
+        check_most(most)
+        appender = _MemoryAppender(self, stream)
         try:
-            # In order of number, so that two who want several never wait for each other.
-            for number in shelves:
-                lock = self._locks.setdefault((stream, number), asyncio.Lock())
-                await lock.acquire()
-                held.append(lock)
+            appender.partitions = await self._take(stream, list(wanted), most, appender)
         except asyncio.CancelledError:
-            for lock in held:
-                lock.release()
+            self.let_go(appender)
             raise
-        appender = _MemoryAppender(self, stream, shelves, held)
         self._opened.append(appender)
         return appender
+
+    async def _take(self, stream: Stream, wanted: Sequence[int], most: int | None, who: object) -> list[int]:
+        if most is not None:
+            while not (free := [one for one in wanted if (stream, one) not in self._taken][:most]):
+                await self._let_go.wait()
+            self._taken.update({(stream, one): who for one in free})
+            return free
+        # In order of number, so that two who want several never wait for each other.
+        for number in wanted:
+            while (stream, number) in self._taken:
+                await self._let_go.wait()
+            self._taken[stream, number] = who
+        return list(wanted)
+
+    def let_go(self, who: object) -> None:
+        """Have what was somebody's be nobody's."""
+        self._taken = {place: one for place, one in self._taken.items() if one is not who}
+        woken, self._let_go = self._let_go, asyncio.Event()
+        woken.set()
+
+    def overtake(self, stream: Stream, partition: int) -> None:
+        """Have a partition be nobody's, as if whoever appends to it had been silent for too long."""
+        self._taken.pop((stream, partition), None)
+        self.let_go(None)
+
+    def is_of(self, who: object, stream: Stream, partition: int) -> bool:
+        """Whether a partition is somebody's still."""
+        return self._taken.get((stream, partition)) is who
 
     async def open_reader(self, stream: Stream, marks: Mapping[int, int]) -> Reader:
         """See `EventLog.open_reader`."""
@@ -185,13 +229,10 @@ class MemoryEventLog:
 class _MemoryAppender:
     """See `Appender`."""
 
-    def __init__(
-        self, log: MemoryEventLog, stream: Stream, shelves: Mapping[int, _Shelf], held: Sequence[asyncio.Lock]
-    ) -> None:
+    def __init__(self, log: MemoryEventLog, stream: Stream) -> None:
         self._log = log
         self._stream = stream
-        self._partitions = list(shelves)
-        self._held = held
+        self.partitions: Sequence[int] = ()
         self._busy = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -199,8 +240,8 @@ class _MemoryAppender:
 
     async def append(self, partition: int, records: Records) -> int:
         """See `Appender.append`."""
-        if partition not in self._partitions:
-            raise KeyError(f"partition {partition} is not one of this appender's: {self._partitions}")
+        if partition not in self.partitions:
+            raise KeyError(f"partition {partition} is not one of this appender's: {list(self.partitions)}")
         if records.count < 1 or len(records.body) > TAKEN:
             raise ValueError(
                 f"one call takes at least 1 record and at most {TAKEN} bytes, "
@@ -208,6 +249,8 @@ class _MemoryAppender:
             )
         if self._closed:
             raise Unreachable("this appender of the log is closed")
+        if not self._log.is_of(self, self._stream, partition):
+            raise Overtaken(f"{self._stream} partition {partition}: another appender has taken over")
         self._busy += 1
         self._idle.clear()
         try:
@@ -223,8 +266,7 @@ class _MemoryAppender:
             return
         self._closed = True
         await self._idle.wait()
-        for lock in self._held:
-            lock.release()
+        self._log.let_go(self)
 
 
 class _MemoryReader:
@@ -282,4 +324,4 @@ class _MemoryReader:
 
 
 def _count(settings: MemoryLogSettings, stream: Stream) -> int:
-    return settings.partitions if stream is Stream.EVENTS else 1
+    return partitions_of(stream, settings.partitions)

@@ -14,6 +14,7 @@ from msgspec import structs
 from obverse.adapters.memory.backfills import MemoryBackfills
 from obverse.adapters.memory.people_of_spans import MemoryPeopleOfSpans
 from obverse.adapters.memory.profile_tables import Tables, members_of, packed, pairs_of
+from obverse.adapters.memory.replay_turns import MemoryReplayTurn
 from obverse.adapters.memory.selections import MemorySelections
 from obverse.adapters.memory.trait_values import MemoryTraitValues
 from obverse.core.events import Event, RejectedEvent
@@ -41,6 +42,7 @@ from obverse.ports.profile_store import (
     StoredEvent,
     StoreWriter,
 )
+from obverse.ports.replay_turns import ReplayTurn
 from obverse.ports.runtime import Runtime
 
 _SLICE = 500
@@ -75,7 +77,7 @@ class MemoryProfileStore(MemorySelections, MemoryTraitValues, MemoryBackfills, M
         self._disk = disk or _Disk()
         self._tables = self._disk.workspaces.setdefault(settings.workspace, Tables())
         self._turns: dict[str, asyncio.Lock] = {}
-        self._writers: list[_MemoryWriter] = []
+        self._writers: list[_MemoryWriter | MemoryReplayTurn] = []
 
     async def open_writer(self, name: str) -> StoreWriter:
         """See `ProfileStore.open_writer`."""
@@ -84,6 +86,14 @@ class MemoryProfileStore(MemorySelections, MemoryTraitValues, MemoryBackfills, M
         writer = _MemoryWriter(self._tables, name, turn, self._runtime)
         self._writers.append(writer)
         return writer
+
+    async def open_replay_turn(self) -> ReplayTurn:
+        """See `ReplayTurns.open_replay_turn`."""
+        lock = self._turns.setdefault("\0replay", asyncio.Lock())
+        await lock.acquire()
+        turn = MemoryReplayTurn(lock)
+        self._writers.append(turn)
+        return turn
 
     async def load(self, identifiers: Collection[str], ids: Collection[bytes] = ()) -> Sequence[bytes]:
         """See `ProfileStore.load`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from obverse.adapters._group_commit import GroupCommit, Grouping, Writing
@@ -13,7 +13,7 @@ from obverse.adapters.postgres.event_log_reader import PostgresReader
 from obverse.adapters.postgres.event_log_rows import from_micros
 from obverse.adapters.postgres.event_log_session import Target, begin_session
 from obverse.adapters.postgres.event_log_wakeups import Wakeups
-from obverse.ports.event_log import TAKEN, Appender, EventLog, Reader, Stream
+from obverse.ports.event_log import TAKEN, Appender, EventLog, Reader, Stream, check_most, partitions_of
 from obverse.ports.runtime import Runtime
 
 MOST_PARTITIONS = 1024
@@ -32,7 +32,7 @@ class PostgresLogSettings:
 
     workspace: str = "main"
     partitions: int = 1
-    """Partitions of the stream of events. The other streams have one."""
+    """Partitions of the streams of events and of rejected events. The other streams have one."""
 
     linger_ms: float = 3.0
     """How long an append waits for others to be committed with it."""
@@ -87,19 +87,23 @@ class PostgresEventLog:
         """See `EventLog.partitions`."""
         return self._settings.partitions
 
-    async def open_appender(self, stream: Stream, partitions: Sequence[int] | None = None) -> Appender:
+    async def open_appender(
+        self, stream: Stream, partitions: Sequence[int] | None = None, *, most: int | None = None
+    ) -> Appender:
         """See `EventLog.open_appender`."""
         settings = self._settings
+        check_most(most)
         wanted = self._known(stream, self._all(stream) if partitions is None else partitions)
         target = Target(settings.dsn, settings.workspace, stream, wanted, settings.segment_hours)
         try:
-            session = await begin_session(target, self._runtime)
+            session = await begin_session(target, self._runtime, most=most)
         except FAILURES as error:
             raise trouble(error, f"open the appender of {stream}") from error
         grouping = Grouping(settings.linger_ms / 1000, settings.pace_ms / 1000, settings.group_bytes)
+        target = replace(target, partitions=session.partitions)
         writing = Writing(
             stream,
-            wanted,
+            target.partitions,
             again=lambda: begin_session(target, self._runtime, limit=_RECONNECT_LIMIT),
             failure=lambda error: trouble(error, f"append to {stream}"),
         )
@@ -149,7 +153,7 @@ class PostgresEventLog:
         await self._link.close()
 
     def _all(self, stream: Stream) -> list[int]:
-        return list(range(self._settings.partitions if stream is Stream.EVENTS else 1))
+        return list(range(partitions_of(stream, self._settings.partitions)))
 
     def _known(self, stream: Stream, partitions: Sequence[int]) -> list[int]:
         unknown = sorted(set(partitions) - set(self._all(stream)))

@@ -9,10 +9,11 @@ from datetime import datetime
 
 import asyncpg
 
+from obverse.adapters._group_commit import take_locks
 from obverse.adapters.postgres import event_log_queries as queries
 from obverse.adapters.postgres.connection import connect, hang_up
 from obverse.adapters.postgres.event_log_rows import Place, from_micros, seal
-from obverse.ports.event_log import Records, Stream
+from obverse.ports.event_log import Overtaken, Records, Stream
 from obverse.ports.runtime import Runtime
 
 COMMIT_LIMIT = 10.0
@@ -56,26 +57,32 @@ class AppendSession:
         self._runtime = runtime
         self._ends: dict[int, _End] = {}
         self._prepare_at = from_micros(0)
+        self.waits = False
+        """Whether another session had a lock when it was last asked for."""
+
+    @property
+    def partitions(self) -> Sequence[int]:
+        """Those of which it is the appender, in order of number."""
+        return sorted(self._ends)
 
     @property
     def alive(self) -> bool:
         """Whether the connection is open, as far as is known."""
         return not self._connection.is_closed()
 
-    async def begin(self) -> None:
-        """Wait for the locks, one after another, then learn where the partitions end."""
+    async def begin(self, most: int | None = None) -> None:
+        """Wait for the locks, or for up to `most` that are free, then learn where the partitions end."""
         await self._connection.execute(queries.NEVER_LOSE)
-        # In order of number, so that two who want several never wait for each other.
-        for partition in sorted(self._target.partitions):
-            key = self._target.place(partition).lock_key()
-            # Asked again and again, because a statement that waits would hold a snapshot all the while.
-            while not await self._connection.fetchval(queries.LOCK, key):
-                await self._runtime.sleep(_LOCK_PAUSE)
-        rows = await self._connection.fetch(
-            queries.ENDS, self._target.workspace, self._target.stream, self._target.partitions
-        )
+        taken = await take_locks(self._target.partitions, most, self._lock, lambda: self._runtime.sleep(_LOCK_PAUSE))
+        rows = await self._connection.fetch(queries.ENDS, self._target.workspace, self._target.stream, taken)
         for partition, _, end, appended_at in rows:
             self._ends[partition] = _End(end, appended_at or from_micros(0))
+
+    async def _lock(self, partition: int) -> bool:
+        key = self._target.place(partition).lock_key()
+        locked: bool = await self._connection.fetchval(queries.LOCK, key)
+        self.waits = not locked
+        return locked
 
     async def write(self, group: Sequence[tuple[int, Sequence[Records]]], now: int) -> list[int]:
         """
@@ -134,19 +141,30 @@ class AppendSession:
         self._connection.terminate()
 
 
-async def begin_session(target: Target, runtime: Runtime, *, limit: float | None = None) -> AppendSession:
+async def begin_session(
+    target: Target, runtime: Runtime, *, limit: float | None = None, most: int | None = None
+) -> AppendSession:
     """
     Become the appender of the target, waiting for the former one for up to `limit` seconds.
 
+    With `most`, of as many of its partitions as are free, up to so many.
+
     Raises:
-        one of connection.FAILURES: the server does not answer, or `limit` has passed.
+        Overtaken: another one was there for all of `limit`.
+        one of connection.FAILURES: the server does not answer.
     """
-    async with asyncio.timeout(limit):
-        connection = await connect(target.dsn, f"appends to {target.stream}")
-        session = AppendSession(connection, target, runtime)
-        try:
-            await session.begin()
-        except BaseException:
-            connection.terminate()
+    session: AppendSession | None = None
+    try:
+        async with asyncio.timeout(limit):
+            connection = await connect(target.dsn, f"appends to {target.stream}")
+            session = AppendSession(connection, target, runtime)
+            try:
+                await session.begin(most)
+            except BaseException:
+                connection.terminate()
+                raise
+            return session
+    except TimeoutError as error:
+        if session is None or not session.waits:
             raise
-        return session
+        raise Overtaken(f"append to {target.stream}: another appender is there, and has taken over") from error

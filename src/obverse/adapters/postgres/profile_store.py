@@ -22,6 +22,7 @@ from obverse.adapters.postgres.people_of_spans import PostgresPeopleOfSpans
 from obverse.adapters.postgres.profile_rows import to_micros, unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
 from obverse.adapters.postgres.reading import READ_LIMIT
+from obverse.adapters.postgres.replay_turns import PostgresReplayTurn
 from obverse.adapters.postgres.selections import PostgresSelections
 from obverse.adapters.postgres.trait_values import PostgresTraitValues
 from obverse.core import profiles, times
@@ -43,6 +44,7 @@ from obverse.ports.profile_store import (
     ReplayState,
     StoreWriter,
 )
+from obverse.ports.replay_turns import ReplayTurn
 from obverse.ports.runtime import Runtime
 
 _PAGE = 20_000
@@ -103,7 +105,7 @@ class PostgresProfileStore(PostgresSelections, PostgresTraitValues, PostgresBack
         super().__init__(settings.workspace, readers)
         self._settings = settings
         self._runtime = runtime
-        self._writers: list[StoreWriter] = []
+        self._writers: list[StoreWriter | ReplayTurn] = []
 
     async def open_writer(self, name: str) -> StoreWriter:
         """See `ProfileStore.open_writer`."""
@@ -113,6 +115,13 @@ class PostgresProfileStore(PostgresSelections, PostgresTraitValues, PostgresBack
             raise trouble(error, f"open the writer {name}") from error
         self._writers.append(writer)
         return writer
+
+    async def open_replay_turn(self) -> ReplayTurn:
+        """See `ReplayTurns.open_replay_turn`."""
+        settings = self._settings
+        turn = await PostgresReplayTurn.open(settings.dsn, settings.workspace, self._runtime)
+        self._writers.append(turn)
+        return turn
 
     async def load(self, identifiers: Collection[str], ids: Collection[bytes] = ()) -> Sequence[bytes]:
         """See `ProfileStore.load`."""

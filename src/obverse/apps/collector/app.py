@@ -153,7 +153,12 @@ class CollectorApp:
                 await put(send, HTTPStatus.OK, b'{"status":"ok"}')
             case "/ready" | "/readyz":
                 status = HTTPStatus.OK if self._collect.ready else HTTPStatus.SERVICE_UNAVAILABLE
-                await put(send, status, msgspec.json.encode({"log": "ok" if self._collect.ready else "unavailable"}))
+                told = {
+                    "log": "ok" if self._collect.ready else "unavailable",
+                    # None, while other collectors have all of them: this one stands by.
+                    "partitions": list(self._collect.share.partitions),
+                }
+                await put(send, status, msgspec.json.encode(told))
             case "/metrics":
                 await put(send, HTTPStatus.OK, exposition(self._registry), (), CONTENT_TYPE.encode())
             case _:

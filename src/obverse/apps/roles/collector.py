@@ -34,12 +34,14 @@ async def collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         replay = Replay(collect, store, wiring.runtime)
         works = {
             "log": until_moved(log, stop),
-            "open log": collect.open(),
+            "share of the log": collect.share.hold(),
             "definitions": definitions.watch(),
             "replay": replay.run(),
         }
         start(stack, wiring, stop, works)
         registry = new_registry("collector")
+        partitions = Gauge("obverse_collector_partitions", "Of the log, that it appends to", registry=registry)
+        partitions.set_function(lambda: len(collect.share.partitions))
         registry.register(FlowMetrics({"collect": collect.vitals, "absorb": absorb.vitals, "replay": replay.vitals}))
         disk = wiring.disk()
         if disk is not None:

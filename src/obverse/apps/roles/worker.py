@@ -87,9 +87,12 @@ async def worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
                 runtime=wiring.runtime,
             )
         )
-        if wiring.settings.log_days is not None:
-            archived = None if archiving is None else archiving.archived
-            flows["retain"] = Retain(log, engine, wiring.runtime, days=wiring.settings.log_days, archived=archived)
+        flows["retain"] = Retain(
+            *(log, engine, store, wiring.runtime),
+            days=wiring.settings.log_days,
+            routed_hours=wiring.settings.routed_hours,
+            archived=None if archiving is None else archiving.archived,
+        )
         flows = {name: flow for name, flow in flows.items() if name in wanted or (name == "unify" and folds)}
         beside = {"definitions": definitions.watch(), "log": until_moved(log, stop)}
         start(stack, wiring, stop, {name: flow.run() for name, flow in flows.items()} | beside)
@@ -103,7 +106,7 @@ async def worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             engine=engine,
             queue=queue,
             outbox=outbox,
-            rejected_mark=lambda: keep_rejected.mark,
+            rejected_marks=lambda: keep_rejected.marks,
             runtime=wiring.runtime,
         )
         await processes.serve(worker_app(engine, vitals, registry, backlog), doors["worker"], stop)
