@@ -84,9 +84,15 @@ class Host:
             shelf = MemoryShelf(self._shelves.setdefault(bucket, {}))
             # With few awake, all of them are put on the shelf often; else what was taken is in the journal for long.
             awake = 7 if self._dice is None else self._dice.choice((7, 10_000))
-            machine = BucketMachine(bucket, shelf, workspace=self._parts.workspace, read=self._read, awake=awake)
+            machine = BucketMachine(
+                bucket, shelf, workspace=self._parts.workspace, read=self._read, now=self._now, awake=awake
+            )
             self._machines[bucket] = machine
         return machine
+
+    def _now(self) -> int:
+        """At times so late that whoever moves is shown no sooner than with the next tick that keeps."""
+        return 0 if self._dice is None or self._dice.random() < 0.5 else 2**62
 
     def _read(self, version: int, documents: bytes) -> Definitions:
         assert version > 0

@@ -22,6 +22,7 @@ from obverse.adapters.embedded import EmbeddedSettings, open_engine
 from obverse.apps.installed_parts import parts_of
 from obverse.contracts.stories import DEFINITIONS, tell
 from obverse.core import codec
+from obverse.core.changes import ATTRIBUTE, Change
 from obverse.core.definitions import BadDefinition, Definitions
 from obverse.core.documents import portable
 from obverse.core.documents.written import document
@@ -170,6 +171,31 @@ class TestKept:
         kept.take(Folded(bucket=0, done=[0, 1], ticks=[(1, tick(1))]))
         assert kept.reached is not None
         assert not kept.is_due
+
+    def test_a_change_is_told_once_its_profile_was_shown_with_it(self) -> None:
+        one, changes = bytes(16), [Change(bytes(16), ATTRIBUTE, "orders", f"event-{number}") for number in range(3)]
+        kept = Kept(0)
+        first = Folded(
+            bucket=0, done=[0, 1], changes=[(0, changes[0]), (1, changes[1])], shown=[Shown(0, one, (), b"")]
+        )
+        assert kept.take(first).changes == changes[:1]
+        second = Folded(bucket=0, done=[2], changes=[(2, changes[2])], shown=[Shown(2, one, (), b"")])
+        assert kept.take(second).changes == changes[1:]
+
+    def test_changes_of_whoever_was_merged_away_are_told_with_that(self) -> None:
+        one, change = bytes(16), Change(bytes(16), ATTRIBUTE, "orders", "event-1")
+        kept = Kept(0)
+        assert kept.take(Folded(bucket=0, done=[0], changes=[(0, change)])).changes == []
+        merged = Folded(bucket=0, done=[1], absorbed=[(1, one, b"keeper----------")])
+        assert kept.take(merged).changes == [change]
+
+    def test_no_change_is_left_out_when_everything_is_kept(self) -> None:
+        kept, change = Kept(0), Change(bytes(16), ATTRIBUTE, "orders", "event-1")
+        kept.take(Folded(bucket=0, done=[0], changes=[(0, change)]))
+        kept.take(self.folded(1, keeps=(1,)))
+        due = kept.due()
+        assert due is not None
+        assert due.changes == [change]
 
     def test_what_comes_again_is_no_news(self) -> None:
         kept, event = Kept(0), tell(seed=1, people=1, events=1)[0]

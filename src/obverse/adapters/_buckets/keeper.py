@@ -196,6 +196,7 @@ class Keeper:
         held, self._held = self._held, []
         self._held = [one for one in held if one[2] >= self._kept.base] + self._held
         offsets = self._needed()
+        out.add(due.changes)
         await out.flush()
         self._changed = (await self._parts.log.bounds(Stream.CHANGES))[0][1]
         told_from = min([self._changed, *(changed for *_, changed in self._held)])

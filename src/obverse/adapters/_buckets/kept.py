@@ -22,6 +22,7 @@ class News:
     def __init__(self) -> None:
         self.shown: list[Shown] = []
         self.changes: list[Change] = []
+        """Of profiles that were shown with them."""
         self.nobodys: list[str] = []
         """Identifiers that were set aside."""
 
@@ -38,6 +39,8 @@ class Due:
         self.decisions: list[tuple[int, Decision]] = []
         self.groups: list[bytes] = []
         self.beside: list[Done] = []
+        self.changes: list[Change] = []
+        """Those that are still to be told."""
 
 
 class Kept:
@@ -67,6 +70,8 @@ class Kept:
         self._beside: list[tuple[int, Done]] = []
         self._shown: dict[bytes, int] = {}
         """Of each profile that was shown and is ahead, the number with which it was last."""
+        self._unshown: dict[bytes, list[tuple[int, Change]]] = {}
+        """Changes of profiles that were not shown since: whoever acts on one looks at who it is of."""
 
     @property
     def reached(self) -> Tick | None:
@@ -87,19 +92,10 @@ class Kept:
     def take(self, folded: Folded) -> News:
         """Take in what came of some items; say what of it is new."""
         news = News()
-        new = self._is_new
         for row in folded.rows:
             if row.number >= self.base:
                 self._rows.setdefault(row.row.id, {})[row.number] = row
-        for shown in folded.shown:
-            if shown.number >= max(self.base, self._shown.get(shown.id, -1)):
-                self._shown[shown.id] = shown.number
-                news.shown.append(shown)
-        news.changes = [change for number, change in folded.changes if new(number, change.profile)]
-        for number, lost, keeper in folded.absorbed:
-            if new(number, lost):
-                self._absorbed.append((number, lost, keeper))
-                self._shown[lost] = number
+        self._take_people(folded, news)
         self._events += self._fresh(folded.events)
         self._rejected += self._fresh(folded.rejected)
         self._groups += self._fresh(folded.groups)
@@ -118,6 +114,31 @@ class Kept:
         while self._reached in done:
             self._reached += 1
         return news
+
+    def _take_people(self, folded: Folded, news: News) -> None:
+        for shown in folded.shown:
+            if shown.number >= max(self.base, self._shown.get(shown.id, -1)):
+                self._shown[shown.id] = shown.number
+                news.shown.append(shown)
+        for number, change in folded.changes:
+            if self._is_new(number, change.profile):
+                self._unshown.setdefault(change.profile, []).append((number, change))
+        for number, lost, keeper in folded.absorbed:
+            if self._is_new(number, lost):
+                self._absorbed.append((number, lost, keeper))
+                self._shown[lost] = number
+        moved = (one.id for one in folded.shown), (one.profile for _, one in folded.changes)
+        for one in dict.fromkeys((*moved[0], *moved[1], *(lost for _, lost, _ in folded.absorbed))):
+            if one in self._unshown:
+                news.changes += self._to_tell(one, self._shown.get(one, -1))
+
+    def _to_tell(self, profile: bytes, latest: int) -> list[Change]:
+        """Take out the changes of a profile up to a number."""
+        waiting = self._unshown.pop(profile)
+        later = [one for one in waiting if one[0] > latest]
+        if later:
+            self._unshown[profile] = later
+        return [change for number, change in waiting if number <= latest]
 
     def _is_new(self, number: int, profile: bytes) -> bool:
         return number >= self.base and number not in self._done and (number, profile) not in self._parts
@@ -154,6 +175,7 @@ class Kept:
         due.decisions.sort(key=lambda one: one[0])
         due.beside = [one for _, one in _before(base, self._beside)]
         due.groups = [packed for _, packed in _before(base, self._groups)]
+        due.changes = [change for one in list(self._unshown) for change in self._to_tell(one, base - 1)]
         self._absorbed = _behind(base, self._absorbed)
         self._events = _behind(base, self._events)
         self._rejected = _behind(base, self._rejected)

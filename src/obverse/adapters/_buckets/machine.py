@@ -9,6 +9,7 @@ and now and then, in the place of that, all that has come of it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -57,18 +58,41 @@ from obverse.core.people import People
 JOURNAL: Final = 4 * 1024 * 1024
 """Bytes of a journal, at most: what it takes to do again what they say is some seconds."""
 
+BEHIND: Final = 5_000_000
+"""Microseconds after its arrival from which on an event has waited for long."""
+
 Reading = Callable[[int, bytes], Definitions]
 """Makes definitions of a version and its documents."""
+
+
+def wall_clock() -> int:
+    """The time, in microseconds since 1970, for a machine whose host runs."""
+    return time.time_ns() // 1000
 
 
 class BucketMachine:
     """See the module."""
 
     def __init__(
-        self, bucket: int, shelf: Shelf, *, workspace: str, read: Reading, awake: int = AWAKE, journal: int = JOURNAL
+        self,
+        bucket: int,
+        shelf: Shelf,
+        *,
+        workspace: str,
+        read: Reading,
+        now: Callable[[], int] = lambda: 0,
+        awake: int = AWAKE,
+        journal: int = JOURNAL,
     ) -> None:
-        """`awake`: profiles at hand, at most; `journal`: bytes of it, at most."""
+        """
+        `now`: the time in microseconds since 1970; `awake`: profiles at hand, at most; `journal`: bytes, at most.
+
+        The time says no more than how soon profiles are shown.
+        """
         self._bucket = bucket
+        self._now = now
+        self._behind = False
+        """Whether the latest events have waited for long: nobody reads of a profile then what it is in between."""
         self._journal_bytes = journal
         self._shelf = shelf
         self._read = read
@@ -86,7 +110,7 @@ class BucketMachine:
         self._journal = Journal(shelf, self._head.journal)
         self._begin()
         for record in self._journal.replay():
-            self._do_all(record)  # what came of it was told then
+            self._do_all(record)  # what came of it was told then; whoever moved is shown once more
 
     def _begin(self) -> None:
         self._out = Folded(bucket=self._bucket, done=[])
@@ -102,7 +126,10 @@ class BucketMachine:
             core.codec.UnreadableRecord: it is neither.
         """
         folded, moves, puts = self._do_all(record)
-        if puts or self._residents.crowded or self._journal.bytes + len(record) > self._journal_bytes:
+        puts = puts or self._residents.crowded or self._journal.bytes + len(record) > self._journal_bytes
+        if puts or not self._behind:
+            folded.shown.extend(self._residents.shown())
+        if puts:
             self._put()
         else:
             self._journal.add(record)
@@ -116,7 +143,6 @@ class BucketMachine:
         else:
             self._arrive(read)
             self._go_on()
-        self._out.shown.extend(self._residents.shown())
         people = self._people
         people.absorbed.clear()
         people.lacking.clear()
@@ -145,6 +171,7 @@ class BucketMachine:
 
     def _take_slice(self, read: Slice) -> None:
         self._head.buckets = read.buckets
+        latest: int | None = None
         for number, item in zip(read.numbers, read.items, strict=True):
             if number < self._head.next:
                 continue  # it comes again
@@ -153,7 +180,11 @@ class BucketMachine:
                 self._waiting.hold(number, item)
             else:
                 self._take_item(number, item)
+            if isinstance(item, Told):
+                latest = item.event.received_at
         self._go_on()
+        if latest is not None:
+            self._behind = latest < self._now() - BEHIND
 
     def _take_item(self, number: int, item: Item) -> None:
         theirs = concerned(item)
