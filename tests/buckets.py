@@ -8,7 +8,7 @@ from dataclasses import replace
 from random import Random
 
 from obverse.adapters._buckets import items
-from obverse.adapters._buckets.machine import BucketMachine
+from obverse.adapters._buckets.machine import BucketMachine, Reading
 from obverse.core.definitions import Definitions, arriving
 from obverse.ports.engine import EngineParts
 from obverse.ports.event_log import Stream
@@ -43,10 +43,14 @@ class Host:
     send what it had sent before.
     """
 
-    def __init__(self, parts: EngineParts, *, buckets: int, dice: Random | None = None) -> None:
+    def __init__(
+        self, parts: EngineParts, *, buckets: int, dice: Random | None = None, read: Reading | None = None
+    ) -> None:
+        """`read`: how definitions are read, if not by the numbers of `described`."""
         self._parts = parts
         self._buckets = buckets
         self._dice = dice
+        self._reading = read or self._read
         self._defined: list[Definitions] = []
         self._at = 0
         self._shelves: dict[int, dict[bytes, bytes]] = {}
@@ -85,7 +89,7 @@ class Host:
             # With few awake, all of them are put on the shelf often; else what was taken is in the journal for long.
             awake = 7 if self._dice is None else self._dice.choice((7, 10_000))
             machine = BucketMachine(
-                bucket, shelf, workspace=self._parts.workspace, read=self._read, now=self._now, awake=awake
+                bucket, shelf, workspace=self._parts.workspace, read=self._reading, now=self._now, awake=awake
             )
             self._machines[bucket] = machine
         return machine

@@ -11,6 +11,7 @@ from obverse.adapters._buckets.definitions import Reading
 from obverse.adapters.kafka import KafkaLogSettings, open_event_log
 from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
 from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_profile_store
+from obverse.contracts.engine_backfill import Changing
 from obverse.core.definitions import Definitions
 from obverse.ports.engine import EngineParts
 
@@ -46,20 +47,46 @@ DOCUMENTS: Final = msgspec.json.encode(
 """Definitions, on their way to the buckets."""
 
 
-def definitions() -> Definitions:
+def definitions(documents: bytes = DOCUMENTS) -> Definitions:
     """The same, for whoever folds here."""
-    return Reading()(1, DOCUMENTS)
+    return Reading()(1, documents)
 
 
-async def kafka_parts(log: KafkaLogSettings) -> EngineParts:
-    """Parts whose log is in Kafka; all else is in memory."""
-    runtime, defined = SettableRuntime(), definitions()
-    return EngineParts(
+NEWEST: Final = msgspec.json.encode(
+    {
+        **msgspec.json.decode(DOCUMENTS),
+        "documents": [
+            _trait("orders", aggregate="count", event="Product Viewed"),
+            _trait("spent", aggregate="sum", event="Order Completed", property="revenue"),
+        ],
+    }
+)
+"""The same, with a trait that is another one, one that is as it was, and all else gone."""
+
+
+def coming(version: int) -> bytes:
+    """What buckets are told while these are on their way."""
+    live, newest = msgspec.json.decode(DOCUMENTS), msgspec.json.decode(NEWEST)
+    return msgspec.json.encode({**live, "coming": newest["documents"], "version": version})
+
+
+async def kafka_parts(log: KafkaLogSettings) -> tuple[Changing, EngineParts]:
+    """Parts whose log is in Kafka, and definitions that can change; all else is in memory."""
+    runtime, changing = SettableRuntime(), Changing(definitions())
+
+    def documents(beside: bool) -> bytes:  # noqa: FBT001 - as the port has it
+        arriving = changing.coming()
+        if arriving is None:
+            return DOCUMENTS if changing.version == 1 else NEWEST
+        return coming(arriving.version) if beside else DOCUMENTS
+
+    parts = EngineParts(
         workspace=log.workspace,
         log=await open_event_log(log, runtime),
         store=await open_profile_store(MemoryStoreSettings(), runtime),
         cache=await open_profile_cache(MemoryCacheSettings(), runtime),
-        definitions=lambda: defined,
-        documents=lambda _: DOCUMENTS,
+        definitions=changing.now,
+        documents=documents,
         runtime=runtime,
     )
+    return changing, changing.given_to(parts)

@@ -1,4 +1,4 @@
-"""Profiles folded in Spark are those of a plain reduce, though its processes are killed meanwhile."""
+"""Profiles folded in Spark are those of a plain reduce, though processes are killed and a trait changes meanwhile."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from obverse.adapters.spark.hosting import open_engine_host
 from obverse.adapters.spark.settings import SparkSettings
 from obverse.contracts.engine_steps import append, expected, kept
 from obverse.contracts.stories import tell
+from obverse.ports.backfills import Phase
 from obverse.sandboxes.kafka import KafkaSandbox
-from spark_folds import definitions, kafka_parts
+from spark_folds import NEWEST, definitions, kafka_parts
 from spark_steps import PATIENCE, executors, spark_environment
 
 pytestmark = pytest.mark.service
@@ -27,7 +28,7 @@ EVENTS = int(os.environ.get("OBVERSE_SPARK_EVENTS", "4000"))
 async def test_profiles_are_those_of_a_plain_reduce_whatever_is_killed(kafka: KafkaSandbox, tmp_path: Path) -> None:
     spark_environment()
     log = kafka_settings(kafka, partitions=1)
-    parts = await kafka_parts(log)
+    changing, parts = await kafka_parts(log)
     settings = SparkSettings(
         kafka={name: value for name, value in asdict(log).items() if name not in {"workspace", "partitions"}},
         folder="kept",
@@ -37,6 +38,7 @@ async def test_profiles_are_those_of_a_plain_reduce_whatever_is_killed(kafka: Ka
         tasks=2,
         batch_records=8,
         executor_java="-XX:TieredStopAtLevel=1",
+        history="kafka",
     )
     placed = await append(parts, tell(seed=7, people=60, events=EVENTS), batch=50)
     engine = await open_engine(settings, parts)
@@ -57,6 +59,12 @@ async def test_profiles_are_those_of_a_plain_reduce_whatever_is_killed(kafka: Ka
         assert (tmp_path / "kept" / "offsets").is_dir()
         assert await kept(parts, placed) == expected(placed, definitions())
         assert engine.progress.events == EVENTS
+        changing.change(definitions(NEWEST))
+        async with asyncio.timeout(PATIENCE):
+            while (known := await parts.store.backfill()) is None or known.phase is not Phase.DONE:
+                await parts.runtime.sleep(0.1)
+        assert await kept(parts, placed) == expected(placed, definitions(NEWEST))
+        assert (tmp_path / "scratch" / "histories" / "driver.log").is_file(), "a batch job has computed it"
     finally:
         for work in works:
             await work.stop()

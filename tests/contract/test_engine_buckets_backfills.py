@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from functools import partial
 from random import Random
@@ -13,15 +14,18 @@ import pytest
 from buckets import Host, Source
 from engine_parts import memory_parts
 from obverse.adapters._buckets.engine import BucketedEngine, BucketedSettings
+from obverse.adapters._buckets.histories import Given, NotComputed, Person, Wanted
 from obverse.adapters._buckets.keeper import KeeperSettings
 from obverse.adapters._buckets.routing import RouterSettings
 from obverse.contracts.engine import shown_on
 from obverse.contracts.engine_backfill import NEWEST, Changing
 from obverse.contracts.engine_steps import Placed, append, expected, kept
 from obverse.contracts.stories import DEFINITIONS, tell
-from obverse.core.definitions import Definitions
+from obverse.core import profiles
+from obverse.core.definitions import Definitions, arriving
 from obverse.core.events import Event
 from obverse.core.identity import IdentityRules
+from obverse.core.profiles import Profile
 from obverse.ports.backfills import Phase
 from obverse.ports.engine import EngineParts
 from obverse.ports.outcomes import Unreachable
@@ -151,3 +155,53 @@ async def test_what_was_computed_and_could_not_be_made_live_is_so_before_anythin
 
     assert changing.refused == 2
     assert await kept(parts, placed) == expected(placed, NEWEST)
+
+
+class Told:
+    """Computes histories of some people as they are asked for, tells wrong things of others, and then gives up."""
+
+    def __init__(self, dice: Random, log: Sequence[Event]) -> None:
+        self._dice = dice
+        self._log = log
+        self.given = 0
+
+    async def compute(self, wanted: Wanted, people: AsyncIterator[Person]) -> AsyncGenerator[Sequence[Given]]:
+        """See `Elsewhere.compute`."""
+        assert wanted.kept == {0: 0}
+        fresh = arriving.fresh(NEWEST, DEFINITIONS)
+        alone = arriving.only(fresh, NEWEST)
+        async for one in people:
+            past = Profile(one.profile)
+            for partition, offset, event in one.places:
+                told = event or self._log[offset]
+                profiles.apply(past, told, told.stamp, (partition, offset), alone)
+            history = profiles.pack_traits(past.traits, alone.trait_of_key)
+            given = Given(one.profile, one.merges, one.since, history)
+            if self._dice.random() < 0.3:
+                yield [given._replace(merges=one.merges + 1), given._replace(profile=bytes(16))]
+            elif self._dice.random() < 0.7:
+                self.given += 1
+                yield [given, given]
+        raise NotComputed("the cluster is gone")
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+async def test_whatever_comes_from_elsewhere_what_lacks_is_read_from_the_store(seed: int) -> None:
+    mishaps = Mishaps(await memory_parts(1), Changing(DEFINITIONS), seed)
+    parts, dice = mishaps.parts, mishaps.dice
+    work = parts.runtime.spawn("host", mishaps.host.run())
+    await mishaps.append(200)
+    told = Told(Random(seed), mishaps.story)
+    engine = BucketedEngine(QUICK, mishaps.host.described(parts), partial(Source, mishaps.host, Random(seed)), told)
+    running = parts.runtime.spawn("engine", engine.run())
+    await asyncio.wait_for(engine.drain(), PATIENCE)
+    mishaps.changing.change(NEWEST)
+    while told.given == 0:
+        await parts.runtime.sleep(0.001)
+    await mishaps.append(200 + dice.randrange(150))
+    await asyncio.wait_for(mishaps.live(), PATIENCE)
+    await asyncio.wait_for(engine.drain(), PATIENCE)
+    await running.stop()
+    await work.stop()
+
+    assert await kept(parts, mishaps.placed) == expected(mishaps.placed, NEWEST)

@@ -8,9 +8,14 @@ from typing import Any
 
 import pytest
 
+from obverse.adapters._buckets.histories import Wanted
 from obverse.adapters.spark.environment import SparkLacking, find_spark
-from obverse.adapters.spark.hosting import open_engine_host
-from obverse.adapters.spark.settings import Hosted, SparkSettings, job_words, spark_words
+from obverse.adapters.spark.histories.answering import batch_words
+from obverse.adapters.spark.histories.records import Ask
+from obverse.adapters.spark.hosting import SparkHost, open_engine_host
+from obverse.adapters.spark.settings import Hosted, SparkSettings, history_words, job_words, spark_words
+from obverse.settings import BadSettings, Settings
+from obverse.wiring import wire
 
 KAFKA = {"servers": "kafka-1:9092", "prefix": "shop"}
 
@@ -25,6 +30,9 @@ KAFKA = {"servers": "kafka-1:9092", "prefix": "shop"}
         ({"executor_mb": 100}, "engine.spark.executor_mb is 100: choose 512"),
         ({"master": "spark-1:7077"}, "engine.spark.master is 'spark-1:7077': write it as spark://host:port"),
         ({"buckets": 0}, "buckets is 0: choose 1 to"),
+        ({"history": "log"}, "engine.spark.history is 'log': choose one of store, kafka, archive"),
+        ({"history": "archive"}, r'engine.spark.history is "archive", and nothing is archived: set archive.adapter'),
+        ({"history_cores": 0}, "engine.spark.history_cores is 0: choose 1 to 1024"),
     ],
 )
 def test_what_cannot_be_is_refused(given: dict[str, Any], told: str) -> None:
@@ -108,3 +116,39 @@ def java_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     java.touch(mode=0o755)
     monkeypatch.setenv("JAVA_HOME", str(folder / "java"))
     return folder / "spark"
+
+
+def batch(settings: SparkSettings) -> dict[str, Any]:
+    return batch_words(settings, Ask(b"run", Wanted(7, b"documents", {0: 5}), 3, 9))
+
+
+def test_a_batch_job_is_told_where_everything_is(tmp_path: Path) -> None:
+    told = batch(SparkSettings(kafka=KAFKA, history="archive", archive=str(tmp_path)))
+    assert told["archive"] == f"file://{tmp_path}/main/events/*/*.parquet"
+    assert (told["kept"], told["begin"], told["end"], told["version"]) == ({"0": 5}, 3, 9, 7)
+    assert told["topics"]["events"] == "shop.main.events"
+    url = SparkSettings(kafka=KAFKA, history="archive", archive="s3a://bucket/archive/")
+    assert batch(url)["archive"] == "s3a://bucket/archive/main/events/*/*.parquet"
+    assert batch(SparkSettings(kafka=KAFKA, history="kafka", archive="s3a://bucket"))["archive"] == ""
+
+
+def test_of_one_machine_a_batch_jobs_driver_has_the_memory_that_an_executor_would() -> None:
+    alone = SparkSettings(kafka=KAFKA, history="kafka", executor_mb=900, history_cores=2)
+    assert history_words(alone)["spark.driver.memory"] == "900m"
+    assert history_words(alone)["spark.cores.max"] == "2"
+    cluster = SparkSettings(kafka=KAFKA, history="kafka", master="spark://m:1")
+    assert history_words(cluster)["spark.driver.memory"] == "512m"
+
+
+async def test_an_installation_whose_archive_is_set_tells_spark_where_it_is(tmp_path: Path) -> None:
+    tables: dict[str, Any] = {
+        "data": tmp_path,
+        "event_log": {"adapter": "kafka", "kafka": KAFKA},
+        "engine": {"adapter": "spark", "spark": {"history": "archive"}},
+    }
+    with pytest.raises(BadSettings, match=r'history is "archive", and nothing is archived'):
+        await wire(Settings.model_validate(tables)).engine_host("spark")
+    archived = Settings.model_validate({**tables, "archive": {"adapter": "parquet"}})
+    host = await wire(archived).engine_host("spark")
+    assert isinstance(host, SparkHost)
+    assert host.settings.archive == str(tmp_path / "archive")

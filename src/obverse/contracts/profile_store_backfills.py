@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from obverse.contracts.profile_store_steps import StoreQuestions, a_profile, an_event, an_id, done_by, soon, write
+from obverse.core.tracking_plans import NOTE
 from obverse.ports.backfills import Backfill, Phase
 from obverse.ports.profile_store import ProfileStore
 
@@ -81,3 +82,21 @@ class BackfillPromises(StoreQuestions):
             found += [one.event.message_id for one in page]
             after = page[-1].id
         assert found == [f"m{place}" for place in range(6)]
+
+    async def test_places_are_those_of_what_is_told(self, store: ProfileStore) -> None:
+        changed = an_event("m3", extra=b'{"violations": 1, "%s": {"plan": "shop 1.0"}}' % NOTE.encode())
+        events = [an_event("m1"), an_event("m2", name="Order Refunded"), changed, an_event("m4")]
+        await write(store, profiles=[a_profile("ada"), a_profile("bob")], events=done_by("ada", *events, first=7))
+        await write(store, events=done_by("bob", an_event("m5"), first=11), absorbed={an_id("bob"): an_id("ada")})
+        ada: list[bytes] = [an_id("ada")]
+        calls: Calls = [("track", "Order Completed")]
+        told = await soon(store.told_of(ada, calls, limit=10))
+        places = await soon(store.places_of(ada, calls, limit=10))
+
+        assert [(one.id, one.profile, one.partition, one.offset) for one in places] == [
+            (one.id, one.profile, one.partition, one.offset) for one in told
+        ]
+        assert [one.offset for one in places] == [7, 9, 10, 11]
+        assert [one.event for one in places] == [None, told[1].event, None, None]
+        assert await soon(store.places_of(ada, calls, limit=2, after=places[1].id)) == places[2:]
+        assert list(await soon(store.places_of([], calls, limit=10))) == []

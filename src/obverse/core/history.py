@@ -28,6 +28,18 @@ class PastEvent(msgspec.Struct, frozen=True, gc=False):
     event: Event
 
 
+class PastPlace(msgspec.Struct, frozen=True, gc=False):
+    """Where the log had an event that was folded once."""
+
+    id: int
+    """As of `PastEvent`."""
+    profile: bytes
+    partition: int
+    offset: int
+    event: Event | None = None
+    """The event, if a tracking plan may have changed it before it was folded; else it is as the log had it."""
+
+
 class PastPeople(People):
     """
     People as they were at a time: what had been decided by then is carried out first, then the events are folded.

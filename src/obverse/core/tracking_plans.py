@@ -159,6 +159,11 @@ def _noted(event: Event, plan: TrackingPlan, notes: Sequence[Mapping[str, Any]])
     return structs.replace(event, extra=msgspec.json.encode(extra))
 
 
+def is_noted(event: Event) -> bool:
+    """Whether a plan has noted something on an event, and may have changed it; or whoever sent it says so."""
+    return NOTE in msgspec.json.decode(event.extra, type=dict[str, msgspec.Raw])
+
+
 def _blocked(event: Event, plan: TrackingPlan, found: Sequence[Violation]) -> RejectedEvent:
     listed = "; ".join(f"{one.field}: {one.reason}" for one in found[:_TOLD])
     more = f"; and {len(found) - _TOLD} more" if len(found) > _TOLD else ""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from obverse.core.history import PastEvent
+from obverse.core.history import PastEvent, PastPlace
 
 
 class Phase(StrEnum):
@@ -61,6 +61,17 @@ class Backfills(Protocol):
 
         Those of profiles that were merged into one of them are told as the keeper's. `after` is an event id: only later
         ones are returned.
+
+        Raises:
+            Unreachable: the store cannot be read now.
+        """
+        ...
+
+    async def places_of(
+        self, people: Collection[bytes], calls: Collection[tuple[str, str | None]], *, limit: int, after: int = 0
+    ) -> Sequence[PastPlace]:
+        """
+        Return where the log had the events that `told_of` tells, in the same order.
 
         Raises:
             Unreachable: the store cannot be read now.

@@ -385,6 +385,12 @@ class Wiring:
             obstacle=self._obstacle(),
         )
 
+    def _archive_folder(self) -> str:
+        """Where the archive's files are, for who reads them without us; empty if there are none."""
+        table = self.settings.archive
+        folder = Path(self.settings.port_options("archive", "parquet")[1].get("folder", self.settings.data / "archive"))
+        return str(folder.absolute()) if table.adapter == "parquet" else ""
+
     def _share(self) -> int | None:
         """Of how many partitions a collector is the appender."""
         share, (adapter, _) = self.settings.collector.partitions, self.settings.port_options("event_log")
@@ -414,6 +420,7 @@ class Wiring:
             "partitions": self.settings.partitions,
             "reader": self.role,
             "kafka": self.settings.port_options("event_log", "kafka")[1],
+            "archive": self._archive_folder(),
             "socket": str(self.runtime_dir / "profiles.sock"),
             "inbox_host": sandbox.host,
             "inbox_port": sandbox.smtp_port,

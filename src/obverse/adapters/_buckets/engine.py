@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from obverse.adapters._buckets.histories import Elsewhere
 from obverse.adapters._buckets.keeper import FoldedSource, Keeper, KeeperSettings
 from obverse.adapters._buckets.router import Router
 from obverse.adapters._buckets.routing import RouterSettings
@@ -34,11 +35,13 @@ class BucketedEngine:
         settings: BucketedSettings,
         parts: EngineParts,
         source: Callable[[], FoldedSource],
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self.progress = Progress()
         self._settings = settings
         self._parts = parts
         self._source = source
+        self._elsewhere = elsewhere
         self._router: Router | None = None
         self._ended = asyncio.Event()
 
@@ -47,7 +50,7 @@ class BucketedEngine:
         failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         works: list[tuple[str, Any]] = []
         if self._parts.decides:
-            self._router = Router(self._settings.router, self._parts, self.progress)
+            self._router = Router(self._settings.router, self._parts, self.progress, self._elsewhere)
             works.append(("router", self._router.run()))
         if self._parts.keeps:
             keeper = Keeper(self._settings.keeper, self._parts, self._source(), self.progress)

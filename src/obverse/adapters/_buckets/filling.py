@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Sequence
+from contextlib import aclosing
 from typing import Final
 
 import structlog
 
-from obverse.adapters._buckets.histories import from_store
+from obverse.adapters._buckets.histories import Elsewhere, NotComputed, Person, Wanted, from_store, places_of
 from obverse.adapters._buckets.items import Fill, Follow, bucket_of
 from obverse.adapters._buckets.routing import Routing
 from obverse.core import profiles
 from obverse.core.definitions import Definitions, arriving
+from obverse.core.profiles import Profile
 from obverse.ports.backfills import Backfill, Phase
 from obverse.ports.engine import Arriving
 from obverse.ports.event_log import Stream
@@ -32,13 +34,16 @@ class Filling:
 
     From `Backfill.marks` on buckets fold it as events come. What was before is read from the store, page by page of
     people; a bucket joins the two (`items.Fill`), unless somebody has become one with another meanwhile: those are
-    noted here, and their history is read once the store has what ties them. A router that takes over begins anew with
-    the pages, and whoever is filled by then is passed over.
+    noted here, and their history is read once the store has what ties them. Where histories are computed elsewhere,
+    what comes from there is given first, and the pages pass over whom it has filled. A router that takes over begins
+    anew with the pages, and whoever is filled by then is passed over.
     """
 
-    def __init__(self, router: Routing, page: int) -> None:
+    def __init__(self, router: Routing, page: int, elsewhere: Elsewhere | None) -> None:
+        """`page`: people who are looked at together; `elsewhere`: who computes histories, if not we do."""
         self._router = router
         self._page = page
+        self._elsewhere = elsewhere
         self._parts = router.parts
         self._coming: Arriving | None = None
         """What buckets fold beside, or are about to."""
@@ -114,7 +119,10 @@ class Filling:
         if fresh:
             # Then it has all that was before the marks, and all that was merged before this run.
             await self._until_stored(self._router.wanted)
-            await self._fill(known, arriving.only(fresh, coming.definitions))
+            alone = arriving.only(fresh, coming.definitions)
+            if self._elsewhere is not None:
+                await self._fill_from(self._elsewhere, known, alone)
+            await self._fill(known, alone)
         await self._follow(await self._go_live(known))
 
     async def _start(self, coming: Arriving) -> Backfill:
@@ -129,6 +137,31 @@ class Filling:
         router.turn.release()
         _log.info("definitions are computed from history", version=coming.version, traits=list(known.names))
         return known
+
+    async def _fill_from(self, elsewhere: Elsewhere, known: Backfill, alone: Definitions) -> None:
+        """Have those be filled, in the store too, whose history can be had from elsewhere."""
+        kept = {part: first for part, (first, _) in (await self._parts.log.bounds(Stream.EVENTS)).items()}
+        wanted, ahead = Wanted(known.version, self._parts.documents(True), kept), deque[int]()  # noqa: FBT003 - as the port has it
+        try:
+            async with aclosing(elsewhere.compute(wanted, self._lacking(known, alone))) as given:
+                async for some in given:
+                    await self._give([Fill(one.profile, known.version, *one[1:]) for one in some])
+                    await self._make_room(ahead)
+        except NotComputed as error:
+            _log.warning("histories are read from the store", reason=str(error))
+        await self._until_stored(self._router.wanted)
+
+    async def _lacking(self, known: Backfill, alone: Definitions) -> AsyncGenerator[Person]:
+        """Everybody who lacks history and has any; whoever has none is filled with nothing."""
+        async for ids in self._everybody():
+            lacking = await self._who_lack(ids, known)
+            places = await places_of(self._parts.store, lacking, known.marks, alone)
+            await self._give(
+                [Fill(one.id, known.version, one.merges, one.since, {}) for one in lacking if not places.get(one.id)]
+            )
+            for one in lacking:
+                if places.get(one.id):
+                    yield Person(one.id, one.merges, one.since, places[one.id])
 
     async def _fill(self, known: Backfill, alone: Definitions) -> None:
         """Have everybody be filled, in the store too."""
@@ -156,18 +189,20 @@ class Filling:
 
     async def _fill_some(self, ids: Collection[bytes], known: Backfill, alone: Definitions) -> Collection[bytes]:
         """Give buckets the history of those of these who lack it, as far as the store knows; return who these are."""
-        store, buckets, nothing = self._parts.store, self._router.buckets, Definitions()
-        some = [profiles.unpack(packed, nothing) for packed in await store.load((), ids)]
-        lacking = {one.id: one for one in some if one.filled != known.version}
-        histories = await from_store(store, lacking.values(), known.marks, alone)
+        lacking = await self._who_lack(ids, known)
+        histories = await from_store(self._parts.store, lacking, known.marks, alone)
+        await self._give([Fill(one.id, known.version, one.merges, one.since, histories[one.id]) for one in lacking])
+        return {one.id for one in lacking}
+
+    async def _who_lack(self, ids: Collection[bytes], known: Backfill) -> Sequence[Profile]:
+        """Those of these who lack history, as far as the store knows; their traits are left out."""
+        some = [profiles.unpack(packed, Definitions()) for packed in await self._parts.store.load((), ids)]
+        return [one for one in some if one.filled != known.version]
+
+    async def _give(self, histories: Sequence[Fill]) -> None:
+        buckets = self._router.buckets
         async with self._router.turn:
-            await self._router.append(
-                [
-                    (bucket_of(one.id, buckets), Fill(one.id, known.version, one.merges, one.since, histories[one.id]))
-                    for one in lacking.values()
-                ]
-            )
-        return lacking
+            await self._router.append([(bucket_of(one.profile, buckets), one) for one in histories])
 
     async def _go_live(self, known: Backfill) -> Backfill:
         """Have everybody see it, and buckets fold with it alone."""

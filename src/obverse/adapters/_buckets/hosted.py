@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from obverse.adapters._buckets.engine import BucketedEngine, BucketedSettings
+from obverse.adapters._buckets.histories import Elsewhere
 from obverse.adapters._buckets.items import BUCKETS
 from obverse.adapters._buckets.routing import RouterSettings
 from obverse.adapters._kafka.folded import KafkaFoldedSource, make_topics
@@ -60,9 +61,9 @@ class HostedSettings:
         return KafkaLogSettings(**{"workspace": self.workspace, "partitions": self.partitions, **self.kafka})
 
 
-async def open_hosted(settings: HostedSettings, parts: EngineParts) -> Engine:
+async def open_hosted(settings: HostedSettings, parts: EngineParts, elsewhere: Elsewhere | None = None) -> Engine:
     """
-    Make the engine of a worker whose profiles are folded elsewhere.
+    Make the engine of a worker whose profiles are folded elsewhere, and histories too, if that is given.
 
     Raises:
         ValueError: Kafka is not set.
@@ -75,4 +76,4 @@ async def open_hosted(settings: HostedSettings, parts: EngineParts) -> Engine:
             buckets=settings.buckets, keep_seconds=settings.checkpoint_seconds, busy_seconds=settings.busy_seconds
         ),
     )
-    return BucketedEngine(works, parts, lambda: KafkaFoldedSource(log))
+    return BucketedEngine(works, parts, lambda: KafkaFoldedSource(log), elsewhere)

@@ -17,6 +17,7 @@ import structlog
 from obverse.adapters._buckets import items
 from obverse.adapters._buckets.asked import Asked, outcome_of
 from obverse.adapters._buckets.filling import Filling
+from obverse.adapters._buckets.histories import Elsewhere
 from obverse.adapters._buckets.items import (
     Anew,
     Decided,
@@ -52,7 +53,9 @@ _log = structlog.get_logger(__name__)
 class Router:
     """Runs until it is cancelled or a port fails; then it is to be made anew."""
 
-    def __init__(self, settings: RouterSettings, parts: EngineParts, progress: Progress) -> None:
+    def __init__(
+        self, settings: RouterSettings, parts: EngineParts, progress: Progress, elsewhere: Elsewhere | None = None
+    ) -> None:
         self._settings = settings
         self.parts = parts
         self._progress = progress
@@ -75,7 +78,7 @@ class Router:
         self.is_open = False
         """Whether all that was routed before is known."""
         self.asked = Asked(self)
-        self.filling = Filling(self, settings.page_people)
+        self.filling = Filling(self, settings.page_people, elsewhere)
         self._decided: Appender
         self._routed: Appender
 

@@ -30,6 +30,7 @@ UNSETTLED: Final = frozenset(
         KafkaError.FENCED_LEADER_EPOCH,
         KafkaError.REPLICA_NOT_AVAILABLE,
         KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError._UNKNOWN_PARTITION,
     }
 )
 """A topic was just made, or its leader has just changed: it is asked again."""

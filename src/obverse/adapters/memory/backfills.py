@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from msgspec import structs
 
 from obverse.adapters.memory.profile_tables import Tables
-from obverse.core.history import PastEvent
+from obverse.core.history import PastEvent, PastPlace
+from obverse.core.tracking_plans import is_noted
 from obverse.ports.backfills import Backfill
 
 
@@ -37,3 +38,12 @@ class MemoryBackfills:
             if one.id > after and not meant.isdisjoint({(one.event.type, None), (one.event.type, one.event.name)})
         ]
         return sorted(found, key=lambda one: one.id)[:limit]
+
+    async def places_of(
+        self, people: Collection[bytes], calls: Collection[tuple[str, str | None]], *, limit: int, after: int = 0
+    ) -> Sequence[PastPlace]:
+        """See `Backfills.places_of`."""
+        return [
+            PastPlace(one.id, one.profile, one.partition, one.offset, one.event if is_noted(one.event) else None)
+            for one in await self.told_of(people, calls, limit=limit, after=after)
+        ]

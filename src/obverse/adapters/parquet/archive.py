@@ -15,7 +15,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from obverse.adapters.parquet.rows import SCHEMA, from_batch, to_table
+from obverse.adapters._archived_rows import SCHEMA, from_batch, to_table
 from obverse.core import codec
 from obverse.core.archives import Archived
 from obverse.core.events import Event

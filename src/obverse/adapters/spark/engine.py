@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from obverse.adapters._buckets.hosted import open_hosted
+from obverse.adapters.spark.histories.asking import SparkHistories
 from obverse.adapters.spark.settings import SparkSettings
 from obverse.ports.engine import Engine, EngineParts
 
@@ -15,4 +16,4 @@ async def open_engine(settings: SparkSettings, parts: EngineParts) -> Engine:
         ValueError: Kafka is not set.
         Unreachable, AccessRefused: its topics cannot be made.
     """
-    return await open_hosted(settings, parts)
+    return await open_hosted(settings, parts, SparkHistories(settings.log()) if settings.in_batch else None)

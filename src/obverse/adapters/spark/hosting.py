@@ -16,9 +16,11 @@ from obverse.adapters._kafka.codes import UNSETTLED
 from obverse.adapters._kafka.folded import make_topics
 from obverse.adapters.spark.cluster import Reach, SparkCluster, open_spark_cluster
 from obverse.adapters.spark.environment import SparkEnvironment, find_spark
+from obverse.adapters.spark.histories.answering import Answering
 from obverse.adapters.spark.settings import Hosted, SparkSettings
 from obverse.adapters.spark.submitting import SparkJob, reach, submit
 from obverse.ports.event_log import Stream
+from obverse.ports.outcomes import AccessRefused, Unreachable
 
 _LOOK: Final = 1.0
 """Seconds between two looks at whether all that should run does."""
@@ -49,7 +51,7 @@ class SparkHost:
     """
 
     def __init__(self, settings: SparkSettings, scratch: Path, *, hosted: Hosted | None = None) -> None:
-        self._settings = settings
+        self.settings = settings
         self._scratch = scratch
         self._hosted = hosted
         self.cluster: SparkCluster | None = None
@@ -58,6 +60,8 @@ class SparkHost:
         """The one that was submitted last."""
         self.folded = asyncio.Event()
         """Set once there was a micro-batch."""
+        self._trouble = ""
+        self._histories = Answering(settings, scratch / "histories") if settings.in_batch else None
 
     async def run(self) -> None:
         """
@@ -68,20 +72,23 @@ class SparkHost:
             SparkFailed: it does not start, or does not take the job.
             Unreachable: Kafka cannot be reached; run again.
         """
-        environment = find_spark(self._settings.home)
+        environment = find_spark(self.settings.home)
         await self._until_routed()
         while True:
             async with AsyncExitStack() as stack:
                 reached = await self._reached(environment, stack)
+                if self._histories is not None:
+                    stack.push_async_callback(self._histories.stop)
                 while self.cluster is None or self.cluster.master.alive:
                     if self.cluster is not None:
                         await _mend(self.cluster)
                     await self._look(reached, stack)
+                    await self._compute(reached)
                     await asyncio.sleep(_LOOK)
             _log.warning("the master of Spark ended; the cluster is started again")
 
     async def _reached(self, environment: SparkEnvironment, stack: AsyncExitStack) -> Reach:
-        settings = self._settings
+        settings = self.settings
         if settings.master:
             return reach(environment, settings.master)
         self.cluster = await open_spark_cluster(
@@ -90,10 +97,26 @@ class SparkHost:
         stack.push_async_callback(self.cluster.close)
         return self.cluster.reach()
 
+    async def _compute(self, reached: Reach) -> None:
+        """See to the histories that are asked for; what hinders that hinders nobody from being folded."""
+        if self._histories is None:
+            return
+        try:
+            await self._histories.look(self._beside(reached))
+            self._trouble = ""
+        except (Unreachable, AccessRefused) as error:
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                _log.warning("histories cannot be computed now", reason=self._trouble)
+
+    def _beside(self, reached: Reach) -> Reach:
+        """How a batch job reaches its cores: on this machine its driver has them, since the cluster's are taken."""
+        return reached if self.cluster is None else replace(reached, url=f"local[{self.settings.history_cores}]")
+
     async def _until_routed(self) -> None:
         """Wait until what a router writes into is there, for Spark would not."""
-        log = self._settings.log()
-        await make_topics(log, self._settings.topic_partitions)
+        log = self.settings.log()
+        await make_topics(log, self.settings.topic_partitions)
         topics = Topics(log)
         while True:
             try:
@@ -111,7 +134,7 @@ class SparkHost:
             return
         if self.job is not None:
             _log.warning("the job ended and is submitted again", told=self.job.driver.said()[-2000:])
-        self.job = await submit(reached, self._settings, self._scratch / "job", hosted=self._hosted)
+        self.job = await submit(reached, self.settings, self._scratch / "job", hosted=self._hosted)
         stack.push_async_callback(self.job.stop)
         _log.info("the job was submitted", driver=self.job.driver.pid)
 

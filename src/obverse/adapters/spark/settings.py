@@ -14,6 +14,8 @@ from obverse.ports.event_log import Stream
 
 HOSTED: Final = "obverse.adapters.spark.hosted"
 """The module that has the cutter and the machines."""
+HISTORIES: Final = ("store", "kafka", "archive")
+"""See `SparkSettings.history`."""
 
 _ANSWER_MS: Final = "10000"
 """Milliseconds for an answer of a broker."""
@@ -60,6 +62,18 @@ class SparkSettings(HostedSettings):
     executor_java: str = ""
     """More that the executors' Java is told, such as `-XX:TieredStopAtLevel=1` where they live for minutes only."""
 
+    history: str = "store"
+    """
+    Where a changed trait's history comes from: `store`, or a batch job of Spark, which reads `kafka`, or the `archive`
+    and of Kafka what is not there yet.
+    """
+
+    history_cores: int = 1
+    """Cores of that job. On a cluster that somebody else runs they are taken beside those above."""
+
+    archive: str = ""
+    """Where the archive is: a path, or a URL that all machines reach; empty: where `[archive.parquet]` says."""
+
     trait_modules: list[str] = field(default_factory=list)
     """Beginnings of further modules whose kinds of traits may be folded with, such as `acme.traits.`."""
 
@@ -72,15 +86,33 @@ class SparkSettings(HostedSettings):
             ("batch_records", 1, 1_000_000),
             ("driver_mb", 512, 1 << 20),
             ("executor_mb", 512, 1 << 20),
+            ("history_cores", 1, 1024),
         ):
             if not least <= getattr(self, name) <= most:
                 raise ValueError(f"engine.spark.{name} is {getattr(self, name)}: choose {least} to {most}")
         if self.master and not self.master.startswith("spark://"):
             raise ValueError(f"engine.spark.master is {self.master!r}: write it as spark://host:port")
+        if self.history not in HISTORIES:
+            raise ValueError(f"engine.spark.history is {self.history!r}: choose one of {', '.join(HISTORIES)}")
+        if self.history == "archive" and not self.archive:
+            raise ValueError(
+                'engine.spark.history is "archive", and nothing is archived: set archive.adapter = "parquet", or name '
+                "in engine.spark.archive where the files are"
+            )
 
     def place(self) -> str:
         """The folder, as Spark names it."""
-        return self.folder.rstrip("/") if "://" in self.folder else Path(self.folder).absolute().as_uri()
+        return url_of(self.folder)
+
+    @property
+    def in_batch(self) -> bool:
+        """Whether Spark computes histories."""
+        return self.history != "store"
+
+
+def url_of(place: str) -> str:
+    """A path or URL, as Spark names it."""
+    return place.rstrip("/") if "://" in place else Path(place).absolute().as_uri()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,12 +160,25 @@ def job_words(settings: SparkSettings, hosted: Hosted) -> dict[str, object]:
     }
 
 
-def spark_words(settings: SparkSettings) -> dict[str, str]:
-    """What Spark is told of the job."""
-    states = "spark.sql.streaming.stateStore"
+def history_words(settings: SparkSettings) -> dict[str, str]:
+    """What Spark is told of such a job. On one machine its driver does all the work."""
+    cores = settings.history_cores
+    return _any_words(settings) | {
+        "spark.app.name": f"{job_name(settings)}.histories",
+        "spark.cores.max": str(cores),
+        "spark.driver.memory": f"{settings.driver_mb if settings.master else settings.executor_mb}m",
+        "spark.sql.shuffle.partitions": str(4 * cores),
+        # A record of the log may have a megabyte, a place of a person a few bytes.
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
+        "spark.sql.execution.arrow.maxBytesPerBatch": str(16 << 20),
+        # As the archive's times are.
+        "spark.sql.session.timeZone": "UTC",
+    }
+
+
+def _any_words(settings: SparkSettings) -> dict[str, str]:
+    """What Spark is told of any job."""
     return {
-        "spark.app.name": job_name(settings),
-        "spark.cores.max": str(settings.cores),
         "spark.executor.cores": "1",
         "spark.executor.memory": f"{settings.executor_mb}m",
         "spark.driver.memory": f"{settings.driver_mb}m",
@@ -143,6 +188,15 @@ def spark_words(settings: SparkSettings) -> dict[str, str]:
         "spark.ui.enabled": "false",
         # Python and Java of one machine speak through files that nobody else may open.
         "spark.python.unix.domain.socket.enabled": "true",
+    }
+
+
+def spark_words(settings: SparkSettings) -> dict[str, str]:
+    """What Spark is told of the job."""
+    states = "spark.sql.streaming.stateStore"
+    return _any_words(settings) | {
+        "spark.app.name": job_name(settings),
+        "spark.cores.max": str(settings.cores),
         "spark.sql.shuffle.partitions": str(settings.tasks),
         "spark.sql.execution.arrow.maxRecordsPerBatch": "500",
         f"{states}.providerClass": "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider",

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -104,7 +104,7 @@ def write_library(path: Path, more: Sequence[Path] = ()) -> None:
     """Write what driver and executors import of ours, and these modules, as a zip file."""
     root = Path(obverse.__file__).parent
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as library:
-        for package in ("__init__.py", "adapters/__init__.py"):
+        for package in ("__init__.py", "adapters/__init__.py", "adapters/_archived_rows.py"):
             library.write(root / package, f"obverse/{package}")
         for part in _LIBRARY:
             for file in sorted((root / part).rglob("*")):
@@ -123,16 +123,26 @@ def _prepare(reached: Reach, settings: SparkSettings, folder: Path, hosted: Host
     (folder / "progress.json").unlink(missing_ok=True)
     write_library(library, hosted.files)
     # On its own: Python looks first where the program is, and our modules are not to be found by half of their names.
-    program = shutil.copy(Path(__file__).with_name("job.py"), folder)
-    told = [word for name, value in spark_words(settings).items() for word in ("--conf", f"{name}={value}")]
+    program = Path(shutil.copy(Path(__file__).with_name("job.py"), folder))
+    return SparkJob(driver_of("the job", reached, spark_words(settings), (library, program, words)), folder)
+
+
+def driver_of(name: str, reached: Reach, told: Mapping[str, str], files: tuple[Path, Path, Path]) -> SparkProcess:
+    """
+    Return the driver of a job, to be started; `told` is what Spark is told of it.
+
+    The files are our library, the program, and the words that it is told, all in one folder, to which it writes.
+    """
+    library, program, words = files
+    options = [word for key, value in told.items() for word in ("--conf", f"{key}={value}")]
     jars = ",".join(map(str, reached.environment.jars))
     command = (
-        *(reached.environment.script("spark-submit"), "--master", reached.url, "--jars", jars, *told),
+        *(reached.environment.script("spark-submit"), "--master", reached.url, "--jars", jars, *options),
         *("--py-files", str(library), str(program), str(words)),
     )
     # Spark starts one more Python beside the driver, and tells it nothing of --py-files.
     variables = {**reached.variables, "PYTHONPATH": str(library)}
-    return SparkJob(SparkProcess("the job", command, variables, folder / "driver.log"), folder)
+    return SparkProcess(name, command, variables, program.parent / "driver.log")
 
 
 def _ask(page: tuple[str, int], method: str, path: str, body: str | None = None) -> bytes:

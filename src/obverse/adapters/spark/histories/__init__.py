@@ -1,0 +1,1 @@
+"""Histories computed in batch: a changed trait for everybody, from the archive and the log."""
