@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
+from typing import cast
 
 import pytest
 
@@ -26,6 +27,7 @@ from obverse.contracts.stories import DEFINITIONS, tell
 from obverse.core.definitions import Definitions, define
 from obverse.core.events import Event
 from obverse.core.identity import Decision, IdentityRules
+from obverse.flows.retain import Retain
 from obverse.ports.engine import WRITER, Engine, EngineParts
 from obverse.ports.event_log import Stream
 
@@ -68,6 +70,14 @@ class Told:
         await self._fold(self._in_buckets(), drains=drains)
         await hosting.stop()
 
+    async def is_not_trimmed(self) -> None:
+        """See that nothing that was routed is let go of while the host cannot read it."""
+        parts = self.parts
+        before = await parts.log.bounds(Stream.ROUTED)
+        retain = Retain(parts.log, cast("Engine", None), parts.store, parts.runtime, days=None, routed_hours=0)
+        await retain.trim_routed()
+        assert await parts.log.bounds(Stream.ROUTED) == before
+
     async def routed(self) -> None:
         """Decide on all and route it, while nobody folds it."""
         work = self.parts.runtime.spawn("engine", self._in_buckets().run())
@@ -84,8 +94,8 @@ class Told:
         )
 
     async def _reached(self) -> int:
-        end = (await self.parts.log.bounds(Stream.ROUTED))[0][1]
-        return max([turn.events_end async for _, turn, _ in turns_from(self.parts.log, 0, end)], default=0)
+        first, end = (await self.parts.log.bounds(Stream.ROUTED))[0]
+        return max([turn.events_end async for _, turn, _ in turns_from(self.parts.log, first, end)], default=0)
 
     async def _fold(self, engine: Engine, *, drains: bool) -> None:
         work = self.parts.runtime.spawn("engine", engine.run())
@@ -157,6 +167,7 @@ async def test_there_and_back_again(seed: int, definitions: Definitions) -> None
     await one.bucketed(drains=one.dice.random() < 0.5)
     await one.tell(second)
     await one.embedded(drains=one.dice.random() < 0.5)
+    await one.is_not_trimmed()
     await one.tell(third)
     await one.bucketed()
     await one.tell(fourth)

@@ -100,6 +100,10 @@ def test_the_last_of_what_was_routed_stays_so_that_an_engine_sees_what_is_missin
     assert simulate(1, lambda runtime: routed_from(runtime, hours=1, mark=5))[0] == 4
 
 
+def test_while_another_engine_folds_what_was_routed_stays_for_the_one_that_may_come_back() -> None:
+    assert simulate(1, lambda runtime: routed_from(runtime, hours=1, mark=4))[0] == 0
+
+
 async def with_nothing_routed(runtime: SimulatedRuntime) -> tuple[int, int]:
     log = await open_event_log(MemoryLogSettings(), runtime)
     store = await open_profile_store(MemoryStoreSettings(), runtime)

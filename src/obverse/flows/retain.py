@@ -100,8 +100,11 @@ class Retain:
         first, end = (await self._log.bounds(Stream.ROUTED))[0]
         marks = (await self._store.overview()).marks.get(WRITER, {})
         # The last of it stays: an engine without a checkpoint sees by the first record whether something is missing.
-        mark = min(marks.get(Stream.ROUTED, {}).get(0, 0), end - 1)
-        if mark <= first:
+        kept = marks.get(Stream.ROUTED, {}).get(0, 0)
+        mark = min(kept, end - 1)
+        # At a mark is a tick for every bucket, and no last record, unless another engine folds now: then what the
+        # buckets' engine has not read yet stays for when it comes back.
+        if mark <= first or kept == end - 1:
             return
         before = self._runtime.now() - self._routed_hours * _HOUR
         await self._log.trim(Stream.ROUTED, min(before, await self._appended_at(Stream.ROUTED, 0, mark)))

@@ -45,31 +45,9 @@ async def turns_from(log: EventLog, at: int, end: int) -> AsyncIterator[tuple[in
         await reader.close()
 
 
-async def number_after(log: EventLog, end: int) -> int:
-    """
-    The number of the item that comes next, where the stream ends at an offset.
-
-    Raises:
-        Unreachable: the log cannot be read.
-    """
-    if end == 0:
-        return 0
-    reader = await log.open_reader(Stream.ROUTED, {0: end - 1})
-    try:
-        number = 0
-        while True:
-            for batch in await reader.next():
-                for _, turn, _ in items.turns_of(batch.body):
-                    number = turn.end
-                if batch.end >= end:
-                    return number
-    finally:
-        await reader.close()
-
-
 async def first_turn(log: EventLog, at: int) -> tuple[Turn, Sequence[Item]]:
     """
-    The turn that stands at an offset of the stream, and its items; waits for it if the stream ends there.
+    The first turn from an offset of the stream on that has items, and these; waits for it if there is none.
 
     Raises:
         Unreachable: the log cannot be read.
@@ -79,8 +57,26 @@ async def first_turn(log: EventLog, at: int) -> tuple[Turn, Sequence[Item]]:
         while True:
             for batch in await reader.next():
                 for before, turn, rest in items.turns_of(batch.body):
-                    if batch.first + before == at:
+                    if batch.first + before >= at and turn.count:
                         return turn, items.items_of(turn, rest)
+    finally:
+        await reader.close()
+
+
+async def last_turn(log: EventLog, end: int) -> tuple[int, Turn]:
+    """
+    The last turn before the offset at which the stream ends, and its own.
+
+    Raises:
+        Unreachable: the log cannot be read.
+    """
+    reader = await log.open_reader(Stream.ROUTED, {0: end - 1})
+    try:
+        while True:
+            for batch in await reader.next():
+                if batch.end >= end:
+                    before, turn, _ = list(items.turns_of(batch.body))[-1]
+                    return batch.first + before, turn
     finally:
         await reader.close()
 

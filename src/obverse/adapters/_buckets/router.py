@@ -30,7 +30,7 @@ from obverse.adapters._buckets.items import (
     Told,
     bucket_of,
 )
-from obverse.adapters._buckets.recalling import adopting, anew, decided_from, number_after, take_again, turns_from
+from obverse.adapters._buckets.recalling import adopting, anew, decided_from, take_again, turns_from
 from obverse.adapters._buckets.routed_people import RoutedPeople
 from obverse.adapters._buckets.routing import Pace, Place, RouterSettings, Runs, admitted, now_of
 from obverse.adapters._running import until_failure
@@ -159,8 +159,6 @@ class Router:
             await self.people.bring(named, ids)
             if await self.kept() == kept:
                 break
-        if at == end:
-            place.number = await number_after(log, end)
         self._begins = True
         async for offset, turn, routed in turns_from(log, at, end):
             # Whoever began told of definitions again once buckets had everybody. The store is where there was a tick.

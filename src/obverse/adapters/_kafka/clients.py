@@ -28,6 +28,7 @@ _POLL: Final = 1.0
 """Seconds between two looks of a thread at whether it is to end. It is woken by what happens."""
 _PAUSE: Final = 0.02
 """Seconds between two looks at whether partitions that were added are there."""
+
 _NEEDS_A_PERSON: Final = {
     AUTHENTICATION: "check event_log.kafka.username, password and sasl_mechanism",
     KafkaError.SASL_AUTHENTICATION_FAILED: "check event_log.kafka.username, password and sasl_mechanism",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from obverse.ports.event_log import EventLog, Stream
+from obverse.adapters._buckets.items import write_turn
+from obverse.adapters._buckets.recalling import last_turn
+from obverse.ports.event_log import EventLog, Records, Stream
 from obverse.ports.profile_store import Checkpoint, StoreWriter
 
 
@@ -10,7 +12,8 @@ async def leave_buckets(log: EventLog, writer: StoreWriter) -> None:
     """
     Have the store say that nothing of what was routed until now is to come.
 
-    What was routed and is not in the store is folded here from the events.
+    What was routed and is not in the store is folded here from the events. A turn without items says with which number
+    the next one goes on: it stays, for the stream is trimmed up to what the store says, and no further.
 
     Raises:
         Unreachable, Fenced: the log or the store failed.
@@ -18,7 +21,11 @@ async def leave_buckets(log: EventLog, writer: StoreWriter) -> None:
     if (await log.bounds(Stream.ROUTED))[0][1] == 0:
         return
     # Who routes has let go of it then, and adds nothing more.
-    await (await log.open_appender(Stream.ROUTED)).close()
-    end = (await log.bounds(Stream.ROUTED))[0][1]
-    if writer.marks.get(Stream.ROUTED, {}).get(0) != end:
-        await writer.commit(Checkpoint(marks={Stream.ROUTED: {0: end}}))
+    appender = await log.open_appender(Stream.ROUTED)
+    try:
+        at, turn = await last_turn(log, (await log.bounds(Stream.ROUTED))[0][1])
+        if turn.count:
+            at = await appender.append(0, Records(*write_turn(turn.end, turn.buckets, ())))
+        await writer.commit(Checkpoint(marks={Stream.ROUTED: {0: at}}))
+    finally:
+        await appender.close()
