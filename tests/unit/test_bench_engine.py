@@ -31,7 +31,9 @@ from obverse.apps.bench.engine.pacing import Paced
 from obverse.apps.bench.engine.routing import Filled, NotedLog, Turns, parts_over
 from obverse.apps.bench.machine import BenchFailed
 from obverse.apps.bench.trial import DEFINITIONS
+from obverse.core import codec
 from obverse.core.definitions import Definitions
+from obverse.core.events import Event
 from obverse.core.people import People
 from obverse.ports.engine import WRITER
 from obverse.ports.event_log import Stream
@@ -266,3 +268,21 @@ async def test_what_was_routed_is_noted_and_its_fold_is_profiled() -> None:
     assert figures["items"] > 1000
     assert figures["us_per_item"] > 0
     assert any("/core/profiles/" in one["function"] for one in figures["functions"])
+
+
+async def test_what_is_sent_at_a_pace_arrives_when_it_is_sent() -> None:
+    runtime = SystemRuntime()
+    log = await open_event_log(MemoryLogSettings(), runtime)
+    filled, paced, began = Filled(log, await log.open_appender(Stream.EVENTS), runtime), Paced(), runtime.now()
+    events = list(islice(happening(ASKED), 30))
+    await paced.send(filled, [events[:10], events[10:20], events[20:]])
+    reader = await log.open_reader(Stream.EVENTS, {0: 0})
+    arrived = [
+        (one.message_id, one.received_at)
+        for batch in await reader.next()
+        for one in codec.Decoder(Event).decode(batch.count, batch.body)
+    ]
+    assert [name for name, _ in arrived] == [one.message_id for one in events]
+    assert began <= arrived[0][1] < arrived[10][1] < arrived[20][1] <= runtime.now()
+    assert (paced.ends, len(paced.due), filled.appended) == ([10, 20, 30], 3, 30)
+    assert paced.due[1] - paced.due[0] == pytest.approx(0.02)

@@ -23,7 +23,6 @@ from obverse.apps.bench.engine.routing import Filled, filled_by
 from obverse.apps.bench.installed import log_of, new_folder
 from obverse.apps.bench.machine import Watch, machine
 from obverse.apps.log_stand_ins import LogToUse
-from obverse.ports.event_log import Records
 
 __all__ = ["Asked", "bench_engine"]
 
@@ -80,9 +79,7 @@ async def _measure(asked: Asked, filled: Filled, to_use: LogToUse, place: Place)
     await filled.fill(batches(chain(known(asked), islice(load, asked.events)), BATCH))
     await filled.route()
     each = asked.rate // A_SECOND
-    paced_records = [
-        records for some in batches(islice(load, each * A_SECOND * asked.seconds), each) for records in Records.of(some)
-    ]
+    to_pace = list(batches(islice(load, each * A_SECOND * asked.seconds), each))
     # Of Flink and Spark items are counted: to make somebody known takes two, a decision and an event.
     whole, first = (asked.backlog, asked.people) if asked.engine == EMBEDDED else (filled.turns.end, 2 * asked.people)
     paced = Paced()
@@ -96,7 +93,7 @@ async def _measure(asked: Asked, filled: Filled, to_use: LogToUse, place: Place)
                 for share in STEADY
             ]
             await fold.until(lambda: fold.course.done >= whole, "the whole backlog is folded")
-            await paced.send(filled, paced_records)
+            await paced.send(filled, to_pace)
             await _see_all(fold, filled, paced, whole)
         finally:
             looking.cancel()

@@ -15,7 +15,7 @@ from typing import Any, Final
 import obverse
 from obverse.adapters._buckets import items
 from obverse.adapters._buckets.definitions import Reading
-from obverse.adapters._buckets.machine import BucketMachine
+from obverse.adapters._buckets.machine import BucketMachine, wall_clock
 from obverse.ports.event_log import EventLog, Stream
 
 MOST: Final = 100_000
@@ -58,7 +58,9 @@ class _Buckets:
             to, what = waiting.popleft()
             machine = self._machines.get(to)
             if machine is None:
-                machine = self._machines[to] = BucketMachine(to, _MemoryShelf(), workspace="main", read=self._read)
+                machine = self._machines[to] = BucketMachine(
+                    to, _MemoryShelf(), workspace="main", read=self._read, now=wall_clock
+                )
             waiting.extend(machine.take(what).moves)
 
 

@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Final
 
+from msgspec import structs
+
 from obverse.apps.bench.engine.course import Course
 from obverse.apps.bench.engine.dropping import done_of
 from obverse.apps.bench.engine.routing import Filled, Turns
 from obverse.apps.bench.machine import percentile
+from obverse.core.events import Event
 from obverse.ports.event_log import Records
 
 A_SECOND: Final = 50
@@ -46,19 +49,21 @@ class Paced:
     """Seen in all."""
     _read: int = 0
 
-    async def send(self, filled: Filled, records: Sequence[Records]) -> None:
-        """Append each at its moment, whatever comes of the others."""
+    async def send(self, filled: Filled, batches: Sequence[Sequence[Event]]) -> None:
+        """Append each at its moment, as having arrived by then, whatever comes of the others."""
         sent, before = [], filled.appended
         self.began = began = perf_counter()
-        for number, some in enumerate(records):
+        for number, batch in enumerate(batches):
             due = began + number / A_SECOND
             while (left := due - perf_counter()) > 0:  # noqa: ASYNC110 - the clock sets no event
                 await asyncio.sleep(left)
             self.late = max(self.late, perf_counter() - due)
-            before += some.count
+            before += len(batch)
             self.due.append(due)
             self.ends.append(before)
-            sent.append(asyncio.ensure_future(filled.append(some)))
+            now = filled.runtime.now()
+            for some in Records.of([structs.replace(one, received_at=now) for one in batch]):
+                sent.append(asyncio.ensure_future(filled.append(some)))  # noqa: PERF401 - they are to be begun in order
         await asyncio.gather(*sent)
         self.ended = perf_counter()
 

@@ -29,6 +29,9 @@ from obverse.wiring.finding import settings_of, trait_kind_places
 _AT_ONCE: Final = 16
 """Appends on their way together."""
 _LOOK: Final = 0.02
+_KEEP: Final = 10.0
+"""Seconds between two ticks of the router with which all is kept; else how busy the machine is while the log is filled
+would say how much the engine has to do."""
 PATIENCE: Final = 600.0
 """Seconds within which all must be routed."""
 
@@ -175,7 +178,8 @@ async def filled_by(
         stack.push_async_callback(filled.close)
         if engine != EMBEDDED:
             opener = find("engine", engine)
-            settings = settings_of(opener, {**own, "kafka": dict(table)}, f"engine.{engine}")
+            told = {"checkpoint_seconds": _KEEP, **own, "kafka": dict(table)}
+            settings = settings_of(opener, told, f"engine.{engine}")
             filled.router = await opener(settings, await parts_over(NotedLog(log, filled.turns), runtime))
         yield filled
 
