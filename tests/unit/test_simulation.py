@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from hashlib import sha256
 from typing import Any
 
@@ -116,3 +117,22 @@ def test_every_seed_keeps_every_event_once(seed: int) -> None:
 
     assert result["events"] == SENDERS * EACH
     assert all(first == end > 0 for first, end in result["log"].values()), "two days later the log was not let go of"
+
+
+def test_what_is_done_in_a_thread_elsewhere_costs_no_virtual_time() -> None:
+    def slow(failing: bool) -> int:  # noqa: FBT001 - as a thread is given it
+        if failing:
+            raise ValueError("it cannot")
+        return sum(range(1_000_000))
+
+    async def story(runtime: SimulatedRuntime) -> float:
+        timer = asyncio.ensure_future(runtime.sleep(1))
+        began = runtime.elapsed()
+        assert await asyncio.to_thread(slow, failing=False) > 0
+        with pytest.raises(ValueError, match="it cannot"):
+            await asyncio.to_thread(slow, failing=True)
+        took = runtime.elapsed() - began
+        await timer
+        return took
+
+    assert simulate(1, story)[0] == 0.0
