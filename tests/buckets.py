@@ -8,12 +8,31 @@ from dataclasses import replace
 from random import Random
 
 from obverse.adapters._buckets import items
-from obverse.adapters._buckets.machine import BucketMachine, Reading
+from obverse.adapters._buckets.defining import Reading
+from obverse.adapters._buckets.engine import BucketedSettings
+from obverse.adapters._buckets.keeper import KeeperSettings
+from obverse.adapters._buckets.machine import BucketMachine
+from obverse.adapters._buckets.routing import RouterSettings
 from obverse.core.definitions import Definitions, arriving
 from obverse.ports.engine import EngineParts
 from obverse.ports.event_log import Stream
 
 _Checkpoint = tuple[int, dict[int, dict[bytes, bytes]], list[tuple[int, bytes]], dict[int, list[bytes]]]
+
+
+def quick(buckets: int, turn_events: int, **more: int) -> BucketedSettings:
+    """A router and a keeper that wait for nothing, with turns so small that a story takes many."""
+    router = RouterSettings(
+        buckets=buckets,
+        turn_events=turn_events,
+        tick_seconds=0.02,
+        idle_seconds=0.005,
+        keep_seconds=0.02,
+        keep_idle_seconds=0.01,
+        keep_events=50,
+        **more,
+    )
+    return BucketedSettings(router=router, keeper=KeeperSettings(look_seconds=0.005))
 
 
 class MemoryShelf:

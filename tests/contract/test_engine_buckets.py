@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from random import Random
 
-from buckets import Host, Source
+from buckets import Host, Source, quick
 from engine_parts import SettableRuntime, memory_parts
-from obverse.adapters._buckets.engine import BucketedEngine, BucketedSettings
-from obverse.adapters._buckets.keeper import KeeperSettings
-from obverse.adapters._buckets.routing import RouterSettings
+from obverse.adapters._buckets.engine import BucketedEngine
 from obverse.contracts.engine import EngineContract
 from obverse.ports.engine import Engine, EngineParts
 
-QUICK = BucketedSettings(
-    router=RouterSettings(
-        buckets=5,
-        turn_events=13,
-        page_people=3,
-        tick_seconds=0.02,
-        idle_seconds=0.005,
-        keep_seconds=0.02,
-        keep_idle_seconds=0.01,
-        keep_events=50,
-    ),
-    keeper=KeeperSettings(look_seconds=0.005),
-)
+QUICK = quick(5, 13, page_people=3)
 
 
 class TestBuckets(EngineContract):

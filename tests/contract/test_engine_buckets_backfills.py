@@ -11,12 +11,10 @@ from random import Random
 
 import pytest
 
-from buckets import Host, Source
+from buckets import Host, Source, quick
 from engine_parts import memory_parts
-from obverse.adapters._buckets.engine import BucketedEngine, BucketedSettings
+from obverse.adapters._buckets.engine import BucketedEngine
 from obverse.adapters._buckets.histories import Given, NotComputed, Person, Wanted
-from obverse.adapters._buckets.keeper import KeeperSettings
-from obverse.adapters._buckets.routing import RouterSettings
 from obverse.contracts.engine import shown_on
 from obverse.contracts.engine_backfill import NEWEST, Changing
 from obverse.contracts.engine_steps import Placed, append, expected, kept
@@ -33,19 +31,7 @@ from obverse.ports.outcomes import Unreachable
 SEEDS = int(os.environ.get("OBVERSE_BUCKET_SEEDS", "3"))
 PATIENCE = 120.0
 RUNS = 5
-QUICK = BucketedSettings(
-    router=RouterSettings(
-        buckets=4,
-        turn_events=7,
-        page_people=2,
-        tick_seconds=0.02,
-        idle_seconds=0.005,
-        keep_seconds=0.02,
-        keep_idle_seconds=0.01,
-        keep_events=50,
-    ),
-    keeper=KeeperSettings(look_seconds=0.005),
-)
+QUICK = quick(4, 7, page_people=2)
 RULES = IdentityRules(unique=frozenset({"user_id"}), shared=4)
 
 

@@ -12,11 +12,9 @@ from random import Random
 
 import pytest
 
-from buckets import Host, Source
+from buckets import Host, Source, quick
 from engine_parts import memory_parts
-from obverse.adapters._buckets.engine import BucketedEngine, BucketedSettings
-from obverse.adapters._buckets.keeper import KeeperSettings
-from obverse.adapters._buckets.routing import RouterSettings
+from obverse.adapters._buckets.engine import BucketedEngine
 from obverse.contracts.engine import shown_on
 from obverse.contracts.engine_groups import calls, groups_kept
 from obverse.contracts.engine_steps import Placed, append, expected, kept, read, reduced
@@ -30,18 +28,7 @@ from obverse.ports.event_log import Stream
 
 SEEDS = int(os.environ.get("OBVERSE_BUCKET_SEEDS", "6"))
 PATIENCE = 60.0
-QUICK = BucketedSettings(
-    router=RouterSettings(
-        buckets=4,
-        turn_events=17,
-        tick_seconds=0.02,
-        idle_seconds=0.005,
-        keep_seconds=0.02,
-        keep_idle_seconds=0.01,
-        keep_events=50,
-    ),
-    keeper=KeeperSettings(look_seconds=0.005),
-)
+QUICK = quick(4, 17)
 RULES = define(
     traits=DEFINITIONS.traits,
     audiences=DEFINITIONS.audiences,

@@ -8,11 +8,9 @@ from typing import cast
 
 import pytest
 
-from buckets import Host, Source
+from buckets import Host, Source, quick
 from engine_parts import memory_parts
-from obverse.adapters._buckets.engine import BucketedEngine, BucketedSettings
-from obverse.adapters._buckets.keeper import KeeperSettings
-from obverse.adapters._buckets.routing import RouterSettings
+from obverse.adapters._buckets.engine import BucketedEngine
 from obverse.contracts.engine_steps import Placed, append, expected, kept
 from obverse.contracts.stories import tell
 from obverse.flows.retain import Retain
@@ -20,10 +18,7 @@ from obverse.ports.engine import Engine, EngineParts
 from obverse.ports.event_log import Stream, UnknownMark
 
 PATIENCE = 60.0
-QUICK = BucketedSettings(
-    router=RouterSettings(buckets=4, turn_events=17, tick_seconds=0.02, idle_seconds=0.005),
-    keeper=KeeperSettings(look_seconds=0.005),
-)
+QUICK = quick(4, 17)
 
 
 async def fold(parts: EngineParts, host: Host) -> None:

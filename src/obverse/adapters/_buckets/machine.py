@@ -16,6 +16,7 @@ from typing import Final
 from msgspec import structs
 
 from obverse.adapters._buckets import items
+from obverse.adapters._buckets.defining import Defining, Reading
 from obverse.adapters._buckets.items import (
     Adopted,
     Anew,
@@ -37,19 +38,18 @@ from obverse.adapters._buckets.items import (
 )
 from obverse.adapters._buckets.residents import AWAKE, Residents
 from obverse.adapters._buckets.shelves import (
-    DOCUMENTS,
-    FORMER,
     WAITING,
     Journal,
     Outcome,
     Shelf,
     keep_head,
+    put_or_remove,
     read_head,
 )
 from obverse.adapters._buckets.waiting import Arrived, Entry, Waiting, concerned
 from obverse.core import groups, profiles
 from obverse.core.changes import Change
-from obverse.core.definitions import Definitions, arriving
+from obverse.core.definitions import Definitions
 from obverse.core.events import unfoldable
 from obverse.core.groups import Group
 from obverse.core.identity import identifiers
@@ -60,9 +60,6 @@ JOURNAL: Final = 4 * 1024 * 1024
 
 BEHIND: Final = 5_000_000
 """Microseconds after its arrival from which on an event has waited for long."""
-
-Reading = Callable[[int, bytes], Definitions]
-"""Makes definitions of a version and its documents."""
 
 
 def wall_clock() -> int:
@@ -95,16 +92,9 @@ class BucketMachine:
         """Whether the latest events have waited for long: nobody reads of a profile then what it is in between."""
         self._journal_bytes = journal
         self._shelf = shelf
-        self._read = read
         self._people = People(workspace, Definitions())
-        self._beside = Definitions()
-        """Of traits to come alone."""
         self._head = read_head(shelf)
-        self._documents = shelf.get(DOCUMENTS)
-        self._former = shelf.get(FORMER)
-        if self._head.version:
-            self._use(read(self._head.version, self._documents or b""))
-        self._before = read(self._head.version, self._former) if self._former else None
+        self._defining = Defining(shelf, read, self._people, self._head.version)
         self._waiting = Waiting.read(shelf.get(WAITING))
         self._residents = Residents(shelf, self._people, awake)
         self._journal = Journal(shelf, self._head.journal)
@@ -161,11 +151,8 @@ class BucketMachine:
         """Have the shelf hold all that is to be remembered; what was taken until now is needed no more."""
         shelf = self._shelf
         self._residents.put()
-        for key, kept in ((DOCUMENTS, self._documents), (FORMER, self._former), (WAITING, self._waiting.write())):
-            if kept:
-                shelf.put(key, kept)
-            else:
-                shelf.remove(key)
+        self._defining.put()
+        put_or_remove(shelf, WAITING, self._waiting.write())
         self._head.journal = self._journal.clear()
         keep_head(shelf, self._head)
 
@@ -234,7 +221,8 @@ class BucketMachine:
 
     def _do_seldom(self, number: int, item: Item) -> None:
         if isinstance(item, Defined):
-            self._define(item)
+            self._head.version = item.version
+            self._defining.define(item)
         elif isinstance(item, Refused):
             self._out.rejected.append((number, item.rejected))
         elif isinstance(item, Adopted):
@@ -254,29 +242,9 @@ class BucketMachine:
         """Know nobody, and wait for nobody."""
         self._residents.clear()
         self._waiting = self._waiting.anew(item.begun)
-        self._documents = self._former = self._before = None
+        self._defining.begin_anew()
         self._head.begun, self._head.decided, self._head.version = item.begun, -1, 0
-        self._use(Definitions())
-        self._people.filled = 0
         self._puts = True
-
-    def _define(self, item: Defined) -> None:
-        """
-        Fold with other definitions from here on, and remember those of before, for whoever is to follow.
-
-        Those of before the latest that have other traits or audiences: else whoever follows later would follow nothing.
-        """
-        known, before = self._documents, self._people.definitions
-        self._head.version, self._documents = item.version, item.documents
-        self._use(self._read(item.version, item.documents))
-        if known is not None and not arriving.is_live(self._people.definitions, before):
-            self._before, self._former = before, known
-
-    def _use(self, definitions: Definitions) -> None:
-        self._people.definitions = definitions
-        self._beside = arriving.only(definitions.beside, definitions)
-        # Whoever is new lacks nothing of what is folded beside.
-        self._people.filled = max(self._people.filled, definitions.beside_version)
 
     def _become(self, number: int, item: Became) -> None:
         """Have a profile be another: all of it is told."""
@@ -290,19 +258,14 @@ class BucketMachine:
         self._change(number, item.changes)
 
     def _follow(self, number: int, item: Follow) -> None:
-        profile, after = self._residents.find(item.profile), self._people.definitions
+        profile = self._residents.find(item.profile)
         if profile is not None:
-            before = self._before or arriving.without(after, item.names)
-            self._change(number, profiles.go_live(profile, before, after, item.now))
-            profile.filled = item.version
+            self._change(number, self._defining.follow(profile, item))
             self._residents.moved(item.profile, number)
 
     def _fill(self, number: int, item: Fill) -> None:
-        profile, beside = self._residents.find(item.profile), self._beside
-        if profile is None or item.version != self._people.definitions.beside_version:
-            return
-        if profile.filled != item.version and (profile.merges, profile.since) == (item.merges, item.since):
-            profiles.fill(profile, profiles.read_traits(item.history, beside.trait_of_code), beside, item.version)
+        profile = self._residents.find(item.profile)
+        if profile is not None and self._defining.fill(profile, item):
             self._residents.moved(item.profile, number)
 
     def _told(self, number: int, item: Told) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from obverse.adapters._buckets.items import Row, Shown
-from obverse.adapters._buckets.shelves import PROFILE, UNKEPT, Dues, Shelf
+from obverse.adapters._buckets.shelves import PROFILE, UNKEPT, Dues, Shelf, put_or_remove
 from obverse.core import profiles
 from obverse.core.people import People
 from obverse.core.profiles import Profile
@@ -155,10 +155,7 @@ class Residents:
             shelf.put(PROFILE + one, packed)
         for one in self._gone:
             shelf.remove(PROFILE + one)
-        if self._unkept:
-            shelf.put(UNKEPT, _encoder.encode(self._unkept))
-        else:
-            shelf.remove(UNKEPT)
+        put_or_remove(shelf, UNKEPT, _encoder.encode(self._unkept) if self._unkept else None)
         self._unput.clear()
         self._gone.clear()
         if self.crowded:

@@ -84,6 +84,14 @@ def keep_head(shelf: Shelf, head: Head) -> None:
     shelf.put(HEAD, _encoder.encode(head))
 
 
+def put_or_remove(shelf: Shelf, key: bytes, value: bytes | None) -> None:
+    """Have this stand there; nothing, if it is empty."""
+    if value:
+        shelf.put(key, value)
+    else:
+        shelf.remove(key)
+
+
 class Journal:
     """
     The records that were taken since the shelf was told of everybody: what they did is done again from them.
