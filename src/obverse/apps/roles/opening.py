@@ -35,19 +35,14 @@ def closed_with(stack: AsyncExitStack, opened: _Opened) -> _Opened:
 
 async def open_stores(stack: AsyncExitStack, wiring: Wiring) -> tuple[PlacedLog, ProfileStore, ProfileCache]:
     """What is read and written, closed with the stack."""
-    log = await wiring.event_log()
-    stack.push_async_callback(log.close)
-    store = await wiring.profile_store()
-    stack.push_async_callback(store.close)
-    cache = await wiring.profile_cache()
-    stack.push_async_callback(cache.close)
-    return log, store, cache
+    log = closed_with(stack, await wiring.event_log())
+    store = closed_with(stack, await wiring.profile_store())
+    return log, store, closed_with(stack, await wiring.profile_cache())
 
 
 async def open_definitions(stack: AsyncExitStack, wiring: Wiring) -> tuple[DefinitionStore, CurrentDefinitions]:
     """The definitions in force, to be watched, and their store, which is closed with the stack."""
-    store = await wiring.definition_store()
-    stack.push_async_callback(store.close)
+    store = closed_with(stack, await wiring.definition_store())
     definitions = wiring.definitions(store)
     await definitions.open()
     return store, definitions

@@ -8,6 +8,12 @@ from typing import Final
 
 from obverse.apps import processes
 from obverse.apps.roles.opening import Doors, closed_with, open_definitions, open_stores, start, until_moved
+from obverse.flows.archive import ArchiveEvents
+from obverse.flows.archived_log import ArchivedLog
+from obverse.flows.current_definitions import CurrentDefinitions
+from obverse.flows.sql_traits import SqlTraits
+from obverse.ports.event_log import EventLog
+from obverse.ports.profile_store import ProfileStore
 from obverse.wiring import Wiring
 
 FLOWS: Final = (
@@ -28,7 +34,6 @@ async def worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
     """Do what a worker does, or as much of it as the settings name, until it is stopped."""
     from obverse.apps.metrics import FlowMetrics, new_registry
     from obverse.apps.worker import EngineMetrics, OutwardMetrics, worker_app
-    from obverse.flows.archived_log import ArchivedLog
     from obverse.flows.arrivals import Arrivals
     from obverse.flows.backlog import Backlog
     from obverse.flows.current_profiles import CurrentProfiles
@@ -61,21 +66,15 @@ async def worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             "activate": activate,
             "deliver": deliver,
         }
-        trait_runs = closed_with(stack, await wiring.trait_runs())
-        runners = await wiring.sql_runners()
-        for runner in runners.values():
-            closed_with(stack, runner)
-        flows["sql_traits"] = wiring.sql_traits(store, trait_runs, runners, definitions)
-        archive = await wiring.archive()
-        archiving = None if archive is None else wiring.archiving(log, archive)
-        if archive is not None and archiving is not None:
-            closed_with(stack, archive)
+        flows["sql_traits"] = await _sql_traits(stack, wiring, store, definitions)
+        whole_log, archiving = await _archiving(stack, wiring, log)
+        if archiving is not None:
             flows["archive"] = archiving
         replays = closed_with(stack, await wiring.replays())
         flows["replaying"] = Replaying(
             ReplayingParts(
                 replays=replays,
-                log=log if archive is None else ArchivedLog(log, archive),
+                log=whole_log,
                 store=store,
                 engine=engine,
                 profiles=profiles,
@@ -111,3 +110,21 @@ async def worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         )
         await processes.serve(worker_app(engine, vitals, registry, backlog), doors["worker"], stop)
     return 0
+
+
+async def _sql_traits(
+    stack: AsyncExitStack, wiring: Wiring, store: ProfileStore, definitions: CurrentDefinitions
+) -> SqlTraits:
+    runs, runners = closed_with(stack, await wiring.trait_runs()), await wiring.sql_runners()
+    for runner in runners.values():
+        closed_with(stack, runner)
+    return wiring.sql_traits(store, runs, runners, definitions)
+
+
+async def _archiving(stack: AsyncExitStack, wiring: Wiring, log: EventLog) -> tuple[EventLog, ArchiveEvents | None]:
+    """The log with its archive before it, and the flow that archives; None if there is no archive."""
+    archive = await wiring.archive()
+    if archive is None:
+        return log, None
+    closed_with(stack, archive)
+    return ArchivedLog(log, archive), wiring.archiving(log, archive)
