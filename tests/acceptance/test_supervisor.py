@@ -181,3 +181,15 @@ async def test_a_benchmark_that_is_stopped_leaves_no_process_and_no_folder_behin
 
     await until(gone)
     assert os.listdir(data.parent) == []  # noqa: PTH208 - a look that blocks nobody
+
+
+async def test_a_role_that_cannot_use_its_settings_is_not_started_again(data: Path) -> None:
+    """They stay the same, so it is told once, as `obverse run` tells it."""
+    wanted = {"OBVERSE_ENGINE__ADAPTER": "flink", "OBVERSE_EVENT_LOG__ADAPTER": "postgres"}
+    for command in (["up"], ["run", "engine-flink"]):
+        process = await start(data, *command, **wanted)
+        _, said = await asyncio.wait_for(process.communicate(), 120)
+        last = said.decode().strip().splitlines()[-1]
+        assert process.returncode == 1
+        assert last.startswith("obverse: event_log.kafka.servers is not set:")
+        assert b"Traceback" not in said

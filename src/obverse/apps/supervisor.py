@@ -25,9 +25,9 @@ from obverse.apps import data_folder
 from obverse.apps.installed_parts import Part, parts_of
 from obverse.apps.live_folder import LiveFolder
 from obverse.apps.log_stand_ins import LogToUse
-from obverse.apps.roles import SMTP, Place, role_main, wiring_of
+from obverse.apps.roles import SMTP, UNUSABLE, Place, refusal, role_main, wiring_of
 from obverse.ports.outcomes import Unreachable
-from obverse.settings import Settings
+from obverse.settings import BadSettings, Settings
 
 AGAIN: Final = 0.1
 """Seconds after which what died is started again; twice as long each time it dies young, up to `LONGEST`."""
@@ -91,6 +91,7 @@ class Supervisor:
         Raises:
             ServerFailed, SchemaRefused, Unreachable: the database cannot be used; the message says what to do.
             BadDefinition: a file in the folder of definitions cannot be used.
+            BadSettings: a role cannot use its settings.
         """
         settings = self._settings
         self._runtime_dir = runtime_dir(settings.data)
@@ -166,6 +167,8 @@ class Supervisor:
                 raise
             if self._stop.is_set():
                 return
+            if process.exitcode == UNUSABLE:
+                raise BadSettings(refusal(self._runtime_dir, process.pid or 0).read_text(encoding="utf-8"))
             lived = asyncio.get_running_loop().time() - began
             wait = AGAIN if lived > YOUNG else min(2 * wait, LONGEST)
             _log.warning(

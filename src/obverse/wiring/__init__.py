@@ -88,9 +88,13 @@ class Wiring(Adapters):
         decides: bool = True,
         keeps: bool = True,
     ) -> Engine:
-        """The engine, or a part of it: see `EngineParts`."""
-        engine: Engine = await self._open(
-            "engine",
+        """
+        The engine, or a part of it: see `EngineParts`.
+
+        Raises:
+            BadSettings: it cannot work with them.
+        """
+        engine: Engine = await self._open_engine(
             EngineParts(
                 workspace=self.settings.workspace,
                 log=log,

@@ -95,11 +95,14 @@ class Adapters:
         Raises:
             BadSettings: it cannot be hosted with them.
         """
+        host: EngineHost = await self._open_engine(self.settings.data / name, name, group="engine_host")
+        return host
+
+    async def _open_engine(self, parts: object, adapter: str | None = None, *, group: str = "") -> Any:
         try:
-            host: EngineHost = await self._open("engine", self.settings.data / name, name, group="engine_host")
+            return await self._open("engine", parts, adapter, group=group)
         except ValueError as error:
             raise BadSettings(str(error)) from error
-        return host
 
     def disk(self) -> Disk | None:
         """The disk that the embedded database is on; None if the database is another one."""

@@ -69,7 +69,10 @@ async def bench_cache(*, profiles: int, rate: int, seconds: int, beside: int, ur
             first = await _write(writer, rows, pid, seconds=0)
             bytes_each = round((await info.memory() - begun) / profiles)
             again = await _write(writer, rows, pid, seconds=seconds)
+            expiring = await info.expiring()
             await writer.settle(rows)
+            # It hears of it a moment later, and until then the reads would not be alone.
+            await info.until_expiring(expiring + sum(1 + len(one.identifiers) for one in rows))
             alone = await _read(reading, rows, rate, seconds)
             stop = asyncio.Event()
             writes = asyncio.ensure_future(_write_beside(writer, rows, beside, stop))
@@ -139,6 +142,15 @@ class _Info:
 
     async def memory(self) -> int:
         return int((await self._client.info("memory"))["used_memory"])
+
+    async def expiring(self) -> int:
+        """How many keys expire."""
+        return sum(int(base["expires"]) for base in (await self._client.info("keyspace")).values())
+
+    async def until_expiring(self, keys: int) -> None:
+        async with asyncio.timeout(_PATIENCE):
+            while await self.expiring() < keys:  # noqa: ASYNC110 - Redis tells nobody
+                await asyncio.sleep(0.05)
 
     async def facts(self) -> dict[str, Any]:
         told = {**await self._client.info("server"), **await self._client.info("memory")}

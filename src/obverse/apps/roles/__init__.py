@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from collections.abc import Callable, Collection, Coroutine, Mapping
@@ -22,7 +23,7 @@ from obverse.apps.roles.engine_host import engine_host
 from obverse.apps.roles.opening import Doors, or_stop
 from obverse.apps.roles.worker import FLOWS, worker
 from obverse.core.definitions import BadDefinition
-from obverse.settings import Settings
+from obverse.settings import BadSettings, Settings
 from obverse.wiring import Wiring, wire
 
 __all__ = [
@@ -132,6 +133,15 @@ _MAINS: Final[Mapping[str, Callable[[Wiring, Doors, asyncio.Event], Coroutine[An
 }
 
 
+UNUSABLE: Final = os.EX_CONFIG
+"""The exit code of a role that cannot use its settings."""
+
+
+def refusal(runtime_dir: Path, pid: int) -> Path:
+    """Where a role's process says why it cannot."""
+    return runtime_dir / f"refused-{pid}"
+
+
 _NICE: Final = {"worker": 10}
 """Where all share one machine and want more than it has, senders are answered first, and the fold catches up later."""
 
@@ -144,6 +154,10 @@ def role_main(role: str, settings: Settings, doors: Doors, lifeline: Connection,
     place = Place(doors, lifeline.fileno(), runtime_dir)
     try:
         sys.exit(processes.run(run_role(role, settings, place)))
+    except BadSettings as error:
+        # They are the same whenever it is started again.
+        refusal(runtime_dir, os.getpid()).write_text(str(error), encoding="utf-8")
+        sys.exit(UNUSABLE)
     except BadDefinition as error:
         structlog.get_logger(__name__).error("a definition cannot be used", role=role, reason=str(error))
         sys.exit(1)
