@@ -1,4 +1,9 @@
-"""The SQL of the queues of syncs. $1 is the workspace, $2 the connection, unless it is said otherwise."""
+"""
+The SQL of the queues of syncs. $1 is the workspace, $2 the connection, unless it is said otherwise.
+
+A worker, collectors and the api write at once. Whoever writes several rows locks records before tasks, and each by
+profile; else two would wait for each other, and PostgreSQL would end one of them after a second.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +37,13 @@ select min(due_at) as due_at from public.sync_queue where workspace_id = $1 and 
 """
 
 CLOCK_SET = """
-update public.sync_queue set due_at = due_at + $3::interval
-where workspace_id = $1 and connection = $2 and died_at is null and due_at > $4 and tries >= $5
+with later as materialized (
+    select profile_id from public.sync_queue
+    where workspace_id = $1 and connection = $2 and died_at is null and due_at > $4 and tries >= $5
+    order by profile_id for update
+)
+update public.sync_queue as task set due_at = due_at + $3::interval
+from later where task.workspace_id = $1 and task.connection = $2 and task.profile_id = later.profile_id
 """
 """What was queued since by those who read the new time is as it should be, and was not tried."""
 
@@ -44,14 +54,32 @@ order by profile_id limit $5
 """  # noqa: S608 - as above
 
 RETRY = """
-update public.sync_queue set poke = poke + 1, due_at = $4, tries = 0, died_at = null, fields = '{}'
-where workspace_id = $1 and connection = $2 and died_at is not null and ($3::uuid[] is null or profile_id = any ($3))
-returning profile_id
+with dead as materialized (
+    select profile_id from public.sync_queue
+    where workspace_id = $1 and connection = $2 and died_at is not null
+        and ($3::uuid[] is null or profile_id = any ($3))
+    order by profile_id for update
+)
+update public.sync_queue as task set poke = poke + 1, due_at = $4, tries = 0, died_at = null, fields = '{}'
+from dead where task.workspace_id = $1 and task.connection = $2 and task.profile_id = dead.profile_id
+returning task.profile_id
+"""
+
+LOCK_RECORDS = """
+select from public.sync_records
+where workspace_id = $1 and connection = $2 and (profile_id = any ($3::uuid[]) or record_id = any ($4::text[]))
+order by profile_id for update
+"""
+
+LOCK_TASKS = """
+select from public.sync_queue where workspace_id = $1 and connection = $2 and profile_id = any ($3::uuid[])
+order by profile_id for update
 """
 
 BEGIN = """
 insert into public.sync_records as known (workspace_id, connection, profile_id, email, sending)
 select $1, $2, given.* from unnest($3::uuid[], $4::text[], $5::jsonb[]) as given (profile_id, email, sending)
+order by given.profile_id
 on conflict (workspace_id, connection, profile_id) do update
 set email = excluded.email, sending = known.sending || excluded.sending
 """
@@ -69,6 +97,7 @@ insert into public.sync_records as former (workspace_id, connection, profile_id,
 select $1, $2, given.*
 from unnest($3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[])
     as given (profile_id, record_id, email, known, synced_at)
+order by given.profile_id
 on conflict (workspace_id, connection, profile_id) do update
 set record_id = excluded.record_id, email = excluded.email, sending = '{}', synced_at = excluded.synced_at,
     known = case when former.record_id = excluded.record_id
@@ -125,15 +154,22 @@ order by profile_id limit $5
 
 HEAR = f"""
 with heard as (select * from unnest($3::uuid[], $4::jsonb[]) as one (profile_id, told)),
+held as materialized (
+    select profile_id from public.sync_records
+    where workspace_id = $1 and connection = $2 and profile_id = any ($3::uuid[])
+    order by profile_id for update
+),
 noted as (
     update public.sync_records as record set known = public.sync_later(record.known, heard.told)
-    from heard where record.workspace_id = $1 and record.connection = $2 and record.profile_id = heard.profile_id
+    from heard join held using (profile_id)
+    where record.workspace_id = $1 and record.connection = $2 and record.profile_id = heard.profile_id
+    returning 1
 )
 insert into public.sync_queue as known (workspace_id, connection, profile_id, due_at)
-select $1, $2, profile_id, $5 from heard order by profile_id
+select $1, $2, profile_id, $5 from heard where (select count(*) from noted) >= 0 order by profile_id
 {_POKE}
 """  # noqa: S608 - as above
-"""One row a profile."""
+"""One row a profile. What is counted has to be done before the tasks are locked."""
 
 STANDINGS = """
 select coalesce(standing.connection, counted.connection) as connection, standing.state, standing.reason,

@@ -197,6 +197,7 @@ class PostgresSyncWorker:
         done = [one for one in results if isinstance(one, Written | Nothing)]
         await self._write(
             [
+                *_locking(connection, results, [one.record.record_id for one in written]),
                 *_writing(connection, [one.record for one in written]),
                 *_failing(connection, failed),
                 *([(queries.DONE, connection, _ids(done), [one.task.poke for one in done])] if done else []),
@@ -218,6 +219,13 @@ class PostgresSyncWorker:
 
     async def _write(self, work: Sequence[Statement]) -> None:
         await self._session.write([(query, self._workspace, *args) for query, *args in work])
+
+
+def _locking(connection: str, results: Sequence[Result], record_ids: Sequence[str | None]) -> list[Statement]:
+    if not results:
+        return []
+    ids = _ids(results)
+    return [(queries.LOCK_RECORDS, connection, ids, record_ids), (queries.LOCK_TASKS, connection, ids)]
 
 
 def _writing(connection: str, records: Sequence[SyncRecord]) -> list[Statement]:
