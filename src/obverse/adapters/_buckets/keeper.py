@@ -167,7 +167,7 @@ class Keeper:
     def _take(self, partition: int, offset: int, folded: Folded) -> News:
         """Take in what came of some items; of what was told before this run, nothing is told again."""
         news = self._kept.take(folded)
-        changes = [one for one in news.changes if not self._told or _named(one) not in self._told]
+        changes = self._untold(news.changes)
         told_from = self._told_from if len(changes) < len(news.changes) else self._changed
         news.changes = changes
         moved = [*(one.number for one in folded.rows), *(one.number for one in folded.shown)]
@@ -175,6 +175,10 @@ class Keeper:
         self._next[partition] = offset + 1
         self._held.append((partition, offset, highest, told_from))
         return news
+
+    def _untold(self, changes: Sequence[Change]) -> list[Change]:
+        """Those that were not told before this run."""
+        return [one for one in changes if not self._told or _named(one) not in self._told]
 
     async def _write_for_ever(self, writer: StoreWriter, out: ChangesOut, cache: CacheWriter[Shown]) -> None:
         runtime = self._parts.runtime
@@ -196,7 +200,7 @@ class Keeper:
         held, self._held = self._held, []
         self._held = [one for one in held if one[2] >= self._kept.base] + self._held
         offsets = self._needed()
-        out.add(due.changes)
+        out.add(self._untold(due.changes))
         await out.flush()
         self._changed = (await self._parts.log.bounds(Stream.CHANGES))[0][1]
         told_from = min([self._changed, *(changed for *_, changed in self._held)])
