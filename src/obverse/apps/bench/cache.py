@@ -10,7 +10,7 @@ import tempfile
 from array import array
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -58,12 +58,15 @@ async def bench_cache(*, profiles: int, rate: int, seconds: int, beside: int, ur
     runtime = open_runtime()
     async with _server(url) as (where, pid):
         settings = RedisCacheSettings(url=where, prefix=f"bench-{runtime.now()}")
-        info = _Info(where)
-        writing, reading = await open_profile_cache(settings, runtime), await open_profile_cache(settings, runtime)
-        try:
-            begun = await info.memory()
+        async with AsyncExitStack() as stack:
+            writing, reading = await open_profile_cache(settings, runtime), await open_profile_cache(settings, runtime)
+            stack.push_async_callback(writing.close)
+            stack.push_async_callback(reading.close)
             writer = await writing.open_writer(_packed)
             await reading.get_all([rows[0].identifiers[0]])  # or it is told why not
+            info = _Info(where)
+            stack.push_async_callback(info.remove, settings.prefix)
+            begun = await info.memory()
             gc.collect()
             gc.freeze()
             first = await _write(writer, rows, pid, seconds=0)
@@ -80,10 +83,6 @@ async def bench_cache(*, profiles: int, rate: int, seconds: int, beside: int, ur
             stop.set()
             await writes
             facts = await info.facts()
-        finally:
-            await reading.close()
-            await writing.close()
-            await info.remove(settings.prefix)
     return {
         "benchmark": "cache",
         "settings": {"profiles": profiles, "rate": rate, "seconds": seconds, "beside": beside, "turn": _TURN}
