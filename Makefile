@@ -20,7 +20,7 @@ test: .venv/ready .venv/console tests/node_modules/ready .venv/kafka/ready .venv
 
 console: .venv/console  ## build the console's pages
 
-check: .venv/ready lint types imports unit  ## lint, types, imports, unit tests: under a minute
+check: .venv/ready lint types imports unit  ## lint, types, imports, unit tests: five minutes on two cores
 
 fuzz: .venv/ready  ## send anything to the collector, for a quarter of an hour; EXAMPLES=1000 for less
 	OBVERSE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -n 2 tests/unit/test_wire_any.py tests/unit/test_collector_any.py $(ARGS)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 from obverse.adapters._buckets import items
 from obverse.adapters._buckets.defining import Reading
@@ -20,7 +21,7 @@ from obverse.ports.event_log import Stream
 _Checkpoint = tuple[int, dict[int, dict[bytes, bytes]], list[tuple[int, bytes]], dict[int, list[bytes]]]
 
 
-def quick(buckets: int, turn_events: int, **more: int) -> BucketedSettings:
+def quick(buckets: int, turn_events: int, **more: Any) -> BucketedSettings:
     """A router and a keeper that wait for nothing, with turns so small that a story takes many."""
     router = RouterSettings(
         buckets=buckets,

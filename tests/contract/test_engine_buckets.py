@@ -10,7 +10,7 @@ from obverse.adapters._buckets.engine import BucketedEngine
 from obverse.contracts.engine import EngineContract
 from obverse.ports.engine import Engine, EngineParts
 
-QUICK = quick(5, 13, page_people=3)
+QUICK = quick(5, 13, page_people=3, profiles_in_memory=5, look_seconds=0)
 
 
 class TestBuckets(EngineContract):

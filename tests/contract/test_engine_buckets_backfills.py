@@ -31,7 +31,7 @@ from obverse.ports.outcomes import Unreachable
 SEEDS = int(os.environ.get("OBVERSE_BUCKET_SEEDS", "3"))
 PATIENCE = 120.0
 RUNS = 5
-QUICK = quick(4, 7, page_people=2)
+QUICK = quick(4, 7, page_people=2, profiles_in_memory=5, look_seconds=0)
 RULES = IdentityRules(unique=frozenset({"user_id"}), shared=4)
 
 

@@ -28,7 +28,7 @@ from obverse.ports.event_log import Stream
 
 SEEDS = int(os.environ.get("OBVERSE_BUCKET_SEEDS", "6"))
 PATIENCE = 60.0
-QUICK = quick(4, 17)
+QUICK = quick(4, 17, profiles_in_memory=5, look_seconds=0)
 RULES = define(
     traits=DEFINITIONS.traits,
     audiences=DEFINITIONS.audiences,

@@ -68,13 +68,14 @@ class RoutedPeople(People):
 
     @property
     def many(self) -> int:
-        """How many are in memory."""
-        return len(self.profiles)
+        """How many are in memory, with those who were absorbed, of whom the store may not know yet."""
+        return len(self.profiles) + len(self.absorbed)
 
     def let_go(self, surplus: int, kept: int) -> None:
         """Let so many go, of those of whom nothing was routed from this place of the stream on."""
         settled: Collection[bytes] = [one for one, at in self._last.items() if at < kept]
         for one in list(settled)[:surplus]:
             del self._last[one]
+            self.absorbed.pop(one, None)
             if one in self.profiles:
                 self.release(self.profiles[one])

@@ -44,8 +44,6 @@ from obverse.ports.event_log import Appender, Reader, Records, Stream
 from obverse.ports.profile_store import Marks
 
 _LOOK_AT_STORE: Final = 0.05
-_LOOK: Final = 5.0
-"""Seconds between two looks at how far the store is, while there are too many in memory."""
 
 _log = structlog.get_logger(__name__)
 
@@ -381,5 +379,5 @@ class Router:
         """Keep no more people in memory than we may; those whose items are not in the store yet stay."""
         surplus, now = self.people.many - self._settings.profiles_in_memory, self.parts.runtime.elapsed()
         if surplus > 0 and now >= self._look_at:
-            self._look_at = now + _LOOK
+            self._look_at = now + self._settings.look_seconds
             self.people.let_go(surplus, (await self.kept()).get(Stream.ROUTED, {}).get(0, 0))

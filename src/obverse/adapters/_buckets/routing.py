@@ -68,6 +68,8 @@ class RouterSettings:
     """When nothing came for so long, it is time at once."""
     profiles_in_memory: int = 1_000_000
     """Beyond, profiles whose latest items are in the store are let go."""
+    look_seconds: float = 5.0
+    """Longest time between two looks at how far the store is, while there are too many in memory."""
     page_people: int = 200
     """People whose history is read together, or who follow together, when definitions have changed."""
 
