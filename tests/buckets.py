@@ -201,7 +201,7 @@ class Source:
     """
     See `FoldedSource`: each keeper reads from the beginning.
 
-    What one bucket told comes in its order. With dice, buckets come in any, and some of it comes once more.
+    What one bucket told comes in its order. With dice, it comes by and by, buckets in any order, some of it once more.
     """
 
     def __init__(self, host: Host, dice: Random | None = None) -> None:
@@ -214,6 +214,8 @@ class Source:
             self._host.more.clear()
             await self._host.more.wait()
         some = list(enumerate(self._host.folded))[self._at :]
+        if self._dice is not None and self._dice.random() < 0.5:
+            some = some[: self._dice.randint(1, len(some))]
         self._at += len(some)
         if self._dice is not None:
             some = self._mixed(some)
@@ -229,6 +231,9 @@ class Source:
         self._dice.shuffle(turns)
         waiting = {bucket: iter(records) for bucket, records in of_bucket.items()}
         return [next(waiting[bucket]) for bucket in turns]
+
+    async def ends(self) -> Mapping[int, int]:
+        return {0: len(self._host.folded)} if self._host.folded else {}
 
     async def keep(self, offsets: Mapping[int, int]) -> None:
         assert set(offsets) <= {0}

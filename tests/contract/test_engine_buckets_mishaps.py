@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from random import Random
@@ -14,7 +14,9 @@ import pytest
 
 from buckets import Host, Source, quick
 from engine_parts import memory_parts
+from obverse.adapters._buckets import items
 from obverse.adapters._buckets.engine import BucketedEngine
+from obverse.adapters._buckets.kept import Kept
 from obverse.contracts.engine import shown_on
 from obverse.contracts.engine_groups import calls, groups_kept
 from obverse.contracts.engine_steps import Placed, append, expected, kept, read, reduced
@@ -23,7 +25,7 @@ from obverse.core.changes import Change
 from obverse.core.definitions import Definitions, define
 from obverse.core.events import Event
 from obverse.core.identity import Decision, IdentityRules
-from obverse.ports.engine import EngineParts
+from obverse.ports.engine import WRITER, EngineParts, Progress
 from obverse.ports.event_log import Stream
 
 SEEDS = int(os.environ.get("OBVERSE_BUCKET_SEEDS", "6"))
@@ -73,6 +75,12 @@ async def folded(parts: EngineParts, host: Host, dice: Random, *, runs: int, sto
     return placed
 
 
+async def told_twice(parts: EngineParts) -> list[tuple[bytes, str, str, int | str]]:
+    told = await read(parts, Stream.CHANGES, Change)
+    counted = Counter((c.profile, c.kind, c.name, c.number or c.event) for c in told)
+    return [one for one, count in counted.items() if count > 1]
+
+
 @pytest.mark.parametrize("definitions", [DEFINITIONS, RULES], ids=["plain", "rules"])
 @pytest.mark.parametrize("seed", range(SEEDS))
 async def test_a_host_that_crashes_and_reorders_ends_as_reduce(seed: int, definitions: Definitions) -> None:
@@ -90,12 +98,57 @@ async def test_a_host_that_crashes_and_reorders_ends_as_reduce(seed: int, defini
     assert await groups_kept(parts) == reduced(placed, definitions).groups
     new = {(event.source, event.message_id) for _, _, event in placed}
     assert (await parts.store.overview()).events == len(new)
-    told = await read(parts, Stream.CHANGES, Change)
-    twice = [
-        one
-        for one, count in Counter((c.profile, c.kind, c.name, c.number or c.event) for c in told).items()
-        if count > 1
-    ]
-    assert twice == []
+    assert await told_twice(parts) == []
     decided = await read(parts, Stream.DECISIONS, Decision)
     assert len({one.event for one in decided}) == len(decided)
+
+
+class Halting(Source):
+    """Gives no more than the records before one."""
+
+    def __init__(self, host: Host, end: int) -> None:
+        super().__init__(host)
+        self._end = end
+
+    async def next(self) -> Sequence[tuple[int, int, bytes]]:
+        if self._at:
+            await asyncio.Event().wait()
+        self._at = self._end
+        return [(0, offset, record) for offset, record in enumerate(self._host.folded[: self._end])]
+
+
+def first_kept(host: Host) -> int:
+    """How many records it takes until something is to be written to the store."""
+    kept = Kept(0)
+    for place, record in enumerate(host.folded, 1):
+        kept.take(items.read_folded(record))
+        if kept.is_due:
+            return place
+    raise AssertionError("nothing is to be kept")
+
+
+async def test_a_keeper_that_dies_before_all_that_was_told_has_come_again_leaves_it_known() -> None:
+    parts = await memory_parts(1)
+    host = Host(parts, buckets=4)
+    hosting = parts.runtime.spawn("host", host.run())
+    placed = await append(parts, tell(seed=5, people=12, events=150), batch=10)
+
+    async def run(parts: EngineParts, source: Source, enough: Callable[[Progress], bool]) -> None:
+        engine = BucketedEngine(QUICK, host.described(parts), lambda: source)
+        work = parts.runtime.spawn("engine", engine.run())
+        async with asyncio.timeout(PATIENCE):
+            while not enough(engine.progress):
+                await parts.runtime.sleep(0.01)
+        await parts.runtime.sleep(0.1)  # what is told, is told once more than 50 ms later at most
+        await work.stop()
+
+    # Everything is told, and nothing kept; then a part of it is kept; then all.
+    full = replace(parts, obstacle=lambda: "the disk is full")
+    await run(full, Source(host), lambda progress: progress.folded.get(0) == len(placed))
+    await run(parts, Halting(host, first_kept(host)), lambda progress: progress.checkpointed_at > 0)
+    kept_events = (await parts.store.overview()).marks[WRITER][Stream.EVENTS][0]
+    await run(parts, Source(host), lambda progress: progress.kept.get(0) == len(placed))
+    await hosting.stop()
+
+    assert 0 < kept_events < len(placed)
+    assert await told_twice(parts) == []

@@ -31,7 +31,7 @@ async def test_what_waits_is_written_at_once_when_it_is_flushed() -> None:
     runtime = open_runtime()
     log = await open_event_log(MemoryLogSettings(), runtime)
     progress = Progress()
-    out = ChangesOut(runtime, await log.open_appender(Stream.CHANGES), progress)
+    out = ChangesOut(runtime, await log.open_appender(Stream.CHANGES), progress, 0)
     out.add([change(1), change(2), change(1)])
 
     await out.flush()
@@ -45,7 +45,7 @@ async def test_what_waits_is_written_at_once_when_it_is_flushed() -> None:
 async def test_more_than_a_log_takes_at_once_goes_in_parts() -> None:
     runtime = open_runtime()
     log = await open_event_log(MemoryLogSettings(), runtime)
-    out = ChangesOut(runtime, await log.open_appender(Stream.CHANGES), Progress())
+    out = ChangesOut(runtime, await log.open_appender(Stream.CHANGES), Progress(), 0)
     many = [change(number, "n" * 30_000) for number in range(1_200)]
     assert len(codec.encode(many)) > 2 * TAKEN
     out.add(many)

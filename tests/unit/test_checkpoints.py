@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
+from obverse.adapters._changes_out import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.adapters.embedded.engine import EmbeddedSettings
+from obverse.adapters.memory.event_log import MemoryLogSettings, open_event_log
 from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
 from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_profile_store
 from obverse.adapters.runtime.system import open_runtime
 from obverse.core import profiles
 from obverse.core.profiles import Profile
+from obverse.ports.engine import Progress
+from obverse.ports.event_log import Stream
 from people_steps import DEFINITIONS, event, new, told
 
 
@@ -20,9 +24,7 @@ async def rested(settings: EmbeddedSettings, *met: str) -> list[set[str]]:
     runtime, people, found = open_runtime(), new(), list[set[str]]()
     store = await open_profile_store(MemoryStoreSettings(), runtime)
     cache = await open_profile_cache(MemoryCacheSettings(), runtime)
-
-    async def flush() -> None:
-        pass
+    log = await open_event_log(MemoryLogSettings(), runtime)
 
     async with AsyncExitStack() as stack:
         writer = await store.open_writer("unify")
@@ -39,7 +41,7 @@ async def rested(settings: EmbeddedSettings, *met: str) -> list[set[str]]:
             people=people,
             writer=writer,
             cache=shelf,
-            flush_changes=flush,
+            changes=ChangesOut(runtime, await log.open_appender(Stream.CHANGES), Progress(), 0),
             obstacle=lambda: None,
         )
         kept: asyncio.Queue[None] = asyncio.Queue()

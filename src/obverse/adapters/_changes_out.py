@@ -20,10 +20,13 @@ MOST: Final = 50_000
 class ChangesOut:
     """The changes of one engine. Of several of one attribute or trait that wait together, the last one is enough."""
 
-    def __init__(self, runtime: Runtime, appender: Appender, progress: Progress) -> None:
+    def __init__(self, runtime: Runtime, appender: Appender, progress: Progress, ended: int) -> None:
+        """`ended`: where the stream ends by now."""
         self._runtime = runtime
         self._appender = appender
         self._progress = progress
+        self.ended = ended
+        """Where the stream ends: what is added from now on stands there or behind it."""
         self._waiting: dict[tuple[bytes, str, str, int], Change] = {}
         self._turn = asyncio.Lock()
         self._some = asyncio.Event()
@@ -68,5 +71,5 @@ class ChangesOut:
             waiting, self._waiting = list(self._waiting.values()), {}
             if waiting:
                 for records in Records.of(waiting):
-                    await self._appender.append(0, records)
+                    self.ended = await self._appender.append(0, records) + records.count
                 self._progress.changes += len(waiting)

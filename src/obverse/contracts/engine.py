@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import structs
 
 from obverse.contracts.engine_backfill import BackfillPromises
+from obverse.contracts.engine_changes import ChangePromises
 from obverse.contracts.engine_decisions import DecisionPromises
 from obverse.contracts.engine_foreign import ForeignPromises
 from obverse.contracts.engine_refolding import RefoldPromises
@@ -18,7 +19,6 @@ from obverse.contracts.engine_requests import RequestPromises
 from obverse.contracts.engine_steps import PATIENCE, Placed, append, expected, kept, load, read, reduced, until
 from obverse.contracts.stories import DEFINITIONS, START, tell
 from obverse.core import profiles
-from obverse.core.changes import ENTERED, LEFT, MERGED, Change
 from obverse.core.definitions import Source, define
 from obverse.core.events import Event
 from obverse.core.identity import Decision, SetAside
@@ -45,7 +45,9 @@ def shown_on(device: str, users: Iterable[int], *, name: str) -> list[Event]:
     ]
 
 
-class EngineContract(RefoldPromises, BackfillPromises, RequestPromises, DecisionPromises, ForeignPromises):
+class EngineContract(
+    RefoldPromises, BackfillPromises, RequestPromises, DecisionPromises, ForeignPromises, ChangePromises
+):
     """Subclass, answer the questions of `EngineQuestions` and of `BackfillPromises`, and every promise is tested."""
 
     async def test_it_gives_the_profiles_of_reduce(self) -> None:
@@ -200,29 +202,6 @@ class EngineContract(RefoldPromises, BackfillPromises, RequestPromises, Decision
             [f"user_id:user-{number}"] for number in range(24)
         )
         assert await kept(parts, placed) == expected(placed)
-
-    async def test_changes_tell_who_entered_and_left(self) -> None:
-        parts = await self.open_parts(1)
-        placed = await append(parts, tell(seed=9, people=12, events=300), batch=10)
-        async with self.running(parts) as engine:
-            await asyncio.wait_for(engine.drain(), PATIENCE)
-
-        members: dict[str, set[bytes]] = {audience.name: set() for audience in DEFINITIONS.audiences}
-        for change in await read(parts, Stream.CHANGES, Change):
-            if change.kind == ENTERED:
-                members[change.name].add(change.profile)
-            elif change.kind == LEFT:
-                members[change.name].discard(change.profile)
-            elif change.kind == MERGED:
-                for group in members.values():
-                    if bytes.fromhex(change.name) in group:
-                        group.remove(bytes.fromhex(change.name))
-                        group.add(change.profile)
-        people = await load(parts, placed)
-        assert members == {
-            name: {one.id for one in people if name in one.audiences and one.audiences[name].member} for name in members
-        }
-        assert any(members.values())
 
     async def test_no_change_is_in_the_log_before_the_decision_that_it_follows_from(self) -> None:
         parts = await self.open_parts(1)

@@ -47,6 +47,15 @@ class FoldedSource(Protocol):
         """
         ...
 
+    async def ends(self) -> Mapping[int, int]:
+        """
+        By partition of which something is to be read, the offset after the last record that is there.
+
+        Raises:
+            Unreachable: it cannot be read now.
+        """
+        ...
+
     async def keep(self, offsets: Mapping[int, int]) -> None:
         """Note that nothing before these is needed, by partition; where it is not noted, more comes again."""
         ...
@@ -75,14 +84,17 @@ class Keeper:
         self._told: set[Change] = set()
         """Changes that were told before this run, of what comes again …"""
         self._told_from = 0
-        """… and where they begin."""
-        self._held: list[tuple[int, int, int, int]] = []
-        """Of each record that is not done with: partition, offset, highest number, and where changes stood before."""
+        """… and where they begin …"""
+        self._again: Mapping[int, int] = {}
+        """… until when what they are of comes again, as offsets by partition."""
+        self._held: list[tuple[int, int, int, int | None]] = []
+        """
+        Of each record that is not done with: partition, offset, highest number, and where the stream of changes ended
+        before those that it brought, if it did.
+        """
         self._next: dict[int, int] = {}
         """By partition, the offset after what was read."""
         self._unsettled: dict[bytes, Shown] = {}
-        self._changed = 0
-        """Where the stream of changes ended, when it was looked at last."""
 
     async def run(self) -> None:
         """
@@ -103,7 +115,7 @@ class Keeper:
             # First, for from `_recall` on `progress` says how much is kept, and whoever drains would not wait for this.
             await bring_up(parts.log, parts.store, writer, writer.marks.get(Stream.DECISIONS, {}).get(0, 0))
             await self._recall(writer)
-            out = ChangesOut(parts.runtime, appender, self._progress)
+            out = ChangesOut(parts.runtime, appender, self._progress, (await parts.log.bounds(Stream.CHANGES))[0][1])
             failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             for name, loop in (
                 ("changes", out.run()),
@@ -127,9 +139,9 @@ class Keeper:
         log = self._parts.log
         first, end = (await log.bounds(Stream.CHANGES))[0]
         at = self._told_from = max(at, first)
-        self._changed = end
         if at >= end:
             return
+        self._again = await self._source.ends()
         reader = await log.open_reader(Stream.CHANGES, {0: at})
         while at < end:
             for batch in await reader.next():
@@ -151,7 +163,7 @@ class Keeper:
                     what = "record of what was folded set aside"
                     _log.error(what, partition=partition, offset=offset, reason=str(error))
                     continue
-                news = self._take(partition, offset, folded)
+                news = self._take(partition, offset, folded, out.ended)
                 changes += news.changes
                 shown.update((one.id, one) for one in news.shown)
                 nobodys += news.nobodys
@@ -164,11 +176,13 @@ class Keeper:
                 self._progress.folded = {**self._progress.folded, **reached.events}
             await out.make_room()
 
-    def _take(self, partition: int, offset: int, folded: Folded) -> News:
+    def _take(self, partition: int, offset: int, folded: Folded, changed: int) -> News:
         """Take in what came of some items; of what was told before this run, nothing is told again."""
         news = self._kept.take(folded)
         changes = self._untold(news.changes)
-        told_from = self._told_from if len(changes) < len(news.changes) else self._changed
+        told_from = changed if folded.changes else None
+        if len(changes) < len(news.changes):
+            told_from = self._told_from
         news.changes = changes
         moved = [*(one.number for one in folded.rows), *(one.number for one in folded.shown)]
         highest = max([*folded.done, *moved, *(one for one, _ in folded.parts)])
@@ -202,8 +216,10 @@ class Keeper:
         offsets = self._needed()
         out.add(self._untold(due.changes))
         await out.flush()
-        self._changed = (await self._parts.log.bounds(Stream.CHANGES))[0][1]
-        told_from = min([self._changed, *(changed for *_, changed in self._held)])
+        told_from = min([out.ended, *(changed for *_, changed in self._held if changed is not None)])
+        if any(self._next.get(partition, 0) < end for partition, end in self._again.items()):
+            # What was told before this run of what has not come yet is to be known to the next one too.
+            told_from = min(told_from, self._told_from)
         await writer.commit(await self._checkpoint(writer, due, told_from))
         await self._source.keep(offsets)
         # Whoever was published anew meanwhile is newer than the store.

@@ -92,18 +92,27 @@ class KafkaFoldedSource:
                 found.append((number, message.offset() or 0, message.value() or b""))
         return found
 
+    async def ends(self) -> Mapping[int, int]:
+        """See `FoldedSource.ends`."""
+        return {number: end for number, (start, end) in (await self._bounds()).items() if start < end}
+
     async def _begin(self) -> Fetching:
+        starts = {number: start for number, (start, _) in (await self._bounds()).items()}
+        self._fetching = Fetching(self._settings, self._topic, starts, self._woken.set)
+        return self._fetching
+
+    async def _bounds(self) -> Mapping[int, tuple[int, int]]:
+        """By partition, what is read first, and where the topic ends."""
         try:
             partitions = range(await self._topics.partitions(self._topic))
             noted = await self._scout.noted(self._topic, partitions)
-            starts: dict[int, int] = {}
+            found: dict[int, tuple[int, int]] = {}
             for number in partitions:
                 low, high = await self._scout.bounds(self._topic, number)
-                starts[number] = min(max(low, noted.get(number, low)), high)
+                found[number] = min(max(low, noted.get(number, low)), high), high
         except FAILURES as error:
             raise trouble(error, "read what was folded", self._settings) from error
-        self._fetching = Fetching(self._settings, self._topic, starts, self._woken.set)
-        return self._fetching
+        return found
 
     async def keep(self, offsets: Mapping[int, int]) -> None:
         """See `FoldedSource.keep`. A failure is no harm: more comes again."""

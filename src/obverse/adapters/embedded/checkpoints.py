@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from itertools import count
 from typing import Final, Protocol
 
+from obverse.adapters._changes_out import ChangesOut
 from obverse.core.events import RejectedEvent
 from obverse.core.groups import Group
 from obverse.core.identity import Decision
@@ -72,7 +73,7 @@ class Checkpoints:
         people: People,
         writer: StoreWriter,
         cache: CacheWriter[Profile],
-        flush_changes: Callable[[], Awaitable[None]],
+        changes: ChangesOut,
         obstacle: Callable[[], str | None],
     ) -> None:
         self.turn = asyncio.Lock()
@@ -101,7 +102,7 @@ class Checkpoints:
         self._people = people
         self._writer = writer
         self._cache = cache
-        self._flush_changes = flush_changes
+        self._changes = changes
         self._obstacle = obstacle
         self._dirty: dict[bytes, Profile] = {}
         self._groups: dict[str, None] = {}
@@ -261,6 +262,9 @@ class Checkpoints:
     async def _write(self) -> None:
         people = self._people
         async with self.turn:
+            # Before the mark says that these events were folded: a change that was not written by then never would be.
+            # And now: so everything of which a change is told by then is in this checkpoint.
+            await self._changes.flush()
             self._owed.clear()
             events, self._packed_events, self.events = self._packed_events, [], 0
             rejected, self.rejected = self.rejected, []
@@ -269,7 +273,11 @@ class Checkpoints:
             settled, self._settled = self._settled, {}
             # Unless somebody has shown them again.
             nobodys, self.nobodys = [one for one in self.nobodys if one not in people.owners], []
-            marks, decisions = dict(self.marks), self.decisions
+            marks = {
+                Stream.EVENTS: dict(self.marks),
+                Stream.DECISIONS: {0: self.decisions},
+                Stream.CHANGES: {0: self._changes.ended},
+            }
             self.absorbing, people.absorbed = people.absorbed, {}
             members, self._dirty = list(self._dirty.values()), {}
             told, self._groups = [people.groups[one] for one in self._groups], {}
@@ -279,11 +287,9 @@ class Checkpoints:
         self._resumed = self._runtime.elapsed()
         await self._pack()
         groups = await self._pack_groups(told)
-        # Before the mark says that these events were folded: a change that was not written by then never would be.
-        await self._flush_changes()
         await self._writer.commit(
             Checkpoint(
-                marks={Stream.EVENTS: marks, Stream.DECISIONS: {0: decisions}},
+                marks=marks,
                 profiles=self._packed,
                 absorbed=self.absorbing,
                 groups=groups,
@@ -296,7 +302,7 @@ class Checkpoints:
             ),
             self._give_way,
         )
-        self.kept, self.done, self.absorbing = marks, self.begun, {}
+        self.kept, self.done, self.absorbing = marks[Stream.EVENTS], self.begun, {}
         self._room.set()
         for some in _slices(members):
             async with self.turn:

@@ -118,7 +118,7 @@ class EmbeddedEngine:
 
         cache = await parts.cache.open_writer(pack)
         stack.push_async_callback(cache.close)
-        out = ChangesOut(parts.runtime, changes, self.progress)
+        out = ChangesOut(parts.runtime, changes, self.progress, (await log.bounds(Stream.CHANGES))[0][1])
         folding = Folding(
             parts=parts,
             given=self._parts,
@@ -133,7 +133,7 @@ class EmbeddedEngine:
                 people=people,
                 writer=writer,
                 cache=cache,
-                flush_changes=out.flush,
+                changes=out,
                 obstacle=parts.obstacle,
             ),
             changes=out,

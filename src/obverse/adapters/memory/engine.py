@@ -352,7 +352,11 @@ class MemoryEngine:
     async def _keep(self, owed: _Owed, writer: StoreWriter) -> None:
         await writer.commit(
             Checkpoint(
-                marks={Stream.EVENTS: owed.reached, Stream.DECISIONS: {0: owed.decided}},
+                marks={
+                    Stream.EVENTS: owed.reached,
+                    Stream.DECISIONS: {0: owed.decided},
+                    Stream.CHANGES: {0: (await self._parts.log.bounds(Stream.CHANGES))[0][1]},
+                },
                 profiles=[ProfileRow.of(profile, self._people.definitions) for profile in self._present(owed)],
                 absorbed=dict(self._people.absorbed),
                 groups=[GroupRow.of(self._people.groups[one]) for one in owed.groups],
