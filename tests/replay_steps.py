@@ -19,7 +19,6 @@ from obverse.core.outgoing import Campaign, Connection, Template
 from obverse.core.profiles import Profile, pack, unpack
 from obverse.core.replays import Wanted
 from obverse.core.traits.numbers import Count
-from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.deliver import Deliver, DeliverParts
 from obverse.flows.replaying import Replaying, ReplayingParts
 from obverse.ports.engine import WRITER, Engine
@@ -61,7 +60,7 @@ class Shop(World):
         await super().start_worker()
         service = await open_email_service(MemoryServiceSettings(post=self.post), self.runtime)
         cache = await open_profile_cache(MemoryCacheSettings(shelves=self.shelves), self.runtime)
-        profiles = CurrentProfiles(self.store, cache, lambda: self.definitions)
+        profiles = self.current_profiles(cache)
         self.deliver = Deliver(
             DeliverParts(
                 log=self.log,

@@ -34,6 +34,7 @@ from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.unify import Unify
 from obverse.ports.crm import Crm
 from obverse.ports.engine import EngineParts
+from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
 from obverse.ports.runtime import Work
 
@@ -126,7 +127,7 @@ class World:
                 log=self.log,
                 queue=self.queue,
                 store=self.store,
-                profiles=CurrentProfiles(self.store, cache, lambda: self.definitions),
+                profiles=self.current_profiles(cache),
                 definitions=lambda: self.definitions,
                 open_crm=self.open_crm,
                 runtime=self.runtime,
@@ -136,6 +137,15 @@ class World:
             self.runtime.spawn("unify", Unify(self.engine, self.runtime).run()),
             self.runtime.spawn("activate", self.activate.run()),
         ]
+
+    def current_profiles(self, cache: ProfileCache) -> CurrentProfiles:
+        return CurrentProfiles(
+            log=self.log,
+            store=self.store,
+            cache=cache,
+            definitions=lambda: self.definitions,
+            runtime=self.runtime,
+        )
 
     async def kill_worker(self) -> None:
         """As a power cut does: what was not kept is gone."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from failing_cache import FailingCache
 from obverse.adapters.memory.crm import MemoryAccount
 from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
 from obverse.core.records import Callback
+from obverse.flows.current_profiles import CurrentProfiles
 from obverse.ports.identity_requests import IdentityRequest
 from obverse.ports.outcomes import AccessRefused, Unreachable
+from obverse.ports.profile_cache import ProfileCache
 from sync_steps import CRM, FIELDS, World, defined, mapped
 
 Story = Callable[[World], Awaitable[Any]]
@@ -49,6 +53,30 @@ def test_a_profile_becomes_a_contact_and_follows_what_changes() -> None:
         assert (standing.state, figures.waiting, figures.dead, figures.records) == ("ok", 0, 0, 1)
 
     run(story)
+
+
+@pytest.mark.parametrize("failures", [1, sys.maxsize], ids=["for a moment", "for good"])
+def test_nobody_is_passed_over_while_the_cache_is_away(failures: int) -> None:
+    caches = list[FailingCache]()
+
+    class Forsaken(World):
+        def current_profiles(self, cache: ProfileCache) -> CurrentProfiles:
+            caches.append(FailingCache(cache))
+            return super().current_profiles(caches[-1])
+
+    async def story(world: World) -> None:
+        await world.tell("bob", email="bob@example.com", first_name="Bob")
+        await world.quiet()
+        caches[-1].failures = failures
+        # As long as events come, no checkpoint is due before 2 s are over; what changed is told within 0.1.
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        for _ in range(10):
+            await world.tell("bob", "track", "Seen")
+            await world.runtime.sleep(0.05)
+        await world.quiet()
+        assert world.contact("ada@example.com")["firstname"] == "Ada"
+
+    run(story, world=Forsaken)
 
 
 def test_it_is_there_within_two_seconds() -> None:

@@ -23,7 +23,6 @@ from obverse.core.mails import Mail
 from obverse.core.messages import Message
 from obverse.core.outgoing import Campaign, Template
 from obverse.core.traits.numbers import Count
-from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.deliver import Deliver, DeliverParts
 from obverse.ports.outcomes import AccessRefused, Deferred, Refused, Unknown, Unreachable
 from obverse.ports.runtime import Work
@@ -71,7 +70,7 @@ class Post(World):
             DeliverParts(
                 log=self.log,
                 outbox=self.outbox,
-                profiles=CurrentProfiles(self.store, cache, lambda: self.definitions),
+                profiles=self.current_profiles(cache),
                 service=service,
                 definitions=lambda: self.definitions,
                 runtime=self.runtime,

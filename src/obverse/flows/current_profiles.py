@@ -3,28 +3,59 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final
 
 from obverse.core.definitions import Definitions
 from obverse.core.identity import id_name
 from obverse.core.profiles import Profile, unpack
+from obverse.ports.engine import WRITER
+from obverse.ports.event_log import EventLog, Stream
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
+from obverse.ports.runtime import Runtime
+
+LOOK: Final = 0.1
+"""Seconds between two looks at whether the cache answers again, or the store knows."""
+
+_Cache = Callable[[Collection[str]], Awaitable[dict[str, Profile]]]
+
+
+class _Away(Exception):
+    """The cache does not answer: the engine is stuck, or starts in another process; or Redis is away."""
+
+
+async def _nothing(_names: Collection[str]) -> dict[str, Profile]:
+    return {}
 
 
 class CurrentProfiles:
     """
     Reads profiles from the cache, and from the store what the cache does not hold.
 
+    They are as new as every change that was told before. While the cache does not answer, that takes until the store
+    has all of these, which is a checkpoint: whoever acted on a profile that is older than the change would do nothing,
+    and never look again.
+
     While the engine folds again what a crash undid, a profile may be as old as the last checkpoint. Whoever acts on it
     acts again when the same change is told again.
     """
 
-    def __init__(self, store: ProfileStore, cache: ProfileCache, definitions: Callable[[], Definitions]) -> None:
+    def __init__(
+        self,
+        *,
+        log: EventLog,
+        store: ProfileStore,
+        cache: ProfileCache,
+        definitions: Callable[[], Definitions],
+        runtime: Runtime,
+    ) -> None:
+        self._log = log
         self._store = store
         self._cache = cache
         self._definitions = definitions
+        self._runtime = runtime
 
     async def get(self, ids: Collection[bytes]) -> dict[bytes, Profile]:
         """
@@ -33,27 +64,46 @@ class CurrentProfiles:
         What nobody knows is left out.
 
         Raises:
-            Unreachable, AccessRefused: the store cannot be read.
+            Unreachable, AccessRefused: the store cannot be read, or the log, while the cache is away.
             ValueError: another release wrote a profile.
         """
+        told: int | None = None
+        while ids:
+            try:
+                return await self._get(ids, self._cached)
+            except _Away:
+                pass
+            if told is None:
+                told = (await self._log.bounds(Stream.CHANGES))[0][1]
+            elif await self._known() >= told:
+                return await self._get(ids, _nothing)
+            await self._runtime.sleep(LOOK)
+        return {}
+
+    async def _known(self) -> int:
+        """Up to which change the store knows what was told."""
+        marks = (await self._store.overview()).marks
+        return marks.get(WRITER, {}).get(Stream.CHANGES, {}).get(0, 0)
+
+    async def _get(self, ids: Collection[bytes], cache: _Cache) -> dict[bytes, Profile]:
         wanted = {one: id_name(one) for one in ids}
-        cached = await self._cached(wanted.values())
+        cached = await cache(wanted.values())
         found = {one: cached[name] for one, name in wanted.items() if name in cached}
         missing = [name for one, name in wanted.items() if one not in found]
         stored = await self._store.load_named(missing) if missing else {}
         for one, name in wanted.items():
             if name in stored:
-                found[one] = await self._newest(unpack(stored[name], self._definitions()))
+                found[one] = await self._newest(unpack(stored[name], self._definitions()), cache)
         return found
 
-    async def _newest(self, stored: Profile) -> Profile:
+    async def _newest(self, stored: Profile, cache: _Cache) -> Profile:
         """
         Return a profile of the store as the cache has it by now.
 
         Whoever is merged away is out of the cache before the store says so. Their identifiers lead to the keeper then.
         """
         itself = id_name(stored.id)
-        newer = await self._cached([itself, *stored.identifiers])
+        newer = await cache([itself, *stored.identifiers])
         if itself in newer or not newer:
             return newer.get(itself, stored)
         holders = Counter(one.id for one in newer.values())
@@ -63,6 +113,6 @@ class CurrentProfiles:
     async def _cached(self, names: Collection[str]) -> dict[str, Profile]:
         try:
             packed = await self._cache.get_all(names)
-        except (Unreachable, AccessRefused):
-            return {}  # the engine is away, or of another process that starts: the store knows
+        except (Unreachable, AccessRefused) as error:
+            raise _Away from error
         return {name: unpack(one, self._definitions()) for name, one in packed.items()}

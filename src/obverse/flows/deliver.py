@@ -194,9 +194,14 @@ class Deliver:
     async def _send(self, worker: OutboxWorker, claimed: Sequence[Message]) -> None:
         written: list[Written] = []
         settled: list[Settled] = []
+        try:
+            people = await self._writer.people_of(claimed)
+        except (Unreachable, AccessRefused):
+            await self._settle(worker, [Settled(id=one.id, status="queued") for one in claimed])
+            raise
         for message in claimed:
             try:
-                written.append(await self._writer.write(message))
+                written.append(self._writer.write(message, people))
             except NotYet as early:
                 # No delivery was tried, so none is noted.
                 due_at = await self._now(worker) + round(SOON * 1_000_000)
@@ -205,11 +210,6 @@ class Deliver:
                 settled.append(Settled(id=message.id, status="waiting", reason=str(error)))
             except Unwritable as error:
                 settled.append(Settled(id=message.id, status="refused", reason=str(error)))
-            except (Unreachable, AccessRefused):
-                left = {one.id for one in claimed} - {one.id for one in settled}
-                settled += [Settled(id=one, status="queued") for one in left]
-                await self._settle(worker, settled)
-                raise
         await self._settle(worker, settled)
         size = self._parts.service.limits.batch_size
         for at in range(0, len(written), size):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,17 +48,25 @@ class Writer:
         self._definitions = definitions
         self._compiled: dict[str, CompiledTemplate] = {}
 
-    async def write(self, message: Message) -> Written:
+    async def people_of(self, messages: Sequence[Message]) -> Mapping[bytes, Profile]:
         """
-        Write the mail of a message.
+        Return whom these messages are to, by their ids.
+
+        Raises:
+            Unreachable, AccessRefused: they cannot be read.
+        """
+        return await self._people.get({one.profile for one in messages if one.profile is not None})
+
+    def write(self, message: Message, people: Mapping[bytes, Profile]) -> Written:
+        """
+        Write the mail of a message to one of these people.
 
         Raises:
             NotYet, NoAddress, Unwritable: as they say.
-            Unreachable, AccessRefused: the profile cannot be read.
         """
         definitions = self._definitions()
         compiled = self._compile(message.template)
-        profile = await self._profile(message, definitions)
+        profile = self._profile(message, people, definitions)
         to = message.to or (None if profile is None else mapping.address(profile))
         if to is None:
             raise NoAddress("the profile has no address yet")
@@ -78,10 +86,10 @@ class Writer:
             raise Unwritable(f"template {message.template!r}: {error}") from error
         return Written(message, mail)
 
-    async def _profile(self, message: Message, definitions: Definitions) -> Profile | None:
+    def _profile(self, message: Message, people: Mapping[bytes, Profile], definitions: Definitions) -> Profile | None:
         if message.profile is None:
             return None
-        profile = (await self._people.get([message.profile])).get(message.profile)
+        profile = people.get(message.profile)
         if message.campaign is None:
             return profile
         campaign = self._campaign(message, definitions)

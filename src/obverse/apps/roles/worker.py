@@ -57,7 +57,9 @@ async def worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         queue = closed_with(stack, await wiring.sync_queue())
         outbox = closed_with(stack, await wiring.outbox())
         service = closed_with(stack, await wiring.email_service())
-        profiles = CurrentProfiles(store, cache, definitions.current)
+        profiles = CurrentProfiles(
+            log=log, store=store, cache=cache, definitions=definitions.current, runtime=wiring.runtime
+        )
         activate = wiring.activate(log, store, profiles, queue, definitions)
         deliver = wiring.deliver(log, profiles, outbox, service, definitions)
         flows: dict[str, Flow] = {
