@@ -20,6 +20,7 @@ from obverse.core.definitions import BadDefinition
 from obverse.core.documents.checking import check
 from obverse.core.flaws import REFERENCE, told
 from obverse.flows.sign_in import SignIn
+from obverse.ports.outcomes import Unreachable
 from obverse.settings import Settings
 from obverse.wiring import checks
 
@@ -34,9 +35,7 @@ async def up(settings: Settings) -> int:
     await until_ready(supervisor.ready, running)
     if supervisor.ready.is_set():
         say(where(settings, supervisor.running))
-        link = await first_link(settings, supervisor.running)
-        if link is not None:
-            say(f"Sign in (works once): {link}")
+        await say_first_link(settings, supervisor.running)
         if key is not None:
             say(f"Write key of source default (shown once): {key}")
     await running
@@ -81,6 +80,17 @@ def where(settings: Settings, running: Running) -> str:
         f'Read profiles at {running.api}/v1/profiles/user_id:…  with the header "Authorization: Bearer {key}"\n'
         f"Documentation:   {running.api}/docs"
     )
+
+
+async def say_first_link(settings: Settings, running: Running) -> None:
+    """Tell how to sign in, if nobody has ever signed in. What runs goes on without it."""
+    try:
+        link = await first_link(settings, running)
+    except Unreachable as error:
+        say(f"No link to sign in with yet ({error}): `obverse sign-in` prints one")
+    else:
+        if link is not None:
+            say(f"Sign in (works once): {link}")
 
 
 async def first_link(settings: Settings, running: Running) -> str | None:
