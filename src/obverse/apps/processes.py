@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import gc
 import logging
 import os
 import re
@@ -22,6 +21,8 @@ import structlog
 import uvicorn
 import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from obverse.adapters._buckets.garbage import look_seldom
 
 Asgi = Callable[..., Coroutine[Any, Any, None]]
 
@@ -50,10 +51,7 @@ def set_up_logging(level: str) -> None:
 
 def run(main: Coroutine[Any, Any, int]) -> int:
     """Run a process's main coroutine on uvloop."""
-    # Most of what is made lives as long as its batch; looking for circles often costs more than it finds. But what is
-    # looked through at once has to be little: everything that a worker makes in a minute took 1.3 s, in which it did
-    # nothing else. What is old is hardly ever looked through: nearly all of it are profiles, which make no circles.
-    gc.set_threshold(10_000, 1, 1_000_000)
+    look_seldom()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
 

@@ -141,8 +141,6 @@ class Folding:
 @cache
 def _machines(module: str, workspace: str, trait_modules: tuple[str, ...]) -> Callable[[int, LateShelf], Any]:
     """One of a process: definitions are read once."""
-    # As our own workers do: it looks at the young often, and at all that is awake hardly ever.
-    gc.set_threshold(10_000, 1, 1_000_000)
     made: Callable[[int, LateShelf], Any] = import_module(module).machines(workspace, trait_modules)
     return made
 

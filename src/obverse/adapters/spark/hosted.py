@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from obverse.adapters._buckets.cutting import Cutter, place_of
 from obverse.adapters._buckets.definitions import OURS, Reading
+from obverse.adapters._buckets.garbage import look_seldom
 from obverse.adapters._buckets.machine import BucketMachine, wall_clock
 from obverse.adapters._buckets.shelves import Shelf
 
@@ -17,5 +18,6 @@ def open_cutter(workspace: str, kept: bytes) -> Cutter:
 
 def machines(workspace: str, trait_modules: Sequence[str]) -> Callable[[int, Shelf], BucketMachine]:
     """What makes the machine of a bucket over its shelf; all of a process share what they have read of definitions."""
+    look_seldom()
     read = Reading((*OURS, *trait_modules))
     return lambda bucket, shelf: BucketMachine(bucket, shelf, workspace=workspace, read=read, now=wall_clock)
