@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_cache import CacheWriter, P, Packer, ProfileCache
 
 
 class FailingCache:
-    """A cache that does not answer while `failures` are left."""
+    """A cache that does not answer while `failures` are left, and answers late if something is to happen before."""
 
     def __init__(self, cache: ProfileCache) -> None:
         self._cache = cache
         self.failures = 0
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
         self.asked = asyncio.Event()
 
     async def open_writer(self, pack: Packer[P]) -> CacheWriter[P]:
@@ -28,7 +29,11 @@ class FailingCache:
         if self.failures:
             self.failures -= 1
             raise Unreachable("it is away")
-        return await self._cache.get_all(identifiers)
+        found = await self._cache.get_all(identifiers)
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+        return found
 
     async def close(self) -> None:
         await self._cache.close()

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from failing_cache import FailingCache
 from obverse.adapters.memory.email_service import MemoryPost, MemoryServiceSettings, open_email_service
 from obverse.adapters.memory.outbox import MemoryOutbox
 from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
@@ -23,8 +24,10 @@ from obverse.core.mails import Mail
 from obverse.core.messages import Message
 from obverse.core.outgoing import Campaign, Template
 from obverse.core.traits.numbers import Count
+from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.deliver import Deliver, DeliverParts
 from obverse.ports.outcomes import AccessRefused, Deferred, Refused, Unknown, Unreachable
+from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.runtime import Work
 from sync_steps import World
 
@@ -95,9 +98,9 @@ class Post(World):
 Story = Callable[[Post], Awaitable[Any]]
 
 
-def run(story: Story, *, seed: int = 1, **options: Any) -> Any:
+def run(story: Story, *, seed: int = 1, world: type[Post] = Post, **options: Any) -> Any:
     async def whole(runtime: SimulatedRuntime) -> Any:
-        here = Post(runtime, **options)
+        here = world(runtime, **options)
         await here.start()
         try:
             return await story(here)
@@ -165,6 +168,30 @@ def test_one_without_an_address_waits_until_there_is_one() -> None:
         assert world.arrived() == {"ada@example.com": 1}
 
     run(story)
+
+
+def test_an_address_that_comes_while_the_message_is_written_is_not_missed() -> None:
+    caches = list[FailingCache]()
+
+    class Busy(Post):
+        def current_profiles(self, cache: ProfileCache) -> CurrentProfiles:
+            caches.append(FailingCache(cache))
+            return super().current_profiles(caches[-1])
+
+    async def story(world: Post) -> None:
+        async def meanwhile() -> None:
+            await world.tell("ada", email="ada@example.com")
+            await world.runtime.sleep(1)  # by then the change is told, and looked at
+
+        await world.quiet()
+        delivering = caches[-1]
+        delivering.meanwhile = meanwhile
+        await world.buys("ada")
+        await world.runtime.sleep(3)
+        await world.quiet()
+        assert world.arrived() == {"ada@example.com": 1}
+
+    run(story, world=Busy)
 
 
 def test_two_profiles_that_become_one_are_welcomed_once() -> None:

@@ -13,12 +13,12 @@ from obverse.core import changes
 from obverse.core.changes import Change
 from obverse.core.clock_steps import ClockSteps
 from obverse.core.definitions import Definitions
-from obverse.core.messages import Attempt, Message, campaign_message
+from obverse.core.messages import Attempt, Message, Status, campaign_message
 from obverse.core.outgoing import Campaign
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.following import changes_in
 from obverse.flows.vitals import Vitals, keep_on
-from obverse.flows.writing import SOON, NoAddress, NotYet, Unwritable, Writer, Written
+from obverse.flows.writing import NO_ADDRESS, SOON, NoAddress, NotYet, Unwritable, Writer, Written
 from obverse.ports.email_service import EmailService, Outcome
 from obverse.ports.event_log import EventLog, Stream
 from obverse.ports.outbox import MOST_CLAIMED, Outbox, OutboxWorker, Settled
@@ -69,6 +69,10 @@ class Deliver:
         self._steps: ClockSteps | None = None
         """Since we have been the worker; before, another one saw to it."""
         self._worker: OutboxWorker | None = None
+        self._woken: set[bytes] = set()
+        """Who may have got an address since those were read to whom messages are being written."""
+        self._waking = asyncio.Lock()
+        """Held while these are told apart, and until the outbox knows."""
         self.vitals = Vitals()
         """Of it, `records` are messages."""
 
@@ -134,7 +138,9 @@ class Deliver:
                 moved = changes_in(batches, words)
                 messages = wanted_by(moved, definitions, now)
                 woken = {one.profile for one in moved if (one.kind, one.name) in _ADDRESSED or one.kind in _ANYBODY}
-                await worker.put(messages, mark=batches[-1].end, now=now, woken=woken)
+                async with self._waking:
+                    self._woken |= woken
+                    await worker.put(messages, mark=batches[-1].end, now=now, woken=woken)
                 if messages or woken:
                     self._wake.set()
         finally:
@@ -194,6 +200,8 @@ class Deliver:
     async def _send(self, worker: OutboxWorker, claimed: Sequence[Message]) -> None:
         written: list[Written] = []
         settled: list[Settled] = []
+        homeless: list[Message] = []
+        self._woken.clear()
         try:
             people = await self._writer.people_of(claimed)
         except (Unreachable, AccessRefused):
@@ -206,11 +214,16 @@ class Deliver:
                 # No delivery was tried, so none is noted.
                 due_at = await self._now(worker) + round(SOON * 1_000_000)
                 settled.append(Settled(id=message.id, status="queued", due_at=due_at, reason=str(early)))
-            except NoAddress as error:
-                settled.append(Settled(id=message.id, status="waiting", reason=str(error)))
+            except NoAddress:
+                homeless.append(message)
             except Unwritable as error:
                 settled.append(Settled(id=message.id, status="refused", reason=str(error)))
-        await self._settle(worker, settled)
+        async with self._waking:
+            for message in homeless:
+                # Whoever was woken meanwhile was not waiting yet, and is woken by nobody again.
+                status: Status = "queued" if message.profile in self._woken else "waiting"
+                settled.append(Settled(id=message.id, status=status, reason=NO_ADDRESS))
+            await self._settle(worker, settled)
         size = self._parts.service.limits.batch_size
         for at in range(0, len(written), size):
             await self._send_batch(worker, written[at : at + size], written[at:])

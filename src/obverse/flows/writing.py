@@ -16,6 +16,7 @@ from obverse.core.profiles import Profile
 from obverse.core.templates import BadTemplate, CannotFillIn, CompiledTemplate
 from obverse.flows.current_profiles import CurrentProfiles
 
+NO_ADDRESS: Final = "the profile has no address yet"
 SOON: Final = 0.3
 """Seconds until a profile that is still being folded is looked at again."""
 
@@ -69,7 +70,7 @@ class Writer:
         profile = self._profile(message, people, definitions)
         to = message.to or (None if profile is None else mapping.address(profile))
         if to is None:
-            raise NoAddress("the profile has no address yet")
+            raise NoAddress(NO_ADDRESS)
         customer = {} if profile is None else _customer(profile, definitions)
         try:
             filled = compiled.fill_in({**customer, "email": to}, self._trigger(message, definitions))
