@@ -13,13 +13,10 @@ import msgspec
 import pytest
 
 from door_steps import KEY, Door, basic, hash_key, shut_door
-from obverse.adapters.memory.crm import SIGNATURE, MemoryAccount
-from obverse.adapters.runtime.system import open_runtime
+from obverse.adapters.memory.crm import MemoryAccount
 from obverse.apps.collector import SENDING
 from obverse.core.definitions import Source, define
-from obverse.core.outgoing import Connection, MappedField
 from obverse.flows.collect import Collect
-from obverse.ports.outcomes import Unreachable
 from wire_steps import GOOD, batch
 
 MOST = 600 * 1024
@@ -32,21 +29,13 @@ DEFINITIONS = define(
         Source("web", key_hashes=frozenset({hash_key(KEY)})),
         Source("old", enabled=False, key_hashes=frozenset({hash_key("wk_old")})),
     ],
-    connections=[
-        Connection(
-            name="crm",
-            crm="memory",
-            fields=(MappedField(field="firstname", subject="attribute", name="first_name", direction="both"),),
-        )
-    ],
 )
-ACCOUNT = MemoryAccount()
 
 
 @pytest.fixture
 async def shut() -> AsyncIterator[tuple[Collect, Door]]:
     """A collector that has not opened its log yet."""
-    async with shut_door(DEFINITIONS, ACCOUNT) as both:
+    async with shut_door(DEFINITIONS, MemoryAccount()) as both:
         yield both
 
 
@@ -332,77 +321,7 @@ async def test_health_readiness_and_metrics(shut: tuple[Collect, Door]) -> None:
     assert lines[-1] == "# EOF"
 
 
-# A CRM's callbacks.
-
-
-def called(**fields: str) -> tuple[bytes, dict[str, str]]:
-    """A callback that tells of a contact which was changed, and its headers."""
-    ACCOUNT.contacts["7"] = {"email": "ada@example.com"}
-    callback = ACCOUNT.edit("7", fields, open_runtime().now())
-    return callback.body, dict(callback.headers)
-
-
-async def test_an_edit_in_a_crm_is_an_event_of_that_connection(door: Door) -> None:
-    body, headers = called(firstname="Ada")
-
-    reply = await door.post(body, "/webhooks/crm/crm", **headers)
-
-    assert (reply.status, reply.body) == (200, SUCCESS)
-    ((event,), rejected) = await door.kept()
-    assert (event.source, event.type, event.properties, rejected) == ("crm", "identify", b'{"first_name":"Ada"}', [])
-    assert msgspec.json.decode(event.context)["traits"] == {"email": "ada@example.com"}
-
-
-@pytest.mark.parametrize(
-    ("call", "headers", "status", "told"),
-    [
-        ("POST crm", {SIGNATURE: "1.00"}, 401, "five minutes"),
-        ("POST crm", {}, 401, "signature"),
-        ("POST nobody", {}, 404, "there are crm"),
-        ("POST ", {}, 404, "there are crm"),
-        ("GET crm", {}, 405, "use POST"),
-    ],
-)
-async def test_a_callback_that_is_not_believed_changes_nothing(
-    door: Door, call: str, headers: dict[str, str], status: int, told: str
-) -> None:
-    method, _, connection = call.partition(" ")
-    body, _ = called(firstname="Ada")
-
-    reply = await door.ask(method, f"/webhooks/crm/{connection}", [body], **headers)
-
-    assert reply is not None
-    assert reply.status == status
-    assert told in reply.json["message"]
-    assert await door.kept() == ([], [])
-
-
-async def test_a_callback_that_cannot_be_read_says_why(door: Door) -> None:
-    callback = ACCOUNT.call(b"[{", open_runtime().now())
-
-    reply = await door.post(callback.body, "/webhooks/crm/crm", **callback.headers)
-
-    assert (reply.status, reply.json["code"]) == (400, "bad_callback")
-
-
-async def test_a_callback_has_a_size(door: Door) -> None:
-    reply = await door.post(b" " * (MOST + 1), "/webhooks/crm/crm")
-
-    assert (reply.status, reply.json["code"]) == (413, "too_large")
-
-
-async def test_a_callback_is_asked_again_while_the_log_or_the_crm_is_away(shut: tuple[Collect, Door]) -> None:
-    _, closed = shut
-    body, headers = called(firstname="Ada")
-    assert (await closed.post(body, "/webhooks/crm/crm", **headers)).status == 503
-
-    ACCOUNT.trouble = Unreachable("gone")
-    try:
-        reply = await closed.post(body, "/webhooks/crm/crm", **headers)
-    finally:
-        ACCOUNT.trouble = None
-
-    assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+# A crowd.
 
 
 async def test_beyond_the_room_senders_wait_before_their_bodies_are_read() -> None:
