@@ -14,7 +14,7 @@ from obverse.apps.bench import known
 from obverse.apps.bench.doors import Doors
 from obverse.apps.bench.fold import bench_fold
 from obverse.apps.bench.load import Load
-from obverse.apps.bench.machine import BenchFailed, histogram, spread
+from obverse.apps.bench.machine import BenchFailed, histogram, machine, spread
 from obverse.apps.bench.marks import Marks
 from obverse.apps.bench.messages_written import _found
 from obverse.apps.bench.phases import Phase
@@ -168,3 +168,10 @@ def test_reads_that_were_not_answered_are_a_flaw() -> None:
     }
     assert reads.flaws() == ["1 reads were not answered 200"]
     assert Reads(Load()).figures() == {}
+
+
+def test_figures_say_what_machine_and_python_they_are_of() -> None:
+    told = machine()
+    assert set(told) == {"cores", "cpu", "memory_gib", "kernel", "python", "python_loop_ns"}
+    assert 0 < told["python_loop_ns"] < 10_000
+    assert told["memory_gib"] > 0
