@@ -8,11 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from brokers import kill_kafka, start_kafka
-from obverse.sandboxes.kafka import KafkaSandbox
-from services import Database, PostgresServer, fresh_name, start_postgres
-
 TESTS = Path(__file__).parent
+STEPS = [path.stem for path in TESTS.glob("*.py")] + [
+    f"acceptance.{path.stem}" for path in TESTS.glob("acceptance/*.py")
+]
+# Before they are imported: else an assertion that fails in one of them does not say what it compared.
+pytest.register_assert_rewrite(
+    "obverse.contracts", *(one for one in STEPS if "test_" not in one and "conftest" not in one)
+)
+
+from brokers import kill_kafka, start_kafka  # noqa: E402 - as said
+from obverse.sandboxes.kafka import KafkaSandbox  # noqa: E402
+from services import Database, PostgresServer, fresh_name, start_postgres  # noqa: E402
+
 UNIT = (TESTS / "unit", TESTS / "contract")
 
 
