@@ -28,10 +28,18 @@ PEOPLE: dict[str, dict[str, Any]] = {
     "emmy": {"first_name": "Emmy", "last_name": "Noether", "birthday": "1882-03-23"},
 }
 
+APART = """\
+version: obverse/v1
+kind: identity
+metadata: {name: rules}
+spec: {apart: [["user_id:grace-1", "user_id:grace-2"]]}
+"""
+
 
 @pytest.fixture
 async def here(tmp_path: Path) -> AsyncIterator[Installation]:
     async with installation(tmp_path / "data") as here:
+        (here.data / "definitions" / "apart.yml").write_text(APART)
         for user, traits in PEOPLE.items():
             await here.post("/v1/identify", {"userId": user, "traits": traits, "writeKey": here.key})
         await until(here.drained)
@@ -70,11 +78,11 @@ async def test_pairs_are_found_told_and_decided_upon(here: Installation) -> None
     await decide_in_the_console(here)
 
     # What was rejected is not proposed again, and is again once something that was compared is another.
-    assert await matched(here) | {"first": []} == again | {"open": 1, "decided": 1, "first": []}
+    assert await matched(here) | {"first": []} == again | {"open": 0, "decided": 2, "first": []}
     await here.post("/v1/identify", {"userId": "ada-2", "traits": {"city": "Leeds"}, "writeKey": here.key})
     await here.post("/v1/identify", {"userId": "ada-2", "traits": {"phone": "+44 20 7000 0009"}, "writeKey": here.key})
     await until(here.drained)
-    assert (await matched(here))["open"] == 2
+    assert (await matched(here))["open"] == 1
 
 
 async def test_who_is_accepted_is_merged_and_can_be_parted_again(here: Installation) -> None:
@@ -132,7 +140,21 @@ async def decide_in_the_console(here: Installation) -> None:
         await page.get_by_role("button", name=re.compile("Loose|Strict|Exact.*Rejected")).first.wait_for()
         await page.goto(here.note["api"] + "/matches?state=rejected")
         await expect(page.get_by_text("Rejected by administrator")).to_be_visible()
+
+        # A rule keeps the second pair apart: that somebody accepted it is told, and that nothing came of it.
+        await page.goto(here.note["api"] + "/matches")
+        await page.get_by_role("button", name=re.compile("Same person: Grac")).click()
+        await until(lambda: was_refused(here))
+        await page.goto(here.note["api"] + "/matches?state=accepted")
+        await expect(page.get_by_text(re.compile("They were not merged: .*apart"))).to_be_visible()
+        if PICTURES is not None:
+            await page.screenshot(path=Path(PICTURES) / "matches-refused.png", animations="disabled")
         await browser.close()
+
+
+async def was_refused(here: Installation) -> bool:
+    _, page = await here.get("/v1/proposals?state=accepted")
+    return any(one["refused"] for one in page["proposals"])
 
 
 async def both_are_shown(page: Page) -> None:

@@ -101,3 +101,19 @@ async def test_a_merge_asked_for_twice_is_one_until_it_is_done(shop: Shop) -> No
     await merges.ask_merge(ADA, "user_id:bob", by="eve", why="same phone")
     (again,) = await shop.store.waiting_identity(limit=10)
     assert again.id != first.id
+
+
+async def test_why_nothing_came_of_a_merge_is_known_until_it_is_asked_anew(shop: Shop) -> None:
+    merges = AskMerges(shop.store, open_runtime())
+
+    async def refusal() -> str | None:
+        return await merges.refusal("user_id:bob", ADA, by="eve", why="same phone")
+
+    assert await refusal() is None
+    await merges.ask_merge(ADA, "user_id:bob", by="eve", why="same phone")
+    assert await refusal() is None
+    (first,) = await shop.store.waiting_identity(limit=10)
+    await shop.writer.commit(Checkpoint(marks={}, settled={first.id: Outcome(done=False, detail="kept apart")}))
+    assert await refusal() == "kept apart"
+    await merges.ask_merge(ADA, "user_id:bob", by="eve", why="same phone")
+    assert await refusal() is None

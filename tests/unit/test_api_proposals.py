@@ -117,6 +117,21 @@ async def test_accepting_asks_for_the_merge(api: App, queue: Queue) -> None:
     assert queue.merges.asked == [Asked(id_name(one), id_name(other), "api key", why)]
 
 
+async def test_why_an_accepted_pair_stayed_two_is_told(api: App, queue: Queue) -> None:
+    first = (await listed(api))[0]
+    accepted = await post(api, f"{first['id']}/accept")
+    assert accepted.json["refused"] is None
+
+    (asked,) = queue.merges.asked
+    queue.merges.refused[asked] = "a rule keeps them apart"
+    (told,) = await listed(api, "state=accepted")
+    assert (told["state"], told["refused"]) == ("accepted", "a rule keeps them apart")
+
+    await queue.become_one("1", "2")
+    (told,) = await listed(api, "state=accepted")
+    assert told["refused"] is None
+
+
 async def test_rejecting_asks_for_nothing(api: App, queue: Queue) -> None:
     first = (await listed(api))[0]
 

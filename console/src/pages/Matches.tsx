@@ -11,7 +11,7 @@ import { count } from "../format";
 import { Status, When } from "../parts/Bits";
 import { Page, Panel } from "../parts/Page";
 import { displayName } from "../parts/people";
-import { Empty, explain, Loaded, More } from "../parts/States";
+import { Empty, explain, Loaded, More, Notice } from "../parts/States";
 
 const TIERS = ["exact", "strict", "loose"] as const;
 const STATES = ["open", "accepted", "rejected", "merged", "closed"] as const;
@@ -185,6 +185,9 @@ function Pair(props: { proposal: Proposal; onDecide: (accept: boolean) => void }
           </Status>
         )}
       </Group>
+      {proposal.refused === null ? null : (
+        <Notice tone="warn">{t("matches.refused", { why: proposal.refused })}</Notice>
+      )}
       <Text size="sm" mt={8}>
         {proposal.reasons.join(" · ")}
       </Text>

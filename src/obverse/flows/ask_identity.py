@@ -79,14 +79,11 @@ class AskMerges:
         Raises:
             Unreachable, AccessRefused: the store is away.
         """
-        words = "\0".join((*edge_key(one, other), by, why))
-        name, number = f"merge-{blake2b(words.encode(), digest_size=12).hexdigest()}", 1
-        while (known := await self._store.identity_request(f"{name}-{number}")) is not None:
-            if known.outcome is None:
-                return
-            number += 1  # it was done, or refused: it is asked anew
+        known, id_ = await self._last(one, other, by, why)
+        if known is not None and known.outcome is None:
+            return
         request = IdentityRequest(
-            id=f"{name}-{number}",
+            id=id_,  # what was done, or refused, is asked anew
             kind="merge",
             one=one,
             other=other,
@@ -95,3 +92,23 @@ class AskMerges:
             asked_at=self._runtime.now(),
         )
         await self._store.ask_identity(request)
+
+    async def refusal(self, one: str, other: str, *, by: str, why: str) -> str | None:
+        """
+        Return why nothing came of what was asked in these words last; None if something did, or may yet.
+
+        Raises:
+            Unreachable, AccessRefused: the store is away.
+        """
+        known, _ = await self._last(one, other, by, why)
+        outcome = None if known is None else known.outcome
+        return None if outcome is None or outcome.done else outcome.detail
+
+    async def _last(self, one: str, other: str, by: str, why: str) -> tuple[IdentityRequest | None, str]:
+        """What was asked in these words last, and the id of the next one."""
+        words = "\0".join((*edge_key(one, other), by, why))
+        name, number = f"merge-{blake2b(words.encode(), digest_size=12).hexdigest()}", 1
+        last: IdentityRequest | None = None
+        while (known := await self._store.identity_request(f"{name}-{number}")) is not None:
+            last, number = known, number + 1
+        return last, f"{name}-{number}"

@@ -17,7 +17,7 @@ from obverse.flows.browse import PersonView, view_person
 from obverse.flows.cursors import BadCursor
 from obverse.flows.serve import UnreadableProfile
 from obverse.flows.views import Time
-from obverse.ports.merge_requests import MergeRequests
+from obverse.ports.merge_requests import BY_ITSELF, MergeRequests
 from obverse.ports.profile_store import ProfileStore
 from obverse.ports.proposals import AlreadyDecided, Proposal, Proposals
 from obverse.ports.runtime import Runtime
@@ -51,6 +51,9 @@ class ProposalView(msgspec.Struct, frozen=True):
     proposed_at: Time
     decided_by: str | None
     decided_at: Annotated[str | None, Meta(description="When it was decided, or closed.")]
+    refused: Annotated[
+        str | None, Meta(description="Why the two were not merged after all, though that was decided; else null.")
+    ]
     one: Annotated[PersonView | None, Meta(description="Null if the profile is no more.")]
     other: Annotated[PersonView | None, Meta(description="Null if the profile is no more.")]
     compared: Annotated[list[ComparedView], Meta(description="What is known of either, by field.")]
@@ -109,7 +112,7 @@ class Decide:
         shown = found[:limit]
         people = await self._people(shown)
         last = f"{shown[-1].probability!r}-{shown[-1].id}" if len(found) > limit else None
-        return ProposalsView([self._view(one, people) for one in shown], last)
+        return ProposalsView([await self._view(one, people) for one in shown], last)
 
     async def counts(self) -> ProposalCountsView:
         """Return how many there are, by tier and state."""
@@ -141,7 +144,7 @@ class Decide:
         # Asked for first: whoever is cut off here accepts again, and asking twice is asking once.
         await self._merges.ask_merge(id_name(one.id), id_name(other.id), by=by, why="; ".join(known.reasons))
         decided = await self._proposals.decide(known.id, State.ACCEPTED, by=by, now=now)
-        return None if decided is None else self._view(decided, people)
+        return None if decided is None else await self._view(decided, people)
 
     async def reject(self, id_: str, *, by: str) -> ProposalView | None:
         """
@@ -151,7 +154,7 @@ class Decide:
             BadCursor, AlreadyDecided: as `accept`.
         """
         decided = await self._proposals.decide(number_of(id_), State.REJECTED, by=by, now=self._runtime.now())
-        return None if decided is None else self._view(decided, await self._people([decided]))
+        return None if decided is None else await self._view(decided, await self._people([decided]))
 
     async def _people(self, proposals: Sequence[Proposal]) -> dict[bytes, Profile]:
         """The profiles of proposals by the ids that they name; one that was merged away is its keeper."""
@@ -166,7 +169,7 @@ class Decide:
             raise UnreadableProfile(str(error)) from error
         return found
 
-    def _view(self, one: Proposal, people: dict[bytes, Profile]) -> ProposalView:
+    async def _view(self, one: Proposal, people: dict[bytes, Profile]) -> ProposalView:
         sides = [people.get(profile) for profile in one.pair]
         return ProposalView(
             id=str(one.id),
@@ -177,10 +180,20 @@ class Decide:
             proposed_at=times.to_text(one.proposed_at),
             decided_by=one.decided_by,
             decided_at=None if one.decided_at is None else times.to_text(one.decided_at),
+            refused=await self._refused(one, sides),
             one=None if sides[0] is None else view_person(sides[0], self._definitions().identity),
             other=None if sides[1] is None else view_person(sides[1], self._definitions().identity),
             compared=_compared(sides, self._definitions().matching),
         )
+
+    async def _refused(self, one: Proposal, sides: Sequence[Profile | None]) -> str | None:
+        """Why two who were to be one are two."""
+        left, right = sides
+        if one.state not in {State.ACCEPTED, State.MERGED} or left is None or right is None or left.id == right.id:
+            return None
+        by = one.decided_by if one.state is State.ACCEPTED else BY_ITSELF
+        why = "; ".join(one.reasons)
+        return await self._merges.refusal(id_name(left.id), id_name(right.id), by=by or "", why=why)
 
 
 def _compared(sides: Sequence[Profile | None], rules: MatchingRules) -> list[ComparedView]:

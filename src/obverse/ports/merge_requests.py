@@ -25,3 +25,12 @@ class MergeRequests(Protocol):
             Unreachable: nothing is known; ask again.
         """
         ...
+
+    async def refusal(self, one: str, other: str, *, by: str, why: str) -> str | None:
+        """
+        Return why nothing came of what was asked in these words last; None if something did, or may yet.
+
+        Raises:
+            Unreachable: it cannot be looked up now.
+        """
+        ...
