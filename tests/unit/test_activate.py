@@ -12,6 +12,7 @@ import pytest
 from failing_cache import FailingCache
 from obverse.adapters.memory.crm import MemoryAccount
 from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
+from obverse.core.outgoing import Connection
 from obverse.core.records import Callback
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.ports.identity_requests import IdentityRequest
@@ -352,6 +353,31 @@ def test_a_connection_that_is_new_gets_everybody_who_is_known() -> None:
         await world.kill_worker()
         await world.quiet()
         assert world.account.calls - calls <= 2, "a restart compares nobody anew"
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        (),
+        (replace(CRM, fields=(mapped("first_nam", "attribute.first_name", "out"),)),),
+    ],
+    ids=["gone", "wrong"],
+)
+def test_a_connection_that_comes_back_as_it_was_gets_what_changed_meanwhile(meanwhile: tuple[Connection, ...]) -> None:
+    async def story(world: World) -> None:
+        await world.tell("ada", email="ada@example.com", plan="free")
+        await world.quiet()
+        assert world.contact("ada@example.com")["plan"] == "free"
+
+        world.definitions = defined(*meanwhile)
+        await world.runtime.sleep(5)
+        await world.tell("ada", plan="pro")
+        await world.quiet()
+        world.definitions = defined(CRM)
+        await world.quiet()
+        assert world.contact("ada@example.com")["plan"] == "pro"
 
     run(story)
 
