@@ -236,6 +236,39 @@ def test_who_becomes_one_with_somebody_else_waits_for_the_address_of_both() -> N
     run(story)
 
 
+@pytest.mark.parametrize("trouble", ["stop", "unreadable"])
+def test_what_was_never_given_to_the_service_is_no_doubt(trouble: str) -> None:
+    caches = list[FailingCache]()
+
+    class Busy(Post):
+        def current_profiles(self, cache: ProfileCache) -> CurrentProfiles:
+            caches.append(FailingCache(cache))
+            return super().current_profiles(caches[-1])
+
+    async def story(world: Post) -> None:
+        async def meanwhile() -> None:
+            if trouble == "unreadable":
+                raise ValueError("another release wrote it")
+            await world.runtime.sleep(3600)
+
+        await world.tell("ada", email="ada@example.com")
+        await world.quiet()
+        delivering = caches[-1]
+        delivering.meanwhile = meanwhile
+        await world.buys("ada")
+        await world.runtime.sleep(1)
+        if trouble == "stop":
+            assert await world.statuses() == {"sending": 1}
+            for work in world.works:
+                await work.stop()
+            await world.start_worker()
+        await world.quiet()
+        assert world.arrived() == {"ada@example.com": 1}
+        assert await world.statuses() == {"sent": 1}
+
+    run(story, world=Busy, can_be_asked=False)
+
+
 def test_a_message_to_somebody_who_becomes_another_waits_for_their_address() -> None:
     async def story(world: Post) -> None:
         for name in ("ada", "bea"):

@@ -200,16 +200,29 @@ class Deliver:
         return Settled(id=message.id, status="queued", due_at=now, attempt=attempt)
 
     async def _send(self, worker: OutboxWorker, claimed: Sequence[Message]) -> None:
+        size = self._parts.service.limits.batch_size
+        left = [one.id for one in claimed]
+        try:
+            rest = await self._write(worker, claimed)
+            while rest:
+                batch, rest = rest[:size], rest[size:]
+                left = [one.message.id for one in rest]
+                await self._send_batch(worker, batch, rest)
+        except _Silent:
+            raise
+        except BaseException:
+            # Whatever ended us, the service was not given these: there is no doubt about them.
+            await self._settle(worker, [Settled(id=one, status="queued") for one in left])
+            raise
+
+    async def _write(self, worker: OutboxWorker, claimed: Sequence[Message]) -> Sequence[Written]:
+        """Write what can be written now; what became of the others is settled."""
         written: list[Written] = []
         settled: list[Settled] = []
         homeless: list[Message] = []
         theirs: list[Message] = []
         self._woken.clear()
-        try:
-            people = await self._writer.people_of(claimed)
-        except (Unreachable, AccessRefused):
-            await self._settle(worker, [Settled(id=one.id, status="queued") for one in claimed])
-            raise
+        people = await self._writer.people_of(claimed)
         for message in claimed:
             instead = self._instead(message, people)
             if instead is not None:
@@ -237,9 +250,7 @@ class Deliver:
                 status: Status = "waiting" if self._woken.isdisjoint({message.profile, waits_for}) else "queued"
                 settled.append(Settled(id=message.id, status=status, profile=waits_for, reason=NO_ADDRESS))
             await self._settle(worker, settled)
-        size = self._parts.service.limits.batch_size
-        for at in range(0, len(written), size):
-            await self._send_batch(worker, written[at : at + size], written[at:])
+        return written
 
     def _instead(self, message: Message, people: Mapping[bytes, Profile]) -> Message | None:
         """
@@ -261,7 +272,8 @@ class Deliver:
             outcomes = await self._parts.service.send([one.mail for one in batch])
         except (Unreachable, AccessRefused) as error:
             # The port promises that none of these was sent.
-            await self._settle(worker, [Settled(id=one.message.id, status="queued", reason=str(error)) for one in rest])
+            unsent = [Settled(id=one.message.id, status="queued", reason=str(error)) for one in (*batch, *rest)]
+            await self._settle(worker, unsent)
             raise self._silence(error) from error
         finally:
             self.vitals.turns.note(self._runtime.elapsed() - began)
