@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from failing_cache import FailingCache
+from failing_cache import FailingCache, SlowCache
 from obverse.adapters.memory.crm import MemoryAccount
 from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
 from obverse.core.outgoing import Connection
@@ -79,6 +79,22 @@ def test_nobody_is_passed_over_while_the_cache_is_away(failures: int) -> None:
         assert world.contact("ada@example.com")["firstname"] == "Ada"
 
     run(story, world=Forsaken)
+
+
+def test_nobody_is_passed_over_while_the_cache_is_slow() -> None:
+    class Slow(World):
+        async def open_cache(self) -> ProfileCache:
+            return SlowCache(await super().open_cache(), self.runtime, 0.1)
+
+    async def story(world: World) -> None:
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.quiet()
+        assert world.contact("ada@example.com")["firstname"] == "Ada"
+        await world.tell("ada", first_name="Augusta")
+        await world.quiet()
+        assert world.contact("ada@example.com")["firstname"] == "Augusta"
+
+    run(story, world=Slow)
 
 
 def test_it_is_there_within_two_seconds() -> None:

@@ -215,12 +215,13 @@ class Folding:
                 first, *_ = [await self.decisions.append(0, records) for records in Records.of(work.decisions)]
                 self.checkpoints.decided(first, work.decisions)
             # Only now, so that no change is in the log before the decision that it follows from.
-            self.changes.add(work.changes)
+            held = self.changes.hold(work.changes)
             self.clock.note(present.values())
             if work.arrives is not None:
                 self.clock.arrived(work.partition, work.arrives)
         aside = [one.identifier for decision in work.decisions for one in decision.set_aside]
-        await self.cache.publish(present.values(), aside)
+        with held:
+            await self.cache.publish(present.values(), aside)
         self.progress.folded = {**self.progress.folded, work.partition: work.end}
         self.progress.events += len(work.events)
         self.progress.decisions += len(work.decisions)
