@@ -97,6 +97,31 @@ def test_nobody_is_passed_over_while_the_cache_is_slow() -> None:
     run(story, world=Slow)
 
 
+def test_two_who_became_one_before_a_crash_are_written_as_one_after_it() -> None:
+    class Slow(World):
+        seconds = 0.0
+
+        async def open_cache(self) -> ProfileCache:
+            return SlowCache(await super().open_cache(), self.runtime, self.seconds)
+
+    async def story(world: World) -> None:
+        await world.tell("ada", email="ada@example.com")
+        await world.quiet()
+        await world.tell("bea", first_name="Bea")
+        await world.quiet()
+        # It moves nothing else that the CRM is told of; and it is told, but neither acted on nor kept.
+        world.account.trouble = Unreachable("gone")
+        await world.tell("bea", "track", "Seen", email="ada@example.com")
+        await world.runtime.sleep(0.15)
+        Slow.seconds = 0.3  # the log is long, and it takes a while to fold it again
+        world.account.trouble = None
+        await world.kill_worker()
+        await world.quiet()
+        assert world.contact("ada@example.com")["firstname"] == "Bea"
+
+    run(story, world=Slow)
+
+
 def test_it_is_there_within_two_seconds() -> None:
     async def story(world: World) -> None:
         await world.quiet()
