@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -201,6 +202,26 @@ def test_a_value_that_is_set_back_at_once_is_an_edit_however_it_is_told() -> Non
         assert world.contact("ada@example.com")["firstname"] == "Ada"
 
     run(story)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_value_that_is_set_back_is_an_edit_though_the_other_is_still_being_heard(seed: int) -> None:
+    async def story(world: World) -> None:
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.runtime.sleep(1)
+        told = [await world.edit("ada@example.com", firstname="Augusta")]
+        await world.runtime.sleep(0.001)
+        told.append(await world.edit("ada@example.com", firstname="Ada"))
+        async with asyncio.TaskGroup() as tasks:
+            for one in told:
+                tasks.create_task(world.call(one))
+                await world.runtime.sleep(0)
+        await world.quiet()
+
+        attribute = await world.attribute("user_id:ada", "first_name")
+        assert attribute[0] == world.contact("ada@example.com")["firstname"] == "Ada"
+
+    run(story, seed=seed)
 
 
 def test_an_edit_that_is_older_than_what_we_know_is_written_over() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -74,12 +75,13 @@ class Absorb:
         self._open_crm = open_crm
         self._runtime = runtime
         self._crms: dict[str, tuple[Connection, Crm]] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+        """Held while a callback of a connection is taken."""
         self.vitals = Vitals()
         """Of it, `records` are edits."""
 
     async def take(self, name: str, callback: Callback) -> Absorbed:
-        """Answer one callback for the connection of this name."""
-        began = self._runtime.elapsed()
+        """Answer one callback for the connection of this name, after those that came before."""
         try:
             connections = {one.name: one for one in self._definitions().connections}
         except Unreachable as error:
@@ -89,6 +91,12 @@ class Absorb:
             known = ", ".join(sorted(connections)) or "none"
             message = f"there is no connection {name!r}; there are {known}"
             return Absorbed(Answer(status=HTTPStatus.NOT_FOUND, code="unknown_connection", message=message))
+        # Whether one is an echo is seen by what those before it told, once that is noted.
+        async with self._turns.setdefault(name, asyncio.Lock()):
+            return await self._take(connection, callback)
+
+    async def _take(self, connection: Connection, callback: Callback) -> Absorbed:
+        began, name = self._runtime.elapsed(), connection.name
         try:
             crm = await self._crm(connection)
             edits = crm.edits(callback)
