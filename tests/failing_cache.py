@@ -1,12 +1,14 @@
-"""A cache that is away for a while, as Redis is when it restarts, or a worker that is too busy to answer."""
+"""Caches that are away for a while, as Redis is when it restarts, or a worker that is too busy to answer; or slow."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from typing import Generic
 
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_cache import CacheWriter, P, Packer, ProfileCache
+from obverse.ports.runtime import Runtime
 
 
 class FailingCache:
@@ -37,3 +39,37 @@ class FailingCache:
 
     async def close(self) -> None:
         await self._cache.close()
+
+
+class SlowCache(FailingCache):
+    """A cache to which it takes a while to publish."""
+
+    def __init__(self, cache: ProfileCache, runtime: Runtime, seconds: float) -> None:
+        super().__init__(cache)
+        self._runtime = runtime
+        self._seconds = seconds
+
+    async def open_writer(self, pack: Packer[P]) -> CacheWriter[P]:
+        return _SlowWriter(await super().open_writer(pack), self._runtime, self._seconds)
+
+
+class _SlowWriter(Generic[P]):
+    """Its writer."""
+
+    def __init__(self, writer: CacheWriter[P], runtime: Runtime, seconds: float) -> None:
+        self._writer = writer
+        self._runtime = runtime
+        self._seconds = seconds
+
+    async def publish(self, profiles: Iterable[P], lost: Iterable[str] = ()) -> None:
+        await self._runtime.sleep(self._seconds)
+        await self._writer.publish(profiles, lost)
+
+    def hold(self) -> None:
+        self._writer.hold()
+
+    async def settle(self, profiles: Collection[P]) -> None:
+        await self._writer.settle(profiles)
+
+    async def close(self) -> None:
+        await self._writer.close()

@@ -110,7 +110,7 @@ class World:
         await self.start_worker()
 
     async def start_worker(self) -> None:
-        cache = await open_profile_cache(MemoryCacheSettings(shelves=self.shelves), self.runtime)
+        cache = await self.open_cache()
         self.engine = await open_embedded(
             EmbeddedSettings(slice_events=3, checkpoint_seconds=2.0),
             EngineParts(
@@ -137,6 +137,9 @@ class World:
             self.runtime.spawn("unify", Unify(self.engine, self.runtime).run()),
             self.runtime.spawn("activate", self.activate.run()),
         ]
+
+    async def open_cache(self) -> ProfileCache:
+        return await open_profile_cache(MemoryCacheSettings(shelves=self.shelves), self.runtime)
 
     def current_profiles(self, cache: ProfileCache) -> CurrentProfiles:
         return CurrentProfiles(

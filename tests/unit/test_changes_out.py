@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from obverse.adapters._changes_out import ChangesOut
+from obverse.adapters._changes_out import PATIENCE, ChangesOut
 from obverse.adapters.memory.event_log import MemoryLogSettings, open_event_log
 from obverse.adapters.runtime.system import open_runtime
 from obverse.core import codec
@@ -40,6 +40,23 @@ async def test_what_waits_is_written_at_once_when_it_is_flushed() -> None:
     (batch,) = await written(log)
     assert codec.Decoder(Change).decode(batch.count, batch.body) == [change(1), change(2)]
     assert progress.changes == 2
+
+
+async def test_nothing_is_told_of_whom_nobody_can_see() -> None:
+    runtime = open_runtime()
+    log = await open_event_log(MemoryLogSettings(), runtime)
+    out = ChangesOut(runtime, await log.open_appender(Stream.CHANGES), Progress(), 0)
+    going = asyncio.create_task(out.run())
+    with out.hold([change(1)]):
+        out.add([change(2)])
+        flushing = asyncio.create_task(out.flush())
+        await asyncio.sleep(4 * PATIENCE)
+        (batch,) = await written(log)
+        assert codec.Decoder(Change).decode(batch.count, batch.body) == [change(2)]
+        assert not flushing.done(), "a checkpoint would say that what is held was told"
+    await asyncio.wait_for(flushing, 10)
+    going.cancel()
+    assert [one.count for one in await written(log)] == [1, 1]
 
 
 async def test_more_than_a_log_takes_at_once_goes_in_parts() -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -26,6 +26,7 @@ from obverse.core.outgoing import Campaign, Template
 from obverse.core.traits.numbers import Count
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.deliver import Deliver, DeliverParts
+from obverse.ports.identity_requests import IdentityRequest
 from obverse.ports.outcomes import AccessRefused, Deferred, Refused, Unknown, Unreachable
 from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.runtime import Work
@@ -110,7 +111,9 @@ def run(story: Story, *, seed: int = 1, world: type[Post] = Post, **options: Any
     return simulate(seed, whole)[0]
 
 
-async def accept(world: Post, to: str, *, days_ago: int = 0, **data: Any) -> Message:
+async def accept(
+    world: Post, to: str | None, profile: bytes | None = None, *, days_ago: int = 0, **data: Any
+) -> Message:
     now = world.runtime.now() - days_ago * 86_400_000_000
     id_ = world.runtime.random.getrandbits(128).to_bytes(16, "big")
     message = Message(
@@ -118,12 +121,19 @@ async def accept(world: Post, to: str, *, days_ago: int = 0, **data: Any) -> Mes
         message_id=f"<{id_.hex()}@example.com>",
         template="welcome",
         to=to,
+        profile=profile,
         data=msgspec.json.encode(data),
         created_at=now,
         due_at=now,
     )
     assert await world.outbox.accept(message, None) is None
     return message
+
+
+async def ask(world: Post, kind: Literal["merge", "unmerge"], one: str, other: str) -> None:
+    await world.store.ask_identity(
+        IdentityRequest(id=f"r{world.sent}", kind=kind, one=one, other=other, by="eve", asked_at=world.runtime.now())
+    )
 
 
 def test_who_enters_the_audience_is_written_to_once() -> None:
@@ -192,6 +202,108 @@ def test_an_address_that_comes_while_the_message_is_written_is_not_missed() -> N
         assert world.arrived() == {"ada@example.com": 1}
 
     run(story, world=Busy)
+
+
+def test_who_becomes_one_with_somebody_who_has_an_address_is_written_to_there() -> None:
+    async def story(world: Post) -> None:
+        await world.tell("ada", email="ada@example.com")
+        await world.quiet()
+        await world.buys("bea")
+        await world.quiet()
+        assert await world.statuses() == {"waiting": 1}
+
+        await world.tell("bea", email="ada@example.com")
+        await world.quiet()
+        assert world.arrived() == {"ada@example.com": 1}
+
+    run(story)
+
+
+def test_who_becomes_one_with_somebody_else_waits_for_the_address_of_both() -> None:
+    async def story(world: Post) -> None:
+        await world.tell("ada")
+        await world.quiet()
+        await world.buys("bea")
+        await world.quiet()
+        await ask(world, "merge", "user_id:ada", "user_id:bea")
+        await world.quiet()
+        assert await world.statuses() == {"waiting": 1, "refused": 1}
+
+        await world.tell("ada", email="ada@example.com")
+        await world.quiet()
+        assert world.arrived() == {"ada@example.com": 1}
+
+    run(story)
+
+
+@pytest.mark.parametrize("trouble", ["stop", "unreadable"])
+def test_what_was_never_given_to_the_service_is_no_doubt(trouble: str) -> None:
+    caches = list[FailingCache]()
+
+    class Busy(Post):
+        def current_profiles(self, cache: ProfileCache) -> CurrentProfiles:
+            caches.append(FailingCache(cache))
+            return super().current_profiles(caches[-1])
+
+    async def story(world: Post) -> None:
+        async def meanwhile() -> None:
+            if trouble == "unreadable":
+                raise ValueError("another release wrote it")
+            await world.runtime.sleep(3600)
+
+        await world.tell("ada", email="ada@example.com")
+        await world.quiet()
+        delivering = caches[-1]
+        delivering.meanwhile = meanwhile
+        await world.buys("ada")
+        await world.runtime.sleep(1)
+        if trouble == "stop":
+            assert await world.statuses() == {"sending": 1}
+            for work in world.works:
+                await work.stop()
+            await world.start_worker()
+        await world.quiet()
+        assert world.arrived() == {"ada@example.com": 1}
+        assert await world.statuses() == {"sent": 1}
+
+    run(story, world=Busy, can_be_asked=False)
+
+
+def test_a_message_to_somebody_who_becomes_another_waits_for_their_address() -> None:
+    async def story(world: Post) -> None:
+        for name in ("ada", "bea"):
+            await world.tell(name)
+            await world.quiet()
+        bea = await world.profile("user_id:bea")
+        await accept(world, None, bea.id)
+        await world.quiet()
+        await ask(world, "merge", "user_id:ada", "user_id:bea")
+        await world.quiet()
+
+        await world.tell("ada", email="ada@example.com")
+        await world.quiet()
+        assert world.arrived() == {"ada@example.com": 1}
+
+    run(story)
+
+
+def test_whoever_was_written_to_is_not_written_to_for_another_who_becomes_one_with_them() -> None:
+    async def story(world: Post) -> None:
+        await world.tell("ada", email="ada@example.com")
+        await world.buys("ada")
+        await world.quiet()
+        for name in ("bea", "cat"):
+            await world.buys(name)
+        await world.quiet()
+        assert await world.statuses() == {"sent": 1, "waiting": 2}
+
+        for name in ("bea", "cat"):
+            await world.tell(name, email="ada@example.com")
+        await world.quiet()
+        assert world.arrived() == {"ada@example.com": 1}
+        assert await world.statuses() == {"sent": 1, "refused": 2}
+
+    run(story)
 
 
 def test_two_profiles_that_become_one_are_welcomed_once() -> None:

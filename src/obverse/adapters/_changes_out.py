@@ -17,6 +17,21 @@ MOST: Final = 50_000
 """Changes that may wait; beyond, the fold waits for them."""
 
 
+class Held:
+    """Changes that are added once what is done `with` them is done: nobody is told of a profile that nobody can see."""
+
+    def __init__(self, out: ChangesOut, changes: Sequence[Change]) -> None:
+        self._out = out
+        self._changes = changes
+
+    def __enter__(self) -> None:
+        """Go on."""
+
+    def __exit__(self, *_: object) -> None:
+        """Have them appended, whatever came in between."""
+        self._out.release(self, self._changes)
+
+
 class ChangesOut:
     """The changes of one engine. Of several of one attribute or trait that wait together, the last one is enough."""
 
@@ -28,6 +43,9 @@ class ChangesOut:
         self.ended = ended
         """Where the stream ends: what is added from now on stands there or behind it."""
         self._waiting: dict[tuple[bytes, str, str, int], Change] = {}
+        self._held: set[Held] = set()
+        self._none_held = asyncio.Event()
+        self._none_held.set()
         self._turn = asyncio.Lock()
         self._some = asyncio.Event()
         self._room = asyncio.Event()
@@ -39,6 +57,20 @@ class ChangesOut:
             self._waiting[change.profile, change.kind, change.name, change.number] = change
         if self._waiting:
             self._some.set()
+
+    def hold(self, changes: Sequence[Change]) -> Held:
+        """Return these, to be added once whom they are of is published: whoever acts on a change looks at them."""
+        held = Held(self, changes)
+        self._held.add(held)
+        self._none_held.clear()
+        return held
+
+    def release(self, held: Held, changes: Sequence[Change]) -> None:
+        """Add what was held."""
+        self._held.discard(held)
+        self.add(changes)
+        if not self._held:
+            self._none_held.set()
 
     async def make_room(self) -> None:
         """Wait while too many wait."""
@@ -57,16 +89,22 @@ class ChangesOut:
             await self._some.wait()
             await self._runtime.sleep(PATIENCE)
             self._some.clear()
-            await self.flush()
+            await self._append()
             self._room.set()
 
     async def flush(self) -> None:
         """
-        Append what waits, now; when it returns, every change that was added before is in the log.
+        Append what waits, now; when it returns, every change that was added or held before is in the log.
+
+        Nobody may go on holding others meanwhile.
 
         Raises:
             Unreachable: the log cannot be written.
         """
+        await self._none_held.wait()
+        await self._append()
+
+    async def _append(self) -> None:
         async with self._turn:
             waiting, self._waiting = list(self._waiting.values()), {}
             if waiting:

@@ -18,6 +18,7 @@ from obverse.ports.outcomes import Unreachable
 
 ADA: Final = profile_id("suite", "user_id:ada")
 BOB: Final = profile_id("suite", "user_id:bob")
+EVE: Final = profile_id("suite", "user_id:eve")
 T0: Final = 1_767_225_600_000_000
 SECOND: Final = 1_000_000
 HELLO: Final = Template(name="hello", subject="Hello", sender="shop@example.com", text="Hello")
@@ -200,6 +201,12 @@ class OutboxContract:
 
         (claimed,) = await worker.claim(limit=10, now=T0 + 5)
         assert claimed.profile == ADA
+
+        await worker.settle([Settled(id=claimed.id, status="waiting", profile=EVE)])
+        await worker.put([], mark=5, now=T0 + 6, woken=[ADA])
+        assert not await worker.claim(limit=10, now=T0 + 6)
+        await worker.put([], mark=6, now=T0 + 6, woken=[EVE])
+        assert [one.id for one in await worker.claim(limit=10, now=T0 + 6)] == [claimed.id]
         await worker.close()
 
     async def test_an_answer_is_remembered_with_its_message(self, outbox: Outbox) -> None:

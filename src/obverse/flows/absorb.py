@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -74,12 +75,13 @@ class Absorb:
         self._open_crm = open_crm
         self._runtime = runtime
         self._crms: dict[str, tuple[Connection, Crm]] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+        """Held while a callback of a connection is taken."""
         self.vitals = Vitals()
         """Of it, `records` are edits."""
 
     async def take(self, name: str, callback: Callback) -> Absorbed:
-        """Answer one callback for the connection of this name."""
-        began = self._runtime.elapsed()
+        """Answer one callback for the connection of this name, after those that came before."""
         try:
             connections = {one.name: one for one in self._definitions().connections}
         except Unreachable as error:
@@ -89,6 +91,12 @@ class Absorb:
             known = ", ".join(sorted(connections)) or "none"
             message = f"there is no connection {name!r}; there are {known}"
             return Absorbed(Answer(status=HTTPStatus.NOT_FOUND, code="unknown_connection", message=message))
+        # Whether one is an echo is seen by what those before it told, once that is noted.
+        async with self._turns.setdefault(name, asyncio.Lock()):
+            return await self._take(connection, callback)
+
+    async def _take(self, connection: Connection, callback: Callback) -> Absorbed:
+        began, name = self._runtime.elapsed(), connection.name
         try:
             crm = await self._crm(connection)
             edits = crm.edits(callback)
@@ -138,16 +146,20 @@ class Absorb:
         ours = [edit for edit in edits if edit.field in mapped]
         heard = _Heard(ignored=len(edits) - len(ours))
         records = await self._records(connection, crm, {edit.record_id for edit in ours})
-        for edit in ours:
+        others: dict[tuple[str, str], Edit] = {}
+        # In the order in which they were made: CRMs tell them in any.
+        for edit in sorted(ours, key=lambda one: one.at):
             record = records.get(edit.record_id)
             if record is None:
                 heard.rejected.append(self._unknown(connection, edit))
                 continue
             if record.profile:
                 heard.states.append(Heard(record.profile, edit.field, FieldState(edit.value, edit.at)))
-            if is_echo(edit, record) or (edit.field == EMAIL and edit.value.strip().lower() == record.email):
+            place = edit.record_id, edit.field
+            if _tells_ours(edit, record) and not _sets_back(edit, record, others.get(place)):
                 heard.echoes += 1
                 continue
+            others[place] = edit
             attribute = EMAIL if edit.field == EMAIL else mapping.attribute_of(edit, connection)
             if attribute is None:
                 heard.ignored += 1
@@ -204,6 +216,20 @@ class Absorb:
             type="identify",
             body=msgspec.json.encode({edit.field: edit.value}),
         )
+
+
+def _tells_ours(edit: Edit, record: SyncRecord) -> bool:
+    """Whether an edit tells what we wrote there."""
+    return is_echo(edit, record) or (edit.field == EMAIL and edit.value.strip().lower() == record.email)
+
+
+def _sets_back(edit: Edit, record: SyncRecord, before: Edit | None) -> bool:
+    """Whether a person had written something else, after we wrote what this edit says again."""
+    known = record.known.get(edit.field)
+    if before is not None and before.value != edit.value and (known is None or known.at < before.at):
+        return True
+    # Of an address we note only what is told of it, and when the record was written last.
+    return edit.field == EMAIL and known is not None and known.value != edit.value and record.synced_at < known.at
 
 
 def _later(reason: str) -> Answer:

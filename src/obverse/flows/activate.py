@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from obverse.core import changes
@@ -14,7 +14,7 @@ from obverse.core.definitions import Definitions
 from obverse.core.outgoing import Connection
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.following import changes_in
-from obverse.flows.sender import OpenCrm, Sender, SenderParts
+from obverse.flows.sender import OpenCrm, Sender, SenderParts, mapping_of
 from obverse.flows.vitals import Vitals, keep_on
 from obverse.ports.event_log import EventLog, Stream
 from obverse.ports.outcomes import Unreachable
@@ -24,6 +24,8 @@ from obverse.ports.sync_queue import SyncQueue, SyncWorker
 
 LOOK: Final = 0.5
 """Seconds between two looks at what others queued, and at the definitions."""
+SOON: Final = 0.02
+"""Seconds between two looks at whether it is known yet which connections there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,8 @@ class Activate:
         self._parts = parts
         self._runtime = parts.runtime
         self._senders: dict[str, tuple[Connection, Sender, Work]] = {}
+        self._followed: Mapping[str, Connection] | None = None
+        """The connections for which changes are followed, once it is known which these are."""
         self._ended: asyncio.Queue[BaseException] = asyncio.Queue()
         self._worker: SyncWorker | None = None
         self.vitals = Vitals()
@@ -64,6 +68,7 @@ class Activate:
     async def _run(self) -> None:
         self._worker = worker = await self._parts.queue.open_worker()
         self._ended = asyncio.Queue()
+        self._followed = None
         works = [
             self._runtime.spawn("follow changes", self._telling(self._follow(worker))),
             self._runtime.spawn("keep senders", self._telling(self._keep_senders(worker))),
@@ -104,7 +109,9 @@ class Activate:
         try:
             while True:
                 batches = await reader.next()
-                connections = self._parts.definitions().connections
+                while self._followed is None:
+                    await self._runtime.sleep(SOON)
+                connections = [*self._followed.values()]
                 touched = touched_by(changes_in(batches, words_of(connections)), connections)
                 await worker.put(touched, mark=batches[-1].end, now=self._runtime.now())
                 for name in touched:
@@ -117,11 +124,25 @@ class Activate:
             defined = {one.name: one for one in self._parts.definitions().connections}
             for name in [name for name, (one, _, _) in self._senders.items() if defined.get(name) != one]:
                 await self._senders.pop(name)[2].stop()
+            if defined != self._followed:
+                await self._forsake(worker, defined)
+                self._followed = defined
             for name, one in defined.items():
                 if name not in self._senders:
                     self._senders[name] = (one, *self._start(one, worker))
                 self._wake(name)
             await self._runtime.sleep(LOOK)
+
+    async def _forsake(self, worker: SyncWorker, defined: Mapping[str, Connection]) -> None:
+        """
+        Have every mapping that is not in force be new when it comes back: changes of now are not put by for it.
+
+        Before the first of these is passed by, and while nobody sends, who would note how the connection is.
+        """
+        for name, (standing, _) in (await self._parts.queue.standings()).items():
+            one = defined.get(name)
+            if standing.mapping and (one is None or mapping_of(one) != standing.mapping):
+                await worker.stand(name, replace(standing, mapping=""))
 
     def _start(self, connection: Connection, worker: SyncWorker) -> tuple[Sender, Work]:
         parts = self._parts

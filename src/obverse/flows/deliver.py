@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,8 +13,10 @@ from obverse.core import changes
 from obverse.core.changes import Change
 from obverse.core.clock_steps import ClockSteps
 from obverse.core.definitions import Definitions
+from obverse.core.identity import id_text
 from obverse.core.messages import Attempt, Message, Status, campaign_message
 from obverse.core.outgoing import Campaign
+from obverse.core.profiles import Profile
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.following import changes_in
 from obverse.flows.vitals import Vitals, keep_on
@@ -137,7 +139,7 @@ class Deliver:
                 words = {changes.ENTERED, *_ANYTIME} if definitions.campaigns else _ANYTIME
                 moved = changes_in(batches, words)
                 messages = wanted_by(moved, definitions, now)
-                woken = {one.profile for one in moved if (one.kind, one.name) in _ADDRESSED or one.kind in _ANYBODY}
+                woken = woken_by(moved)
                 async with self._waking:
                     self._woken |= woken
                     await worker.put(messages, mark=batches[-1].end, now=now, woken=woken)
@@ -198,16 +200,36 @@ class Deliver:
         return Settled(id=message.id, status="queued", due_at=now, attempt=attempt)
 
     async def _send(self, worker: OutboxWorker, claimed: Sequence[Message]) -> None:
+        size = self._parts.service.limits.batch_size
+        left = [one.id for one in claimed]
+        try:
+            rest = await self._write(worker, claimed)
+            while rest:
+                batch, rest = rest[:size], rest[size:]
+                left = [one.message.id for one in rest]
+                await self._send_batch(worker, batch, rest)
+        except _Silent:
+            raise
+        except BaseException:
+            # Whatever ended us, the service was not given these: there is no doubt about them.
+            await self._settle(worker, [Settled(id=one, status="queued") for one in left])
+            raise
+
+    async def _write(self, worker: OutboxWorker, claimed: Sequence[Message]) -> Sequence[Written]:
+        """Write what can be written now; what became of the others is settled."""
         written: list[Written] = []
         settled: list[Settled] = []
         homeless: list[Message] = []
+        theirs: list[Message] = []
         self._woken.clear()
-        try:
-            people = await self._writer.people_of(claimed)
-        except (Unreachable, AccessRefused):
-            await self._settle(worker, [Settled(id=one.id, status="queued") for one in claimed])
-            raise
+        people = await self._writer.people_of(claimed)
         for message in claimed:
+            instead = self._instead(message, people)
+            if instead is not None:
+                theirs.append(instead)
+                reason = f"its person is {id_text(instead.profile or b'')} by now, who gets it once"
+                settled.append(Settled(id=message.id, status="refused", reason=reason))
+                continue
             try:
                 written.append(self._writer.write(message, people))
             except NotYet as early:
@@ -218,15 +240,31 @@ class Deliver:
                 homeless.append(message)
             except Unwritable as error:
                 settled.append(Settled(id=message.id, status="refused", reason=str(error)))
+        if theirs:
+            await worker.put(theirs, mark=None, now=self._runtime.now())
         async with self._waking:
             for message in homeless:
+                holder = people.get(message.profile or b"")
+                waits_for = message.profile if holder is None else holder.id
                 # Whoever was woken meanwhile was not waiting yet, and is woken by nobody again.
-                status: Status = "queued" if message.profile in self._woken else "waiting"
-                settled.append(Settled(id=message.id, status=status, reason=NO_ADDRESS))
+                status: Status = "waiting" if self._woken.isdisjoint({message.profile, waits_for}) else "queued"
+                settled.append(Settled(id=message.id, status=status, profile=waits_for, reason=NO_ADDRESS))
             await self._settle(worker, settled)
-        size = self._parts.service.limits.batch_size
-        for at in range(0, len(written), size):
-            await self._send_batch(worker, written[at : at + size], written[at:])
+        return written
+
+    def _instead(self, message: Message, people: Mapping[bytes, Profile]) -> Message | None:
+        """
+        Return a campaign's message to whoever holds its person by now, if that is another one.
+
+        It is the same for each who became one with them, and the one that they may have got for their own entry.
+        """
+        holder = people.get(message.profile or b"")
+        if message.campaign is None or holder is None or holder.id == message.profile:
+            return None
+        template = next((one for one in self._parts.definitions().templates if one.name == message.template), None)
+        if template is None:
+            return None  # and it cannot be written
+        return campaign_message(message.campaign, template, holder.id, message.number, now=self._runtime.now())
 
     async def _send_batch(self, worker: OutboxWorker, batch: Sequence[Written], rest: Sequence[Written]) -> None:
         began = self._runtime.elapsed()
@@ -234,7 +272,8 @@ class Deliver:
             outcomes = await self._parts.service.send([one.mail for one in batch])
         except (Unreachable, AccessRefused) as error:
             # The port promises that none of these was sent.
-            await self._settle(worker, [Settled(id=one.message.id, status="queued", reason=str(error)) for one in rest])
+            unsent = [Settled(id=one.message.id, status="queued", reason=str(error)) for one in (*batch, *rest)]
+            await self._settle(worker, unsent)
             raise self._silence(error) from error
         finally:
             self.vitals.turns.note(self._runtime.elapsed() - began)
@@ -313,8 +352,13 @@ class _Silent(Exception):
         self.after = after
 
 
+def woken_by(moved: Sequence[Change]) -> set[bytes]:
+    """Who may have an address, now that this has moved; and whoever was merged away is found under their keeper."""
+    keepers = {one.profile for one in moved if (one.kind, one.name) in _ADDRESSED or one.kind == changes.MERGED}
+    return keepers | {bytes.fromhex(one.name) for one in moved if one.kind == changes.MERGED}
+
+
 _ADDRESSED: Final = {(changes.ATTRIBUTE, "email"), (changes.IDENTIFIER, "email")}
-_ANYBODY: Final = {changes.MERGED}
 _ANYTIME: Final = frozenset({changes.MERGED, "email"})
 """What stands in a change that may bring somebody an address."""
 

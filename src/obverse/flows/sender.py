@@ -173,8 +173,7 @@ class Sender:
 
     async def _begin_if_new(self) -> None:
         """A mapping that is new says something of everybody, whether or not they change."""
-        said = [self._connection.crm, self._connection.settings, self._connection.fields]
-        self._mapping = blake2b(msgspec.json.encode(said), digest_size=16).hexdigest()
+        self._mapping = mapping_of(self._connection)
         if self._standing.mapping == self._mapping:
             return
         # Whoever was folded and is not in the store yet has changed before we looked, and is not found there.
@@ -320,6 +319,12 @@ class Sender:
                      state=now.state, reason=now.reason)  # fmt: skip
         await self._parts.worker.stand(self._connection.name, now)
         self._noted = now
+
+
+def mapping_of(connection: Connection) -> str:
+    """What names its mapping in its standing."""
+    said = [connection.crm, connection.settings, connection.fields]
+    return blake2b(msgspec.json.encode(said), digest_size=16).hexdigest()
 
 
 _LEVELS: Final[Mapping[State, int]] = {"ok": 20, "waiting": 20, "unreachable": 30, "refused": 40}

@@ -19,8 +19,9 @@ class Settled:
     id: bytes
     status: Status
     to: str | None = None
-    """None leaves what is known; so for the subject."""
+    """None leaves what is known; so for the subject, and the profile."""
     subject: str | None = None
+    profile: bytes | None = None
     due_at: int | None = None
     """Of one that is queued again: when; of one that is `sending` still: when to ask what became of it."""
     sent_at: int | None = None

@@ -270,12 +270,15 @@ class Backfilling:
             await self.bring((), ids)
             some = [people.profiles[one] for one in ids if one in people.profiles]
             self.checkpoints.before_profiles(some)
+            told = list[Change]()
             for profile in some:
-                self.changes.add(self._follow(profile, before, after, known.names, now))
+                told += self._follow(profile, before, after, known.names, now)
                 profile.filled = known.version
                 self.checkpoints.touch(profile.id)
             self.clock.note(some)
-        await self.cache.publish(some)
+            held = self.changes.hold(told)
+        with held:
+            await self.cache.publish(some)
         await self.changes.make_room()
         await self.parts.runtime.sleep(0)
 

@@ -11,6 +11,7 @@ from typing import Final
 from obverse.adapters._changes_out import ChangesOut
 from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.core import profiles
+from obverse.core.changes import Change
 from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.ports.engine import EngineParts, Progress
@@ -146,10 +147,13 @@ class Clock:
             some = [people.profiles[one] for one in ids if one in people.profiles]
             moved = [one for one in some if one.due <= now]
             self.checkpoints.before_profiles(moved)
+            told = list[Change]()
             for profile in moved:
-                self.changes.add(profiles.advance(profile, now, people.definitions))
+                told += profiles.advance(profile, now, people.definitions)
                 self.checkpoints.touch(profile.id)
+            held = self.changes.hold(told)
             self.note(some)
-        await self.cache.publish(moved)
+        with held:
+            await self.cache.publish(moved)
         await self.changes.make_room()
         await self.parts.runtime.sleep(0)

@@ -112,6 +112,8 @@ class Folding:
         """Carry out what was decided after the last checkpoint, from this mark on: no decision is taken anew."""
         end = (await self.parts.log.bounds(Stream.DECISIONS))[0][1]
         self.checkpoints.decisions = at
+        people = self.people.profiles
+        moved, touched, aside = list[Change](), dict[bytes, None](), list[str]()
         async for first, decisions in decided(self.parts.log, at, end):
             for place, decision in enumerate(decisions, first):
                 if decision.is_asked:
@@ -119,11 +121,16 @@ class Folding:
                     continue
                 concerned = (decision.profile, *decision.absorbed, *decision.beside)
                 await self._bring(decision.identifiers, concerned)
-                self.changes.add(self.people.recall(decision))
+                moved += self.people.recall(decision)
+                touched |= dict.fromkeys(concerned)
+                aside += [one.identifier for one in decision.set_aside]
                 for one in concerned:
                     self.checkpoints.touch(one)
                 self.clock.note(self.people.profiles[one] for one in concerned if one in self.people.profiles)
                 self.checkpoints.decided(place, [decision])
+        # What is decided is told once more, and not by the fold: whoever acts on it finds it in no store yet.
+        with self.changes.hold(moved):
+            await self.cache.publish([people[one] for one in touched if one in people], aside)
 
     async def run(self) -> None:
         """
@@ -215,12 +222,13 @@ class Folding:
                 first, *_ = [await self.decisions.append(0, records) for records in Records.of(work.decisions)]
                 self.checkpoints.decided(first, work.decisions)
             # Only now, so that no change is in the log before the decision that it follows from.
-            self.changes.add(work.changes)
+            held = self.changes.hold(work.changes)
             self.clock.note(present.values())
             if work.arrives is not None:
                 self.clock.arrived(work.partition, work.arrives)
         aside = [one.identifier for decision in work.decisions for one in decision.set_aside]
-        await self.cache.publish(present.values(), aside)
+        with held:
+            await self.cache.publish(present.values(), aside)
         self.progress.folded = {**self.progress.folded, work.partition: work.end}
         self.progress.events += len(work.events)
         self.progress.decisions += len(work.decisions)

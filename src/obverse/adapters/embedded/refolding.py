@@ -9,9 +9,10 @@ from typing import Final
 
 import structlog
 
-from obverse.adapters._changes_out import ChangesOut
+from obverse.adapters._changes_out import ChangesOut, Held
 from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.core import profiles
+from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions
 from obverse.core.events import TYPES
@@ -107,8 +108,8 @@ class Refolding:
                     caught_up.append(one)
                 else:
                     left.append(one)
-            swapped = self._swap(caught_up, fresh, definitions, replay)
-        await self._publish(swapped)
+            swapped, held = self._swap(caught_up, fresh, definitions, replay)
+        await self._publish(swapped, held)
         return left
 
     async def _while_others_wait(self, ids: Collection[bytes], replay: str) -> None:
@@ -122,11 +123,11 @@ class Refolding:
                         continue  # something was folded while we waited for the turn
                     stood, definitions = await self._stand(ids), self.parts.definitions()
                     fresh = await self._fold(list(stood), definitions)
-                    swapped = self._swap(list(stood), fresh, definitions, replay)
+                    swapped, held = self._swap(list(stood), fresh, definitions, replay)
                     break
         finally:
             self.going.set()
-        await self._publish(swapped)
+        await self._publish(swapped, held)
 
     async def _stand(self, ids: Collection[bytes]) -> dict[bytes, _Stood | None]:
         """How these, or who holds them now, stand; None of those who are not as the store knows them."""
@@ -157,9 +158,9 @@ class Refolding:
 
     def _swap(
         self, ids: Collection[bytes], fresh: Mapping[bytes, Profile], definitions: Definitions, replay: str
-    ) -> list[Profile]:
+    ) -> tuple[list[Profile], Held]:
         """Swap those who are otherwise than their history says. The turn is held; the store has them as they are."""
-        people, swapped = self.people, list[Profile]()
+        people, swapped, told = self.people, list[Profile](), list[Change]()
         people.definitions = definitions
         for one in ids:
             profile, made = people.profiles[one], fresh[one]
@@ -169,22 +170,24 @@ class Refolding:
                 self._found[one] = None
                 continue
             turns = profile.due <= profile.now
-            self.changes.add(profiles.advance(profile, profile.now, definitions))
+            told += profiles.advance(profile, profile.now, definitions)
             found = self._found[one] = difference(profile, made, definitions)
             if found.is_any:
                 stamp = Stamp(profile.now, REPLAY, f"{REPLAY}:{replay}")
                 done = swap_in(profile, made, found, definitions, stamp=stamp, filled=people.filled)
-                self.changes.add(done)
+                told += done
                 self._found[one] = with_moves(found, done)
             if found.is_any or turns:
                 self.checkpoints.touch(one)
                 swapped.append(profile)
         self.note(swapped)
-        return swapped
+        return swapped, self.changes.hold(told)
 
-    async def _publish(self, some: Collection[Profile]) -> None:
+    async def _publish(self, some: Collection[Profile], held: Held) -> None:
+        with held:
+            if some:
+                await self.cache.publish(some)
         if some:
-            await self.cache.publish(some)
             await self.changes.make_room()
         await self.parts.runtime.sleep(0)
 

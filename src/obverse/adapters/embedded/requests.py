@@ -148,9 +148,9 @@ class Requests:
         touched = [keeper, *(part.profile for part in decision.parts if part.profile)]
         for one in touched:
             self.checkpoints.touch(one)
-        self.changes.add(moved)
         self.note([people.profiles[one] for one in touched])
-        await self.cache.publish([people.profiles[one] for one in touched], nobodys)
+        with self.changes.hold(moved):
+            await self.cache.publish([people.profiles[one] for one in touched], nobodys)
 
     async def _brought(self, name: str) -> str:
         """Have whom a name means in memory; return the name, which is the keeper's where one was merged away."""

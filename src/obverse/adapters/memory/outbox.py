@@ -47,6 +47,7 @@ class _Disk:
             status=one.status,
             to=one.to or known.to,
             subject=one.subject or known.subject,
+            profile=one.profile or known.profile,
             due_at=known.due_at if one.due_at is None else one.due_at,
             sent_at=one.sent_at or known.sent_at,
             reason=one.reason,

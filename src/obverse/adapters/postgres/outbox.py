@@ -206,6 +206,7 @@ class PostgresOutboxWorker:
             [_moment(one.sent_at) for one in settled],
             [one.reason for one in settled],
             [None if one.attempt is None else _json(_told(one.attempt)) for one in settled],
+            [None if one.profile is None else UUID(bytes=one.profile) for one in settled],
         )
         await self._write([(queries.SETTLE, *columns, MOST_ATTEMPTS)])
 

@@ -63,12 +63,13 @@ update public.messages as message
 set status = settled.status, claimed_by = null, reason = settled.reason,
     recipient = coalesce(settled.recipient, message.recipient), subject = coalesce(settled.subject, message.subject),
     due_at = coalesce(settled.due_at, message.due_at), sent_at = coalesce(settled.sent_at, message.sent_at),
+    profile_id = coalesce(settled.profile_id, message.profile_id),
     attempts = case when settled.attempt is null then message.attempts
-        when jsonb_array_length(message.attempts) >= $10
+        when jsonb_array_length(message.attempts) >= $11
         then (message.attempts - 0) || jsonb_build_array(settled.attempt)
         else message.attempts || jsonb_build_array(settled.attempt) end
 from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::text[],
-    $9::jsonb[]) as settled (id, status, recipient, subject, due_at, sent_at, reason, attempt)
+    $9::jsonb[], $10::uuid[]) as settled (id, status, recipient, subject, due_at, sent_at, reason, attempt, profile_id)
 where message.workspace_id = $1 and message.id = settled.id
 """
 
