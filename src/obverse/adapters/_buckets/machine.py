@@ -358,9 +358,12 @@ class BucketMachine:
     def _tick_for(self, one: bytes, number: int, item: Tick) -> None:
         definitions = self._people.definitions
         profile = self._residents.find(one) if definitions.timed else None
-        if profile is not None and profile.due <= item.now:
+        if profile is None:
+            return
+        if profile.due <= item.now:
             self._change(number, profiles.advance(profile, item.now, definitions))
             self._residents.moved(one, number)
+        self._residents.look_at_again(profile)
 
     def _change(self, number: int, changes: Iterable[Change]) -> None:
         self._out.changes.extend((number, one) for one in changes)
