@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from buckets import MemoryShelf
 from obverse.adapters._buckets import items, shelves
-from obverse.adapters._buckets.items import Anew, Decided, Defined, Folded, Item, Lent, Tick, Told, bucket_of
+from obverse.adapters._buckets.items import Anew, Decided, Defined, Folded, Item, Lent, Moved, Tick, Told, bucket_of
 from obverse.adapters._buckets.machine import BucketMachine
 from obverse.adapters._buckets.shelves import Dues, Outcome
+from obverse.contracts.engine import shown_on
 from obverse.contracts.stories import DEFINITIONS, START, tell
 from obverse.core import conditions, profiles, spans
 from obverse.core.audiences import Audience
@@ -81,10 +82,16 @@ class Bucket:
 class Routing:
     """Says what is to be done for some events, as a router would, in turns."""
 
-    def __init__(self, seed: int, *, people: int, events: int, step: int = 0) -> None:
-        """`step`: microseconds that go on with each item; if none, ticks say that all time has passed."""
+    def __init__(self, seed: int, *, people: int, events: int, step: int = 0, tablets: int = 0) -> None:
+        """
+        `step`: microseconds that go on with each item; if none, ticks say that all time has passed.
+
+        `tablets` are shared by several, so that people are lent and come back.
+        """
         self.step = step
         self.events = tell(seed=seed, people=people, events=events)
+        for tablet in range(tablets):
+            self.events += shown_on(f"tablet-{tablet}", [one % people for one in range(2 * people)], name=f"{tablet}")
         self.people = People("main", define(identity=DEFINITIONS.identity))
         self.number = 0
         self.decided = 0
@@ -293,6 +300,41 @@ def test_who_is_lent_to_a_bucket_that_has_not_begun_anew_is_not_forgotten(behind
     for record in lagging:
         give(behind, record)
     assert done == set(range(routing.number))
+
+
+def mixed(cuts: Sequence[tuple[int, bytes]], sent: list[tuple[int, bytes]], dice: Random) -> dict[int, list[Folded]]:
+    """What buckets told that are given slices in their order, and whom others have sent them at any time."""
+    buckets = {number: Bucket({}, number) for number in range(BUCKETS)}
+    told: dict[int, list[Folded]] = {number: [] for number in range(BUCKETS)}
+    slices = {number: deque(record for bucket, record in cuts if bucket == number) for number in range(BUCKETS)}
+    moves = list(sent)
+    while any(slices.values()) or moves:
+        if moves and dice.random() < 0.5:
+            number, record = moves.pop(dice.randrange(len(moves)))
+        else:
+            given = [one for one, waiting in slices.items() if waiting]
+            if not given:
+                continue
+            # Some are behind the others for long.
+            number = given[min(dice.randrange(len(given)), dice.randrange(len(given)))]
+            record = slices[number].popleft()
+        folded, outcome = buckets[number].take(record)
+        told[number].append(folded)
+        moves += outcome.moves
+        sent += outcome.moves
+    return told
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_who_comes_back_before_they_are_lent_is_not_forgotten(seed: int) -> None:
+    """Kafka keeps what was sent after the checkpoint with which all begin again."""
+    cuts = [one for cut in Routing(seed, people=12, events=200, tablets=4).all() for one in cut]
+    sent, dice = list[tuple[int, bytes]](), Random(seed)
+    told = [mixed(cuts, sent, dice) for _ in range(2)]
+    assert any(one.back for _, record in sent if isinstance(one := items.read(record), Moved))
+    done = [{number for some in one.values() for folded in some for number in folded.done} for one in told]
+    assert done[0] == done[1]
+    assert rows_of(told[0]) == rows_of(told[1])
 
 
 def test_who_moves_often_is_looked_for_once() -> None:

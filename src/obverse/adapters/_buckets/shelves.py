@@ -67,6 +67,8 @@ class Head(msgspec.Struct, array_like=True, gc=False):
     """Number of the first record that was taken since."""
     begun: int = 0
     """The last beginning that it was told of; see `Anew`."""
+    lent: int = -1
+    """The latest decision for which it was told to lend somebody."""
 
 
 _decoder = msgspec.msgpack.Decoder(Head)
