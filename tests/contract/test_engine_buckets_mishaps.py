@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from random import Random
@@ -17,6 +17,7 @@ from engine_parts import memory_parts
 from obverse.adapters._buckets import items
 from obverse.adapters._buckets.engine import BucketedEngine
 from obverse.adapters._buckets.kept import Kept
+from obverse.adapters.memory.profile_cache import MemoryCacheWriter, MemoryProfileCache
 from obverse.contracts.engine import shown_on
 from obverse.contracts.engine_groups import calls, groups_kept
 from obverse.contracts.engine_steps import Placed, append, expected, kept, read, reduced
@@ -27,6 +28,7 @@ from obverse.core.events import Event
 from obverse.core.identity import Decision, IdentityRules
 from obverse.ports.engine import WRITER, EngineParts, Progress
 from obverse.ports.event_log import Stream
+from obverse.ports.profile_cache import CacheWriter, P, Packer
 
 SEEDS = int(os.environ.get("OBVERSE_BUCKET_SEEDS", "6"))
 PATIENCE = 60.0
@@ -151,4 +153,46 @@ async def test_a_keeper_that_dies_before_all_that_was_told_has_come_again_leaves
     await hosting.stop()
 
     assert 0 < kept_events < len(placed)
+    assert await told_twice(parts) == []
+
+
+class StuckCache(MemoryProfileCache):
+    """A cache whose writer is never answered, as by a Redis that hangs."""
+
+    async def open_writer(self, pack: Packer[P]) -> CacheWriter[P]:
+        return StuckWriter({}, pack)
+
+
+class StuckWriter(MemoryCacheWriter[P]):
+    async def publish(self, profiles: Iterable[P], lost: Iterable[str] = ()) -> None:  # noqa: ARG002 - as the port has it
+        await asyncio.Event().wait()
+
+
+async def test_a_keeper_that_dies_while_it_shows_people_leaves_no_change_untold() -> None:
+    parts = await memory_parts(1)
+    host = Host(parts, buckets=4)
+    hosting = parts.runtime.spawn("host", host.run())
+    placed = await append(parts, tell(seed=5, people=12, events=150), batch=10)
+
+    async def run(parts: EngineParts, source: Source, enough: Callable[[Progress], bool]) -> None:
+        engine = BucketedEngine(QUICK, host.described(parts), lambda: source)
+        work = parts.runtime.spawn("engine", engine.run())
+        async with asyncio.timeout(PATIENCE):
+            while not enough(engine.progress):
+                await parts.runtime.sleep(0.01)
+        await parts.runtime.sleep(0.2)
+        await work.stop()
+
+    # Everything is folded; then a part of it comes, and is not shown in time; then all comes.
+    await run(replace(parts, keeps=False), Source(host), lambda progress: progress.events == len(placed))
+    stuck = replace(parts, cache=StuckCache({}))
+    await run(stuck, Halting(host, first_kept(host)), lambda _: True)
+    await run(parts, Source(host), lambda progress: progress.kept.get(0) == len(placed))
+    await hosting.stop()
+
+    folded = [change for record in host.folded for _, change in items.read_folded(record).changes]
+    told = await read(parts, Stream.CHANGES, Change)
+    assert {(c.profile, c.kind, c.name, c.number) for c in folded} == {
+        (c.profile, c.kind, c.name, c.number) for c in told
+    }
     assert await told_twice(parts) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
@@ -11,16 +11,41 @@ from msgspec.structs import replace
 
 from buckets import MemoryShelf
 from obverse.adapters._buckets import items, shelves
-from obverse.adapters._buckets.items import Anew, Decided, Defined, Folded, Item, Lent, Tick, Told, bucket_of
+from obverse.adapters._buckets.items import Anew, Decided, Defined, Folded, Item, Lent, Moved, Tick, Told, bucket_of
 from obverse.adapters._buckets.machine import BucketMachine
-from obverse.adapters._buckets.shelves import Outcome
-from obverse.contracts.stories import DEFINITIONS, tell
-from obverse.core import profiles
-from obverse.core.definitions import define
+from obverse.adapters._buckets.shelves import Dues, Outcome
+from obverse.contracts.engine import shown_on
+from obverse.contracts.stories import DEFINITIONS, START, tell
+from obverse.core import conditions, profiles, spans
+from obverse.core.audiences import Audience
+from obverse.core.changes import Change
+from obverse.core.definitions import Definitions, Trait, define
 from obverse.core.events import Event
 from obverse.core.people import People
+from obverse.core.profiles import CLOCK, Profile
+from obverse.core.traits.numbers import Count
+from obverse.core.traits.windows import Sliding
 
 BUCKETS = 3
+WINDOWED = define(
+    traits=[
+        *DEFINITIONS.traits,
+        Trait(
+            name="orders_1d",
+            kind=Sliding(Count(), spans.DAY),
+            key="w:orders_1d:1",
+            type="track",
+            event="Order Completed",
+            property=None,
+            field=None,
+        ),
+    ],
+    audiences=[
+        *DEFINITIONS.audiences,
+        Audience("active", conditions.parse({"op": "gte", "trait": "orders_1d", "value": 1})),
+    ],
+)
+"""With what time alone moves."""
 LATE = 2**62
 """When all that the stories tell was long ago."""
 
@@ -36,13 +61,14 @@ class Bucket:
         awake: int = 1000,
         journal: int = 2**20,
         now: Callable[[], int] = lambda: 0,
+        definitions: Definitions = DEFINITIONS,
     ) -> None:
         self.number = number
         self.machine = BucketMachine(
             number,
             MemoryShelf(kept),
             workspace="main",
-            read=lambda *_: DEFINITIONS,
+            read=lambda *_: definitions,
             awake=awake,
             journal=journal,
             now=now,
@@ -56,8 +82,16 @@ class Bucket:
 class Routing:
     """Says what is to be done for some events, as a router would, in turns."""
 
-    def __init__(self, seed: int, *, people: int, events: int) -> None:
+    def __init__(self, seed: int, *, people: int, events: int, step: int = 0, tablets: int = 0) -> None:
+        """
+        `step`: microseconds that go on with each item; if none, ticks say that all time has passed.
+
+        `tablets` are shared by several, so that people are lent and come back.
+        """
+        self.step = step
         self.events = tell(seed=seed, people=people, events=events)
+        for tablet in range(tablets):
+            self.events += shown_on(f"tablet-{tablet}", [one % people for one in range(2 * people)], name=f"{tablet}")
         self.people = People("main", define(identity=DEFINITIONS.identity))
         self.number = 0
         self.decided = 0
@@ -69,7 +103,8 @@ class Routing:
 
     def tick(self, *, keep: bool) -> list[tuple[int, bytes]]:
         until = self.number + BUCKETS if keep else 0
-        tick = Tick(2**60, self.number, {0: self.number}, self.decided, 0, until)
+        now = START + self.number * self.step if self.step else 2**60
+        tick = Tick(now, self.number, {0: self.number}, self.decided, 0, until)
         return self.turn(*((bucket, tick) for bucket in range(BUCKETS)))
 
     def route(self, place: int, event: Event) -> list[tuple[int, Item]]:
@@ -93,12 +128,14 @@ class Routing:
         yield self.turn(*((bucket, defined) for bucket in range(BUCKETS)))
         for place, event in enumerate(self.events):
             yield self.turn(*self.route(place, event))
-            if place % 40 == 39:
+            if place % 10 == 9:
                 yield self.tick(keep=place % 80 == 79)
         yield self.tick(keep=True)
 
 
-def run(seed: int, *, crashes: bool, awake: int = 1000) -> dict[int, list[Folded]]:
+def run(
+    seed: int, *, crashes: bool, awake: int = 1000, step: int = 0, definitions: Definitions = DEFINITIONS
+) -> dict[int, list[Folded]]:
     """What buckets told; with crashes, each is made anew over its shelf again and again, and at times is behind."""
     dice = Random(seed)
 
@@ -106,14 +143,18 @@ def run(seed: int, *, crashes: bool, awake: int = 1000) -> dict[int, list[Folded
         return LATE if crashes and dice.random() < 0.5 else 0
 
     kept: dict[int, dict[bytes, bytes]] = {number: {} for number in range(BUCKETS)}
-    buckets = {number: Bucket(kept[number], number, awake=awake, now=now) for number in range(BUCKETS)}
+
+    def made(number: int) -> Bucket:
+        return Bucket(kept[number], number, awake=awake, now=now, definitions=definitions)
+
+    buckets = {number: made(number) for number in range(BUCKETS)}
     told: dict[int, list[Folded]] = {number: [] for number in range(BUCKETS)}
-    for cut in Routing(seed, people=30, events=400).all():
+    for cut in Routing(seed, people=30, events=400, step=step).all():
         work = list(cut)
         while work:
             number, record = work.pop(0)
             if crashes and dice.random() < 0.1:
-                buckets[number] = Bucket(kept[number], number, awake=awake, now=now)
+                buckets[number] = made(number)
             folded, outcome = buckets[number].take(record)
             told[number].append(folded)
             work += outcome.moves
@@ -207,6 +248,24 @@ def test_a_machine_made_anew_over_the_shelf_goes_on_as_the_one_before(seed: int,
     assert rows_of(whole)
 
 
+@pytest.mark.parametrize("awake", [2, 1000])
+@pytest.mark.parametrize("seed", range(6))
+def test_what_time_does_comes_with_the_same_tick_whenever_a_machine_is_made_anew(seed: int, awake: int) -> None:
+    whole = run(seed, crashes=False, step=5 * spans.MINUTE, definitions=WINDOWED)
+    broken = run(seed, crashes=True, awake=awake, step=5 * spans.MINUTE, definitions=WINDOWED)
+    for number in range(BUCKETS):
+        for one, other in zip(whole[number], broken[number], strict=True):
+            assert (one.done, one.rows, sorted_changes(one)) == (other.done, other.rows, sorted_changes(other))
+    assert shown_of(whole) == shown_of(broken)
+    changes = [change for some in whole.values() for folded in some for _, change in folded.changes]
+    assert any(one.name == "orders_1d" and one.event.startswith(CLOCK) for one in changes)
+
+
+def sorted_changes(folded: Folded) -> list[tuple[int, Change]]:
+    """Those of several profiles come in any order."""
+    return sorted(folded.changes, key=lambda one: (one[0], one[1].profile))
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_at_each_tick_that_keeps_rows_are_what_was_shown_before_it(seed: int) -> None:
     told = run(seed, crashes=False)
@@ -241,3 +300,48 @@ def test_who_is_lent_to_a_bucket_that_has_not_begun_anew_is_not_forgotten(behind
     for record in lagging:
         give(behind, record)
     assert done == set(range(routing.number))
+
+
+def mixed(cuts: Sequence[tuple[int, bytes]], sent: list[tuple[int, bytes]], dice: Random) -> dict[int, list[Folded]]:
+    """What buckets told that are given slices in their order, and whom others have sent them at any time."""
+    buckets = {number: Bucket({}, number) for number in range(BUCKETS)}
+    told: dict[int, list[Folded]] = {number: [] for number in range(BUCKETS)}
+    slices = {number: deque(record for bucket, record in cuts if bucket == number) for number in range(BUCKETS)}
+    moves = list(sent)
+    while any(slices.values()) or moves:
+        if moves and dice.random() < 0.5:
+            number, record = moves.pop(dice.randrange(len(moves)))
+        else:
+            given = [one for one, waiting in slices.items() if waiting]
+            if not given:
+                continue
+            # Some are behind the others for long.
+            number = given[min(dice.randrange(len(given)), dice.randrange(len(given)))]
+            record = slices[number].popleft()
+        folded, outcome = buckets[number].take(record)
+        told[number].append(folded)
+        moves += outcome.moves
+        sent += outcome.moves
+    return told
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_who_comes_back_before_they_are_lent_is_not_forgotten(seed: int) -> None:
+    """Kafka keeps what was sent after the checkpoint with which all begin again."""
+    cuts = [one for cut in Routing(seed, people=12, events=200, tablets=4).all() for one in cut]
+    sent, dice = list[tuple[int, bytes]](), Random(seed)
+    told = [mixed(cuts, sent, dice) for _ in range(2)]
+    assert any(one.back for _, record in sent if isinstance(one := items.read(record), Moved))
+    done = [{number for some in one.values() for folded in some for number in folded.done} for one in told]
+    assert done[0] == done[1]
+    assert rows_of(told[0]) == rows_of(told[1])
+
+
+def test_who_moves_often_is_looked_for_once() -> None:
+    dues, profile = Dues(MemoryShelf({})), Profile(bytes(16), due=5)
+    assert list(dues.by(0, (), ())) == []
+    for _ in range(100):
+        dues.note(profile)
+    assert list(dues.by(4, [profile], ())) == []
+    assert list(dues.by(5, [profile], ())) == [profile.id]
+    assert list(dues.by(6, (), ())) == []

@@ -95,6 +95,11 @@ class Keeper:
         self._next: dict[int, int] = {}
         """By partition, the offset after what was read."""
         self._unsettled: dict[bytes, Shown] = {}
+        self._telling = asyncio.Lock()
+        """
+        Held from when something is taken in until it is shown and told: a checkpoint in between would say that the
+        store knows of it, and what was not told by then would never be.
+        """
 
     async def run(self) -> None:
         """
@@ -152,29 +157,36 @@ class Keeper:
 
     async def _take_for_ever(self, out: ChangesOut, cache: CacheWriter[Shown]) -> None:
         while True:
-            shown: dict[bytes, Shown] = {}
-            nobodys: list[str] = []
-            changes: list[Change] = []
-            for partition, offset, record in await self._source.next():
-                try:
-                    folded = items.read_folded(record)
-                except codec.UnreadableRecord as error:
-                    # What was meant is missing, so no checkpoint passes it.
-                    what = "record of what was folded set aside"
-                    _log.error(what, partition=partition, offset=offset, reason=str(error))
-                    continue
-                news = self._take(partition, offset, folded, out.ended)
-                changes += news.changes
-                shown.update((one.id, one) for one in news.shown)
-                nobodys += news.nobodys
-            self._unsettled.update(shown)
-            await cache.publish(shown.values(), nobodys)
-            # Only now: whoever acts on a change looks at who it is of.
-            out.add(changes)
+            records = await self._source.next()
+            async with self._telling:
+                await self._take_all(records, out, cache)
             reached = self._kept.reached
             if reached is not None:
                 self._progress.folded = {**self._progress.folded, **reached.events}
             await out.make_room()
+
+    async def _take_all(
+        self, records: Sequence[tuple[int, int, bytes]], out: ChangesOut, cache: CacheWriter[Shown]
+    ) -> None:
+        shown: dict[bytes, Shown] = {}
+        nobodys: list[str] = []
+        changes: list[Change] = []
+        for partition, offset, record in records:
+            try:
+                folded = items.read_folded(record)
+            except codec.UnreadableRecord as error:
+                # What was meant is missing, so no checkpoint passes it.
+                what = "record of what was folded set aside"
+                _log.error(what, partition=partition, offset=offset, reason=str(error))
+                continue
+            news = self._take(partition, offset, folded, out.ended)
+            changes += news.changes
+            shown.update((one.id, one) for one in news.shown)
+            nobodys += news.nobodys
+        self._unsettled.update(shown)
+        await cache.publish(shown.values(), nobodys)
+        # Only now: whoever acts on a change looks at who it is of.
+        out.add(changes)
 
     def _take(self, partition: int, offset: int, folded: Folded, changed: int) -> News:
         """Take in what came of some items; of what was told before this run, nothing is told again."""
@@ -204,17 +216,17 @@ class Keeper:
                     self._progress.checkpoints.note(runtime.elapsed() - began)
 
     async def _write(self, writer: StoreWriter, out: ChangesOut, cache: CacheWriter[Shown]) -> bool:
+        async with self._telling:
+            due = self._kept.due()
+            if due is None:
+                return False
+            settled = [one for one in self._unsettled.values() if not self._kept.is_ahead(one.id)]
+            for one in settled:
+                del self._unsettled[one.id]
+            self._held = [one for one in self._held if one[2] >= self._kept.base]
+            offsets = self._needed()
+            out.add(self._untold(due.changes))
         # All that was told of these items is in the stream before the store says that they are done with.
-        due = self._kept.due()
-        if due is None:
-            return False
-        settled = [one for one in self._unsettled.values() if not self._kept.is_ahead(one.id)]
-        for one in settled:
-            del self._unsettled[one.id]
-        held, self._held = self._held, []
-        self._held = [one for one in held if one[2] >= self._kept.base] + self._held
-        offsets = self._needed()
-        out.add(self._untold(due.changes))
         await out.flush()
         told_from = min([out.ended, *(changed for *_, changed in self._held if changed is not None)])
         if any(self._next.get(partition, 0) < end for partition, end in self._again.items()):

@@ -143,7 +143,7 @@ class BucketMachine:
 
     def _arrive(self, moved: Moved) -> None:
         if moved.begun == self._head.begun:
-            self._waiting.arrive(moved, self._head.decided)
+            self._waiting.arrive(moved, self._head.decided, self._head.lent)
         elif moved.begun > self._head.begun:
             self._waiting.arrive_early(moved)
 
@@ -175,6 +175,8 @@ class BucketMachine:
 
     def _take_item(self, number: int, item: Item) -> None:
         theirs = concerned(item)
+        if isinstance(item, Lent):
+            self._head.lent = item.decision
         lends = isinstance(item, Decided) and bool(item.lent)
         if lends or (theirs and self._waiting.blocks(theirs)):
             self._waiting.add(Entry(number, item, theirs))
@@ -243,7 +245,7 @@ class BucketMachine:
         self._residents.clear()
         self._waiting = self._waiting.anew(item.begun)
         self._defining.begin_anew()
-        self._head.begun, self._head.decided, self._head.version = item.begun, -1, 0
+        self._head.begun, self._head.decided, self._head.lent, self._head.version = item.begun, -1, -1, 0
         self._puts = True
 
     def _become(self, number: int, item: Became) -> None:
@@ -358,9 +360,12 @@ class BucketMachine:
     def _tick_for(self, one: bytes, number: int, item: Tick) -> None:
         definitions = self._people.definitions
         profile = self._residents.find(one) if definitions.timed else None
-        if profile is not None and profile.due <= item.now:
+        if profile is None:
+            return
+        if profile.due <= item.now:
             self._change(number, profiles.advance(profile, item.now, definitions))
             self._residents.moved(one, number)
+        self._residents.look_at_again(profile)
 
     def _change(self, number: int, changes: Iterable[Change]) -> None:
         self._out.changes.extend((number, one) for one in changes)

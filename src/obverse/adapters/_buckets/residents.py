@@ -92,7 +92,14 @@ class Residents:
     def due(self, now: int) -> Iterator[bytes]:
         """Take out who may be due by then."""
         people = self._people.profiles
-        return self._dues.by(now, (people[one] for one in self._moved.keys() | self._unput.keys()))
+        # Shown or not: a machine made anew does the same again and shows nobody meanwhile, and one that is behind shows
+        # them later.
+        moved, unput = (people[one] for one in self._moved), (people[one] for one in self._unput)
+        return self._dues.by(now, moved, unput)
+
+    def look_at_again(self, profile: Profile) -> None:
+        """Have a profile that was taken out as due be so again, when it is."""
+        self._dues.note(profile)
 
     def shown(self) -> Iterator[Shown]:
         """Everybody whom the record at hand has moved and who was not shown since, as they are now."""

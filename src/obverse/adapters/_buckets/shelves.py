@@ -67,6 +67,8 @@ class Head(msgspec.Struct, array_like=True, gc=False):
     """Number of the first record that was taken since."""
     begun: int = 0
     """The last beginning that it was told of; see `Anew`."""
+    lent: int = -1
+    """The latest decision for which it was told to lend somebody."""
 
 
 _decoder = msgspec.msgpack.Decoder(Head)
@@ -135,28 +137,42 @@ def _key(number: int) -> bytes:
 
 
 class Dues:
-    """Who of a bucket is due when; some of it is out of date. Nothing is looked for before somebody asks."""
+    """Who of a bucket is due when; some may be due later than it says. Nothing is looked for before somebody asks."""
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._heap: list[tuple[int, bytes]] | None = None
+        self._queued: dict[bytes, int] = {}
+        """When each profile in the heap is due, as far as it knows: who moves often is in it once."""
 
     def note(self, profile: Profile) -> None:
-        """Take in when a profile is due, after it has moved or come."""
-        if self._heap is not None and profile.due != profiles.NEVER:
-            heappush(self._heap, (profile.due, profile.id))
+        """Take in when a profile is due, after it has moved or come, or was taken out."""
+        if self._heap is not None:
+            self._queue(self._heap, profile.due, profile.id)
 
-    def by(self, now: int, moved: Iterable[Profile]) -> Iterator[bytes]:
-        """Take out who may be due by then; `moved` are those who are not on the shelf as they are."""
+    def _queue(self, heap: list[tuple[int, bytes]], due: int, one: bytes) -> None:
+        if due < self._queued.get(one, profiles.NEVER):
+            self._queued[one] = due
+            heappush(heap, (due, one))
+
+    def by(self, now: int, moved: Iterable[Profile], unput: Iterable[Profile]) -> Iterator[bytes]:
+        """
+        Take out who may be due by then; whoever is not is to be noted again.
+
+        `moved` are those who may not have been noted since they moved, `unput` who is not on the shelf as they are.
+        """
         heap = self._heap
         if heap is None:
             heap = self._heap = []
             for key, value in self._shelf.scan():
                 if key[:1] == PROFILE:
-                    due = profiles.due_in(value)
-                    if due != profiles.NEVER:
-                        heappush(heap, (due, key[1:]))
-            for profile in moved:
+                    self._queue(heap, profiles.due_in(value), key[1:])
+            for profile in unput:
                 self.note(profile)
+        for profile in moved:
+            self.note(profile)
         while heap and heap[0][0] <= now:
-            yield heappop(heap)[1]
+            due, one = heappop(heap)
+            if self._queued.get(one) == due:
+                del self._queued[one]
+                yield one

@@ -122,12 +122,14 @@ class Waiting:
         self._looked_at.append(entry)
         self.moved = True
 
-    def arrive(self, moved: Moved, decided: int) -> None:
+    def arrive(self, moved: Moved, decided: int, lent: int) -> None:
         """
         Take in somebody who was lent, or came back.
 
-        `decided` is the latest decision that this bucket was told of with somebody lent for it: who is lent for a later
-        one is early, all others that nobody waits for come again.
+        `decided` is the latest decision that this bucket was told of with somebody lent for it, `lent` the latest for
+        which it was told to lend: who is lent for a later one, or comes back from one that is still to be lent for, is
+        early, for what was sent before a crash is there already when all is done again. All others that nobody waits
+        for come again.
         """
         key = (moved.decision, moved.profile)
         entry = self._wanting.pop(key, None)
@@ -135,9 +137,16 @@ class Waiting:
             entry.arrived[moved.profile] = moved
             self._looked_at.append(entry)
             self.moved = True
-        elif not moved.back and moved.decision > decided and key not in self._early:
+        elif key not in self._early and (moved.decision > (lent if moved.back else decided) or self._is_to_lend(key)):
             self._early[key] = moved
             self.moved = True
+
+    def _is_to_lend(self, key: tuple[int, bytes]) -> bool:
+        """Whether somebody waits here to be lent for a decision."""
+        return any(
+            isinstance(one.item, Lent) and not one.lent and (one.item.decision, one.item.profile) == key
+            for one in self._queues.get(key[1], ())
+        )
 
     def arrive_early(self, moved: Moved) -> None:
         """Take in somebody who was lent after all have begun anew, of which this bucket was not told yet."""
