@@ -19,6 +19,7 @@ from obverse.adapters._buckets import items
 from obverse.adapters._buckets.items import Anew, Folded, Shown, Tick
 from obverse.adapters._buckets.kept import Due, Kept, News
 from obverse.adapters._buckets.recalling import first_turn
+from obverse.adapters._buckets.showing import Showing
 from obverse.adapters._changes_out import ChangesOut
 from obverse.adapters._decisions import bring_up
 from obverse.adapters._running import until_failure
@@ -27,7 +28,6 @@ from obverse.core.changes import Change
 from obverse.ports.engine import WRITER, EngineParts, Progress
 from obverse.ports.event_log import Stream
 from obverse.ports.groups import GroupRow
-from obverse.ports.profile_cache import CacheWriter
 from obverse.ports.profile_history import KeptDecision
 from obverse.ports.profile_store import Checkpoint, StoredEvent, StoreWriter
 
@@ -94,7 +94,8 @@ class Keeper:
         """
         self._next: dict[int, int] = {}
         """By partition, the offset after what was read."""
-        self._unsettled: dict[bytes, Shown] = {}
+        self._read: dict[int, int] = {}
+        """The same, of what could not be read too."""
         self._telling = asyncio.Lock()
         """
         Held from when something is taken in until it is shown and told: a checkpoint in between would say that the
@@ -114,18 +115,20 @@ class Keeper:
             stack.push_async_callback(writer.close)
             appender = await parts.log.open_appender(Stream.CHANGES)
             stack.push_async_callback(appender.close)
-            cache = await parts.cache.open_writer(_packed)
-            stack.push_async_callback(cache.close)
+            showing = Showing(parts.cache)
+            stack.push_async_callback(showing.close)
             stack.push_async_callback(self._source.close)
             # First, for from `_recall` on `progress` says how much is kept, and whoever drains would not wait for this.
             await bring_up(parts.log, parts.store, writer, writer.marks.get(Stream.DECISIONS, {}).get(0, 0))
             await self._recall(writer)
+            if not self._comes_again:
+                await showing.open()
             out = ChangesOut(parts.runtime, appender, self._progress, (await parts.log.bounds(Stream.CHANGES))[0][1])
             failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             for name, loop in (
                 ("changes", out.run()),
-                ("keep", self._take_for_ever(out, cache)),
-                ("checkpoints", self._write_for_ever(writer, out, cache)),
+                ("keep", self._take_for_ever(out, showing)),
+                ("checkpoints", self._write_for_ever(writer, out, showing)),
             ):
                 work = parts.runtime.spawn(f"keep {name}", until_failure(loop, failed))
                 stack.push_async_callback(work.stop)
@@ -155,23 +158,22 @@ class Keeper:
                 at = batch.end
         await reader.close()
 
-    async def _take_for_ever(self, out: ChangesOut, cache: CacheWriter[Shown]) -> None:
+    async def _take_for_ever(self, out: ChangesOut, showing: Showing) -> None:
         while True:
             records = await self._source.next()
             async with self._telling:
-                await self._take_all(records, out, cache)
+                await self._take_all(records, out, showing)
             reached = self._kept.reached
             if reached is not None:
                 self._progress.folded = {**self._progress.folded, **reached.events}
             await out.make_room()
 
-    async def _take_all(
-        self, records: Sequence[tuple[int, int, bytes]], out: ChangesOut, cache: CacheWriter[Shown]
-    ) -> None:
-        shown: dict[bytes, Shown] = {}
+    async def _take_all(self, records: Sequence[tuple[int, int, bytes]], out: ChangesOut, showing: Showing) -> None:
+        shown: list[Shown] = []
         nobodys: list[str] = []
         changes: list[Change] = []
         for partition, offset, record in records:
+            self._read[partition] = offset + 1
             try:
                 folded = items.read_folded(record)
             except codec.UnreadableRecord as error:
@@ -181,10 +183,11 @@ class Keeper:
                 continue
             news = self._take(partition, offset, folded, out.ended)
             changes += news.changes
-            shown.update((one.id, one) for one in news.shown)
+            shown += news.shown
             nobodys += news.nobodys
-        self._unsettled.update(shown)
-        await cache.publish(shown.values(), nobodys)
+        await showing.show(shown, nobodys)
+        if not showing.is_open and not self._comes_again:
+            await showing.open()
         # Only now: whoever acts on a change looks at who it is of.
         out.add(changes)
 
@@ -202,40 +205,42 @@ class Keeper:
         self._held.append((partition, offset, highest, told_from))
         return news
 
+    @property
+    def _comes_again(self) -> bool:
+        """Whether something of which was told before this run may not have come yet."""
+        return any(self._read.get(partition, 0) < end for partition, end in self._again.items())
+
     def _untold(self, changes: Sequence[Change]) -> list[Change]:
         """Those that were not told before this run."""
         return [one for one in changes if not self._told or _named(one) not in self._told]
 
-    async def _write_for_ever(self, writer: StoreWriter, out: ChangesOut, cache: CacheWriter[Shown]) -> None:
+    async def _write_for_ever(self, writer: StoreWriter, out: ChangesOut, showing: Showing) -> None:
         runtime = self._parts.runtime
         while True:
             await runtime.sleep(self._settings.look_seconds)
             if self._kept.is_due and self._parts.obstacle() is None:
                 began = runtime.elapsed()
-                if await self._write(writer, out, cache):
+                if await self._write(writer, out, showing):
                     self._progress.checkpoints.note(runtime.elapsed() - began)
 
-    async def _write(self, writer: StoreWriter, out: ChangesOut, cache: CacheWriter[Shown]) -> bool:
+    async def _write(self, writer: StoreWriter, out: ChangesOut, showing: Showing) -> bool:
         async with self._telling:
             due = self._kept.due()
             if due is None:
                 return False
-            settled = [one for one in self._unsettled.values() if not self._kept.is_ahead(one.id)]
-            for one in settled:
-                del self._unsettled[one.id]
+            settled = showing.take_settled(self._kept.is_ahead)
             self._held = [one for one in self._held if one[2] >= self._kept.base]
             offsets = self._needed()
             out.add(self._untold(due.changes))
         # All that was told of these items is in the stream before the store says that they are done with.
         await out.flush()
         told_from = min([out.ended, *(changed for *_, changed in self._held if changed is not None)])
-        if any(self._next.get(partition, 0) < end for partition, end in self._again.items()):
+        if self._comes_again:
             # What was told before this run of what has not come yet is to be known to the next one too.
             told_from = min(told_from, self._told_from)
         await writer.commit(await self._checkpoint(writer, due, told_from))
         await self._source.keep(offsets)
-        # Whoever was published anew meanwhile is newer than the store.
-        await cache.settle([one for one in settled if one.id not in self._unsettled])
+        await showing.settle(settled)
         self._progress.kept = {**self._progress.kept, **due.tick.events}
         self._progress.checkpointed_at = self._parts.runtime.now()
         return True
@@ -286,7 +291,3 @@ class Keeper:
 def _named(change: Change) -> Change:
     """A change by what names it: of entering and leaving the number, of all else the event."""
     return Change(change.profile, change.kind, change.name, "", change.number) if change.number else change
-
-
-def _packed(shown: Shown) -> bytes:
-    return shown.packed
