@@ -75,6 +75,11 @@ class Host:
         self._at = 0
         self._shelves: dict[int, dict[bytes, bytes]] = {}
         self._moves: list[tuple[int, bytes]] = []
+        self._sent: list[tuple[int, bytes]] = []
+        """
+        What was sent since the last checkpoint. Kafka keeps it: after a crash it comes, before whoever sent it does so
+        again.
+        """
         self._lagging: dict[int, list[bytes]] = {}
         """By bucket, the slices that it was not given yet."""
         self._slow: set[int] = set() if dice is None else {0}
@@ -94,12 +99,14 @@ class Host:
     def checkpoint(self) -> None:
         """Have what was folded be there after a crash."""
         self._kept = self._snapshot()
+        self._sent = []
 
     def crash(self) -> None:
         """Lose all since the last checkpoint."""
         self.crashes += 1
         self._at, self._shelves, self._moves, self._lagging = self._kept
-        self._kept = self._snapshot()
+        self._moves += self._sent
+        self.checkpoint()
         self._machines = {}
 
     def _machine(self, bucket: int) -> BucketMachine:
@@ -143,6 +150,7 @@ class Host:
             self.folded.append(folded)
             self.more.set()
         self._moves += moves
+        self._sent += moves
         self.moved += len(moves)
 
     async def run(self) -> None:
@@ -162,7 +170,7 @@ class Host:
                         self._fold(batch.body)
                         self._at = batch.end
                         if self._dice is not None and self._dice.random() < 0.2:
-                            self._kept = self._snapshot()
+                            self.checkpoint()
                     if self._dice is not None and (self._dice.random() < 0.1 or self.crashes == 0):
                         self.crash()
                         break

@@ -85,7 +85,9 @@ class People:
         """Let go of a profile that is kept elsewhere."""
         del self.profiles[profile.id]
         for identifier in profile.identifiers:
-            del self.owners[identifier]
+            # Else another one has it that came from where this one has lost it by now.
+            if self.owners.get(identifier) == profile.id:
+                del self.owners[identifier]
 
     def fold(self, event: Event, place: tuple[int, int], shown: tuple[str, ...] | None = None) -> Folded:
         """Find whom the event belongs to, deciding what it makes new, and fold it. `place` is (partition, offset)."""

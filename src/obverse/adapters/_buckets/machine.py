@@ -302,8 +302,10 @@ class BucketMachine:
         for one in concerned:
             if one in arrived:
                 people.adopt(profiles.unpack(arrived[one].packed, people.definitions))
-            elif one not in item.lent:
-                self._residents.find(one)
+            elif one not in item.lent and (here := self._residents.find(one)) is not None:
+                # Whoever is not concerned may be behind, if those who are lent were sent before a crash, and still have
+                # an identifier that one of these has by now.
+                people.adopt(here)
         self._change(number, people.carry_out(decision))
         self._out.decisions.append((number, item.offset, decision))
         for lost in decision.absorbed:

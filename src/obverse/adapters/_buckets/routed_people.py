@@ -65,6 +65,7 @@ class RoutedPeople(People):
             # What is in memory is newer than what is in the store.
             if profile.id not in self.profiles and profile.id not in self.absorbed:
                 self.adopt(profile)
+                self._last.setdefault(profile.id, 0)  # else whoever is looked at and never routed would stay for ever
 
     @property
     def many(self) -> int:

@@ -378,6 +378,7 @@ class Router:
     async def _let_go(self) -> None:
         """Keep no more people in memory than we may; those whose items are not in the store yet stay."""
         surplus, now = self.people.many - self._settings.profiles_in_memory, self.parts.runtime.elapsed()
-        if surplus > 0 and now >= self._look_at:
+        # Whom decisions that are still to be routed concern is not brought again.
+        if surplus > 0 and now >= self._look_at and not self._recalled:
             self._look_at = now + self._settings.look_seconds
             self.people.let_go(surplus, (await self.kept()).get(Stream.ROUTED, {}).get(0, 0))
