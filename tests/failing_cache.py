@@ -20,8 +20,8 @@ class FailingCache:
         self.meanwhile: Callable[[], Awaitable[None]] | None = None
         self.asked = asyncio.Event()
 
-    async def open_writer(self, pack: Packer[P]) -> CacheWriter[P]:
-        return await self._cache.open_writer(pack)
+    async def open_writer(self, pack: Packer[P], present: Iterable[P] = ()) -> CacheWriter[P]:
+        return await self._cache.open_writer(pack, present)
 
     async def get(self, identifier: str) -> bytes | None:
         return (await self.get_all([identifier])).get(identifier)
@@ -49,8 +49,8 @@ class SlowCache(FailingCache):
         self._runtime = runtime
         self._seconds = seconds
 
-    async def open_writer(self, pack: Packer[P]) -> CacheWriter[P]:
-        return _SlowWriter(await super().open_writer(pack), self._runtime, self._seconds)
+    async def open_writer(self, pack: Packer[P], present: Iterable[P] = ()) -> CacheWriter[P]:
+        return _SlowWriter(await super().open_writer(pack, present), self._runtime, self._seconds)
 
 
 class _SlowWriter(Generic[P]):

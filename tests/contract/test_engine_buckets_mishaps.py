@@ -159,7 +159,7 @@ async def test_a_keeper_that_dies_before_all_that_was_told_has_come_again_leaves
 class StuckCache(MemoryProfileCache):
     """A cache whose writer is never answered, as by a Redis that hangs."""
 
-    async def open_writer(self, pack: Packer[P]) -> CacheWriter[P]:
+    async def open_writer(self, pack: Packer[P], present: Iterable[P] = ()) -> CacheWriter[P]:  # noqa: ARG002 - as the port has it
         return StuckWriter({}, pack)
 
 

@@ -278,6 +278,14 @@ class ProfileCacheContract:
 
         assert await cache.get("user_id:ada") is None
 
+    async def test_what_is_present_when_writing_begins_is_there_and_nothing_else(self, cache: ProfileCache) -> None:
+        ada, bob = person("user_id:ada"), person("user_id:bob")
+        before = await cache.open_writer(packed)
+        await before.publish([bob])
+        await before.close()
+        await cache.open_writer(packed, [ada])
+        assert await cache.get_all(["user_id:ada", "user_id:bob"]) == {"user_id:ada": packed(ada)}
+
     async def test_emptied_it_fills_again(self, cache: ProfileCache, opened: Opener) -> None:
         reader = await opened("main")
         ada = person("user_id:ada")

@@ -71,9 +71,11 @@ class ProfileCache(Protocol):
     * never another workspace's profile.
     """
 
-    async def open_writer(self, pack: Packer[P]) -> CacheWriter[P]:
+    async def open_writer(self, pack: Packer[P], present: Iterable[P] = ()) -> CacheWriter[P]:
         """
-        Begin to write, with nothing published: what an earlier writer has left is not found any more.
+        Begin to write, with these published and nothing else: what an earlier writer has left is not found any more.
+
+        Nothing is answered before they are there.
 
         Raises:
             Unreachable: somebody else writes, or nobody ever could. A cache that is merely away is waited for by the

@@ -196,7 +196,7 @@ class Keeper:
         news = self._kept.take(folded)
         changes = self._untold(news.changes)
         told_from = changed if folded.changes else None
-        if len(changes) < len(news.changes):
+        if self._told and any(_named(one) in self._told for _, one in folded.changes):
             told_from = self._told_from
         news.changes = changes
         moved = [*(one.number for one in folded.rows), *(one.number for one in folded.shown)]

@@ -34,8 +34,7 @@ class Showing:
         Raises:
             Unreachable: somebody else writes.
         """
-        self._writer = await self._cache.open_writer(_packed)
-        await self._writer.publish(self._unsettled.values())
+        self._writer = await self._cache.open_writer(_packed, self._unsettled.values())
 
     async def show(self, some: Iterable[Shown], nobodys: Iterable[str]) -> None:
         """Show these as they are now; `nobodys` are identifiers that were set aside."""

@@ -73,11 +73,12 @@ class LocalProfileCache:
         self._link: Link | None = None
         self._writer: LocalCacheWriter[Any] | None = None
 
-    async def open_writer(self, pack: Packer[P]) -> CacheWriter[P]:
+    async def open_writer(self, pack: Packer[P], present: Iterable[P] = ()) -> CacheWriter[P]:
         """See `ProfileCache.open_writer`. A killed worker's socket is replaced, a living one's is not."""
         claim = Claim(Path(self._settings.socket))
         try:
             self._writer = writer = LocalCacheWriter(self._settings, claim, pack)
+            await writer.publish(present)
             await writer.listen()
         except BaseException:
             claim.release()

@@ -34,10 +34,12 @@ class MemoryProfileCache:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
 
-    async def open_writer(self, pack: Packer[P]) -> CacheWriter[P]:
+    async def open_writer(self, pack: Packer[P], present: Iterable[P] = ()) -> CacheWriter[P]:
         """See `ProfileCache.open_writer`."""
         self._shelf.clear()
-        return MemoryCacheWriter(self._shelf, pack)
+        writer = MemoryCacheWriter(self._shelf, pack)
+        await writer.publish(present)
+        return writer
 
     async def get(self, identifier: str) -> bytes | None:
         """See `ProfileCache.get`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -71,9 +71,10 @@ class RedisProfileCache:
         self._told = -_TELL
         self._writers: list[RedisCacheWriter[Any]] = []
 
-    async def open_writer(self, pack: Packer[P]) -> CacheWriter[P]:
+    async def open_writer(self, pack: Packer[P], present: Iterable[P] = ()) -> CacheWriter[P]:
         """See `ProfileCache.open_writer`. A Redis that is away is waited for behind the writer's back."""
         writer = RedisCacheWriter(self._settings, self._runtime, pack)
+        await writer.publish(present)  # which Redis is told with the first word
         await writer.open()
         # An engine that failed begins anew, with another writer.
         self._writers = [*(one for one in self._writers if not one.closed), writer]
