@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from obverse.adapters.memory.event_log import MemoryEventLog, MemoryLogSettings
 from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
 from obverse.adapters.memory.profile_store import MemoryProfileStore, MemoryStoreSettings
 from obverse.adapters.memory.sync_queue import MemorySyncQueue
-from obverse.adapters.runtime.simulated import SimulatedRuntime
+from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
 from obverse.core import json_values
 from obverse.core.audiences import Audience
 from obverse.core.conditions import parse
@@ -213,3 +213,20 @@ class World:
 
 async def everybody(store: ProfileStore) -> list[bytes]:
     return list(await store.people(limit=1000))
+
+
+Story = Callable[[World], Awaitable[Any]]
+
+
+def run(story: Story, *, seed: int = 1, world: Callable[[SimulatedRuntime], World] = World) -> Any:
+    """Run a story in a world of its own."""
+
+    async def whole(runtime: SimulatedRuntime) -> Any:
+        here = world(runtime)
+        await here.start()
+        try:
+            return await story(here)
+        finally:
+            await here.stop()
+
+    return simulate(seed, whole)[0]

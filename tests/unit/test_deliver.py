@@ -3,137 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Literal
 
-import msgspec
 import pytest
 
-from failing_cache import FailingCache
-from obverse.adapters.memory.email_service import MemoryPost, MemoryServiceSettings, open_email_service
-from obverse.adapters.memory.outbox import MemoryOutbox
-from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
-from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
-from obverse.core.audiences import Audience
-from obverse.core.conditions import parse
-from obverse.core.definitions import Definitions, Trait, define
-from obverse.core.identity import IdentityRules
 from obverse.core.mails import Mail
-from obverse.core.messages import Message
-from obverse.core.outgoing import Campaign, Template
-from obverse.core.traits.numbers import Count
-from obverse.flows.current_profiles import CurrentProfiles
-from obverse.flows.deliver import Deliver, DeliverParts
-from obverse.ports.identity_requests import IdentityRequest
+from obverse.core.messages import campaign_message
+from obverse.core.outgoing import Template
 from obverse.ports.outcomes import AccessRefused, Deferred, Refused, Unknown, Unreachable
-from obverse.ports.profile_cache import ProfileCache
-from obverse.ports.runtime import Work
-from sync_steps import World
-
-WELCOME = Template(
-    name="welcome",
-    subject="Hello {{ customer.first_name }}",
-    sender="shop@example.com",
-    text="{{ customer.orders }} {{ trigger.audience }}{{ trigger.code }} {{ customer.email }}",
-)
-CAMPAIGN = Campaign(name="welcome_buyers", audience="buyers", template="welcome")
-
-
-def defined(*campaigns: Campaign, template: Template = WELCOME) -> Definitions:
-    return define(
-        traits=[Trait("orders", Count(), "k:orders:1", "track", "Bought", None, None)],
-        audiences=[Audience("buyers", parse({"op": "gte", "trait": "orders", "value": 1}))],
-        templates=[template],
-        campaigns=campaigns,
-        identity=IdentityRules(limits={}),
-    )
-
-
-@dataclass
-class Post(World):
-    """The small installation, with mail."""
-
-    definitions: Definitions = field(default_factory=lambda: defined(CAMPAIGN))
-    post: MemoryPost = field(default_factory=MemoryPost)
-    can_be_asked: bool = True
-    mailing: Work | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.outbox = MemoryOutbox(self.runtime)
-
-    async def start_worker(self) -> None:
-        await super().start_worker()
-        service = await open_email_service(
-            MemoryServiceSettings(can_be_asked=self.can_be_asked, post=self.post), self.runtime
-        )
-        cache = await open_profile_cache(MemoryCacheSettings(shelves=self.shelves), self.runtime)
-        self.deliver = Deliver(
-            DeliverParts(
-                log=self.log,
-                outbox=self.outbox,
-                profiles=self.current_profiles(cache),
-                service=service,
-                definitions=lambda: self.definitions,
-                runtime=self.runtime,
-            )
-        )
-        self.works.append(self.runtime.spawn("deliver", self.deliver.run()))
-
-    async def kill_worker(self) -> None:
-        self.outbox = self.outbox.crash()
-        await super().kill_worker()
-
-    async def buys(self, user: str) -> None:
-        await self.tell(user, "track", "Bought")
-
-    def arrived(self) -> Counter[str]:
-        return Counter(mail.to for mail in self.post.mails)
-
-    async def statuses(self) -> Counter[str]:
-        return Counter(one.status for one in await self.outbox.page(limit=1000))
-
-
-Story = Callable[[Post], Awaitable[Any]]
-
-
-def run(story: Story, *, seed: int = 1, world: type[Post] = Post, **options: Any) -> Any:
-    async def whole(runtime: SimulatedRuntime) -> Any:
-        here = world(runtime, **options)
-        await here.start()
-        try:
-            return await story(here)
-        finally:
-            await here.stop()
-
-    return simulate(seed, whole)[0]
-
-
-async def accept(
-    world: Post, to: str | None, profile: bytes | None = None, *, days_ago: int = 0, **data: Any
-) -> Message:
-    now = world.runtime.now() - days_ago * 86_400_000_000
-    id_ = world.runtime.random.getrandbits(128).to_bytes(16, "big")
-    message = Message(
-        id=id_,
-        message_id=f"<{id_.hex()}@example.com>",
-        template="welcome",
-        to=to,
-        profile=profile,
-        data=msgspec.json.encode(data),
-        created_at=now,
-        due_at=now,
-    )
-    assert await world.outbox.accept(message, None) is None
-    return message
-
-
-async def ask(world: Post, kind: Literal["merge", "unmerge"], one: str, other: str) -> None:
-    await world.store.ask_identity(
-        IdentityRequest(id=f"r{world.sent}", kind=kind, one=one, other=other, by="eve", asked_at=world.runtime.now())
-    )
+from post_steps import CAMPAIGN, WELCOME, Post, accept, defined, run
 
 
 def test_who_enters_the_audience_is_written_to_once() -> None:
@@ -162,161 +40,6 @@ def test_a_message_that_is_asked_for_goes_out_at_once() -> None:
 
         (mail,) = world.post.mails
         assert (mail.to, mail.text.split()) == ("eve@example.com", ["x1", "eve@example.com"])
-
-    run(story)
-
-
-def test_one_without_an_address_waits_until_there_is_one() -> None:
-    async def story(world: Post) -> None:
-        await world.buys("ada")
-        await world.quiet()
-        (waiting,) = await world.outbox.page(limit=5)
-        assert (waiting.status, waiting.reason, waiting.attempts) == ("waiting", "the profile has no address yet", ())
-
-        await world.tell("ada", email="ada@example.com")
-        await world.quiet()
-        assert world.arrived() == {"ada@example.com": 1}
-
-    run(story)
-
-
-def test_an_address_that_comes_while_the_message_is_written_is_not_missed() -> None:
-    caches = list[FailingCache]()
-
-    class Busy(Post):
-        def current_profiles(self, cache: ProfileCache) -> CurrentProfiles:
-            caches.append(FailingCache(cache))
-            return super().current_profiles(caches[-1])
-
-    async def story(world: Post) -> None:
-        async def meanwhile() -> None:
-            await world.tell("ada", email="ada@example.com")
-            await world.runtime.sleep(1)  # by then the change is told, and looked at
-
-        await world.quiet()
-        delivering = caches[-1]
-        delivering.meanwhile = meanwhile
-        await world.buys("ada")
-        await world.runtime.sleep(3)
-        await world.quiet()
-        assert world.arrived() == {"ada@example.com": 1}
-
-    run(story, world=Busy)
-
-
-def test_who_becomes_one_with_somebody_who_has_an_address_is_written_to_there() -> None:
-    async def story(world: Post) -> None:
-        await world.tell("ada", email="ada@example.com")
-        await world.quiet()
-        await world.buys("bea")
-        await world.quiet()
-        assert await world.statuses() == {"waiting": 1}
-
-        await world.tell("bea", email="ada@example.com")
-        await world.quiet()
-        assert world.arrived() == {"ada@example.com": 1}
-
-    run(story)
-
-
-def test_who_becomes_one_with_somebody_else_waits_for_the_address_of_both() -> None:
-    async def story(world: Post) -> None:
-        await world.tell("ada")
-        await world.quiet()
-        await world.buys("bea")
-        await world.quiet()
-        await ask(world, "merge", "user_id:ada", "user_id:bea")
-        await world.quiet()
-        assert await world.statuses() == {"waiting": 1, "refused": 1}
-
-        await world.tell("ada", email="ada@example.com")
-        await world.quiet()
-        assert world.arrived() == {"ada@example.com": 1}
-
-    run(story)
-
-
-@pytest.mark.parametrize("trouble", ["stop", "unreadable"])
-def test_what_was_never_given_to_the_service_is_no_doubt(trouble: str) -> None:
-    caches = list[FailingCache]()
-
-    class Busy(Post):
-        def current_profiles(self, cache: ProfileCache) -> CurrentProfiles:
-            caches.append(FailingCache(cache))
-            return super().current_profiles(caches[-1])
-
-    async def story(world: Post) -> None:
-        async def meanwhile() -> None:
-            if trouble == "unreadable":
-                raise ValueError("another release wrote it")
-            await world.runtime.sleep(3600)
-
-        await world.tell("ada", email="ada@example.com")
-        await world.quiet()
-        delivering = caches[-1]
-        delivering.meanwhile = meanwhile
-        await world.buys("ada")
-        await world.runtime.sleep(1)
-        if trouble == "stop":
-            assert await world.statuses() == {"sending": 1}
-            for work in world.works:
-                await work.stop()
-            await world.start_worker()
-        await world.quiet()
-        assert world.arrived() == {"ada@example.com": 1}
-        assert await world.statuses() == {"sent": 1}
-
-    run(story, world=Busy, can_be_asked=False)
-
-
-def test_a_message_to_somebody_who_becomes_another_waits_for_their_address() -> None:
-    async def story(world: Post) -> None:
-        for name in ("ada", "bea"):
-            await world.tell(name)
-            await world.quiet()
-        bea = await world.profile("user_id:bea")
-        await accept(world, None, bea.id)
-        await world.quiet()
-        await ask(world, "merge", "user_id:ada", "user_id:bea")
-        await world.quiet()
-
-        await world.tell("ada", email="ada@example.com")
-        await world.quiet()
-        assert world.arrived() == {"ada@example.com": 1}
-
-    run(story)
-
-
-def test_whoever_was_written_to_is_not_written_to_for_another_who_becomes_one_with_them() -> None:
-    async def story(world: Post) -> None:
-        await world.tell("ada", email="ada@example.com")
-        await world.buys("ada")
-        await world.quiet()
-        for name in ("bea", "cat"):
-            await world.buys(name)
-        await world.quiet()
-        assert await world.statuses() == {"sent": 1, "waiting": 2}
-
-        for name in ("bea", "cat"):
-            await world.tell(name, email="ada@example.com")
-        await world.quiet()
-        assert world.arrived() == {"ada@example.com": 1}
-        assert await world.statuses() == {"sent": 1, "refused": 2}
-
-    run(story)
-
-
-def test_two_profiles_that_become_one_are_welcomed_once() -> None:
-    async def story(world: Post) -> None:
-        await world.tell("ada", email="ada@example.com")
-        await world.buys("ada")
-        await world.tell("bea", email="bea@example.com")
-        await world.quiet()
-        await world.tell("bea", email="ada@example.com")
-        await world.buys("bea")
-        await world.quiet()
-
-        assert world.arrived().total() == 1
 
     run(story)
 
@@ -518,5 +241,31 @@ def test_a_clock_that_is_set_while_the_outbox_is_away_is_followed_when_it_is_bac
         world.outbox.away = False
         await world.runtime.sleep(30)
         assert world.arrived() == {"ada@example.com": 1}
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("hours", "status", "seconds"),
+    [(0, "queued", 0.3), (0.1, "queued", 36.0), (5, "queued", 300.0), (73, "refused", 0)],
+)
+def test_an_entry_that_nobody_can_find_is_looked_for_ever_more_seldom(
+    hours: float, status: str, seconds: float
+) -> None:
+    async def story(world: Post) -> None:
+        await world.tell("ada", email="ada@example.com")
+        await world.quiet()
+        ada, now = (await world.profile("user_id:ada")).id, world.runtime.now()
+        entered = now - round(hours * 3600) * 1_000_000
+        await world.deliver.put([campaign_message(CAMPAIGN.name, WELCOME, ada, 7, now=entered)])
+        await world.runtime.sleep(0.2)
+        (message,) = await world.outbox.page(limit=5)
+        assert message.status == status
+        assert message.reason is not None
+        assert message.reason.endswith("the profile is being folded anew")
+        assert message.reason.startswith("given up after three days") == (status == "refused")
+        if status == "queued":
+            assert message.due_at - now == pytest.approx(seconds * 1_000_000, abs=300_000)
+        assert world.post.mails == []
 
     run(story)

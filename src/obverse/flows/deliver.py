@@ -233,9 +233,7 @@ class Deliver:
             try:
                 written.append(self._writer.write(message, people))
             except NotYet as early:
-                # No delivery was tried, so none is noted.
-                due_at = await self._now(worker) + round(SOON * 1_000_000)
-                settled.append(Settled(id=message.id, status="queued", due_at=due_at, reason=str(early)))
+                settled.append(self._early(message, str(early), await self._now(worker)))
             except NoAddress:
                 homeless.append(message)
             except Unwritable as error:
@@ -251,6 +249,17 @@ class Deliver:
                 settled.append(Settled(id=message.id, status=status, profile=waits_for, reason=NO_ADDRESS))
             await self._settle(worker, settled)
         return written
+
+    @staticmethod
+    def _early(message: Message, reason: str, now: int) -> Settled:
+        """What becomes of a message that cannot be written yet. No delivery was tried, so none is noted."""
+        waited = now - message.created_at
+        if waited > PATIENCE:
+            reason = f"given up after three days: {reason}"
+            return Settled(id=message.id, status="refused", reason=reason)
+        # Mostly it is a moment; of an entry that was undone since it is for ever.
+        wait = max(round(SOON * 1_000_000), min(waited // 10, round(LONGEST * 1_000_000)))
+        return Settled(id=message.id, status="queued", due_at=now + wait, reason=reason)
 
     def _instead(self, message: Message, people: Mapping[bytes, Profile]) -> Message | None:
         """
