@@ -38,8 +38,8 @@ class CurrentProfiles:
     has all of these, which is a checkpoint: whoever acted on a profile that is older than the change would do nothing,
     and never look again.
 
-    While the engine folds again what a crash undid, a profile may be as old as the last checkpoint. Whoever acts on it
-    acts again when the same change is told again.
+    While an engine folds again what a crash undid, either its cache does not answer yet (buckets), or a profile may be
+    as old as the last checkpoint, and whoever acts on it acts again when the same change is told again (embedded).
     """
 
     def __init__(
