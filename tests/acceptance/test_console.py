@@ -14,6 +14,7 @@ from console_steps import (
     EVENTS,
     PATIENCE,
     PHONE,
+    PICTURES,
     Demo,
     Visitor,
     pages,
@@ -35,8 +36,15 @@ def test_the_counts_move_without_a_reload(demo: Demo) -> None:
     assert len(demo.counts) > 3, demo.counts
 
 
-@pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+LOOKS = [("light", DESK), ("dark", PHONE)]
+"""Each scheme and each size once; pictures are taken of all four."""
+
+
+@pytest.mark.parametrize(
+    ("scheme", "viewport"),
+    LOOKS if PICTURES is None else [(scheme, size) for scheme in ("light", "dark") for size in (DESK, PHONE)],
+    ids=lambda one: one if isinstance(one, str) else "phone" if one is PHONE else "desk",
+)
 def test_every_page_opens_by_deep_link(browser: Browser, demo: Demo, scheme: str, viewport: ViewportSize) -> None:
     flaws: list[str] = []
     with visiting(browser, demo, viewport=viewport, color_scheme=scheme) as visitor:
