@@ -87,10 +87,10 @@ class Keeper:
         """… and where they begin …"""
         self._again: Mapping[int, int] = {}
         """… until when what they are of comes again, as offsets by partition."""
-        self._held: list[tuple[int, int, int, int | None]] = []
+        self._held: list[tuple[int, int, int, int, int]] = []
         """
-        Of each record that is not done with: partition, offset, highest number, and where the stream of changes ended
-        before those that it brought, if it did.
+        Of each record that is not done with: partition, offset, highest number; that of the last change which it
+        brought (-1: none), and where the stream of changes ended before.
         """
         self._next: dict[int, int] = {}
         """By partition, the offset after what was read."""
@@ -195,14 +195,14 @@ class Keeper:
         """Take in what came of some items; of what was told before this run, nothing is told again."""
         news = self._kept.take(folded)
         changes = self._untold(news.changes)
-        told_from = changed if folded.changes else None
+        last = max((number for number, _ in folded.changes), default=-1)
         if self._told and any(_named(one) in self._told for _, one in folded.changes):
-            told_from = self._told_from
+            changed = self._told_from
         news.changes = changes
         moved = [*(one.number for one in folded.rows), *(one.number for one in folded.shown)]
         highest = max([*folded.done, *moved, *(one for one, _ in folded.parts)])
         self._next[partition] = offset + 1
-        self._held.append((partition, offset, highest, told_from))
+        self._held.append((partition, offset, highest, last, changed))
         return news
 
     @property
@@ -234,7 +234,8 @@ class Keeper:
             out.add(self._untold(due.changes))
         # All that was told of these items is in the stream before the store says that they are done with.
         await out.flush()
-        told_from = min([out.ended, *(changed for *_, changed in self._held if changed is not None)])
+        # A record may be held for a tick alone, of which the changes it brought are not.
+        told_from = min([out.ended, *(changed for *_, last, changed in self._held if last >= self._kept.base)])
         if self._comes_again:
             # What was told before this run of what has not come yet is to be known to the next one too.
             told_from = min(told_from, self._told_from)
