@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
 
 from obverse.adapters.memory.email_service import MemoryPost, MemoryServiceSettings, open_email_service
 from obverse.adapters.memory.outbox import MemoryOutbox
-from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
-from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
 from obverse.core.audiences import Audience
 from obverse.core.conditions import parse
 from obverse.core.definitions import Definitions, Trait, define
@@ -22,8 +20,8 @@ from obverse.core.outgoing import Campaign, Template
 from obverse.core.traits.numbers import Count
 from obverse.flows.deliver import Deliver, DeliverParts
 from obverse.ports.identity_requests import IdentityRequest
-from obverse.ports.runtime import Work
 from sync_steps import World
+from sync_steps import run as run_world
 
 WELCOME = Template(
     name="welcome",
@@ -51,7 +49,6 @@ class Post(World):
     definitions: Definitions = field(default_factory=lambda: defined(CAMPAIGN))
     post: MemoryPost = field(default_factory=MemoryPost)
     can_be_asked: bool = True
-    mailing: Work | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,12 +59,11 @@ class Post(World):
         service = await open_email_service(
             MemoryServiceSettings(can_be_asked=self.can_be_asked, post=self.post), self.runtime
         )
-        cache = await open_profile_cache(MemoryCacheSettings(shelves=self.shelves), self.runtime)
         self.deliver = Deliver(
             DeliverParts(
                 log=self.log,
                 outbox=self.outbox,
-                profiles=self.current_profiles(cache),
+                profiles=await self.current_profiles(),
                 service=service,
                 definitions=lambda: self.definitions,
                 runtime=self.runtime,
@@ -89,19 +85,7 @@ class Post(World):
         return Counter(one.status for one in await self.outbox.page(limit=1000))
 
 
-Story = Callable[[Post], Awaitable[Any]]
-
-
-def run(story: Story, *, seed: int = 1, world: type[Post] = Post, **options: Any) -> Any:
-    async def whole(runtime: SimulatedRuntime) -> Any:
-        here = world(runtime, **options)
-        await here.start()
-        try:
-            return await story(here)
-        finally:
-            await here.stop()
-
-    return simulate(seed, whole)[0]
+run = partial(run_world, world=Post)
 
 
 async def accept(

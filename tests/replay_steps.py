@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from obverse.adapters.memory.email_service import MemoryPost, MemoryServiceSettings, open_email_service
-from obverse.adapters.memory.outbox import MemoryOutbox
-from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
 from obverse.adapters.memory.replays import MemoryReplays
-from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
 from obverse.core.audiences import Audience
 from obverse.core.conditions import parse
 from obverse.core.definitions import Definitions, Trait, define
@@ -19,12 +16,13 @@ from obverse.core.outgoing import Campaign, Connection, Template
 from obverse.core.profiles import Profile, pack, unpack
 from obverse.core.replays import Wanted
 from obverse.core.traits.numbers import Count
-from obverse.flows.deliver import Deliver, DeliverParts
 from obverse.flows.replaying import Replaying, ReplayingParts
 from obverse.ports.engine import WRITER, Engine
 from obverse.ports.profile_store import Checkpoint, ProfileRow
 from obverse.ports.replays import Replay, ReplayStage
-from sync_steps import CRM, World
+from post_steps import Post
+from sync_steps import CRM
+from sync_steps import run as run_world
 
 WELCOME = Template(name="welcome", subject="Hello", sender="shop@example.com", text="{{ customer.email }}")
 CAMPAIGN = Campaign(name="welcome_buyers", audience="buyers", template="welcome")
@@ -44,40 +42,25 @@ def shop(*campaigns: Campaign, connections: tuple[Connection, ...] = (CRM,), eve
 
 
 @dataclass
-class Shop(World):
+class Shop(Post):
     """The small installation, with mail and replays."""
 
     definitions: Definitions = field(default_factory=lambda: shop(CAMPAIGN))
-    post: MemoryPost = field(default_factory=MemoryPost)
     sample: int = 1000
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.outbox = MemoryOutbox(self.runtime)
         self.replays = MemoryReplays()
 
     async def start_worker(self) -> None:
         await super().start_worker()
-        service = await open_email_service(MemoryServiceSettings(post=self.post), self.runtime)
-        cache = await open_profile_cache(MemoryCacheSettings(shelves=self.shelves), self.runtime)
-        profiles = self.current_profiles(cache)
-        self.deliver = Deliver(
-            DeliverParts(
-                log=self.log,
-                outbox=self.outbox,
-                profiles=profiles,
-                service=service,
-                definitions=lambda: self.definitions,
-                runtime=self.runtime,
-            )
-        )
         self.replaying = Replaying(
             ReplayingParts(
                 replays=self.replays,
                 log=self.log,
                 store=self.store,
                 engine=self.acting_engine(),
-                profiles=profiles,
+                profiles=await self.current_profiles(),
                 queue=self.queue,
                 outbox=self.outbox,
                 activate=self.activate,
@@ -87,21 +70,11 @@ class Shop(World):
                 sample=self.sample,
             )
         )
-        self.works += [
-            self.runtime.spawn("deliver", self.deliver.run()),
-            self.runtime.spawn("replaying", self.replaying.run()),
-        ]
+        self.works.append(self.runtime.spawn("replaying", self.replaying.run()))
 
     def acting_engine(self) -> Engine:
         """The engine that replays know."""
         return self.engine
-
-    async def kill_worker(self) -> None:
-        self.outbox = self.outbox.crash()
-        await super().kill_worker()
-
-    async def buys(self, user: str) -> None:
-        await self.tell(user, "track", "Bought")
 
     async def harm(self, identifier: str, do: Callable[[Profile], Any]) -> None:
         """Have somebody be otherwise, in the store; the worker is dead meanwhile."""
@@ -151,16 +124,4 @@ async def customers(world: Shop, *names: str) -> None:
     await world.quiet()
 
 
-Story = Callable[[Shop], Awaitable[Any]]
-
-
-def run(story: Story, *, seed: int = 1, of: type[Shop] = Shop, **options: Any) -> None:
-    async def whole(runtime: SimulatedRuntime) -> None:
-        here = of(runtime, **options)
-        await here.start()
-        try:
-            await story(here)
-        finally:
-            await here.stop()
-
-    simulate(seed, whole)
+run = partial(run_world, world=Shop)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from failing_cache import FailingCache, SlowCache
 from obverse.adapters.embedded import EmbeddedSettings
 from obverse.adapters.embedded import open_engine as open_embedded
 from obverse.adapters.memory.crm import MemoryAccount, MemoryCrmSettings, open_crm
@@ -34,7 +35,6 @@ from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.unify import Unify
 from obverse.ports.crm import Crm
 from obverse.ports.engine import EngineParts
-from obverse.ports.profile_cache import ProfileCache
 from obverse.ports.profile_store import ProfileStore
 from obverse.ports.runtime import Work
 
@@ -78,6 +78,10 @@ class World:
     accounts: dict[str, MemoryAccount] = field(default_factory=dict)
     works: list[Work] = field(default_factory=list)
     sent: int = 0
+    publishing: float = 0.0
+    """Seconds that it takes to publish profiles."""
+    acting: FailingCache = field(init=False)
+    """The cache of whoever acts on changes; of several, of the one that was made last."""
 
     def __post_init__(self) -> None:
         self.log = MemoryEventLog(MemoryLogSettings(), self.runtime)
@@ -110,14 +114,13 @@ class World:
         await self.start_worker()
 
     async def start_worker(self) -> None:
-        cache = await self.open_cache()
         self.engine = await open_embedded(
             EmbeddedSettings(slice_events=3, checkpoint_seconds=2.0),
             EngineParts(
                 workspace="main",
                 log=self.log,
                 store=self.store,
-                cache=cache,
+                cache=await self.open_cache(),
                 definitions=lambda: self.definitions,
                 runtime=self.runtime,
             ),
@@ -127,7 +130,7 @@ class World:
                 log=self.log,
                 queue=self.queue,
                 store=self.store,
-                profiles=self.current_profiles(cache),
+                profiles=await self.current_profiles(),
                 definitions=lambda: self.definitions,
                 open_crm=self.open_crm,
                 runtime=self.runtime,
@@ -138,14 +141,16 @@ class World:
             self.runtime.spawn("activate", self.activate.run()),
         ]
 
-    async def open_cache(self) -> ProfileCache:
-        return await open_profile_cache(MemoryCacheSettings(shelves=self.shelves), self.runtime)
+    async def open_cache(self) -> FailingCache:
+        cache = await open_profile_cache(MemoryCacheSettings(shelves=self.shelves), self.runtime)
+        return SlowCache(cache, self.runtime, self.publishing) if self.publishing else FailingCache(cache)
 
-    def current_profiles(self, cache: ProfileCache) -> CurrentProfiles:
+    async def current_profiles(self) -> CurrentProfiles:
+        self.acting = await self.open_cache()
         return CurrentProfiles(
             log=self.log,
             store=self.store,
-            cache=cache,
+            cache=self.acting,
             definitions=lambda: self.definitions,
             runtime=self.runtime,
         )
@@ -215,14 +220,13 @@ async def everybody(store: ProfileStore) -> list[bytes]:
     return list(await store.people(limit=1000))
 
 
-Story = Callable[[World], Awaitable[Any]]
-
-
-def run(story: Story, *, seed: int = 1, world: Callable[[SimulatedRuntime], World] = World) -> Any:
+def run(
+    story: Callable[[Any], Awaitable[Any]], *, seed: int = 1, world: Callable[..., World] = World, **options: Any
+) -> Any:
     """Run a story in a world of its own."""
 
     async def whole(runtime: SimulatedRuntime) -> Any:
-        here = world(runtime)
+        here = world(runtime, **options)
         await here.start()
         try:
             return await story(here)

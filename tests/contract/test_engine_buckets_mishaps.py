@@ -129,27 +129,29 @@ def first_kept(host: Host) -> int:
     raise AssertionError("nothing is to be kept")
 
 
+async def run_until(host: Host, parts: EngineParts, source: Source, enough: Callable[[Progress], bool]) -> None:
+    """Have router and keeper run, and die once it is enough, and what is told by then is told."""
+    engine = BucketedEngine(QUICK, host.described(parts), lambda: source)
+    work = parts.runtime.spawn("engine", engine.run())
+    async with asyncio.timeout(PATIENCE):
+        while not enough(engine.progress):
+            await parts.runtime.sleep(0.01)
+    await parts.runtime.sleep(0.2)  # that is 50 ms later at most, and whoever is stuck is stuck by then
+    await work.stop()
+
+
 async def test_a_keeper_that_dies_before_all_that_was_told_has_come_again_leaves_it_known() -> None:
     parts = await memory_parts(1)
     host = Host(parts, buckets=4)
     hosting = parts.runtime.spawn("host", host.run())
     placed = await append(parts, tell(seed=5, people=12, events=150), batch=10)
 
-    async def run(parts: EngineParts, source: Source, enough: Callable[[Progress], bool]) -> None:
-        engine = BucketedEngine(QUICK, host.described(parts), lambda: source)
-        work = parts.runtime.spawn("engine", engine.run())
-        async with asyncio.timeout(PATIENCE):
-            while not enough(engine.progress):
-                await parts.runtime.sleep(0.01)
-        await parts.runtime.sleep(0.1)  # what is told, is told once more than 50 ms later at most
-        await work.stop()
-
     # Everything is told, and nothing kept; then a part of it is kept; then all.
     full = replace(parts, obstacle=lambda: "the disk is full")
-    await run(full, Source(host), lambda progress: progress.folded.get(0) == len(placed))
-    await run(parts, Halting(host, first_kept(host)), lambda progress: progress.checkpointed_at > 0)
+    await run_until(host, full, Source(host), lambda progress: progress.folded.get(0) == len(placed))
+    await run_until(host, parts, Halting(host, first_kept(host)), lambda progress: progress.checkpointed_at > 0)
     kept_events = (await parts.store.overview()).marks[WRITER][Stream.EVENTS][0]
-    await run(parts, Source(host), lambda progress: progress.kept.get(0) == len(placed))
+    await run_until(host, parts, Source(host), lambda progress: progress.kept.get(0) == len(placed))
     await hosting.stop()
 
     assert 0 < kept_events < len(placed)
@@ -174,20 +176,11 @@ async def test_a_keeper_that_dies_while_it_shows_people_leaves_no_change_untold(
     hosting = parts.runtime.spawn("host", host.run())
     placed = await append(parts, tell(seed=5, people=12, events=150), batch=10)
 
-    async def run(parts: EngineParts, source: Source, enough: Callable[[Progress], bool]) -> None:
-        engine = BucketedEngine(QUICK, host.described(parts), lambda: source)
-        work = parts.runtime.spawn("engine", engine.run())
-        async with asyncio.timeout(PATIENCE):
-            while not enough(engine.progress):
-                await parts.runtime.sleep(0.01)
-        await parts.runtime.sleep(0.2)
-        await work.stop()
-
     # Everything is folded; then a part of it comes, and is not shown in time; then all comes.
-    await run(replace(parts, keeps=False), Source(host), lambda progress: progress.events == len(placed))
+    await run_until(host, replace(parts, keeps=False), Source(host), lambda progress: progress.events == len(placed))
     stuck = replace(parts, cache=StuckCache({}))
-    await run(stuck, Halting(host, first_kept(host)), lambda _: True)
-    await run(parts, Source(host), lambda progress: progress.kept.get(0) == len(placed))
+    await run_until(host, stuck, Halting(host, first_kept(host)), lambda _: True)
+    await run_until(host, parts, Source(host), lambda progress: progress.kept.get(0) == len(placed))
     await hosting.stop()
 
     folded = [change for record in host.folded for _, change in items.read_folded(record).changes]

@@ -7,15 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from failing_cache import FailingCache, SlowCache
 from obverse.adapters.memory.crm import MemoryAccount
 from obverse.adapters.runtime.simulated import SimulatedRuntime
 from obverse.core.outgoing import Connection
 from obverse.core.records import Callback
-from obverse.flows.current_profiles import CurrentProfiles
 from obverse.ports.identity_requests import IdentityRequest
 from obverse.ports.outcomes import AccessRefused, Unreachable
-from obverse.ports.profile_cache import ProfileCache
 from sync_steps import CRM, FIELDS, World, defined, mapped, run
 
 
@@ -40,17 +37,10 @@ def test_a_profile_becomes_a_contact_and_follows_what_changes() -> None:
 
 @pytest.mark.parametrize("failures", [1, sys.maxsize], ids=["for a moment", "for good"])
 def test_nobody_is_passed_over_while_the_cache_is_away(failures: int) -> None:
-    caches = list[FailingCache]()
-
-    class Forsaken(World):
-        def current_profiles(self, cache: ProfileCache) -> CurrentProfiles:
-            caches.append(FailingCache(cache))
-            return super().current_profiles(caches[-1])
-
     async def story(world: World) -> None:
         await world.tell("bob", email="bob@example.com", first_name="Bob")
         await world.quiet()
-        caches[-1].failures = failures
+        world.acting.failures = failures
         # As long as events come, no checkpoint is due before 2 s are over; what changed is told within 0.1.
         await world.tell("ada", email="ada@example.com", first_name="Ada")
         for _ in range(10):
@@ -59,14 +49,10 @@ def test_nobody_is_passed_over_while_the_cache_is_away(failures: int) -> None:
         await world.quiet()
         assert world.contact("ada@example.com")["firstname"] == "Ada"
 
-    run(story, world=Forsaken)
+    run(story)
 
 
 def test_nobody_is_passed_over_while_the_cache_is_slow() -> None:
-    class Slow(World):
-        async def open_cache(self) -> ProfileCache:
-            return SlowCache(await super().open_cache(), self.runtime, 0.1)
-
     async def story(world: World) -> None:
         await world.tell("ada", email="ada@example.com", first_name="Ada")
         await world.quiet()
@@ -75,16 +61,10 @@ def test_nobody_is_passed_over_while_the_cache_is_slow() -> None:
         await world.quiet()
         assert world.contact("ada@example.com")["firstname"] == "Augusta"
 
-    run(story, world=Slow)
+    run(story, publishing=0.1)
 
 
 def test_two_who_became_one_before_a_crash_are_written_as_one_after_it() -> None:
-    class Slow(World):
-        seconds = 0.0
-
-        async def open_cache(self) -> ProfileCache:
-            return SlowCache(await super().open_cache(), self.runtime, self.seconds)
-
     async def story(world: World) -> None:
         await world.tell("ada", email="ada@example.com")
         await world.quiet()
@@ -94,13 +74,13 @@ def test_two_who_became_one_before_a_crash_are_written_as_one_after_it() -> None
         world.account.trouble = Unreachable("gone")
         await world.tell("bea", "track", "Seen", email="ada@example.com")
         await world.runtime.sleep(0.15)
-        Slow.seconds = 0.3  # the log is long, and it takes a while to fold it again
+        world.publishing = 0.3  # the log is long, and it takes a while to fold it again
         world.account.trouble = None
         await world.kill_worker()
         await world.quiet()
         assert world.contact("ada@example.com")["firstname"] == "Bea"
 
-    run(story, world=Slow)
+    run(story)
 
 
 def test_it_is_there_within_two_seconds() -> None:

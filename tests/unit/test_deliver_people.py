@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from failing_cache import FailingCache
-from obverse.flows.current_profiles import CurrentProfiles
-from obverse.ports.profile_cache import ProfileCache
 from post_steps import Post, accept, ask, run
 
 
@@ -25,27 +22,19 @@ def test_one_without_an_address_waits_until_there_is_one() -> None:
 
 
 def test_an_address_that_comes_while_the_message_is_written_is_not_missed() -> None:
-    caches = list[FailingCache]()
-
-    class Busy(Post):
-        def current_profiles(self, cache: ProfileCache) -> CurrentProfiles:
-            caches.append(FailingCache(cache))
-            return super().current_profiles(caches[-1])
-
     async def story(world: Post) -> None:
         async def meanwhile() -> None:
             await world.tell("ada", email="ada@example.com")
             await world.runtime.sleep(1)  # by then the change is told, and looked at
 
         await world.quiet()
-        delivering = caches[-1]
-        delivering.meanwhile = meanwhile
+        world.acting.meanwhile = meanwhile
         await world.buys("ada")
         await world.runtime.sleep(3)
         await world.quiet()
         assert world.arrived() == {"ada@example.com": 1}
 
-    run(story, world=Busy)
+    run(story)
 
 
 def test_who_becomes_one_with_somebody_who_has_an_address_is_written_to_there() -> None:
@@ -82,13 +71,6 @@ def test_who_becomes_one_with_somebody_else_waits_for_the_address_of_both() -> N
 
 @pytest.mark.parametrize("trouble", ["stop", "unreadable"])
 def test_what_was_never_given_to_the_service_is_no_doubt(trouble: str) -> None:
-    caches = list[FailingCache]()
-
-    class Busy(Post):
-        def current_profiles(self, cache: ProfileCache) -> CurrentProfiles:
-            caches.append(FailingCache(cache))
-            return super().current_profiles(caches[-1])
-
     async def story(world: Post) -> None:
         async def meanwhile() -> None:
             if trouble == "unreadable":
@@ -97,8 +79,7 @@ def test_what_was_never_given_to_the_service_is_no_doubt(trouble: str) -> None:
 
         await world.tell("ada", email="ada@example.com")
         await world.quiet()
-        delivering = caches[-1]
-        delivering.meanwhile = meanwhile
+        world.acting.meanwhile = meanwhile
         await world.buys("ada")
         await world.runtime.sleep(1)
         if trouble == "stop":
@@ -110,7 +91,7 @@ def test_what_was_never_given_to_the_service_is_no_doubt(trouble: str) -> None:
         assert world.arrived() == {"ada@example.com": 1}
         assert await world.statuses() == {"sent": 1}
 
-    run(story, world=Busy, can_be_asked=False)
+    run(story, can_be_asked=False)
 
 
 def test_a_message_to_somebody_who_becomes_another_waits_for_their_address() -> None:

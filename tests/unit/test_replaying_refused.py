@@ -62,7 +62,7 @@ def test_an_engine_that_folds_nobody_anew_says_what_to_do() -> None:
         assert "--to activate or --to deliver" in refused.reason
         assert (await world.plan(ACTIVATE)).state is ReplayStage.PLANNED
 
-    run(story, of=PlainShop)
+    run(story, world=PlainShop)
 
 
 def test_while_nobody_holds_what_is_written_nothing_is_noted_as_done() -> None:

@@ -22,7 +22,7 @@ import uvicorn
 import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from obverse.adapters._buckets.garbage import look_seldom
+from obverse.adapters._garbage import look_seldom
 
 Asgi = Callable[..., Coroutine[Any, Any, None]]
 

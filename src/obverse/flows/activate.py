@@ -24,8 +24,6 @@ from obverse.ports.sync_queue import SyncQueue, SyncWorker
 
 LOOK: Final = 0.5
 """Seconds between two looks at what others queued, and at the definitions."""
-SOON: Final = 0.02
-"""Seconds between two looks at whether it is known yet which connections there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +50,8 @@ class Activate:
         self._parts = parts
         self._runtime = parts.runtime
         self._senders: dict[str, tuple[Connection, Sender, Work]] = {}
-        self._followed: Mapping[str, Connection] | None = None
-        """The connections for which changes are followed, once it is known which these are."""
+        self._followed: Mapping[str, Connection] = {}
+        """The connections for which changes are followed, by name."""
         self._ended: asyncio.Queue[BaseException] = asyncio.Queue()
         self._worker: SyncWorker | None = None
         self.vitals = Vitals()
@@ -68,13 +66,14 @@ class Activate:
     async def _run(self) -> None:
         self._worker = worker = await self._parts.queue.open_worker()
         self._ended = asyncio.Queue()
-        self._followed = None
-        works = [
-            self._runtime.spawn("follow changes", self._telling(self._follow(worker))),
-            self._runtime.spawn("keep senders", self._telling(self._keep_senders(worker))),
-        ]
-        self.vitals.failure = None
+        works: list[Work] = []
         try:
+            await self._take_up(worker, self._defined())
+            works += [
+                self._runtime.spawn("follow changes", self._telling(self._follow(worker))),
+                self._runtime.spawn("keep senders", self._telling(self._keep_senders(worker))),
+            ]
+            self.vitals.failure = None
             raise await self._ended.get()
         finally:
             self._worker = None
@@ -109,8 +108,6 @@ class Activate:
         try:
             while True:
                 batches = await reader.next()
-                while self._followed is None:
-                    await self._runtime.sleep(SOON)
                 connections = [*self._followed.values()]
                 touched = touched_by(changes_in(batches, words_of(connections)), connections)
                 await worker.put(touched, mark=batches[-1].end, now=self._runtime.now())
@@ -121,28 +118,32 @@ class Activate:
 
     async def _keep_senders(self, worker: SyncWorker) -> None:
         while True:
-            defined = {one.name: one for one in self._parts.definitions().connections}
+            defined = self._defined()
             for name in [name for name, (one, _, _) in self._senders.items() if defined.get(name) != one]:
                 await self._senders.pop(name)[2].stop()
             if defined != self._followed:
-                await self._forsake(worker, defined)
-                self._followed = defined
+                await self._take_up(worker, defined)
             for name, one in defined.items():
                 if name not in self._senders:
                     self._senders[name] = (one, *self._start(one, worker))
                 self._wake(name)
             await self._runtime.sleep(LOOK)
 
-    async def _forsake(self, worker: SyncWorker, defined: Mapping[str, Connection]) -> None:
-        """
-        Have every mapping that is not in force be new when it comes back: changes of now are not put by for it.
+    def _defined(self) -> Mapping[str, Connection]:
+        return {one.name: one for one in self._parts.definitions().connections}
 
-        Before the first of these is passed by, and while nobody sends, who would note how the connection is.
+    async def _take_up(self, worker: SyncWorker, defined: Mapping[str, Connection]) -> None:
+        """
+        Follow changes for these connections from here on.
+
+        Every mapping that is not in force is to be new when it comes back, for changes of now are not put by for it.
+        So that is noted before, and while nobody sends, who would note how the connection is.
         """
         for name, (standing, _) in (await self._parts.queue.standings()).items():
             one = defined.get(name)
             if standing.mapping and (one is None or mapping_of(one) != standing.mapping):
                 await worker.stand(name, replace(standing, mapping=""))
+        self._followed = defined
 
     def _start(self, connection: Connection, worker: SyncWorker) -> tuple[Sender, Work]:
         parts = self._parts

@@ -8,6 +8,7 @@ checkpoint, with the mark up to which nothing is missing.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -94,8 +95,6 @@ class Keeper:
         """
         self._next: dict[int, int] = {}
         """By partition, the offset after what was read."""
-        self._read: dict[int, int] = {}
-        """The same, of what could not be read too."""
         self._telling = asyncio.Lock()
         """
         Held from when something is taken in until it is shown and told: a checkpoint in between would say that the
@@ -173,11 +172,12 @@ class Keeper:
         nobodys: list[str] = []
         changes: list[Change] = []
         for partition, offset, record in records:
-            self._read[partition] = offset + 1
+            self._next[partition] = offset + 1
             try:
                 folded = items.read_folded(record)
             except codec.UnreadableRecord as error:
-                # What was meant is missing, so no checkpoint passes it.
+                # What was meant is missing, so no checkpoint passes it, and it is read again.
+                self._held.append((partition, offset, sys.maxsize, -1, 0))
                 what = "record of what was folded set aside"
                 _log.error(what, partition=partition, offset=offset, reason=str(error))
                 continue
@@ -201,14 +201,13 @@ class Keeper:
         news.changes = changes
         moved = [*(one.number for one in folded.rows), *(one.number for one in folded.shown)]
         highest = max([*folded.done, *moved, *(one for one, _ in folded.parts)])
-        self._next[partition] = offset + 1
         self._held.append((partition, offset, highest, last, changed))
         return news
 
     @property
     def _comes_again(self) -> bool:
         """Whether something of which was told before this run may not have come yet."""
-        return any(self._read.get(partition, 0) < end for partition, end in self._again.items())
+        return any(self._next.get(partition, 0) < end for partition, end in self._again.items())
 
     def _untold(self, changes: Sequence[Change]) -> list[Change]:
         """Those that were not told before this run."""

@@ -27,7 +27,13 @@ FOLDING: Final = "obverse.adapters.flink.folding"
 
 _PACKED: Final = ("core", "ports", "adapters/_buckets", "adapters/_kafka")
 """Folders of ours that tasks import from."""
-_SINGLE: Final = ("__init__.py", "adapters/__init__.py", "adapters/flink/__init__.py", "adapters/flink/folding.py")
+_SINGLE: Final = (
+    "__init__.py",
+    "adapters/__init__.py",
+    "adapters/_garbage.py",
+    "adapters/flink/__init__.py",
+    "adapters/flink/folding.py",
+)
 _PATIENCE: Final = 300.0
 """Seconds that a submission may take; it takes about eight, most of it Java that looks at what it was given."""
 _CLIENT: Final = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")

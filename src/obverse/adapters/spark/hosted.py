@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from obverse.adapters._buckets.cutting import Cutter, place_of
 from obverse.adapters._buckets.definitions import OURS, Reading
-from obverse.adapters._buckets.garbage import look_seldom
 from obverse.adapters._buckets.machine import BucketMachine, wall_clock
 from obverse.adapters._buckets.shelves import Shelf
+from obverse.adapters._garbage import look_seldom
 
 
 def open_cutter(workspace: str, kept: bytes) -> Cutter:

@@ -104,7 +104,7 @@ def write_library(path: Path, more: Sequence[Path] = ()) -> None:
     """Write what driver and executors import of ours, and these modules, as a zip file."""
     root = Path(obverse.__file__).parent
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as library:
-        for package in ("__init__.py", "adapters/__init__.py", "adapters/_archived_rows.py"):
+        for package in ("__init__.py", "adapters/__init__.py", "adapters/_archived_rows.py", "adapters/_garbage.py"):
             library.write(root / package, f"obverse/{package}")
         for part in _LIBRARY:
             for file in sorted((root / part).rglob("*")):

@@ -1,4 +1,4 @@
-"""When the cache of a keeper answers, and with whom."""
+"""What a keeper shows, and up to where it says that all is kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from engine_parts import memory_parts
 from obverse.adapters._buckets import items
-from obverse.adapters._buckets.items import Folded, Shown, Told
+from obverse.adapters._buckets.items import Folded, Shown, Tick, Told
 from obverse.adapters._buckets.keeper import Keeper, KeeperSettings
 from obverse.adapters.memory.profile_cache import MemoryProfileCache
 from obverse.contracts.profile_cache import person
@@ -50,6 +50,8 @@ class Source:
     def __init__(self, *records: bytes) -> None:
         self._records = records
         self._at = 0
+        self.kept: dict[int, int] = {}
+        """What was noted last."""
         self.more = asyncio.Semaphore(0)
         self.taken = asyncio.Event()
         """Set when the first was taken in, and the next is asked for."""
@@ -65,7 +67,7 @@ class Source:
         return {0: len(self._records)}
 
     async def keep(self, offsets: Mapping[int, int]) -> None:
-        assert set(offsets) <= {0}
+        self.kept = dict(offsets)
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -124,3 +126,42 @@ async def test_a_keeper_shows_nobody_before_all_has_come_again_that_was_told() -
     assert set(found[NEW.id].identifiers) == {"user_id:ada", "email:ada@x.test"}
     await keeper.stop()
     assert cache.opened == 1
+
+
+TICK = Tick(now=1, first=1, events={0: 1}, decisions=0, routed=1, keep=2)
+KEPT = items.write_folded(Folded(bucket=0, done=[1], ticks=[(1, TICK)]))
+"""With it all that came of item 0 is to be kept."""
+
+
+async def until_kept(parts: EngineParts, source: Source, count: int) -> int:
+    """Have a keeper take so many records, and keep what is due; return up to which change the store says it knows."""
+    await routed(parts, 1)
+    keeper = parts.runtime.spawn("keeper", Keeper(KeeperSettings(), parts, source, Progress()).run())
+    for _ in range(count):
+        source.more.release()
+    async with asyncio.timeout(10):
+        while not source.kept:  # noqa: ASYNC110 - as a log's reader would
+            await asyncio.sleep(0.01)
+    await keeper.stop()
+    return (await parts.store.overview()).marks[WRITER][Stream.CHANGES][0]
+
+
+async def test_a_record_that_is_held_for_a_tick_alone_keeps_back_no_mark_of_changes() -> None:
+    parts = await memory_parts(1)
+    told = Folded(
+        bucket=0,
+        done=[0],
+        parts=[(1, OTHER.id)],
+        shown=[Shown(0, NEW.id, tuple(NEW.identifiers), profiles.pack(NEW, DEFINITIONS))],
+        changes=[(0, Change(NEW.id, ATTRIBUTE, "email", "m1"))],
+    )
+    source = Source(items.write_folded(told), KEPT)
+    assert await until_kept(parts, source, 2) == 1
+    assert source.kept == {0: 0}, "it comes again, for the tick is not done for others"
+
+
+async def test_what_cannot_be_read_is_never_noted_as_read() -> None:
+    parts = await memory_parts(1)
+    source = Source(record(0, NEW), b"nonsense", KEPT)
+    await until_kept(parts, source, 3)
+    assert source.kept == {0: 1}
