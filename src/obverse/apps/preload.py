@@ -18,6 +18,7 @@ import obverse.adapters.smtp.local_inbox
 import obverse.apps.api.app
 import obverse.apps.collector
 import obverse.apps.collector.bots
+import obverse.apps.roles.worker_flows
 import obverse.apps.sandbox
 import obverse.apps.worker
 import obverse.flows.absorb

@@ -20,8 +20,9 @@ from obverse.apps import processes
 from obverse.apps.roles.api import api, api_key
 from obverse.apps.roles.collector import collector
 from obverse.apps.roles.engine_host import engine_host
+from obverse.apps.roles.flow_names import FLOWS
 from obverse.apps.roles.opening import Doors, or_stop
-from obverse.apps.roles.worker import FLOWS, worker
+from obverse.apps.roles.worker import worker
 from obverse.core.definitions import BadDefinition
 from obverse.settings import BadSettings, Settings
 from obverse.wiring import Wiring, wire
