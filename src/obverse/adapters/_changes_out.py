@@ -96,8 +96,6 @@ class ChangesOut:
         """
         Append what waits, now; when it returns, every change that was added or held before is in the log.
 
-        Nobody may go on holding others meanwhile.
-
         Raises:
             Unreachable: the log cannot be written.
         """

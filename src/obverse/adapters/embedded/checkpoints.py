@@ -262,9 +262,6 @@ class Checkpoints:
     async def _write(self) -> None:
         people = self._people
         async with self.turn:
-            # Before the mark says that these events were folded: a change that was not written by then never would be.
-            # And now: so everything of which a change is told by then is in this checkpoint.
-            await self._changes.flush()
             self._owed.clear()
             events, self._packed_events, self.events = self._packed_events, [], 0
             rejected, self.rejected = self.rejected, []
@@ -287,6 +284,8 @@ class Checkpoints:
         self._resumed = self._runtime.elapsed()
         await self._pack()
         groups = await self._pack_groups(told)
+        # Before the mark says that these events were folded: a change that was not written by then never would be.
+        await self._changes.flush()
         await self._writer.commit(
             Checkpoint(
                 marks=marks,
@@ -304,6 +303,8 @@ class Checkpoints:
         )
         self.kept, self.done, self.absorbing = marks[Stream.EVENTS], self.begun, {}
         self._room.set()
+        if self._changes.ended > marks[Stream.CHANGES][0] and not self._owed.is_set():
+            self._owe()  # what was told since this one was begun is in the store, and the store is to say so
         for some in _slices(members):
             async with self.turn:
                 await self._cache.settle([profile for profile in some if profile.id not in self._dirty])
