@@ -38,6 +38,8 @@ from obverse.flows.syncs import Syncs
 from obverse.wiring import checks, routes
 from reading import DEFINITIONS, Shop, identify, open_shop, track
 
+_ROUTES, _CHECKS = routes(), checks()  # once: what is installed is looked through for each
+
 
 @asynccontextmanager
 async def open_api_shop() -> AsyncIterator[Shop]:
@@ -70,12 +72,12 @@ def build_api(shop: Shop, **options: Any) -> App:
         "history": History(shop.faulty_store, shop.serve, lambda: DEFINITIONS, runtime),
         "review": Review(shop.faulty_store),
         "decide": Decide(MemoryProposals(), shop.faulty_store, MemoryMergeRequests(), lambda: DEFINITIONS, runtime),
-        "edit_definitions": EditDefinitions(store, ApplyDefinitions(store, checks(), runtime)),
+        "edit_definitions": EditDefinitions(store, ApplyDefinitions(store, _CHECKS, runtime)),
         "live": Live(shop.faulty_log, runtime),
         "sign_in": SignIn(MemorySessions(), runtime, lambda: secrets.token_urlsafe(32)),
         "runtime": runtime,
         "registry": new_registry("api"),
-        "routes": routes(),
+        "routes": _ROUTES,
     }
     return build(ApiParts(**known | options))
 

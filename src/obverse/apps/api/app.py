@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from obverse.apps import console
 from obverse.apps.api import docs, errors
@@ -52,11 +53,17 @@ def build(parts: ApiParts) -> FastAPI:
         middleware=[door],
     )
     errors.install(app)
-    for factory in parts.routes:
-        app.include_router(factory(parts))
+    # As they are: a router that is included looks through its routes twice, at several times the cost of each.
+    own = [route for factory in parts.routes for route in factory(parts).routes]
+    app.router.routes += sorted(own, key=_asked_seldom)
     _publish(app)
     console.mount(app)
     return app
+
+
+def _asked_seldom(route: BaseRoute) -> bool:
+    """Programs read profiles all day long, and a request looks through all routes before its own."""
+    return not getattr(route, "path", "").startswith("/v1/profiles")
 
 
 def _publish(app: FastAPI) -> None:
@@ -73,4 +80,4 @@ def _publish(app: FastAPI) -> None:
 
     app.openapi = tree  # type: ignore[method-assign]  # FastAPI's own way to say it
     app.add_route("/openapi.json", openapi, include_in_schema=False)
-    app.include_router(docs.routes())
+    app.router.routes += docs.routes().routes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -45,7 +46,7 @@ def describe(
 
     `shape` is the type of the JSON that it answers with `status`; the handler writes it with msgspec.
     """
-    (schema,), components = msgspec.json.schema_components([shape], ref_template=_PLACE)
+    schema, components = _schema_of(shape)
     content = {} if shape is None else {"content": {"application/json": {"schema": schema}}}
     told: dict[int | str, dict[str, Any]] = {
         int(status): {"description": description, **content},
@@ -59,6 +60,13 @@ def describe(
         "responses": told,
         "openapi_extra": {_COMPONENTS: components},
     }
+
+
+@cache
+def _schema_of(shape: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Its JSON Schema, and those that it refers to; nobody changes them."""
+    (schema,), components = msgspec.json.schema_components([shape], ref_template=_PLACE)
+    return schema, components
 
 
 def _problem(description: str) -> dict[str, Any]:
