@@ -5,8 +5,10 @@ set -e
 cd "$(dirname "$0")/.."
 mkdir -p .venv-flink
 rm -rf .venv-flink/jars
+# The Python of our own environment, if Flink takes it.
+ours=$(.venv/bin/python -c 'import sys; print(sys.executable if (3, 11) <= sys.version_info < (3, 13) else ">=3.11,<3.13")')
 if command -v java >/dev/null 2>&1 && command -v mvn >/dev/null 2>&1 &&
-    .venv/bin/uv venv -q --clear --no-python-downloads --python '>=3.11,<3.13' .venv-flink &&
+    .venv/bin/uv venv -q --clear --no-python-downloads --python "$ours" .venv-flink &&
     .venv/bin/uv pip install -q --python .venv-flink/bin/python --require-hashes -r requirements-flink.lock &&
     mvn -q -B -f src/obverse/adapters/flink/pom.xml dependency:copy-dependencies -DoutputDirectory="$PWD/.venv-flink/jars"; then
     touch .venv-flink/ready
