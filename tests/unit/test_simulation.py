@@ -22,7 +22,7 @@ from obverse.core.definitions import Source, define
 from obverse.core.events import to_json
 from obverse.flows.collect import Collect, Request
 from obverse.flows.keep_rejected import KeepRejected
-from obverse.flows.retain import Retain
+from obverse.flows.retain import LOOK, Retain
 from obverse.flows.serve import Serve
 from obverse.flows.unify import Unify
 from obverse.ports.engine import EngineParts
@@ -71,7 +71,8 @@ async def everything(runtime: SimulatedRuntime, engine_name: str) -> dict[str, A
     people = {f"user_id:user-{sender}-{one}" for sender in range(SENDERS) for one in range(5)}
     read = {identifier: await serve.profile(identifier) for identifier in sorted(people)}
     overview = await store.overview()
-    await runtime.sleep(2 * 86_400)
+    runtime.skew = 2 * 86_400  # of which everybody's looks, four a second, would all be run
+    await runtime.sleep(2 * LOOK)
     for work in works:
         await work.stop()
     return {
