@@ -273,6 +273,7 @@ class OutboxContract:
 
         listed = [(one.created_at, one.id) for page in pages for one in page]
         assert listed == sorted(((one.created_at, one.id) for one in [*people, entry(at=5)]), reverse=True)
+        assert not await outbox.page(limit=9, prefix="p_\0")
         assert {one.to for one in await outbox.page(limit=9, prefix="p_")} == {one.to for one in people[:3]}
         assert [one.id for one in await outbox.page(limit=9, status="sent")] == [first.id]
         counted = await outbox.counts()

@@ -338,4 +338,5 @@ class SyncQueueContract:
         (found,) = await queue.page_records(CRM, limit=5, prefix="p_3%")
         assert found.email == "p_3%@example.com"
         assert not await queue.page_records(CRM, limit=5, prefix="p%")
+        assert not await queue.page_records(CRM, limit=5, prefix="p_\0")
         await worker.close()

@@ -112,7 +112,7 @@ class PostgresOutbox:
     ) -> Sequence[Message]:
         """See `Outbox.page`."""
         at, id_ = _LAST if before is None else (from_micros(before[0]), UUID(bytes=before[1]))
-        rows = await self._link.fetch(queries.PAGE, self._workspace, at, id_, status, prefix, limit)
+        rows = await self._link.fetch(queries.PAGE, self._workspace, at, id_, status, tidy(prefix), limit)
         return [_message(row) for row in rows]
 
     async def counts(self) -> Mapping[str | None, Mapping[Status, int]]:

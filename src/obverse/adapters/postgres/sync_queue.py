@@ -109,7 +109,7 @@ class PostgresSyncQueue:
         self, connection: str, *, limit: int, after: bytes | None = None, prefix: str = ""
     ) -> Sequence[SyncRecord]:
         """See `SyncQueue.page_records`."""
-        rows = await self._fetch(queries.PAGE_RECORDS, connection, _after(after), prefix, limit)
+        rows = await self._fetch(queries.PAGE_RECORDS, connection, _after(after), tidy(prefix), limit)
         return [_record(row) for row in rows]
 
     async def page_waiting(self, connection: str, *, limit: int, after: bytes | None = None) -> Sequence[Task]:
