@@ -54,6 +54,18 @@ async def test_what_is_in_force_is_written_a_file_each(tmp_path: Path) -> None:
     assert texts(tmp_path / "there") == found
 
 
+async def test_what_a_link_leads_to_is_written_and_the_link_stays(tmp_path: Path) -> None:
+    store = MemoryDefinitionStore()
+    await applied(store, put(tmp_path / "here", a=ORDERS))
+    mine = put(tmp_path / "mine", z=ORDERS.replace("Completed", "Paid"))
+    (mine / "a.yml").symlink_to("z.yml")
+
+    await pulled(store, mine)
+
+    assert (mine / "a.yml").is_symlink()
+    assert signs(await planned(store, mine)) == []
+
+
 async def test_a_file_that_says_the_same_stays_as_it_is_written(tmp_path: Path) -> None:
     store = MemoryDefinitionStore()
     await applied(store, put(tmp_path / "here", a=ORDERS, b=SPENT))

@@ -72,6 +72,8 @@ def _new_path(folder: Path, key: Key, taken: set[Path]) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
+    # A link stays one: else what it leads to would define the same once more.
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     # Under another name first, so that nobody reads half of it.
     beside = path.with_name(f".{path.name}.new")
