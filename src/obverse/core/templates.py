@@ -96,6 +96,10 @@ class CompiledTemplate:
             raise CannotFillIn(
                 f"template {self.template.name!r} fails with this person's values: {_said(error)}"
             ) from error
+        except Exception as error:  # filters let out whatever Python says of a value, and others are waiting
+            raise CannotFillIn(
+                f"template {self.template.name!r} fails with this person's values: {type(error).__name__}: {error}"
+            ) from error
         return Filled(subject=subject, html=html, text=text)
 
 
