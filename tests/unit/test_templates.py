@@ -96,6 +96,18 @@ def test_a_message_that_cannot_be_made_says_so(source: str) -> None:
         made.fill_in({"long": "x" * 1000, "first_name": 1, "score": "nan"}, {})
 
 
+def test_tags_are_nested_so_deep_and_no_deeper() -> None:
+    around = "<mjml><mj-body><mj-section><mj-column><mj-text>{}</mj-text></mj-column></mj-section></mj-body></mjml>"
+    many = "<br/><img src='>'/><!-- <b> -->" * 300
+    CompiledTemplate(template(mjml=around.format("<div a='/'>" * 195 + many + "</div>" * 195)))
+
+    for inner in ("<div>" * 300 + "</div>" * 300, "<div a='</div>'><!-- </div> -->" * 300 + "</div>" * 300):
+        with pytest.raises(
+            BadTemplate, match=r"^spec\.mjml, line 1, column \d+: tags are nested deeper than 200 levels"
+        ):
+            CompiledTemplate(template(mjml=around.format(inner)))
+
+
 def test_templates_reach_nothing_but_what_they_are_given() -> None:
     made = CompiledTemplate(template(text="{{ customer.__class__ }}{{ customer.first_name.__class__.__mro__ }}"))
 

@@ -125,6 +125,7 @@ def _parsed(source: str, environment: liquid.Environment, part: str) -> liquid.B
 
 
 def _to_html(mjml: str) -> str:
+    _check_depth(mjml)
     for found in _COMPONENT.finditer(mjml):
         # The library leaves an unknown one out without a word.
         if found[1] not in _COMPONENTS:
@@ -134,6 +135,29 @@ def _to_html(mjml: str) -> str:
     except OSError as error:  # what the library raises for anything that it cannot read
         place = _first_flaw(mjml) or _place_in(mjml, str(error))
         raise BadTemplate(f"spec.mjml{place}: it cannot be read as MJML ({error}); {_REMEDY}") from error
+
+
+def _check_depth(mjml: str) -> None:
+    """The library follows tags as deep as they go; some thousand levels would be the end of this process."""
+    open_tags = 0
+    for found in _TAG.finditer(mjml):
+        if found["close"]:
+            open_tags = max(0, open_tags - 1)
+        elif found["open"] and not found["empty"] and found["open"].lower() not in _VOID:
+            open_tags += 1
+        if open_tags > _DEEPEST:
+            raise BadTemplate(
+                f"spec.mjml{_at(mjml, found.start())}: tags are nested deeper than {_DEEPEST} levels; use fewer"
+            )
+
+
+_DEEPEST: Final = 200
+_TAG: Final = re.compile(
+    r"<!--(?:.*?-->|.*)|<!\[CDATA\[(?:.*?\]\]>|.*)|</(?P<close>[a-z])|"
+    r"""<(?P<open>[a-z][a-z0-9:_.-]*)(?:[^<>"'/]|"[^"]*"|'[^']*'|/(?!>))*(?P<empty>/)?>""",
+    re.DOTALL | re.IGNORECASE,
+)
+_VOID: Final = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
 
 
 def _place_in(mjml: str, told: str) -> str:
