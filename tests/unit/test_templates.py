@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from decimal import Decimal
 
 import pytest
@@ -94,6 +96,19 @@ def test_a_message_that_cannot_be_made_says_so(source: str) -> None:
 
     with pytest.raises(CannotFillIn, match="template 'welcome'"):
         made.fill_in({"long": "x" * 1000, "first_name": 1, "score": "nan"}, {})
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{% for i in (1..customer.stars) %}*{% endfor %}", "{{ 'abc' | slice: trigger.rows[0].at }}"],
+)
+def test_a_number_beyond_reach_is_not_counted_to(source: str) -> None:
+    made, far, began = CompiledTemplate(template(text=source)), Decimal("1e300000"), time.process_time()
+    with contextlib.suppress(CannotFillIn):
+        made.fill_in({"stars": far}, {"rows": [{"at": far}]})
+    assert time.process_time() - began < 1
+    shown = CompiledTemplate(template(text="{{ customer.stars }} {{ customer.price }}"))
+    assert shown.fill_in({"stars": far, "price": Decimal("1.25")}, {}).text == "1E+300000 1.25"
 
 
 def test_tags_are_nested_so_deep_and_no_deeper() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 from xml.parsers import expat
 
@@ -12,6 +13,7 @@ import liquid
 import mrml
 from liquid.exceptions import LiquidError, ResourceLimitError
 
+from obverse.core import json_values
 from obverse.core.outgoing import Template
 
 KNOWN: Final[Mapping[str, str]] = {
@@ -82,7 +84,7 @@ class CompiledTemplate:
         Raises:
             CannotFillIn: a filter cannot take a value, or the message becomes too long.
         """
-        values = {"customer": customer, "trigger": trigger}
+        values = {"customer": _within_reach(customer), "trigger": _within_reach(trigger)}
         try:
             subject = self._subject.render(values)
             html = self._html.render(values) if self._html is not None else ""
@@ -101,6 +103,23 @@ class CompiledTemplate:
                 f"template {self.template.name!r} fails with this person's values: {type(error).__name__}: {error}"
             ) from error
         return Filled(subject=subject, html=html, text=text)
+
+
+def _within_reach(value: Any, depth: int = 0) -> Any:
+    """With numbers that nobody computes with as texts: counting to 1e300000 takes seconds, and further for ever."""
+    if isinstance(value, Decimal):
+        return str(value) if json_values.number(value) is None else value
+    if not isinstance(value, Mapping | list):
+        return value
+    if depth > _MOST_LEVELS:
+        return None
+    if isinstance(value, list):
+        return [_within_reach(one, depth + 1) for one in value]
+    return {name: _within_reach(one, depth + 1) for name, one in value.items()}
+
+
+_MOST_LEVELS: Final = 100
+"""Of a value that a template may look into."""
 
 
 def _parsed(source: str, environment: liquid.Environment, part: str) -> liquid.BoundTemplate:
