@@ -99,6 +99,24 @@ def test_a_message_that_cannot_be_made_says_so(source: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("{{ customer.value | round }}", "1235"),
+        ("{{ customer.value | round: 1 }}", "1234.6"),
+        ("{{ customer.value | plus: 1 }}", "1235.56"),
+        ("{{ 10 | minus: customer.count }}", "7"),
+        ("{{ customer.count | times: 2 | divided_by: 2 }}", "3"),
+        ("{{ customer.value | ceil | at_most: customer.count }}", "3"),
+        ("{{ trigger.rows | map: 'price' | sum }} {{ trigger.rows | sum: 'price' }}", "3.75 3.75"),
+    ],
+)
+def test_numbers_of_a_person_are_computed_with(source: str, said: str) -> None:
+    made = CompiledTemplate(template(text=source))
+    rows = [{"price": Decimal("1.25")}, {"price": Decimal("2.50")}]
+    assert made.fill_in({"value": Decimal("1234.56"), "count": Decimal(3)}, {"rows": rows}).text == said
+
+
+@pytest.mark.parametrize(
     "source",
     ["{% for i in (1..customer.stars) %}*{% endfor %}", "{{ 'abc' | slice: trigger.rows[0].at }}"],
 )

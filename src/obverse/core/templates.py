@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import wraps
 from typing import Any, Final
 from xml.parsers import expat
 
@@ -53,6 +54,33 @@ class _Environment(liquid.Environment):
     output_stream_limit = MOST_CHARACTERS
     context_depth_limit = 20
 
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        """Have those that compute know our numbers, which they would take for 0."""
+        super().setup_tags_and_filters(extra=extra)
+        for name in _COMPUTING:
+            self.filters[name] = _with_decimals(self.filters[name])
+
+
+def _with_decimals(computes: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(computes)
+    def with_decimals(*values: Any, **named: Any) -> Any:
+        return computes(*map(_spelt, values), **named)
+
+    return with_decimals
+
+
+def _spelt(value: Any) -> Any:
+    """With decimals as texts, which the library reads as numbers."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, list):
+        return [_spelt(one) for one in value]
+    return {name: _spelt(one) for name, one in value.items()} if isinstance(value, dict) else value
+
+
+_COMPUTING: Final = (
+    "abs", "at_least", "at_most", "ceil", "divided_by", "floor", "minus", "modulo", "plus", "round", "sum", "times",
+)  # fmt: skip
 
 _PLAIN: Final = _Environment()
 _HTML: Final = _Environment(autoescape=True)
