@@ -37,8 +37,10 @@ class Relay:
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
+    ) -> str | bytes:
         match address.partition("@")[0]:
+            case "latin":
+                return "550 Empf\u00e4nger unbekannt\0".encode("latin-1")
             case "refused":
                 return "550 5.1.1 nobody of that name"
             case "deferred":
@@ -48,7 +50,7 @@ class Relay:
         envelope.rcpt_tos.append(address)
         return OKAY
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str | bytes:
         name = envelope.rcpt_tos[0].partition("@")[0]
         if name == "content":
             return "554 5.6.0 we do not like it"
@@ -64,7 +66,7 @@ class Relay:
             hang_up(server)
         if name == "hung":
             await asyncio.Event().wait()
-        return OKAY
+        return "250 angekommen, sch\u00f6n".encode("latin-1") if name == "thanks" else OKAY
 
     def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         name, password = data.login.decode(), data.password.decode()

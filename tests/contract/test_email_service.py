@@ -129,6 +129,14 @@ class TestSmtp(EmailServiceContract):
         assert isinstance(outcome, Refused)
         assert "554" in outcome.reason
 
+    async def test_what_a_relay_says_in_another_encoding_is_text_all_the_same(self) -> None:
+        outcomes = await (await self.open_service()).send([to("latin"), to("thanks")])
+
+        assert outcomes == [
+            Refused("550 Empf\N{REPLACEMENT CHARACTER}nger unbekannt\N{REPLACEMENT CHARACTER}"),
+            Done("angekommen, sch\N{REPLACEMENT CHARACTER}n"),
+        ]
+
     async def test_it_signs_in(self) -> None:
         service = await self.at(self.guarded.port, username="shop", password="secret")
 

@@ -13,9 +13,12 @@ from msgspec import structs
 from api_steps import build_api, is_problem
 from asgi import App, ask
 from obverse.core.crdt.clock import Stamp
+from obverse.core.definitions import define
 from obverse.core.events import Event
-from obverse.core.identity import Part, id_name, profile_id
+from obverse.core.identity import KNOWN, IdentityRules, Part, id_name, identifiers, profile_id
+from obverse.core.people import People
 from obverse.core.unmerging import rerun, tell_anew, undo
+from obverse.flows.restoring import restoration
 from obverse.ports.profile_history import KeptDecision
 from past_steps import ADA, MINUTE, at, minute, open_past_shop, restore
 from reading import NOON, Shop, identify
@@ -213,6 +216,27 @@ async def test_an_address_that_is_not_its_own_is_left_out(api: App, shop: Shop) 
     assert "no identifier of this profile" in answer["left_out"][0]["reason"]
     (event,) = await waiting(shop)
     assert json.loads(event.properties) == {"plan": "x"}
+
+
+def test_what_has_become_an_identifier_since_is_left_out() -> None:
+    first = identify(1, '{"email": "ada@example.com", "phone": "+44 20 7946 0958", "plan": "x"}', user_id="ada")
+    second = identify(2, '{"email": null, "phone": null, "plan": "y"}', user_id="ada")
+    then, current = (people_of(*events).profiles[profile_id("main", ADA)] for events in ([first], [first, second]))
+    rules = IdentityRules(added=(KNOWN["phone"],))
+
+    planned = restoration(then, current, NOON, None, now=NOON, definitions=define(identity=rules))
+
+    assert [one.name for one in planned.attributes] == ["email", "plan"]
+    assert [one.name for one in planned.left_out] == ["phone"]
+    assert planned.event is not None
+    assert {*identifiers(planned.event, rules)} == {ADA, "email:ada@example.com"}
+
+
+def people_of(*events: Event) -> People:
+    people = People("main", define())
+    for offset, event in enumerate(events):
+        people.fold(event, (0, offset))
+    return people
 
 
 MAIL = b'{"traits": {"email": "eve@example.com"}}'

@@ -139,6 +139,13 @@ def test_an_event_names_a_hundred_purposes_at_most() -> None:
     assert len(profile.consents) == 100
 
 
+def within(levels: int, inner: dict[str, Any]) -> dict[str, Any]:
+    """A condition that so many levels of another stand around."""
+    for _ in range(levels):
+        inner = {"op": "not", "of": inner}
+    return inner
+
+
 @pytest.mark.parametrize(
     ("audiences", "advice"),
     [
@@ -158,6 +165,26 @@ def test_an_event_names_a_hundred_purposes_at_most() -> None:
         (
             [audience(f"a{n}", op="member", audience=f"a{n + 1}") for n in range(2000)],
             "looks through more than 50 others",
+        ),
+        (
+            [audience("a0", op="exists", attribute="x")]
+            + [audience(f"a{n}", op="member", audience=f"a{n - 1}") for n in range(1, 2000)],
+            "audience 'a51' looks through more than 50 others",
+        ),
+        (
+            [audience(f"a{n}", **within(48, {"op": "member", "audience": f"a{n + 1}"})) for n in range(40)]
+            + [audience("a40", op="exists", attribute="x")],
+            "audience 'a0' looks deeper than 200 levels, with what it looks at; use fewer",
+        ),
+        (
+            [audience("a0", **within(48, {"op": "exists", "attribute": "x"}))]
+            + [audience(f"a{n}", **within(48, {"op": "member", "audience": f"a{n - 1}"})) for n in range(1, 40)],
+            "audience 'a4' looks deeper than 200 levels, with what it looks at; use fewer",
+        ),
+        (
+            [audience("a0", op="exists", attribute="x")]
+            + [audience(f"a{n}", op="or", of=[{"op": "member", "audience": f"a{n - 1}"}] * 2) for n in range(1, 40)],
+            "audience 'a12' looks at more than 10000 parts, with those of the audiences it looks at; use fewer",
         ),
         (
             [audience("a", op="exists", identifier="emial")],

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import pwd
 import subprocess
 import sys
+
+import pytest
+
+from obverse.apps.cli.asker import asker
 
 
 def test_help_needs_nothing_of_what_the_commands_do() -> None:
@@ -32,3 +37,13 @@ def test_flows_that_are_none_or_of_another_role_are_told_in_one_line() -> None:
         assert refused.returncode != 0
         assert "--flows is of a worker alone, and takes some of identity, keep" in refused.stderr
         assert "Traceback" not in refused.stderr
+
+
+def test_who_asks_may_be_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    assert asker().startswith("uid ")

@@ -309,6 +309,15 @@ def test_what_is_no_utf_8_is_told_with_its_place(tmp_path: Path) -> None:
     assert (found.line, found.column, found.rule) == (1, 1, "OB001")
 
 
+def test_links_in_a_circle_are_told(tmp_path: Path) -> None:
+    put(tmp_path, b=TEMPLATE.replace("text: Hello", "mjml_file: c.mjml"))
+    for name in ("a.yml", "c.mjml"):
+        (tmp_path / name).symlink_to(name)
+    first, second = flaws_of(tmp_path)
+    assert str(first).startswith("a.yml:1:1: OB001 cannot be read (Too many levels of symbolic links)")
+    assert str(second).startswith("b.yml:4:56: OB031 spec.mjml_file: 'c.mjml' cannot be read")
+
+
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "gone.yml").symlink_to(tmp_path / "nowhere")
     (tmp_path / "folder.yml").mkdir()

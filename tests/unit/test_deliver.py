@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -56,6 +57,18 @@ def test_what_is_refused_is_told_and_not_tried_again() -> None:
         assert (refused.reason, [one.outcome for one in refused.attempts]) == ("550 no such person", ["refused"])
 
     run(story)
+
+
+def test_a_message_that_one_persons_values_spoil_holds_up_nobody() -> None:
+    async def story(world: Post) -> None:
+        await accept(world, "ada@example.com", code="nan")
+        await accept(world, "bob@example.com", code="1.5")
+        await world.quiet()
+
+        assert world.arrived() == {"bob@example.com": 1}
+        assert await world.statuses() == {"sent": 1, "refused": 1}
+
+    run(story, definitions=defined(template=replace(WELCOME, text="{{ trigger.code | ceil }}")))
 
 
 def test_what_is_deferred_is_tried_again_and_given_up_after_three_days() -> None:

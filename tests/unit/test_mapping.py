@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from obverse.core import mapping
+import pytest
+
+from obverse.core import json_values, mapping
 from obverse.core.documents import read
 from obverse.core.events import Event
 from obverse.core.people import People
@@ -104,3 +106,11 @@ def test_an_edit_changes_the_attribute_that_its_field_holds() -> None:
     assert mapping.attribute_of(edit("firstname"), CRM) == "first_name"
     assert mapping.attribute_of(edit("owner"), CRM) == "owner"
     assert [mapping.attribute_of(edit(field), CRM) for field in ("plan", "value", "big", "nope")] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [(b"1e3000000", "1E+3000000"), (b"-1e-99999999999", "-1E-99999999999"), (b"1.5e3", "1500"), (b"1e-7", "0.0000001")],
+)
+def test_a_number_beyond_reach_is_written_as_it_was_sent(sent: bytes, text: str) -> None:
+    assert mapping.as_text(json_values.decode(sent)) == text

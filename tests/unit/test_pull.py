@@ -7,15 +7,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from definition_steps import BUYERS, ORDERS, PLAN, SPENT, applied, planned, put, signs
 from obverse.adapters.definition_files import read_files
-from obverse.adapters.definition_files.pulling import Pulled, pull
+from obverse.adapters.definition_files.pulling import Pulled, UnwritableFile, pull
 from obverse.adapters.definition_files.yaml_documents import read_documents
 from obverse.adapters.definition_files.yaml_text import as_yaml
 from obverse.adapters.memory.definition_store import MemoryDefinitionStore
+from obverse.apps.cli import telling
 from obverse.contracts.lattice import LAWS
 from obverse.core.documents.written import Key, same
 
@@ -52,6 +54,29 @@ async def test_what_is_in_force_is_written_a_file_each(tmp_path: Path) -> None:
     again = await pulled(store, tmp_path / "there")
     assert (again.written, again.same) == ({}, 4)
     assert texts(tmp_path / "there") == found
+
+
+async def test_what_a_link_leads_to_is_written_and_the_link_stays(tmp_path: Path) -> None:
+    store = MemoryDefinitionStore()
+    await applied(store, put(tmp_path / "here", a=ORDERS))
+    mine = put(tmp_path / "mine", z=ORDERS.replace("Completed", "Paid"))
+    (mine / "a.yml").symlink_to("z.yml")
+
+    await pulled(store, mine)
+
+    assert (mine / "a.yml").is_symlink()
+    assert signs(await planned(store, mine)) == []
+
+
+async def test_what_cannot_be_written_is_told_with_its_file(tmp_path: Path) -> None:
+    store = MemoryDefinitionStore()
+    await applied(store, put(tmp_path / "here", a=ORDERS, b=BUYERS))
+    (tmp_path / "own.yml").write_text(ORDERS, encoding="utf-8")
+
+    with pytest.raises(UnwritableFile, match=r"own.yml/audiences/buyers.yml cannot be written \(Not a directory\)"):
+        await pulled(store, tmp_path / "own.yml")
+
+    assert "UnwritableFile" in telling._MENDABLE
 
 
 async def test_a_file_that_says_the_same_stays_as_it_is_written(tmp_path: Path) -> None:

@@ -129,6 +129,26 @@ def test_a_query_that_fails_is_told_and_others_go_on() -> None:
     placed(test, size=SIZE, spent=SPENT)
 
 
+def test_who_runs_one_query_is_away_and_others_go_on() -> None:
+    async def test(place: Place) -> None:
+        flow = place.flow()
+        place.says(("ada", 7))
+        place.runner.answers[SIZE] = Unreachable("the server closed the connection")
+        work = place.runtime.spawn("flow", flow.run())
+        await place.runtime.sleep(10)
+        await place.arrive()
+        assert place.value("user_id:ada") == 7
+        assert (flow.vitals.failure, place.runner.asked.count(SPENT)) == ("the server closed the connection", 1)
+        assert place.runner.asked.count(SIZE) > 1
+
+        place.says(("ada", 1), sql=SIZE)
+        await place.runtime.sleep(10)
+        assert (flow.vitals.failure, {one.trait for one in await place.runs.latest()}) == (None, {"size", "spent"})
+        await work.stop()
+
+    placed(test, size=SIZE, spent=SPENT)
+
+
 def test_each_is_asked_of_its_engine_and_at_once_when_that_changes() -> None:
     async def test(place: Place) -> None:
         place.says(("ada", 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from decimal import Decimal
 
 import pytest
@@ -85,13 +87,58 @@ def test_a_mistake_is_told_with_its_place_and_what_to_do(part: str, source: str,
         "{% for i in (1..100000) %}a{% endfor %}",
         "{% for i in (1..9999) %}{{ customer.long }}{% endfor %}",
         "{{ customer.first_name | divided_by: 0 }}",
+        "{{ customer.score | ceil }}",
+        "{{ customer.long | base64_decode }}",
     ],
 )
 def test_a_message_that_cannot_be_made_says_so(source: str) -> None:
     made = CompiledTemplate(template(text=source))
 
     with pytest.raises(CannotFillIn, match="template 'welcome'"):
-        made.fill_in({"long": "x" * 1000, "first_name": 1}, {})
+        made.fill_in({"long": "x" * 1000, "first_name": 1, "score": "nan"}, {})
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("{{ customer.value | round }}", "1235"),
+        ("{{ customer.value | round: 1 }}", "1234.6"),
+        ("{{ customer.value | plus: 1 }}", "1235.56"),
+        ("{{ 10 | minus: customer.count }}", "7"),
+        ("{{ customer.count | times: 2 | divided_by: 2 }}", "3"),
+        ("{{ customer.value | ceil | at_most: customer.count }}", "3"),
+        ("{{ trigger.rows | map: 'price' | sum }} {{ trigger.rows | sum: 'price' }}", "3.75 3.75"),
+    ],
+)
+def test_numbers_of_a_person_are_computed_with(source: str, said: str) -> None:
+    made = CompiledTemplate(template(text=source))
+    rows = [{"price": Decimal("1.25")}, {"price": Decimal("2.50")}]
+    assert made.fill_in({"value": Decimal("1234.56"), "count": Decimal(3)}, {"rows": rows}).text == said
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{% for i in (1..customer.stars) %}*{% endfor %}", "{{ 'abc' | slice: trigger.rows[0].at }}"],
+)
+def test_a_number_beyond_reach_is_not_counted_to(source: str) -> None:
+    made, far, began = CompiledTemplate(template(text=source)), Decimal("1e300000"), time.process_time()
+    with contextlib.suppress(CannotFillIn):
+        made.fill_in({"stars": far}, {"rows": [{"at": far}]})
+    assert time.process_time() - began < 1
+    shown = CompiledTemplate(template(text="{{ customer.stars }} {{ customer.price }}"))
+    assert shown.fill_in({"stars": far, "price": Decimal("1.25")}, {}).text == "1E+300000 1.25"
+
+
+def test_tags_are_nested_so_deep_and_no_deeper() -> None:
+    around = "<mjml><mj-body><mj-section><mj-column><mj-text>{}</mj-text></mj-column></mj-section></mj-body></mjml>"
+    many = "<br/><img src='>'/><!-- <b> -->" * 300
+    CompiledTemplate(template(mjml=around.format("<div a='/'>" * 195 + many + "</div>" * 195)))
+
+    for inner in ("<div>" * 300 + "</div>" * 300, "<div a='</div>'><!-- </div> -->" * 300 + "</div>" * 300):
+        with pytest.raises(
+            BadTemplate, match=r"^spec\.mjml, line 1, column \d+: tags are nested deeper than 200 levels"
+        ):
+            CompiledTemplate(template(mjml=around.format(inner)))
 
 
 def test_templates_reach_nothing_but_what_they_are_given() -> None:

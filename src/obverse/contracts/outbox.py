@@ -166,6 +166,17 @@ class OutboxContract:
         assert await outbox.find(profile_id("suite", "nobody")) is None
         await worker.close()
 
+    async def test_whatever_a_mail_service_says_its_messages_are_settled(self, outbox: Outbox) -> None:
+        worker = await outbox.open_worker()
+        messages = [entry(), entry(BOB)]
+        await worker.put(messages, mark=None, now=T0)
+        await worker.claim(limit=10, now=T0)
+        said = "no\0 \udce4"
+        attempt = Attempt(T0, "refused", said)
+        await worker.settle([Settled(id=one.id, status="refused", reason=said, attempt=attempt) for one in messages])
+        assert set((await outbox.statuses([one.id for one in messages])).values()) == {"refused"}
+        await worker.close()
+
     async def test_many_are_asked_how_they_stand_at_once(self, outbox: Outbox) -> None:
         worker = await outbox.open_worker()
         one, other = entry(), entry(BOB)
@@ -262,6 +273,7 @@ class OutboxContract:
 
         listed = [(one.created_at, one.id) for page in pages for one in page]
         assert listed == sorted(((one.created_at, one.id) for one in [*people, entry(at=5)]), reverse=True)
+        assert not await outbox.page(limit=9, prefix="p_\0")
         assert {one.to for one in await outbox.page(limit=9, prefix="p_")} == {one.to for one in people[:3]}
         assert [one.id for one in await outbox.page(limit=9, status="sent")] == [first.id]
         counted = await outbox.counts()

@@ -207,6 +207,17 @@ class SyncQueueContract:
         assert (await the_task(worker, due)).tries == 0
         await worker.close()
 
+    async def test_whatever_a_crm_says_it_is_kept_and_what_waits_goes_on(self, queue: SyncQueue) -> None:
+        worker = await queue.open_worker()
+        await worker.put({CRM: [ADA, BOB]}, mark=1, now=T0)
+        one, other = await worker.due(CRM, limit=10, now=T0)
+        said = Attempt(T0, "no\0 \udce4")
+        await worker.settle(CRM, [Again(task=one, due_at=T0, attempt=said), Died(task=other, fields={}, attempt=said)])
+        await worker.stand(CRM, Standing(state="refused", reason=said.error, remedy=said.error))
+        standing, figures = (await queue.standings())[CRM]
+        assert (standing.state, figures.waiting, figures.dead) == ("refused", 1, 1)
+        await worker.close()
+
     async def test_a_dead_letter_is_kept_until_it_is_tried_again_or_changes(self, queue: SyncQueue) -> None:
         worker = await queue.open_worker()
         await worker.put({CRM: [ADA, BOB]}, mark=1, now=T0)
@@ -327,4 +338,5 @@ class SyncQueueContract:
         (found,) = await queue.page_records(CRM, limit=5, prefix="p_3%")
         assert found.email == "p_3%@example.com"
         assert not await queue.page_records(CRM, limit=5, prefix="p%")
+        assert not await queue.page_records(CRM, limit=5, prefix="p_\0")
         await worker.close()

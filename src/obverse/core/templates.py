@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import wraps
 from typing import Any, Final
 from xml.parsers import expat
 
@@ -12,6 +14,7 @@ import liquid
 import mrml
 from liquid.exceptions import LiquidError, ResourceLimitError
 
+from obverse.core import json_values
 from obverse.core.outgoing import Template
 
 KNOWN: Final[Mapping[str, str]] = {
@@ -51,6 +54,33 @@ class _Environment(liquid.Environment):
     output_stream_limit = MOST_CHARACTERS
     context_depth_limit = 20
 
+    def setup_tags_and_filters(self, *, extra: bool = False) -> None:
+        """Have those that compute know our numbers, which they would take for 0."""
+        super().setup_tags_and_filters(extra=extra)
+        for name in _COMPUTING:
+            self.filters[name] = _with_decimals(self.filters[name])
+
+
+def _with_decimals(computes: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(computes)
+    def with_decimals(*values: Any, **named: Any) -> Any:
+        return computes(*map(_spelt, values), **named)
+
+    return with_decimals
+
+
+def _spelt(value: Any) -> Any:
+    """With decimals as texts, which the library reads as numbers."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, list):
+        return [_spelt(one) for one in value]
+    return {name: _spelt(one) for name, one in value.items()} if isinstance(value, dict) else value
+
+
+_COMPUTING: Final = (
+    "abs", "at_least", "at_most", "ceil", "divided_by", "floor", "minus", "modulo", "plus", "round", "sum", "times",
+)  # fmt: skip
 
 _PLAIN: Final = _Environment()
 _HTML: Final = _Environment(autoescape=True)
@@ -82,7 +112,7 @@ class CompiledTemplate:
         Raises:
             CannotFillIn: a filter cannot take a value, or the message becomes too long.
         """
-        values = {"customer": customer, "trigger": trigger}
+        values = {"customer": _within_reach(customer), "trigger": _within_reach(trigger)}
         try:
             subject = self._subject.render(values)
             html = self._html.render(values) if self._html is not None else ""
@@ -96,7 +126,28 @@ class CompiledTemplate:
             raise CannotFillIn(
                 f"template {self.template.name!r} fails with this person's values: {_said(error)}"
             ) from error
+        except Exception as error:  # filters let out whatever Python says of a value, and others are waiting
+            raise CannotFillIn(
+                f"template {self.template.name!r} fails with this person's values: {type(error).__name__}: {error}"
+            ) from error
         return Filled(subject=subject, html=html, text=text)
+
+
+def _within_reach(value: Any, depth: int = 0) -> Any:
+    """With numbers that nobody computes with as texts: counting to 1e300000 takes seconds, and further for ever."""
+    if isinstance(value, Decimal):
+        return str(value) if json_values.number(value) is None else value
+    if not isinstance(value, Mapping | list):
+        return value
+    if depth > _MOST_LEVELS:
+        return None
+    if isinstance(value, list):
+        return [_within_reach(one, depth + 1) for one in value]
+    return {name: _within_reach(one, depth + 1) for name, one in value.items()}
+
+
+_MOST_LEVELS: Final = 100
+"""Of a value that a template may look into."""
 
 
 def _parsed(source: str, environment: liquid.Environment, part: str) -> liquid.BoundTemplate:
@@ -121,6 +172,7 @@ def _parsed(source: str, environment: liquid.Environment, part: str) -> liquid.B
 
 
 def _to_html(mjml: str) -> str:
+    _check_depth(mjml)
     for found in _COMPONENT.finditer(mjml):
         # The library leaves an unknown one out without a word.
         if found[1] not in _COMPONENTS:
@@ -130,6 +182,29 @@ def _to_html(mjml: str) -> str:
     except OSError as error:  # what the library raises for anything that it cannot read
         place = _first_flaw(mjml) or _place_in(mjml, str(error))
         raise BadTemplate(f"spec.mjml{place}: it cannot be read as MJML ({error}); {_REMEDY}") from error
+
+
+def _check_depth(mjml: str) -> None:
+    """The library follows tags as deep as they go; some thousand levels would be the end of this process."""
+    open_tags = 0
+    for found in _TAG.finditer(mjml):
+        if found["close"]:
+            open_tags = max(0, open_tags - 1)
+        elif found["open"] and not found["empty"] and found["open"].lower() not in _VOID:
+            open_tags += 1
+        if open_tags > _DEEPEST:
+            raise BadTemplate(
+                f"spec.mjml{_at(mjml, found.start())}: tags are nested deeper than {_DEEPEST} levels; use fewer"
+            )
+
+
+_DEEPEST: Final = 200
+_TAG: Final = re.compile(
+    r"<!--(?:.*?-->|.*)|<!\[CDATA\[(?:.*?\]\]>|.*)|</(?P<close>[a-z])|"
+    r"""<(?P<open>[a-z][a-z0-9:_.-]*)(?:[^<>"'/]|"[^"]*"|'[^']*'|/(?!>))*(?P<empty>/)?>""",
+    re.DOTALL | re.IGNORECASE,
+)
+_VOID: Final = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
 
 
 def _place_in(mjml: str, told: str) -> str:

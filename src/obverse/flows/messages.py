@@ -308,6 +308,6 @@ _CURSOR: Final = re.compile(r"(\d{1,18})\.([0-9a-f]{32})", re.ASCII)
 
 def _place(cursor: str) -> tuple[int, bytes]:
     found = _CURSOR.fullmatch(cursor)
-    if found is None:
+    if found is None or int(found[1]) > times.LATEST:
         raise BadWanted(f"after: {cursor!r} is no cursor; take `next` of the answer before")
     return int(found[1]), bytes.fromhex(found[2])

@@ -61,23 +61,25 @@ def restoration(
         for name in sorted(known if names is None else {*names})
         if not alike(then.told(name), current.told(name))
     }
-    left_out = []
-    event = _event(current, values, at, now, definitions) if values else None
-    if event is not None and not current.identifiers.keys() >= {*identifiers(event, definitions.identity)}:
-        # The one attribute that is an identifier too: told again, it would be evidence.
-        left_out.append(LeftOut("email", _OTHERS))
-        values.pop("email", None)
-        event = _event(current, values, at, now, definitions) if values else None
+    # Attributes that are identifiers too, such as the address: told again, these would be evidence.
+    foreign = [
+        name
+        for name, value in values.items()
+        if not current.identifiers.keys()
+        >= {*identifiers(_event(current, {name: value}, at, now, definitions), definitions.identity)}
+    ]
+    for name in foreign:
+        del values[name]
     return Restoration(
         profile=current.id,
         attributes=[_restored(name, value, current) for name, value in values.items()],
-        left_out=left_out,
-        event=event,
+        left_out=[LeftOut(name, _OTHERS) for name in foreign],
+        event=_event(current, values, at, now, definitions) if values else None,
     )
 
 
 _OTHERS: Final = (
-    "the address is no identifier of this profile, and writing it would tie it to whoever has it; if it is this "
+    "the value is no identifier of this profile, and writing it would tie it to whoever has it; if it is this "
     "person's, send an identify with it"
 )
 

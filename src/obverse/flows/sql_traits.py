@@ -17,7 +17,7 @@ from obverse.core.identity import ID, IdentityRules, identifiers
 from obverse.core.queries import SOURCE, BadQuery, Query, Told, event_of
 from obverse.core.queries.answers import Moves, compare, read_answer
 from obverse.flows.vitals import Vitals, keep_on
-from obverse.ports.outcomes import Unreachable
+from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.profile_store import ProfileStore
 from obverse.ports.runtime import Runtime
 from obverse.ports.sql_runner import SqlRunner
@@ -49,11 +49,20 @@ class _People:
     """By name, the identifier that an event of this person shows."""
 
 
+class _NotAsked(Exception):
+    """Who runs a query is away, and others may not be."""
+
+    def __init__(self, reason: Unreachable | AccessRefused) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
 class SqlTraits:
     """
     Runs each query when it is due, and asks for an event for each value that is not as it was given last.
 
-    A query that fails is told, and run again when it is due next; others go on. One worker at a time does it. A crash
+    A query that fails is told, and run again when it is due next; one that nobody can be asked stays due. Others go on.
+    One worker at a time does it. A crash
     in the midst of a run has the query run again: what was noted by then is not sent again.
     """
 
@@ -97,12 +106,18 @@ class SqlTraits:
         Run what is due, and return how many queries that were.
 
         Raises:
-            Unreachable, AccessRefused: a store is away, or the log takes nothing; what was not noted is due still.
+            Unreachable, AccessRefused: a store is away, or the log takes nothing; what was not noted is due still. Or
+                who runs a query is away: the others were run.
         """
         due = [(trait, query) for trait, query in self._queries().items() if self._is_due(trait, query)]
+        away: Unreachable | AccessRefused | None = None
         for trait, query in due:
             began = self._runtime.elapsed()
-            given = await self._give(worker, trait, query)
+            try:
+                given = await self._give(worker, trait, query)
+            except _NotAsked as error:
+                away = away or error.reason
+                continue
             took = self._runtime.elapsed() - began
             run = replace(given, took=round(took * 1_000_000))
             await worker.finish(run)
@@ -115,6 +130,8 @@ class SqlTraits:
         if due:
             await self._store.forget_events(SOURCE, before=self._runtime.now() - KEPT)
         await self._forget(worker)
+        if away is not None:
+            raise away
         self.vitals.failure = "; ".join(self._flaws()) or None
         return len(due)
 
@@ -155,6 +172,8 @@ class SqlTraits:
             found = read_answer(rows.columns, rows.rows, rules)
         except BadQuery as error:
             return replace(run, flaw=_placed(error, query))
+        except (Unreachable, AccessRefused) as error:
+            raise _NotAsked(error) from error
         before = await worker.given(trait)
         moves = compare(found, {name: one.value for name, one in before.items()})
         counts = found.counts + Counter(same=len(moves.same))

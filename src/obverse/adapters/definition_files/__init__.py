@@ -37,10 +37,11 @@ def read_files(paths: Sequence[Path], root: Path) -> Files:
     found = Files()
     seen: set[Path] = set()
     for path in paths:
-        own = root if path.resolve().is_relative_to(root.resolve()) else path if path.is_dir() else path.parent
+        own = root if _real(path).is_relative_to(_real(root)) else path if path.is_dir() else path.parent
         for file in _files(path):
-            if file.resolve() not in seen:
-                seen.add(file.resolve())
+            real = _real(file)
+            if real not in seen:
+                seen.add(real)
                 _read(file, own, found)
     return found
 
@@ -71,6 +72,11 @@ def times(folder: Path) -> dict[str, tuple[int, int]]:
                 continue  # removed while we looked, or a link to nowhere
             found[str(path)] = (status.st_mtime_ns, status.st_size)
     return found
+
+
+def _real(path: Path) -> Path:
+    """Where links lead; of those that lead in a circle the way there, which `Path.resolve` would raise at."""
+    return Path(os.path.realpath(path))
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -119,8 +125,8 @@ def _bring_mjml(one: Written, path: Path, root: Path) -> Flaw | None:
     if spec.get("mjml"):
         return flaw("spec: give `mjml` or `mjml_file`, and not both")
     try:
-        file = (path.parent / name).resolve()
-        if not file.is_relative_to(root.resolve()) or file.suffix != _MJML:
+        file = _real(path.parent / name)
+        if not file.is_relative_to(_real(root)) or file.suffix != _MJML:
             return flaw(f"spec.mjml_file: {name!r} is no {_MJML} file beneath {root}; put it there")
         text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:

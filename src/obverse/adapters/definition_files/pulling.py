@@ -11,6 +11,10 @@ from obverse.adapters.definition_files.yaml_text import as_yaml
 from obverse.core.documents.written import Document, Key, Written, key_of, same
 
 
+class UnwritableFile(Exception):
+    """A file that cannot be written; the message says which, why, and what to do."""
+
+
 @dataclass(slots=True)
 class Pulled:
     """What became of the files."""
@@ -31,7 +35,7 @@ def pull(folder: Path, stored: Iterable[Document], here: Sequence[Written], othe
     of them changes.
 
     Raises:
-        OSError: a file cannot be written.
+        UnwritableFile: those before it are written.
     """
     known = {key_of(one.tree): one for one in here}
     pulled, trees = Pulled(), {key: one.tree for key, one in known.items()}
@@ -72,8 +76,15 @@ def _new_path(folder: Path, key: Key, taken: set[Path]) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    # A link stays one: else what it leads to would define the same once more.
+    path = Path(os.path.realpath(path))
     # Under another name first, so that nobody reads half of it.
     beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)  # noqa: PTH105 - at once: it may be watched
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, path)  # noqa: PTH105 - at once: it may be watched
+    except OSError as error:
+        raise UnwritableFile(
+            f"{path} cannot be written ({error.strerror}); name a folder that this user may write to, and pull again"
+        ) from error

@@ -100,8 +100,9 @@ def _syntax(error: yaml.YAMLError, data: bytes) -> tuple[Any, str, str]:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is None:
         position = getattr(error, "position", 0)
-        before = text[:position]
-        place = before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
+        # libyaml counts bytes, and PyYAML without it characters.
+        before = text.encode()[:position].decode("utf-8", "ignore") if yaml.__with_libyaml__ else text[:position]
+        place = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
         said = str(getattr(error, "reason", error))
         return place, "OB002", f"no YAML: {said}; remove the character, or write it as an escape in double quotes"
     lines = text.splitlines()
@@ -192,7 +193,10 @@ class _Reader:
             return event.value
         try:
             value = self._resolver.yaml_constructors[tag](self._resolver, yaml.ScalarNode(tag, event.value))
-        except ValueError:
+        except KeyError:  # what a tag calls true or false, and is neither
+            self.tell(event.start_mark, "OB006", f"{event.value[:50]!r} is neither true nor false; write one of them")
+            return False
+        except (ValueError, IndexError):  # PyYAML looks at the first digit, and a tag may call a number what has none
             value = math.nan
         if isinstance(value, float) and not math.isfinite(value):
             self.tell(event.start_mark, "OB006", f"{event.value[:50]!r} is no number of JSON; put it in quotes")
@@ -278,13 +282,16 @@ class _Reader:
         if around.name is not None:
             around.of.value[around.name] = value.value
         elif around.merging:
-            around.merged += _mappings(value.value)
+            around.merged += self._mappings(value.value, event)
         around.named = False
 
-
-def _mappings(value: Any) -> list[dict[str, Any]]:
-    ones = value if isinstance(value, list) else [value]
-    return [one for one in ones if isinstance(one, dict)]
+    def _mappings(self, value: Any, event: Any) -> list[dict[str, Any]]:
+        ones = value if isinstance(value, list) else [value]
+        found = [one for one in ones if isinstance(one, dict)]
+        if len(found) < len(ones):
+            what = "`<<` takes in mappings alone, such as `*NAME` of one; put it in quotes if it is a name"
+            self.tell(event.start_mark, "OB006", what)
+        return found
 
 
 def _kind(value: Any) -> str:

@@ -13,6 +13,7 @@ import asyncpg
 import msgspec
 
 from obverse.adapters.postgres import outbox_queries as queries
+from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.connection import FAILURES, Link, connect, trouble
 from obverse.adapters.postgres.event_log_rows import from_micros, to_micros
 from obverse.adapters.postgres.worker_session import Statement, WorkerSession, lock_key
@@ -111,7 +112,7 @@ class PostgresOutbox:
     ) -> Sequence[Message]:
         """See `Outbox.page`."""
         at, id_ = _LAST if before is None else (from_micros(before[0]), UUID(bytes=before[1]))
-        rows = await self._link.fetch(queries.PAGE, self._workspace, at, id_, status, prefix, limit)
+        rows = await self._link.fetch(queries.PAGE, self._workspace, at, id_, status, tidy(prefix), limit)
         return [_message(row) for row in rows]
 
     async def counts(self) -> Mapping[str | None, Mapping[Status, int]]:
@@ -204,7 +205,7 @@ class PostgresOutboxWorker:
             [one.subject for one in settled],
             [_moment(one.due_at) for one in settled],
             [_moment(one.sent_at) for one in settled],
-            [one.reason for one in settled],
+            [None if one.reason is None else tidy(one.reason) for one in settled],
             [None if one.attempt is None else _json(_told(one.attempt)) for one in settled],
             [None if one.profile is None else UUID(bytes=one.profile) for one in settled],
         )
@@ -251,7 +252,8 @@ def _moment(at: int | None) -> datetime | None:
 
 
 def _told(attempt: Attempt) -> list[Any]:
-    return [attempt.at, attempt.outcome, attempt.detail]
+    # A mail service may say anything.
+    return [attempt.at, attempt.outcome, tidy(attempt.detail)]
 
 
 def _json(value: Any) -> str:

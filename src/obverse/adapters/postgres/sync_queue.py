@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 
 from obverse.adapters.postgres import sync_queries as queries
+from obverse.adapters.postgres.binary_rows import tidy
 from obverse.adapters.postgres.connection import Link
 from obverse.adapters.postgres.event_log_rows import from_micros, to_micros
 from obverse.adapters.postgres.worker_session import Statement, WorkerSession
@@ -108,7 +109,7 @@ class PostgresSyncQueue:
         self, connection: str, *, limit: int, after: bytes | None = None, prefix: str = ""
     ) -> Sequence[SyncRecord]:
         """See `SyncQueue.page_records`."""
-        rows = await self._fetch(queries.PAGE_RECORDS, connection, _after(after), prefix, limit)
+        rows = await self._fetch(queries.PAGE_RECORDS, connection, _after(after), tidy(prefix), limit)
         return [_record(row) for row in rows]
 
     async def page_waiting(self, connection: str, *, limit: int, after: bytes | None = None) -> Sequence[Task]:
@@ -207,8 +208,10 @@ class PostgresSyncWorker:
     async def stand(self, connection: str, standing: Standing) -> None:
         """See `SyncWorker.stand`."""
         at = standing.last_success_at
-        told = (standing.state, standing.reason, standing.remedy, None if at is None else from_micros(at))
-        await self._write([(queries.STAND, connection, *told, standing.mapping)])
+        # A CRM may say anything.
+        said = [None if one is None else tidy(one) for one in (standing.reason, standing.remedy)]
+        last = None if at is None else from_micros(at)
+        await self._write([(queries.STAND, connection, standing.state, *said, last, standing.mapping)])
 
     async def close(self) -> None:
         """See `SyncWorker.close`."""
@@ -254,7 +257,7 @@ def _failing(connection: str, failed: Sequence[Again | Died]) -> list[Statement]
         [from_micros(one.due_at) if isinstance(one, Again) else None for one in failed],
         [from_micros(one.attempt.at) if isinstance(one, Died) else None for one in failed],
         [_json(one.fields if isinstance(one, Died) else {}) for one in failed],
-        [_json([one.attempt.at, one.attempt.error]) for one in failed],
+        [_json([one.attempt.at, tidy(one.attempt.error)]) for one in failed],
     ]
     return [(queries.NOT_SENT, connection, ids), (queries.FAILED, connection, *args, MOST_ATTEMPTS)]
 

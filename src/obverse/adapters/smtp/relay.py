@@ -98,10 +98,12 @@ class SmtpService:
             await relay.ehlo()
         except aiosmtplib.SMTPAuthenticationError as error:
             relay.close()
-            raise AccessRefused(f"{place} does not know this login ({error.message}): correct it") from error
+            raise AccessRefused(f"{place} does not know this login ({_whole(error.message)}): correct it") from error
         except (aiosmtplib.SMTPException, OSError) as error:
             relay.close()
-            raise Unreachable(f"{place} cannot be sent to ({error}): see that it runs and lets us in") from error
+            raise Unreachable(
+                f"{place} cannot be sent to ({_whole(error)}): see that it runs and lets us in"
+            ) from error
         try:
             yield relay
         finally:
@@ -126,18 +128,28 @@ class SmtpService:
             return _broken(error, in_doubt=handed_over)
         except aiosmtplib.SMTPResponseException as error:
             await _begin_anew(relay, error.code)
-            told = f"{error.code} {error.message}"
+            told = f"{error.code} {_whole(error.message)}"
             return Refused(told) if error.code >= PERMANENT else Deferred(told)
         except (aiosmtplib.SMTPException, OSError) as error:
             relay.close()
             return _broken(error, in_doubt=handed_over)
-        return Done(answer.message)
+        return Done(_whole(answer.message))
+
+
+def _whole(said: object) -> str:
+    """What a relay said, as whole text: of Latin-1, which some write, aiosmtplib makes halves of characters."""
+    return (
+        str(said)
+        .encode("utf-8", "surrogateescape")
+        .decode("utf-8", "replace")
+        .replace("\0", "\N{REPLACEMENT CHARACTER}")
+    )
 
 
 def _broken(error: Exception, *, in_doubt: bool) -> Outcome:
     if in_doubt:
-        return Unknown(f"the relay had the mail and did not say what became of it ({error})")
-    return Deferred(f"the connection broke before the mail was handed over ({error})")
+        return Unknown(f"the relay had the mail and did not say what became of it ({_whole(error)})")
+    return Deferred(f"the connection broke before the mail was handed over ({_whole(error)})")
 
 
 async def _begin_anew(relay: aiosmtplib.SMTP, code: int) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import obverse.apps.light_structlog  # noqa: F401  # isort: skip - before all that imports structlog
 
-import getpass
-import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +15,7 @@ import msgspec
 import typer
 
 from obverse.adapters.definition_files import read_files
+from obverse.apps.cli.asker import asker
 from obverse.apps.cli.plan_text import as_tree, in_words
 from obverse.apps.cli.reachable import reachable
 from obverse.apps.definition_project import ProjectFiles, read_project
@@ -138,7 +137,7 @@ async def apply(settings: Settings, asked: Asked) -> int:
             sys.stdout.flush()
         if planned.changes and not asked.approved:
             _ask(planned)
-        version = await applying.apply(planned, f"{getpass.getuser()}@{socket.gethostname()}")
+        version = await applying.apply(planned, asker())
     if asked.as_json:
         _print({**as_tree(planned), "applied_version": version})
     elif planned.changes:

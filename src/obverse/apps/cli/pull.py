@@ -29,7 +29,7 @@ async def pull(settings: Settings, folder: Path | None, *, every: bool, as_json:
     Raises:
         BadDefinition: a file that is there has a flaw; mended or removed, it can be compared.
         Unreachable, AccessRefused, ServerFailed: the store cannot be read.
-        OSError: a file cannot be written.
+        UnwritableFile: a file cannot be written.
     """
     place = folder or settings.definitions_folder
     files = read_files([place], place)

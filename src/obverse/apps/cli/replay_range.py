@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +12,7 @@ import msgspec
 import typer
 
 from obverse.adapters.runtime.system import open_runtime
+from obverse.apps.cli.asker import asker
 from obverse.apps.cli.replay_text import in_words, line
 from obverse.apps.roles import Place, wiring_of
 from obverse.flows.ask_replay import ENDED, AskReplay, BadReplay, NoSuchReplay, ReplayRequest, view, wanted_of
@@ -57,7 +56,7 @@ async def replay_range(settings: Settings, asked: Asked) -> int:
     """
     wanted_of(asked.request, open_runtime().now())  # what is wrong with it needs no database to be told
     async with _asking(settings) as (asking, runtime):
-        id_ = await asking.ask(asked.request, by=_who())
+        id_ = await asking.ask(asked.request, by=asker())
         one = await _until(asking, runtime, id_, ReplayStage.PLANNED)
         if one.state is not ReplayStage.PLANNED or one.plan is None:
             return _end(one, as_json=asked.as_json)
@@ -125,7 +124,7 @@ async def list_all(settings: Settings, *, as_json: bool) -> int:
 
 
 async def _run(asking: AskReplay, runtime: Runtime, id_: int, *, as_json: bool) -> int:
-    await asking.confirm(id_, by=_who())
+    await asking.confirm(id_, by=asker())
     one = await _until(asking, runtime, id_, ReplayStage.DONE)
     if one.state is ReplayStage.DONE and one.result is not None and not as_json:
         sys.stdout.write(f"Replay {id_} is done.\n{in_words(one.result, done=True)}")
@@ -177,10 +176,6 @@ async def _asking(settings: Settings) -> AsyncIterator[tuple[AskReplay, Runtime]
         raise BadReplay(str(error)) from error
     finally:
         await replays.close()
-
-
-def _who() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def _print(tree: Any) -> None:

@@ -62,6 +62,7 @@ _MENDABLE = frozenset(
         "UnreadableFile",
         "UnknownMark",
         "UnreadableProfile",
+        "UnwritableFile",
         "WorkerSilent",
         "PermissionError",
     }

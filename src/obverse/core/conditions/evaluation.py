@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from obverse.core import json_values, times
 from obverse.core.conditions import occurring
@@ -43,6 +43,10 @@ Due = Callable[[Person, int], int | None]
 
 _DEEPEST: Final = 50
 """Audiences, one of which looks at the next."""
+_MOST_LEVELS: Final = 200
+"""One within the other, in a condition with those of the audiences that it looks at in their place."""
+_MOST_PARTS: Final = 10_000
+"""Nodes of such a condition: two audiences in which the next stands twice have four of the last, ten a thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +58,61 @@ class Scope(Generic[Person]):
     """Those that a condition may look at."""
 
 
-def no_circle(audiences: Mapping[str, Condition]) -> None:
-    """Raise `BadCondition` if an audience looks at itself, be it by way of others; the message names the circle."""
-    done: set[str] = set()
+class _Extent(NamedTuple):
+    """How far a condition goes, with those of the audiences that it looks at in their place."""
 
-    def visit(name: str, path: tuple[str, ...]) -> None:
+    parts: int
+    levels: int
+    audiences: int
+    """One of which looks at the next."""
+
+
+def no_circle(audiences: Mapping[str, Condition]) -> None:
+    """
+    Raise `BadCondition` if an audience looks at itself, be it by way of others, or at too much of others.
+
+    The message names the circle, or the audience.
+    """
+    done: dict[str, _Extent] = {}
+
+    def visit(name: str, path: tuple[str, ...], level: int) -> _Extent:
         if name in path:
             circle = " -> ".join((*path[path.index(name) :], name))
             raise BadCondition(f"audience {name!r} looks at itself: {circle}; take one of these conditions out")
         if len(path) > _DEEPEST:
-            raise BadCondition(f"audience {path[0]!r} looks through more than {_DEEPEST} others; use fewer")
-        if name in done:
-            return
-        for other in _looked_at(audiences[name]):
-            if other in audiences:
-                visit(other, (*path, name))
-        done.add(name)
+            raise _looks_too_far(path[0], "through more than", _DEEPEST, "others")
+        if name not in done:
+            done[name] = measure(audiences[name], (*path, name), level)
+        return done[name]
+
+    def measure(condition: Condition, path: tuple[str, ...], level: int) -> _Extent:
+        if level > _MOST_LEVELS:
+            raise _looks_too_far(path[0], "deeper than", _MOST_LEVELS, "levels, with what it looks at")
+        below = [measure(part, path, level + 1) for part in parts_of(condition)]
+        if isinstance(condition, Member) and condition.subject == AUDIENCE and condition.name in audiences:
+            other = visit(condition.name, path, level + 1)
+            below.append(other._replace(audiences=other.audiences + 1))
+        return _Extent(
+            1 + sum(one.parts for one in below),
+            1 + max((one.levels for one in below), default=0),
+            max((one.audiences for one in below), default=0),
+        )
 
     for name in audiences:
-        visit(name, ())
+        _check_extent(name, visit(name, (), 1))
 
 
-def _looked_at(condition: Condition) -> Iterator[str]:
-    if isinstance(condition, Member) and condition.subject == AUDIENCE:
-        yield condition.name
-    for part in parts_of(condition):
-        yield from _looked_at(part)
+def _check_extent(name: str, found: _Extent) -> None:
+    if found.audiences > _DEEPEST:
+        raise _looks_too_far(name, "through more than", _DEEPEST, "others")
+    if found.levels > _MOST_LEVELS:
+        raise _looks_too_far(name, "deeper than", _MOST_LEVELS, "levels, with what it looks at")
+    if found.parts > _MOST_PARTS:
+        raise _looks_too_far(name, "at more than", _MOST_PARTS, "parts, with those of the audiences it looks at")
+
+
+def _looks_too_far(name: str, how: str, most: int, what: str) -> BadCondition:
+    return BadCondition(f"audience {name!r} looks {how} {most} {what}; use fewer")
 
 
 def subjects(condition: Condition, audiences: Mapping[str, Condition] | None = None) -> Iterator[tuple[str, Any]]:
