@@ -203,6 +203,22 @@ def test_a_clock_that_is_set_delays_nothing_that_waits(step: float) -> None:
     run(story)
 
 
+def test_a_clock_that_is_set_back_while_the_queue_is_away_delays_nothing_that_waits() -> None:
+    async def story(world: World) -> None:
+        await world.tell("bob", email="bob@example.com", first_name="Bob")
+        await world.quiet()
+        world.account.trouble = Unreachable("gone")
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.runtime.sleep(2)
+        world.queue.cut_off()
+        world.runtime.skew -= 3600
+        world.account.trouble = None
+        await world.runtime.sleep(40)
+        assert world.contact("ada@example.com")["firstname"] == "Ada"
+
+    run(story)
+
+
 def test_a_field_that_the_crm_does_not_have_is_told_by_its_place() -> None:
     async def story(world: World) -> None:
         wrong = replace(CRM, fields=(*CRM.fields, mapped("first_nam", "attribute.first_name", "out")))

@@ -97,7 +97,7 @@ class _Plan:
 class Sender:
     """One connection's. What fails in the CRM is its own matter; what fails in the queue ends it."""
 
-    def __init__(self, connection: Connection, parts: SenderParts) -> None:
+    def __init__(self, connection: Connection, parts: SenderParts, steps: ClockSteps) -> None:
         self._connection = connection
         self._parts = parts
         self._runtime = parts.runtime
@@ -109,7 +109,7 @@ class Sender:
         """While the mapping is new: where the log ended when it was taken up, by partition."""
         self._silences = 0
         self._next_call = 0.0
-        self._steps = ClockSteps(parts.runtime.now(), parts.runtime.elapsed())
+        self._steps = steps
         self.wake = asyncio.Event()
         """Set when there may be something to do."""
 

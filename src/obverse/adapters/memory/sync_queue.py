@@ -194,10 +194,14 @@ class MemorySyncQueue:
         if self._worker is not None:
             await self._worker.close()
 
-    def crash(self) -> MemorySyncQueue:
-        """Return the queues as the next process finds them after the one that held this was killed."""
+    def cut_off(self) -> None:
+        """Have the worker lose its queues, as when a server restarts: it has to be opened again."""
         if self._worker is not None:
             self._worker.lost = True
+
+    def crash(self) -> MemorySyncQueue:
+        """Return the queues as the next process finds them after the one that held this was killed."""
+        self.cut_off()
         return MemorySyncQueue(self._runtime, self._disk)
 
 
