@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from obverse.core.messages import Message
 from post_steps import Post, accept, ask, run
 
 
@@ -87,6 +90,32 @@ def test_what_was_never_given_to_the_service_is_no_doubt(trouble: str) -> None:
             for work in world.works:
                 await work.stop()
             await world.start_worker()
+        await world.quiet()
+        assert world.arrived() == {"ada@example.com": 1}
+        assert await world.statuses() == {"sent": 1}
+
+    run(story, can_be_asked=False)
+
+
+def test_what_is_being_claimed_when_the_worker_is_stopped_is_no_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(world: Post) -> None:
+        await world.quiet()
+        worker = world.deliver._worker
+        assert worker is not None
+        claim = worker.claim
+
+        async def slow(*, limit: int, now: int) -> Sequence[Message]:
+            claimed = await claim(limit=limit, now=now)
+            await world.runtime.sleep(3 if claimed else 0)  # it is claimed, and the answer is on its way
+            return claimed
+
+        monkeypatch.setattr(worker, "claim", slow)
+        await accept(world, "ada@example.com")
+        await world.runtime.sleep(1)
+        assert await world.statuses() == {"sending": 1}
+        for work in world.works:
+            await work.stop()
+        await world.start_worker()
         await world.quiet()
         assert world.arrived() == {"ada@example.com": 1}
         assert await world.statuses() == {"sent": 1}
