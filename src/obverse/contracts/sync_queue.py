@@ -277,6 +277,16 @@ class SyncQueueContract:
 
         (found,) = await queue.records(CRM, profiles=[ADA])
         assert not found.sending
+
+        doubt = {"city": ODD}
+        for result in (
+            Again(task=task, due_at=T0, attempt=Attempt(T0, "later"), sending=doubt),
+            Died(task=task, fields={"city": "Rome"}, attempt=Attempt(T0, "no"), sending=doubt),
+        ):
+            await worker.begin(CRM, [(ADA, "ada@example.com", {"city": "Rome", "plan": "pro"})])
+            await worker.settle(CRM, [result])
+            (found,) = await queue.records(CRM, profiles=[ADA])
+            assert dict(found.sending) == doubt, "what was in doubt before is so still"
         await worker.close()
 
     async def test_a_record_belongs_to_the_profile_that_it_was_written_for_last(self, queue: SyncQueue) -> None:

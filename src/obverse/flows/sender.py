@@ -92,6 +92,8 @@ class _Plan:
     patch: ContactPatch
     known: Mapping[str, FieldState]
     """What the record holds beside it."""
+    doubtful: Mapping[str, str]
+    """What was given to the CRM before, and not answered."""
 
 
 class Sender:
@@ -250,7 +252,8 @@ class Sender:
             if news is None:
                 results.append(Nothing(task=task))
                 continue
-            plan = _Plan(task, *news)
+            own = next((one.sending for one in records if one.profile == task.profile), {})
+            plan = _Plan(task, *news, own)
             if not taken & {address, plan.patch.record_id or address}:  # else it waits for the next turn
                 taken |= {address, plan.patch.record_id or address}
                 plans.append(plan)
@@ -284,14 +287,16 @@ class Sender:
         attempt = Attempt(now, outcome.reason)
         if isinstance(outcome, Deferred) and task.tries + 1 < MOST_TRIES:
             wait = min(LONGEST, 2.0**task.tries) * (0.5 + self._runtime.random.random() / 2)
-            return Again(task=task, due_at=now + round(wait * 1_000_000), attempt=attempt)
+            due_at = now + round(wait * 1_000_000)
+            return Again(task=task, due_at=due_at, attempt=attempt, sending=plan.doubtful)
         _log.warning(
             "a contact was refused",
             connection=self._connection.name,
             profile=task.profile.hex(),
             final=isinstance(outcome, Refused),
         )
-        return Died(task=task, fields={**patch.fields, "email": patch.email}, attempt=attempt)
+        fields = {**patch.fields, "email": patch.email}
+        return Died(task=task, fields=fields, attempt=attempt, sending=plan.doubtful)
 
     async def _pace(self, crm: Crm) -> None:
         """Keep within the CRM's limit, evenly: what comes in one heap is refused in one heap."""

@@ -58,7 +58,7 @@ class _Connection:
         if isinstance(result, Written):
             self._write(result.record)
         elif isinstance(result, Again | Died) and task.profile in self.records:
-            self.records[task.profile] = replace(self.records[task.profile], sending={})
+            self.records[task.profile] = replace(self.records[task.profile], sending=dict(result.sending))
         known = self.tasks.get(task.profile)
         if known is None:
             return

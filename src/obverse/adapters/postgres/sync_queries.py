@@ -105,8 +105,9 @@ set record_id = excluded.record_id, email = excluded.email, sending = '{}', sync
 """
 
 NOT_SENT = """
-update public.sync_records set sending = '{}'
-where workspace_id = $1 and connection = $2 and profile_id = any ($3::uuid[])
+update public.sync_records as record set sending = before.sending
+from unnest($3::uuid[], $4::jsonb[]) as before (profile_id, sending)
+where record.workspace_id = $1 and record.connection = $2 and record.profile_id = before.profile_id
 """
 
 DONE = """

@@ -256,7 +256,8 @@ def _failing(connection: str, failed: Sequence[Again | Died]) -> list[Statement]
         [_json(one.fields if isinstance(one, Died) else {}) for one in failed],
         [_json([one.attempt.at, one.attempt.error]) for one in failed],
     ]
-    return [(queries.NOT_SENT, connection, ids), (queries.FAILED, connection, *args, MOST_ATTEMPTS)]
+    doubts = [_json(one.sending) for one in failed]
+    return [(queries.NOT_SENT, connection, ids, doubts), (queries.FAILED, connection, *args, MOST_ATTEMPTS)]
 
 
 def _ids(results: Sequence[Result]) -> list[UUID]:
