@@ -9,6 +9,7 @@ import pytest
 
 from obverse.adapters.memory.crm import MemoryAccount
 from obverse.adapters.runtime.simulated import SimulatedRuntime
+from obverse.core.identity import id_name
 from obverse.core.outgoing import Connection
 from obverse.core.records import Callback
 from obverse.ports.identity_requests import IdentityRequest
@@ -185,6 +186,25 @@ def test_a_dead_connection_harms_no_other_and_gets_everything_later(error: Excep
         assert (await world.queue.standings())["crm"][0].state == "ok"
 
     run(story, world=two)
+
+
+def test_a_profile_that_cannot_be_read_keeps_nobody_else_waiting() -> None:
+    async def story(world: World) -> None:
+        await world.tell("bob", email="bob@example.com", first_name="Bob")
+        await world.quiet()
+        world.acting.damaged = {id_name((await world.profile("user_id:bob")).id)}
+        await world.tell("bob", first_name="Robert")
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.runtime.sleep(30)
+        assert world.contact("ada@example.com")["firstname"] == "Ada"
+        (waiting,) = await world.queue.page_waiting("crm", limit=5)
+        assert "cannot be read" in waiting.attempts[-1].error
+
+        world.acting.damaged.clear()
+        await world.runtime.sleep(300)
+        assert world.contact("bob@example.com")["firstname"] == "Robert"
+
+    run(story)
 
 
 @pytest.mark.parametrize("step", [-3600.0, 3600.0])

@@ -237,8 +237,13 @@ class Deliver:
         homeless: list[Message] = []
         theirs: list[Message] = []
         self._woken.clear()
-        people = await self._writer.people_of(claimed)
+        people, unreadable = await self._writer.people_of(claimed)
         for message in claimed:
+            reason = unreadable.get(message.profile or b"")
+            if reason is not None:
+                _log.warning(reason, message=id_text(message.id))
+                settled.append(self._early(message, reason, await self._now(worker)))
+                continue
             instead = self._instead(message, people)
             if instead is not None:
                 theirs.append(instead)

@@ -233,15 +233,23 @@ class Sender:
 
     async def _plan(self, tasks: Sequence[Task]) -> tuple[list[_Plan], list[Result]]:
         parts = self._parts
-        people = await parts.profiles.get([task.profile for task in tasks])
+        people, unreadable = await parts.profiles.read([task.profile for task in tasks])
         addresses = {task.profile: mapping.address(people[task.profile]) for task in tasks if task.profile in people}
         records = await parts.queue.records(
-            self._connection.name, profiles=list(people), emails=[one for one in addresses.values() if one]
+            self._connection.name,
+            profiles=[*people, *unreadable],
+            emails=[one for one in addresses.values() if one],
         )
+        doubts = {one.profile: one.sending for one in records}
         plans: list[_Plan] = []
         results: list[Result] = []
         taken: set[str] = set()
         for task in tasks:
+            if task.profile in unreadable:
+                _log.warning(unreadable[task.profile], connection=self._connection.name)
+                attempt = Attempt(await self._now(), unreadable[task.profile])
+                results.append(self._again(task, attempt, doubts.get(task.profile, {})))
+                continue
             profile, address = people.get(task.profile), addresses.get(task.profile)
             # One that was merged away has left its keeper a change of its own; one without an address has no contact.
             if profile is None or profile.id != task.profile or address is None:
@@ -252,8 +260,7 @@ class Sender:
             if news is None:
                 results.append(Nothing(task=task))
                 continue
-            own = next((one.sending for one in records if one.profile == task.profile), {})
-            plan = _Plan(task, *news, own)
+            plan = _Plan(task, *news, doubts.get(task.profile, {}))
             if not taken & {address, plan.patch.record_id or address}:  # else it waits for the next turn
                 taken |= {address, plan.patch.record_id or address}
                 plans.append(plan)
@@ -286,9 +293,7 @@ class Sender:
             return Written(task=task, record=record)
         attempt = Attempt(now, outcome.reason)
         if isinstance(outcome, Deferred) and task.tries + 1 < MOST_TRIES:
-            wait = min(LONGEST, 2.0**task.tries) * (0.5 + self._runtime.random.random() / 2)
-            due_at = now + round(wait * 1_000_000)
-            return Again(task=task, due_at=due_at, attempt=attempt, sending=plan.doubtful)
+            return self._again(task, attempt, plan.doubtful)
         _log.warning(
             "a contact was refused",
             connection=self._connection.name,
@@ -297,6 +302,10 @@ class Sender:
         )
         fields = {**patch.fields, "email": patch.email}
         return Died(task=task, fields=fields, attempt=attempt, sending=plan.doubtful)
+
+    def _again(self, task: Task, attempt: Attempt, doubtful: Mapping[str, str]) -> Again:
+        wait = min(LONGEST, 2.0 ** min(task.tries, 20)) * (0.5 + self._runtime.random.random() / 2)
+        return Again(task=task, due_at=attempt.at + round(wait * 1_000_000), attempt=attempt, sending=doubtful)
 
     async def _pace(self, crm: Crm) -> None:
         """Keep within the CRM's limit, evenly: what comes in one heap is refused in one heap."""
