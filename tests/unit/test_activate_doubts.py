@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import msgspec
 import pytest
 
 from obverse.adapters.memory.crm import MemoryCrm, MemoryCrmSettings
@@ -22,6 +23,8 @@ class Doubtful(World):
 
     loses: bool = False
     """Whether the CRM writes what it is given, and its answer never comes."""
+    late: float = 0.0
+    """Seconds from when the CRM has written what it is given until it says so."""
     fate: Outcome | None = None
     """What is answered to each patch instead of writing it."""
 
@@ -40,6 +43,7 @@ class DoubtfulCrm(MemoryCrm):
         outcomes = await super().upsert(patches)
         if self._world.loses:
             raise Unreachable("the answer was lost")
+        await self._world.runtime.sleep(self._world.late)
         return outcomes
 
 
@@ -63,5 +67,65 @@ def test_a_doubt_is_one_until_it_is_written_over(fate: Outcome) -> None:
         await world.queue.retry("crm", None, now=world.runtime.now())
         await world.quiet()
         assert world.contact("ada@example.com")["firstname"] == "Ada"
+
+    run(story)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_we_wrote_and_wrote_over_since_is_no_edit_though_it_is_told_late(*, lost: bool) -> None:
+    async def story(world: Doubtful) -> None:
+        yesterday = world.runtime.now() - 86_400_000_000
+        await world.tell("ada", at=yesterday, email="ada@example.com", first_name="Ada")
+        await world.runtime.sleep(2)
+        for number, name in enumerate(("Augusta", "Countess"), 1):
+            world.loses = lost and name == "Augusta"
+            await world.tell("ada", at=yesterday + number, first_name=name)
+            await world.runtime.sleep(0.3 if world.loses else 2)
+        await world.runtime.sleep(10)
+        echo = world.account.echo(world.runtime.now())
+        for _ in range(2):
+            assert (await world.absorb.take("crm", echo)).answer.events == []
+        await world.quiet()
+
+        assert await world.attribute("user_id:ada", "first_name") == ("Countess", "web")
+        assert world.contact("ada@example.com")["firstname"] == "Countess"
+
+    run(story)
+
+
+def test_what_changes_while_it_is_written_is_not_set_back_by_the_echo() -> None:
+    async def story(world: Doubtful) -> None:
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.runtime.sleep(2)
+        world.late = 1.0
+        await world.tell("ada", first_name="Augusta")
+        changed = world.runtime.now() + 1  # before the CRM has written the one before
+        await world.runtime.sleep(0.5)
+        await world.tell("ada", at=changed, first_name="Countess")
+        await world.runtime.sleep(5)
+        await world.call(world.account.echo(world.runtime.now()))
+        await world.quiet()
+
+        assert await world.attribute("user_id:ada", "first_name") == ("Countess", "web")
+        assert world.contact("ada@example.com")["firstname"] == "Countess"
+
+    run(story)
+
+
+def test_an_address_that_we_wrote_and_wrote_over_since_is_no_edit() -> None:
+    async def story(world: Doubtful) -> None:
+        yesterday = world.runtime.now() - 86_400_000_000
+        told = []
+        for number, name in enumerate(("ada", "augusta", "countess")):
+            await world.tell("ada", at=yesterday + number, email=f"{name}@example.com")
+            await world.runtime.sleep(2)
+            told.append((f"{name}@example.com", world.runtime.now() - 1_000_000))
+        record_id = world.account.find("countess@example.com")
+        edits = [[f"{at}", record_id, "email", address, at] for address, at in told]
+        await world.call(world.account.call(msgspec.json.encode(edits), world.runtime.now()))
+        await world.quiet()
+
+        assert await world.attribute("user_id:ada", "email") == ("countess@example.com", "web")
+        assert world.account.find("countess@example.com") == record_id
 
     run(story)

@@ -154,11 +154,13 @@ class SyncQueueContract:
         await worker.begin(CRM, [(ADA, "ada@example.com", {"city": "Rome"})])
         ada, bob = sorted(await worker.due(CRM, limit=10, now=T0), key=lambda task: task.profile != ADA)
 
-        await worker.settle(CRM, [Written(task=ada, record=record(city="Rome", name=ODD)), Nothing(task=bob)])
+        stood = {"city": (FieldState("Oslo", T0 - 1), FieldState(ODD, T0 - 2))}
+        written = replace(record(city="Rome", name=ODD), earlier=stood)
+        await worker.settle(CRM, [Written(task=ada, record=written), Nothing(task=bob)])
 
         assert not await worker.due(CRM, limit=10, now=T0)
         (found,) = await queue.records(CRM, record_ids=["1"])
-        assert found == record(city="Rome", name=ODD)
+        assert found == written
         assert await queue.records(CRM, emails=["ada@example.com"]) == [found]
         assert not await queue.records("other", record_ids=["1"], profiles=[ADA], emails=["ada@example.com"])
         assert (await the_task(worker, connection="other")).profile == ADA

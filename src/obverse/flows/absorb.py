@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final
 
 import msgspec
 import structlog
@@ -15,7 +14,7 @@ from obverse.core import mapping
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.outgoing import Connection
-from obverse.core.records import BadCallback, Callback, Edit, FieldState, Forged, SyncRecord, is_echo
+from obverse.core.records import EMAIL, BadCallback, Callback, Edit, FieldState, Forged, SyncRecord, is_echo
 from obverse.flows.answers import SOON, Answer
 from obverse.flows.collect import Collect
 from obverse.flows.sender import OpenCrm
@@ -25,7 +24,6 @@ from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.runtime import Runtime
 from obverse.ports.sync_queue import Heard, SyncQueue
 
-EMAIL: Final = "email"
 _log = structlog.get_logger(__name__)
 
 
@@ -229,7 +227,9 @@ def _sets_back(edit: Edit, record: SyncRecord, before: Edit | None) -> bool:
     if before is not None and before.value != edit.value and (known is None or known.at < before.at):
         return True
     # Of an address we note only what is told of it, and when the record was written last.
-    return edit.field == EMAIL and known is not None and known.value != edit.value and record.synced_at < known.at
+    if edit.field != EMAIL or known is None or known.value == edit.value:
+        return False
+    return record.synced_at < known.at < edit.at
 
 
 def _later(reason: str) -> Answer:

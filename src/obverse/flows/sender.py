@@ -19,7 +19,7 @@ from obverse.core.definitions import Definitions
 from obverse.core.durations import Durations
 from obverse.core.outgoing import Connection
 from obverse.core.profiles import Profile
-from obverse.core.records import ContactPatch, FieldState, SyncRecord, later
+from obverse.core.records import EMAIL, ContactPatch, FieldState, SyncRecord, later, written_over
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.ports.crm import Crm, Outcome
 from obverse.ports.engine import WRITER
@@ -94,6 +94,8 @@ class _Plan:
     """What the record holds beside it."""
     doubtful: Mapping[str, str]
     """What was given to the CRM before, and not answered."""
+    record: SyncRecord | None
+    """As we know it."""
 
 
 class Sender:
@@ -260,7 +262,7 @@ class Sender:
             if news is None:
                 results.append(Nothing(task=task))
                 continue
-            plan = _Plan(task, *news, doubts.get(task.profile, {}))
+            plan = _Plan(task, *news, doubts.get(task.profile, {}), record)
             if not taken & {address, plan.patch.record_id or address}:  # else it waits for the next turn
                 taken |= {address, plan.patch.record_id or address}
                 plans.append(plan)
@@ -288,7 +290,12 @@ class Sender:
             # As of the answer: an edit made while we wrote is written again, rather than taken for the later one.
             known = {**plan.known, **{one: FieldState(value, now) for one, value in patch.fields.items()}}
             record = SyncRecord(
-                profile=task.profile, email=patch.email, record_id=outcome.reference, known=known, synced_at=now
+                profile=task.profile,
+                email=patch.email,
+                record_id=outcome.reference,
+                known=known,
+                earlier=self._earlier(plan, now),
+                synced_at=now,
             )
             return Written(task=task, record=record)
         attempt = Attempt(now, outcome.reason)
@@ -302,6 +309,19 @@ class Sender:
         )
         fields = {**patch.fields, "email": patch.email}
         return Died(task=task, fields=fields, attempt=attempt, sending=plan.doubtful)
+
+    def _earlier(self, plan: _Plan, now: int) -> Mapping[str, Sequence[FieldState]]:
+        """What stood in fields from which we take edits; what was never answered may have stood there until now."""
+        if plan.record is None:
+            return {}
+        record, found = plan.record, dict(plan.record.earlier)
+        stood = [(name, FieldState(value, now)) for name, value in {**record.sending, EMAIL: record.email}.items()]
+        written = {**plan.patch.fields, EMAIL: plan.patch.email}
+        taken = {one.field for one in self._connection.fields if one.direction != "out"} | {EMAIL}
+        for name, state in (*record.known.items(), *stood):
+            if name in taken and state.value != written.get(name, state.value):
+                found[name] = written_over([state], found.get(name, ()))
+        return found
 
     def _again(self, task: Task, attempt: Attempt, doubtful: Mapping[str, str]) -> Again:
         wait = min(LONGEST, 2.0 ** min(task.tries, 20)) * (0.5 + self._runtime.random.random() / 2)

@@ -93,13 +93,15 @@ where other.workspace_id = $1 and other.connection = $2
 """A record is one profile's: the one that it was written for last."""
 
 WRITE = """
-insert into public.sync_records as former (workspace_id, connection, profile_id, record_id, email, known, synced_at)
+insert into public.sync_records as former (workspace_id, connection, profile_id, record_id, email, known, earlier,
+    synced_at)
 select $1, $2, given.*
-from unnest($3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[])
-    as given (profile_id, record_id, email, known, synced_at)
+from unnest($3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[], $8::timestamptz[])
+    as given (profile_id, record_id, email, known, earlier, synced_at)
 order by given.profile_id
 on conflict (workspace_id, connection, profile_id) do update
-set record_id = excluded.record_id, email = excluded.email, sending = '{}', synced_at = excluded.synced_at,
+set record_id = excluded.record_id, email = excluded.email, sending = '{}', earlier = excluded.earlier,
+    synced_at = excluded.synced_at,
     known = case when former.record_id = excluded.record_id
         then public.sync_later(excluded.known, former.known) else excluded.known end
 """
@@ -137,7 +139,7 @@ set state = excluded.state, reason = excluded.reason, remedy = excluded.remedy,
     last_success_at = excluded.last_success_at, mapping = excluded.mapping
 """
 
-_RECORD = "profile_id, record_id, email, known, sending, synced_at"
+_RECORD = "profile_id, record_id, email, known, sending, earlier, synced_at"
 
 RECORDS = f"""
 select {_RECORD} from public.sync_records where workspace_id = $1 and connection = $2 and record_id = any ($3::text[])

@@ -236,6 +236,7 @@ def _writing(connection: str, records: Sequence[SyncRecord]) -> list[Statement]:
     told = [
         [one.email for one in records],
         [_known(one.known) for one in records],
+        [_earlier(one.earlier) for one in records],
         [from_micros(one.synced_at) for one in records],
     ]
     return [
@@ -276,6 +277,10 @@ def _known(known: Mapping[str, FieldState]) -> str:
     return _json({name: [state.value, state.at] for name, state in known.items()})
 
 
+def _earlier(earlier: Mapping[str, Sequence[FieldState]]) -> str:
+    return _json({name: [[one.value, one.at] for one in states] for name, states in earlier.items()})
+
+
 def _task(row: asyncpg.Record) -> Task:
     return Task(
         profile=row["profile_id"].bytes,
@@ -295,6 +300,10 @@ def _record(row: asyncpg.Record) -> SyncRecord:
         email=row["email"],
         known={name: FieldState(*state) for name, state in msgspec.json.decode(row["known"]).items()},
         sending=msgspec.json.decode(row["sending"]),
+        earlier={
+            name: tuple(FieldState(*one) for one in states)
+            for name, states in msgspec.json.decode(row["earlier"]).items()
+        },
         synced_at=0 if row["synced_at"] is None else to_micros(row["synced_at"]),
     )
 
