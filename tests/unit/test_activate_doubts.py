@@ -129,3 +129,26 @@ def test_an_address_that_we_wrote_and_wrote_over_since_is_no_edit() -> None:
         assert world.account.find("countess@example.com") == record_id
 
     run(story)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_value_that_is_set_back_is_an_edit_though_ours_is_not_answered_yet(*, lost: bool) -> None:
+    async def story(world: Doubtful) -> None:
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.runtime.sleep(2)
+        world.late, world.loses = 20.0, lost
+        await world.tell("ada", first_name="Augusta")
+        await world.runtime.sleep(0.3)
+        world.account.trouble = Unreachable("gone")
+        await world.call(world.account.echo(world.runtime.now()))
+        for name in ("Bea", "Augusta"):
+            await world.runtime.sleep(6)
+            await world.call(await world.edit("ada@example.com", firstname=name))
+        await world.runtime.sleep(6)
+        world.account.trouble, world.late, world.loses = None, 0.0, False
+        await world.quiet()
+
+        assert await world.attribute("user_id:ada", "first_name") == ("Augusta", "crm")
+        assert world.contact("ada@example.com")["firstname"] == "Augusta"
+
+    run(story)

@@ -257,6 +257,21 @@ class SyncQueueContract:
             assert found.known["city"] == FieldState("3", T0 + 3)
         await worker.close()
 
+    async def test_what_is_told_as_it_was_given_is_in_doubt_no_longer(self, queue: SyncQueue) -> None:
+        worker = await queue.open_worker()
+        given = {"city": ODD, "plan": "pro", "name": "Ada", "stage": "new"}
+        await worker.begin(CRM, [(ADA, "ada@example.com", given), (BOB, "bob@example.com", given)])
+        told = {"city": ODD, "plan": "free", "name": "Ada"}
+        heard = [Heard(ADA, name, FieldState(value, T0), answers=name != "name") for name, value in told.items()]
+
+        await queue.hear(CRM, [*heard, Heard(ADA, "city", FieldState("Rome", T0 + 1))], now=T0)
+
+        found = {one.profile: one for one in await queue.records(CRM, profiles=[ADA, BOB])}
+        assert dict(found[ADA].sending) == {"plan": "pro", "name": "Ada", "stage": "new"}
+        assert found[ADA].known["city"] == FieldState("Rome", T0 + 1)
+        assert dict(found[BOB].sending) == given
+        await worker.close()
+
     async def test_what_is_heard_of_nobody_queues_nobody_else(self, queue: SyncQueue) -> None:
         worker = await queue.open_worker()
         await queue.hear(CRM, [Heard(BOB, "city", FieldState("x", T0))], now=T0)

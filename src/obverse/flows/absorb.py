@@ -151,9 +151,11 @@ class Absorb:
             if record is None:
                 heard.rejected.append(self._unknown(connection, edit))
                 continue
-            if record.profile:
-                heard.states.append(Heard(record.profile, edit.field, FieldState(edit.value, edit.at)))
             place = edit.record_id, edit.field
+            if record.profile:
+                state = FieldState(edit.value, edit.at)
+                answers = _answers(edit, record) and place not in others
+                heard.states.append(Heard(record.profile, edit.field, state, answers))
             if _tells_ours(edit, record) and not _sets_back(edit, record, others.get(place)):
                 heard.echoes += 1
                 continue
@@ -219,6 +221,12 @@ class Absorb:
 def _tells_ours(edit: Edit, record: SyncRecord) -> bool:
     """Whether an edit tells what we wrote there."""
     return is_echo(edit, record) or (edit.field == EMAIL and edit.value.strip().lower() == record.email)
+
+
+def _answers(edit: Edit, record: SyncRecord) -> bool:
+    """Whether an edit says that what we gave to the CRM stands there: who says the same later has set it back."""
+    known = record.known.get(edit.field)
+    return record.sending.get(edit.field) == edit.value and (known is None or known.at < edit.at)
 
 
 def _sets_back(edit: Edit, record: SyncRecord, before: Edit | None) -> bool:

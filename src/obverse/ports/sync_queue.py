@@ -111,6 +111,8 @@ class Heard:
     profile: bytes
     field: str
     state: FieldState
+    answers: bool = False
+    """Whether it says that what was given to the CRM stands there, as an answer would."""
 
 
 class SyncWorker(Protocol):

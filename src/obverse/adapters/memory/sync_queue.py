@@ -87,7 +87,10 @@ class _Connection:
     def hear(self, one: Heard, now: int) -> None:
         record = self.records.get(one.profile)
         if record is not None:
-            self.records[one.profile] = replace(record, known=later(record.known, {one.field: one.state}))
+            answered = {one.field: one.state.value}.items() if one.answers else set()
+            sending = dict(record.sending.items() - answered)
+            known = later(record.known, {one.field: one.state})
+            self.records[one.profile] = replace(record, known=known, sending=sending)
         self.poke(one.profile, now)
 
     def waiting(self) -> list[Task]:

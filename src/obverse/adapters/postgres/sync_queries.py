@@ -156,14 +156,17 @@ order by profile_id limit $5
 """  # noqa: S608 - as above
 
 HEAR = f"""
-with heard as (select * from unnest($3::uuid[], $4::jsonb[]) as one (profile_id, told)),
+with heard as (select * from unnest($3::uuid[], $4::jsonb[], $6::jsonb[]) as one (profile_id, told, answered)),
 held as materialized (
     select profile_id from public.sync_records
     where workspace_id = $1 and connection = $2 and profile_id = any ($3::uuid[])
     order by profile_id for update
 ),
 noted as (
-    update public.sync_records as record set known = public.sync_later(record.known, heard.told)
+    update public.sync_records as record set known = public.sync_later(record.known, heard.told),
+        sending = record.sending - array(
+            select key from jsonb_each_text(heard.answered) where record.sending ->> key = value
+        )
     from heard join held using (profile_id)
     where record.workspace_id = $1 and record.connection = $2 and record.profile_id = heard.profile_id
     returning 1

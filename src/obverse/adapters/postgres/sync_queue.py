@@ -87,12 +87,16 @@ class PostgresSyncQueue:
     async def hear(self, connection: str, heard: Sequence[Heard], *, now: int) -> None:
         """See `SyncQueue.hear`."""
         told: dict[bytes, dict[str, FieldState]] = {}
+        answered: dict[bytes, dict[str, str]] = {one.profile: {} for one in heard}
         for one in heard:
             told[one.profile] = later(told.get(one.profile, {}), {one.field: one.state})
+            if one.answers:
+                answered[one.profile][one.field] = one.state.value
         if told:
             profiles = [UUID(bytes=one) for one in told]
             states = [_known(one) for one in told.values()]
-            await self._fetch(queries.HEAR, connection, profiles, states, from_micros(now))
+            answers = [_json(answered[one]) for one in told]
+            await self._fetch(queries.HEAR, connection, profiles, states, from_micros(now), answers)
 
     async def mark(self) -> int:
         """See `SyncQueue.mark`."""
