@@ -196,6 +196,19 @@ def test_what_can_never_be_written_is_refused_with_its_place(template: Template,
     run(story, definitions=defined(template=template))
 
 
+def test_what_cannot_be_written_to_one_keeps_nobody_else_waiting() -> None:
+    async def story(world: Post) -> None:
+        await accept(world, "ada@example.com", most=-1)
+        await accept(world, "bob@example.com", most=2)
+        await world.runtime.sleep(5)
+        assert world.arrived() == {"bob@example.com": 1}
+        assert await world.statuses() == {"sent": 1, "refused": 1}
+
+    some = "{% for one in (1..9) limit: trigger.most %}{{ one }}{% endfor %}"
+    template = Template(name="welcome", subject="x", sender="shop@example.com", text=some)
+    run(story, definitions=defined(template=template))
+
+
 @pytest.mark.parametrize("can_be_asked", [True, False])
 @pytest.mark.parametrize("seed", range(12))
 def test_whoever_is_killed_every_mail_goes_out_once(seed: int, *, can_be_asked: bool) -> None:

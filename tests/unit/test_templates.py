@@ -85,13 +85,15 @@ def test_a_mistake_is_told_with_its_place_and_what_to_do(part: str, source: str,
         "{% for i in (1..100000) %}a{% endfor %}",
         "{% for i in (1..9999) %}{{ customer.long }}{% endfor %}",
         "{{ customer.first_name | divided_by: 0 }}",
+        "{{ customer.words | sum }}",
+        "{% for one in customer.words limit: customer.less %}{{ one }}{% endfor %}",
     ],
 )
 def test_a_message_that_cannot_be_made_says_so(source: str) -> None:
     made = CompiledTemplate(template(text=source))
 
     with pytest.raises(CannotFillIn, match="template 'welcome'"):
-        made.fill_in({"long": "x" * 1000, "first_name": 1}, {})
+        made.fill_in({"long": "x" * 1000, "first_name": 1, "words": ["a", "b"], "less": -1}, {})
 
 
 def test_templates_reach_nothing_but_what_they_are_given() -> None:

@@ -96,6 +96,8 @@ class CompiledTemplate:
             raise CannotFillIn(
                 f"template {self.template.name!r} fails with this person's values: {_said(error)}"
             ) from error
+        except Exception as error:  # filters raise what Python does of a value that they did not think of
+            raise CannotFillIn(f"template {self.template.name!r} fails with this person's values: {error!r}") from error
         return Filled(subject=subject, html=html, text=text)
 
 
