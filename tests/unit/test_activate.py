@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from obverse.adapters.memory.crm import MemoryAccount
@@ -203,6 +204,16 @@ def test_a_profile_that_cannot_be_read_keeps_nobody_else_waiting() -> None:
         world.acting.damaged.clear()
         await world.runtime.sleep(300)
         assert world.contact("bob@example.com")["firstname"] == "Robert"
+
+    run(story)
+
+
+def test_a_number_that_is_too_large_to_be_written_out_keeps_nobody_else_waiting() -> None:
+    async def story(world: World) -> None:
+        await world.tell("bob", email="bob@example.com", first_name=msgspec.Raw(b"1e99999999999999"))
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.runtime.sleep(5)
+        assert world.contact("ada@example.com")["firstname"] == "Ada"
 
     run(story)
 

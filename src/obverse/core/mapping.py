@@ -84,8 +84,9 @@ def as_text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal) and abs(value.adjusted()) < LONGEST:
         return f"{value:f}"
+    # A few letters of JSON spell a number whose digits no memory holds.
     text = value if isinstance(value, str) else json_values.encode(value).decode()
     # Half a character, which JSON may spell, is none that anybody could be sent.
     return text.replace("\0", "").encode("utf-8", "replace").decode()[:LONGEST]
