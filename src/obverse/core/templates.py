@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from sys import float_info
 from typing import Any, Final
 from xml.parsers import expat
 
@@ -82,8 +84,8 @@ class CompiledTemplate:
         Raises:
             CannotFillIn: a filter cannot take a value, or the message becomes too long.
         """
-        values = {"customer": customer, "trigger": trigger}
         try:
+            values = _counted_with({"customer": customer, "trigger": trigger})
             subject = self._subject.render(values)
             html = self._html.render(values) if self._html is not None else ""
             text = self._text.render(values) if self._text is not None else _as_text(html)
@@ -99,6 +101,28 @@ class CompiledTemplate:
         except Exception as error:  # filters raise what Python does of a value that they did not think of
             raise CannotFillIn(f"template {self.template.name!r} fails with this person's values: {error!r}") from error
         return Filled(subject=subject, html=html, text=text)
+
+
+class _Number(float):
+    """A decimal as Liquid's filters take numbers; it is written with its own digits."""
+
+    def __init__(self, exact: Decimal) -> None:
+        """Of this value."""
+        self._digits = str(exact)
+
+    def __str__(self) -> str:
+        return self._digits
+
+
+def _counted_with(value: Any) -> Any:
+    """The same value, of which the filters take decimals for numbers: any other kind of number counts as 0 there."""
+    if isinstance(value, Mapping):
+        return {name: _counted_with(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_counted_with(one) for one in value]
+    if not isinstance(value, Decimal) or abs(value.adjusted()) >= float_info.max_10_exp:
+        return value
+    return int(value) if value.as_tuple().exponent == 0 else _Number(value)
 
 
 def _parsed(source: str, environment: liquid.Environment, part: str) -> liquid.BoundTemplate:
