@@ -100,6 +100,7 @@ class Absorb:
             edits = crm.edits(callback)
             heard = await self._hear(connection, crm, edits)
         except Forged as error:
+            await self._forget(name)
             return Absorbed(Answer(status=HTTPStatus.UNAUTHORIZED, code="forged", message=str(error)))
         except BadCallback as error:
             return Absorbed(Answer(status=HTTPStatus.BAD_REQUEST, code="bad_callback", message=str(error)))
@@ -133,11 +134,16 @@ class Absorb:
         known = self._crms.get(connection.name)
         if known is not None and known[0] == connection:
             return known[1]
-        if known is not None:
-            await known[1].close()
+        await self._forget(connection.name)
         crm = await self._open_crm(connection)
         self._crms[connection.name] = (connection, crm)
         return crm
+
+    async def _forget(self, name: str) -> None:
+        """Have a connection opened anew, and its secrets read again."""
+        known = self._crms.pop(name, None)
+        if known is not None:
+            await known[1].close()
 
     async def _hear(self, connection: Connection, crm: Crm, edits: Sequence[Edit]) -> _Heard:
         mapped = {one.field for one in connection.fields} | {EMAIL}

@@ -135,6 +135,10 @@ class Sender:
                         crm = await self._open()
                     await self._turn(crm)
                 except _Trouble as trouble:
+                    if crm is not None and trouble.standing.state == "refused":
+                        # What a person mends may be a secret, which is read when it is opened.
+                        closing, crm = crm, None
+                        await closing.close()
                     await self._stand(trouble.standing)
                     # Jitter, so that many who lost one CRM do not come back as one.
                     await self._runtime.sleep(trouble.after * (0.5 + self._runtime.random.random() / 2))
