@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import msgspec
 import pytest
 
 from obverse.adapters.memory.crm import MemoryCrm, MemoryCrmSettings
+from obverse.adapters.runtime.simulated import SimulatedRuntime
 from obverse.core.outgoing import Connection
 from obverse.core.records import ContactPatch
 from obverse.ports.crm import Crm, Outcome
 from obverse.ports.outcomes import Deferred, Refused, Unreachable
-from sync_steps import World, run
+from sync_steps import CRM, World, defined
+from sync_steps import run as run_world
 
 
 @dataclass
@@ -47,7 +49,7 @@ class DoubtfulCrm(MemoryCrm):
         return outcomes
 
 
-run = partial(run, world=Doubtful)
+run = partial(run_world, world=Doubtful)
 
 
 @pytest.mark.parametrize("fate", [Deferred("busy"), Refused("not this one")])
@@ -129,6 +131,25 @@ def test_an_address_that_we_wrote_and_wrote_over_since_is_no_edit() -> None:
         assert world.account.find("countess@example.com") == record_id
 
     run(story)
+
+
+def test_an_adapter_that_fails_harms_no_other_connection() -> None:
+    def two(runtime: SimulatedRuntime) -> Doubtful:
+        return Doubtful(runtime, defined(CRM, replace(CRM, name="other")), late=1.0)
+
+    async def story(world: Doubtful) -> None:
+        world.account.trouble = KeyError("name")
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.runtime.sleep(10)
+        standings = await world.queue.standings()
+        assert [standings[name][1].waiting for name in ("crm", "other")] == [1, 0]
+        assert "KeyError" in (standings["crm"][0].reason or "")
+
+        world.account.trouble = None
+        await world.runtime.sleep(60)
+        assert world.contact("ada@example.com")["firstname"] == "Ada"
+
+    run_world(story, world=two)
 
 
 @pytest.mark.parametrize("lost", [False, True])

@@ -154,7 +154,9 @@ class Sender:
         try:
             try:
                 self._check(await crm.fields())
-            except (Unreachable, AccessRefused) as error:
+            except _Trouble:
+                raise
+            except Exception as error:
                 raise self._trouble(error) from error
             await self._begin_if_new()
         except BaseException:
@@ -280,7 +282,7 @@ class Sender:
         began = self._runtime.elapsed()
         try:
             outcomes = await crm.upsert([plan.patch for plan in plans])
-        except (Unreachable, AccessRefused) as error:
+        except Exception as error:
             raise self._trouble(error) from error
         finally:
             self._parts.turns.note(self._runtime.elapsed() - began)
@@ -336,9 +338,14 @@ class Sender:
         await self._runtime.sleep(max(0.0, self._next_call - self._runtime.elapsed()))
         self._next_call = self._runtime.elapsed() + crm.limits.seconds / crm.limits.requests
 
-    def _trouble(self, error: Unreachable | AccessRefused) -> _Trouble:
+    def _trouble(self, error: Exception) -> _Trouble:
         if isinstance(error, AccessRefused):
             return _Trouble("refused", str(error), "correct the connection's credentials", after=MENDING)
+        if not isinstance(error, Unreachable):
+            # A fault of one CRM's adapter is seen, and is nobody else's matter.
+            _log.exception("an adapter failed", connection=self._connection.name, reason=repr(error))
+            reason = f"the adapter of this CRM failed ({type(error).__name__}: {error})"
+            return _Trouble("unreachable", reason, "please report it; it is tried again meanwhile", after=MENDING)
         silence = min(LONGEST_SILENCE, 0.5 * 2.0 ** min(self._silences, 10))
         self._silences += 1
         remedy = "nothing, if it is down for a while: what waits is written when it answers again"
