@@ -173,3 +173,19 @@ def test_a_value_that_is_set_back_is_an_edit_though_ours_is_not_answered_yet(*, 
         assert world.contact("ada@example.com")["firstname"] == "Augusta"
 
     run(story)
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_what_somebody_writes_where_we_take_nothing_is_written_over_though_ours_is_unanswered(*, made: bool) -> None:
+    async def story(world: Doubtful) -> None:
+        if made:
+            await world.tell("ada", email="ada@example.com", plan="basic")
+            await world.quiet()
+        world.late = 2.0
+        await world.tell("ada", email="ada@example.com", plan="pro")
+        await world.runtime.sleep(1)
+        await world.call(await world.edit("ada@example.com", plan="free"))
+        await world.quiet()
+        assert world.contact("ada@example.com")["plan"] == "pro"
+
+    run(story)

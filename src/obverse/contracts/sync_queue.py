@@ -317,6 +317,19 @@ class SyncQueueContract:
         assert found.known["city"].value == found.profile.hex()
         await worker.close()
 
+    async def test_what_is_told_of_a_record_that_is_being_made_is_known(self, queue: SyncQueue) -> None:
+        worker = await queue.open_worker()
+        await worker.put({CRM: [ADA]}, mark=1, now=T0)
+        task = await the_task(worker)
+        await worker.begin(CRM, [(ADA, "ada@example.com", {"city": "Rome", "plan": "pro"})])
+
+        await queue.hear(CRM, [Heard(ADA, "plan", FieldState("free", T0 + 1))], now=T0)
+        await worker.settle(CRM, [Written(task=task, record=record(city="Rome", plan="pro"))])
+
+        (found,) = await queue.records(CRM, profiles=[ADA])
+        assert found.known == {"city": FieldState("Rome", T0), "plan": FieldState("free", T0 + 1)}
+        await worker.close()
+
     async def test_how_a_connection_is_can_be_asked(self, queue: SyncQueue) -> None:
         worker = await queue.open_worker()
         assert await queue.standings() == {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -112,6 +112,23 @@ def written_over(states: Sequence[FieldState], earlier: Sequence[FieldState]) ->
     """
     latest = {one.value: one for one in sorted((*states, *earlier), key=lambda one: one.at)}
     return tuple(sorted(latest.values(), key=lambda one: one.at, reverse=True)[:MOST_EARLIER])
+
+
+def earlier(
+    record: SyncRecord, patch: ContactPatch, fields: Collection[str], now: int
+) -> Mapping[str, Sequence[FieldState]]:
+    """
+    What stood in these fields of a record before this was written.
+
+    What was given to the CRM and never answered may have stood there until now.
+    """
+    found = dict(record.earlier)
+    stood = [(name, FieldState(value, now)) for name, value in {**record.sending, EMAIL: record.email}.items()]
+    written = {**patch.fields, EMAIL: patch.email}
+    for name, state in (*record.known.items(), *stood):
+        if name in fields and state.value != written.get(name, state.value):
+            found[name] = written_over([state], found.get(name, ()))
+    return found
 
 
 ECHO_SECONDS: Final = 5

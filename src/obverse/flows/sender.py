@@ -19,7 +19,7 @@ from obverse.core.definitions import Definitions
 from obverse.core.durations import Durations
 from obverse.core.outgoing import Connection
 from obverse.core.profiles import Profile
-from obverse.core.records import EMAIL, ContactPatch, FieldState, SyncRecord, later, written_over
+from obverse.core.records import EMAIL, ContactPatch, FieldState, SyncRecord, earlier, later
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.ports.crm import Crm, Outcome
 from obverse.ports.engine import WRITER
@@ -105,6 +105,8 @@ class Sender:
         self._connection = connection
         self._parts = parts
         self._runtime = parts.runtime
+        self._taken = {one.field for one in connection.fields if one.direction != "out"} | {EMAIL}
+        """Fields from which we take edits."""
         self._standing = Standing()
         self._noted = Standing()
         """The standing that the queue knows."""
@@ -288,19 +290,22 @@ class Sender:
             self._parts.turns.note(self._runtime.elapsed() - began)
         now = await self._now()
         self._parts.outcomes.update((self._connection.name, type(one).__name__.lower()) for one in outcomes)
-        return [self._result(plan, outcome, now) for plan, outcome in zip(plans, outcomes, strict=True)]
+        since = now - round((self._runtime.elapsed() - began) * 1_000_000)
+        return [self._result(plan, outcome, since, now) for plan, outcome in zip(plans, outcomes, strict=True)]
 
-    def _result(self, plan: _Plan, outcome: Outcome, now: int) -> Result:
+    def _result(self, plan: _Plan, outcome: Outcome, since: int, now: int) -> Result:
         task, patch = plan.task, plan.patch
         if isinstance(outcome, Done):
             # As of the answer: an edit made while we wrote is written again, rather than taken for the later one.
-            known = {**plan.known, **{one: FieldState(value, now) for one, value in patch.fields.items()}}
+            # Where we take none, the profile says nothing of an edit: what is told of it since we began stands there.
+            at = {one: now if one in self._taken else since for one in patch.fields}
+            known = {**plan.known, **{one: FieldState(value, at[one]) for one, value in patch.fields.items()}}
             record = SyncRecord(
                 profile=task.profile,
                 email=patch.email,
                 record_id=outcome.reference,
                 known=known,
-                earlier=self._earlier(plan, now),
+                earlier={} if plan.record is None else earlier(plan.record, patch, self._taken, now),
                 synced_at=now,
             )
             return Written(task=task, record=record)
@@ -315,19 +320,6 @@ class Sender:
         )
         fields = {**patch.fields, "email": patch.email}
         return Died(task=task, fields=fields, attempt=attempt, sending=plan.doubtful)
-
-    def _earlier(self, plan: _Plan, now: int) -> Mapping[str, Sequence[FieldState]]:
-        """What stood in fields from which we take edits; what was never answered may have stood there until now."""
-        if plan.record is None:
-            return {}
-        record, found = plan.record, dict(plan.record.earlier)
-        stood = [(name, FieldState(value, now)) for name, value in {**record.sending, EMAIL: record.email}.items()]
-        written = {**plan.patch.fields, EMAIL: plan.patch.email}
-        taken = {one.field for one in self._connection.fields if one.direction != "out"} | {EMAIL}
-        for name, state in (*record.known.items(), *stood):
-            if name in taken and state.value != written.get(name, state.value):
-                found[name] = written_over([state], found.get(name, ()))
-        return found
 
     def _again(self, task: Task, attempt: Attempt, doubtful: Mapping[str, str]) -> Again:
         wait = min(LONGEST, 2.0 ** min(task.tries, 20)) * (0.5 + self._runtime.random.random() / 2)

@@ -77,11 +77,13 @@ class _Connection:
             del self.tasks[task.profile]
 
     def _write(self, record: SyncRecord) -> None:
+        before = self.records.get(record.profile)
         for profile, other in tuple(self.records.items()):
             if profile != record.profile and other.record_id == record.record_id:
                 del self.records[profile]
-        before = self.records.get(record.profile)
-        known = later(record.known, before.known) if before and before.record_id == record.record_id else record.known
+        # What was told of one that was being made is known by its address.
+        same = before is not None and before.record_id in {None, record.record_id}
+        known = later(record.known, before.known) if before is not None and same else record.known
         self.records[record.profile] = replace(record, known=known, sending={})
 
     def hear(self, one: Heard, now: int) -> None:

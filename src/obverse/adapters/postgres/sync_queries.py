@@ -102,9 +102,10 @@ order by given.profile_id
 on conflict (workspace_id, connection, profile_id) do update
 set record_id = excluded.record_id, email = excluded.email, sending = '{}', earlier = excluded.earlier,
     synced_at = excluded.synced_at,
-    known = case when former.record_id = excluded.record_id
+    known = case when coalesce(former.record_id, excluded.record_id) = excluded.record_id
         then public.sync_later(excluded.known, former.known) else excluded.known end
 """
+"""What was told of one that was being made is known by its address."""
 
 NOT_SENT = """
 update public.sync_records as record set sending = before.sending
