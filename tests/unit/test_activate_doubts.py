@@ -189,3 +189,21 @@ def test_what_somebody_writes_where_we_take_nothing_is_written_over_though_ours_
         assert world.contact("ada@example.com")["plan"] == "pro"
 
     run(story)
+
+
+@pytest.mark.parametrize(("one", "other"), [("ada", "bea"), ("bea", "ada")])
+def test_what_is_told_of_a_contact_while_another_person_gets_it_is_known(one: str, other: str) -> None:
+    async def story(world: Doubtful) -> None:
+        for name in (one, other):
+            await world.tell(name, email=f"{name}@example.com", plan="basic")
+        await world.quiet()
+        world.late = 2.0
+        await world.tell(one, email=f"{other}@example.com", plan="pro")
+        await world.runtime.sleep(1)
+        assert world.contact(f"{other}@example.com")["plan"] == "pro"
+        await world.call(await world.edit(f"{other}@example.com", plan="free"))  # which is ours alone
+        await world.quiet()
+
+        assert world.contact(f"{other}@example.com")["plan"] == "pro"
+
+    run(story)

@@ -330,6 +330,22 @@ class SyncQueueContract:
         assert found.known == {"city": FieldState("Rome", T0), "plan": FieldState("free", T0 + 1)}
         await worker.close()
 
+    async def test_what_is_told_of_a_record_while_another_profile_gets_it_is_known(self, queue: SyncQueue) -> None:
+        worker = await queue.open_worker()
+        await worker.put({CRM: [ADA, BOB]}, mark=1, now=T0)
+        tasks = {task.profile: task for task in await worker.due(CRM, limit=10, now=T0)}
+        ada, bob = record(ADA, "1", city="Rome", plan="pro"), record(BOB, "2", city="Oslo", stage="new")
+        await worker.settle(CRM, [Written(task=tasks[one.profile], record=one) for one in (ada, bob)])
+        await worker.begin(CRM, [(BOB, "ada@example.com", {"city": "Oslo"})])
+
+        await queue.hear(CRM, [Heard(ADA, "plan", FieldState("free", T0 + 1))], now=T0)
+        await worker.settle(CRM, [Written(task=tasks[BOB], record=record(BOB, "1", city="Oslo", plan="pro"))])
+
+        (found,) = await queue.records(CRM, profiles=[ADA, BOB])
+        assert (found.profile, found.record_id) == (BOB, "1")
+        assert found.known == {"city": FieldState("Oslo", T0), "plan": FieldState("free", T0 + 1)}
+        await worker.close()
+
     async def test_how_a_connection_is_can_be_asked(self, queue: SyncQueue) -> None:
         worker = await queue.open_worker()
         assert await queue.standings() == {}

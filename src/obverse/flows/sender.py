@@ -261,7 +261,10 @@ class Sender:
                 results.append(self._again(task, attempt, doubts.get(task.profile, {})))
                 continue
             profile, address = people.get(task.profile), addresses.get(task.profile)
-            # One that was merged away has left its keeper a change of its own; one without an address has no contact.
+            if profile is not None and profile.id != task.profile:
+                # Merged away; what was told of its record since then is its keeper's matter.
+                await parts.worker.put({self._connection.name: [profile.id]}, mark=None, now=await self._now())
+            # One without an address has no contact.
             if profile is None or profile.id != task.profile or address is None:
                 results.append(Nothing(task=task))
                 continue

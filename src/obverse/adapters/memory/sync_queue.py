@@ -81,6 +81,8 @@ class _Connection:
         for profile, other in tuple(self.records.items()):
             if profile != record.profile and other.record_id == record.record_id:
                 del self.records[profile]
+                if before is None or before.record_id != record.record_id:
+                    before = other
         # What was told of one that was being made is known by its address.
         same = before is not None and before.record_id in {None, record.record_id}
         known = later(record.known, before.known) if before is not None and same else record.known

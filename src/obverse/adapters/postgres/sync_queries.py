@@ -84,6 +84,16 @@ on conflict (workspace_id, connection, profile_id) do update
 set email = excluded.email, sending = known.sending || excluded.sending
 """
 
+CARRY_OVER = """
+update public.sync_records as own set record_id = other.record_id, known = other.known
+from unnest($3::uuid[], $4::text[]) as written (profile_id, record_id)
+join public.sync_records as other on other.workspace_id = $1 and other.connection = $2
+    and other.record_id = written.record_id and other.profile_id <> written.profile_id
+where own.workspace_id = $1 and own.connection = $2 and own.profile_id = written.profile_id
+    and own.record_id is distinct from written.record_id
+"""
+"""What was told of a record while it was written for another profile is known of it still."""
+
 TAKE_OVER = """
 delete from public.sync_records as other
 using unnest($3::uuid[], $4::text[]) as written (profile_id, record_id)

@@ -244,6 +244,7 @@ def _writing(connection: str, records: Sequence[SyncRecord]) -> list[Statement]:
         [from_micros(one.synced_at) for one in records],
     ]
     return [
+        (queries.CARRY_OVER, connection, profiles, record_ids),
         (queries.TAKE_OVER, connection, profiles, record_ids),
         (queries.WRITE, connection, profiles, record_ids, *told),
     ]
