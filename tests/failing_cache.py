@@ -18,6 +18,8 @@ class FailingCache:
         self._cache = cache
         self.failures = 0
         self.meanwhile: Callable[[], Awaitable[None]] | None = None
+        self.damaged: set[str] = set()
+        """Identifiers under which is what nobody can read, as if another release had written it."""
         self.asked = asyncio.Event()
 
     async def open_writer(self, pack: Packer[P], present: Iterable[P] = ()) -> CacheWriter[P]:
@@ -31,7 +33,7 @@ class FailingCache:
         if self.failures:
             self.failures -= 1
             raise Unreachable("it is away")
-        found = await self._cache.get_all(identifiers)
+        found = {**await self._cache.get_all(identifiers), **dict.fromkeys(self.damaged & set(identifiers), b"")}
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             await meanwhile()

@@ -169,8 +169,10 @@ class World:
         for work in self.works:
             await work.stop()
 
-    async def tell(self, user: str, type_: str = "identify", name: str | None = None, **properties: Any) -> None:
-        """One event of an SDK."""
+    async def tell(
+        self, user: str, type_: str = "identify", name: str | None = None, *, at: int | None = None, **properties: Any
+    ) -> None:
+        """One event of an SDK; `at`: when it says that it happened, if that is not now."""
         self.sent += 1
         now = self.runtime.now()
         event = Event(
@@ -178,7 +180,7 @@ class World:
             message_id=f"m{self.sent}",
             source="web",
             received_at=now,
-            timestamp=now,
+            timestamp=now if at is None else at,
             user_id=user,
             name=name,
             properties=msgspec.json.encode(properties),

@@ -142,6 +142,12 @@ class TestSmtp(EmailServiceContract):
 
         assert [type(one) for one in await service.send([MAIL])] == [Done]
 
+    async def test_a_relay_that_wants_us_to_sign_in_refuses_us_and_no_mail(self) -> None:
+        service = await self.at(self.guarded.port)
+
+        with pytest.raises(AccessRefused, match="530"):
+            await service.send([to("one"), to("two")])
+
     async def test_what_is_on_the_wire_is_seven_bits_wide_and_its_lines_are_short(self) -> None:
         await (await self.open_service()).send([replace(MAIL, subject="Zoë " * 100, text="ü" * 3000, html="")])
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from obverse.adapters.memory.crm import MemoryAccount
 from obverse.adapters.runtime.simulated import SimulatedRuntime
+from obverse.core.identity import id_name
 from obverse.core.outgoing import Connection
 from obverse.core.records import Callback
 from obverse.ports.identity_requests import IdentityRequest
@@ -187,6 +189,35 @@ def test_a_dead_connection_harms_no_other_and_gets_everything_later(error: Excep
     run(story, world=two)
 
 
+def test_a_profile_that_cannot_be_read_keeps_nobody_else_waiting() -> None:
+    async def story(world: World) -> None:
+        await world.tell("bob", email="bob@example.com", first_name="Bob")
+        await world.quiet()
+        world.acting.damaged = {id_name((await world.profile("user_id:bob")).id)}
+        await world.tell("bob", first_name="Robert")
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.runtime.sleep(30)
+        assert world.contact("ada@example.com")["firstname"] == "Ada"
+        (waiting,) = await world.queue.page_waiting("crm", limit=5)
+        assert "cannot be read" in waiting.attempts[-1].error
+
+        world.acting.damaged.clear()
+        await world.runtime.sleep(300)
+        assert world.contact("bob@example.com")["firstname"] == "Robert"
+
+    run(story)
+
+
+def test_a_number_that_is_too_large_to_be_written_out_keeps_nobody_else_waiting() -> None:
+    async def story(world: World) -> None:
+        await world.tell("bob", email="bob@example.com", first_name=msgspec.Raw(b"1e99999999999999"))
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.runtime.sleep(5)
+        assert world.contact("ada@example.com")["firstname"] == "Ada"
+
+    run(story)
+
+
 @pytest.mark.parametrize("step", [-3600.0, 3600.0])
 def test_a_clock_that_is_set_delays_nothing_that_waits(step: float) -> None:
     async def story(world: World) -> None:
@@ -196,6 +227,22 @@ def test_a_clock_that_is_set_delays_nothing_that_waits(step: float) -> None:
         await world.tell("ada", email="ada@example.com", first_name="Ada")
         await world.runtime.sleep(2)
         world.runtime.skew += step
+        world.account.trouble = None
+        await world.runtime.sleep(40)
+        assert world.contact("ada@example.com")["firstname"] == "Ada"
+
+    run(story)
+
+
+def test_a_clock_that_is_set_back_while_the_queue_is_away_delays_nothing_that_waits() -> None:
+    async def story(world: World) -> None:
+        await world.tell("bob", email="bob@example.com", first_name="Bob")
+        await world.quiet()
+        world.account.trouble = Unreachable("gone")
+        await world.tell("ada", email="ada@example.com", first_name="Ada")
+        await world.runtime.sleep(2)
+        world.queue.cut_off()
+        world.runtime.skew -= 3600
         world.account.trouble = None
         await world.runtime.sleep(40)
         assert world.contact("ada@example.com")["firstname"] == "Ada"

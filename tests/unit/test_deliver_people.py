@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from obverse.core.identity import id_name
+from obverse.core.messages import Message
 from post_steps import Post, accept, ask, run
 
 
@@ -92,6 +96,55 @@ def test_what_was_never_given_to_the_service_is_no_doubt(trouble: str) -> None:
         assert await world.statuses() == {"sent": 1}
 
     run(story, can_be_asked=False)
+
+
+def test_what_is_being_claimed_when_the_worker_is_stopped_is_no_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(world: Post) -> None:
+        await world.quiet()
+        worker = world.deliver._worker
+        assert worker is not None
+        claim = worker.claim
+
+        async def slow(*, limit: int, now: int) -> Sequence[Message]:
+            claimed = await claim(limit=limit, now=now)
+            await world.runtime.sleep(3 if claimed else 0)  # it is claimed, and the answer is on its way
+            return claimed
+
+        monkeypatch.setattr(worker, "claim", slow)
+        await accept(world, "ada@example.com")
+        await world.runtime.sleep(1)
+        assert await world.statuses() == {"sending": 1}
+        for work in world.works:
+            await work.stop()
+        await world.start_worker()
+        await world.quiet()
+        assert world.arrived() == {"ada@example.com": 1}
+        assert await world.statuses() == {"sent": 1}
+
+    run(story, can_be_asked=False)
+
+
+def test_a_profile_that_cannot_be_read_keeps_no_other_message_waiting() -> None:
+    async def story(world: Post) -> None:
+        for name in ("ada", "bea"):
+            await world.tell(name, email=f"{name}@example.com")
+        await world.quiet()
+        bea = (await world.profile("user_id:bea")).id
+        world.acting.damaged = {id_name(bea)}
+        for name in ("bea", "ada"):
+            await world.buys(name)
+        await accept(world, None, bea)
+        await world.runtime.sleep(60)
+        assert world.arrived() == {"ada@example.com": 1}
+        assert {
+            "cannot be read" in (one.reason or "") for one in await world.outbox.page(limit=5, status="queued")
+        } == {True}
+
+        world.acting.damaged.clear()
+        await world.quiet()
+        assert world.arrived() == {"ada@example.com": 1, "bea@example.com": 2}
+
+    run(story)
 
 
 def test_a_message_to_somebody_who_becomes_another_waits_for_their_address() -> None:

@@ -21,7 +21,8 @@ from obverse.flows.answers import UNWRITABLE
 from obverse.flows.current_definitions import CurrentDefinitions
 from obverse.flows.share import place_of
 from obverse.ports.definition_store import DefinitionStore
-from obverse.ports.event_log import Stream
+from obverse.ports.event_log import Records, Stream
+from obverse.ports.outcomes import Unreachable
 from obverse.ports.runtime import Work
 from obverse.settings import BadSettings, Collector, Settings
 from obverse.wiring import wire
@@ -123,6 +124,24 @@ def test_whoever_is_overtaken_stands_by_and_takes_what_is_free() -> None:
         assert counted == dict.fromkeys((f"{sent}-{one}" for sent in ("0-0", "2-0", "0-2") for one in PEOPLE), 1)
 
     collecting(test, partitions=4, each=2, count=3)
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_whoever_is_overtaken_stands_by_though_another_partition_cannot_be_written(lost: int) -> None:
+    async def test(some: Collectors) -> None:
+        put = some.log.put
+
+        async def failing(stream: Stream, partition: int, records: Records) -> int:
+            if partition != lost:
+                raise Unreachable("it takes no more at this moment")
+            return await put(stream, partition, records)
+
+        some.log.put = failing  # type: ignore[method-assign]
+        some.log.overtake(Stream.EVENTS, lost)
+        assert await some.send(0, 0) is HTTPStatus.SERVICE_UNAVAILABLE
+        assert not some.each[0].collect.ready
+
+    collecting(test, partitions=2, each=2, count=1)
 
 
 def test_rejected_events_of_all_of_them_are_kept() -> None:

@@ -54,6 +54,22 @@ def test_a_plain_part_of_its_own_is_used_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "written"),
+    [
+        ("{{ customer.lifetime_value }} {{ customer.orders }} {{ customer.all[0] }}", "1234.50 3 0.10"),
+        ("{{ customer.lifetime_value | round }} {{ customer.lifetime_value | ceil }}", "1234 1235"),
+        ("{{ customer.lifetime_value | plus: 1 }} {{ customer.orders | plus: 1 }}", "1235.5 4"),
+        ("{{ customer.all | sum }} {{ customer.all[0] | times: 10 }}", "0.3 1.0"),
+        ("{% if customer.lifetime_value > 1000 %}big{% endif %} {{ customer.vast }}", "big 1E+400"),
+    ],
+)
+def test_numbers_are_counted_with_and_written_with_their_own_digits(source: str, written: str) -> None:
+    values = {"orders": Decimal(3), "all": [Decimal("0.10"), Decimal("0.20")], "vast": Decimal("1E+400")}
+    for made in (template(text=source), template(mjml=MJML.format(source))):
+        assert written in CompiledTemplate(made).fill_in({**ADA, **values}, {}).text
+
+
+@pytest.mark.parametrize(
     ("part", "source", "place", "advice"),
     [
         ("mjml", MJML.format("<b>Hello"), "spec.mjml, line 4, column", "close every tag"),
@@ -89,13 +105,15 @@ def test_a_mistake_is_told_with_its_place_and_what_to_do(part: str, source: str,
         "{{ customer.first_name | divided_by: 0 }}",
         "{{ customer.score | ceil }}",
         "{{ customer.long | base64_decode }}",
+        "{{ customer.words | sum }}",
+        "{% for one in customer.words limit: customer.less %}{{ one }}{% endfor %}",
     ],
 )
 def test_a_message_that_cannot_be_made_says_so(source: str) -> None:
     made = CompiledTemplate(template(text=source))
 
     with pytest.raises(CannotFillIn, match="template 'welcome'"):
-        made.fill_in({"long": "x" * 1000, "first_name": 1, "score": "nan"}, {})
+        made.fill_in({"long": "x" * 1000, "first_name": 1, "score": "nan", "words": ["a", "b"], "less": -1}, {})
 
 
 @pytest.mark.parametrize(

@@ -154,11 +154,13 @@ class SyncQueueContract:
         await worker.begin(CRM, [(ADA, "ada@example.com", {"city": "Rome"})])
         ada, bob = sorted(await worker.due(CRM, limit=10, now=T0), key=lambda task: task.profile != ADA)
 
-        await worker.settle(CRM, [Written(task=ada, record=record(city="Rome", name=ODD)), Nothing(task=bob)])
+        stood = {"city": (FieldState("Oslo", T0 - 1), FieldState(ODD, T0 - 2))}
+        written = replace(record(city="Rome", name=ODD), earlier=stood)
+        await worker.settle(CRM, [Written(task=ada, record=written), Nothing(task=bob)])
 
         assert not await worker.due(CRM, limit=10, now=T0)
         (found,) = await queue.records(CRM, record_ids=["1"])
-        assert found == record(city="Rome", name=ODD)
+        assert found == written
         assert await queue.records(CRM, emails=["ada@example.com"]) == [found]
         assert not await queue.records("other", record_ids=["1"], profiles=[ADA], emails=["ada@example.com"])
         assert (await the_task(worker, connection="other")).profile == ADA
@@ -266,6 +268,21 @@ class SyncQueueContract:
             assert found.known["city"] == FieldState("3", T0 + 3)
         await worker.close()
 
+    async def test_what_is_told_as_it_was_given_is_in_doubt_no_longer(self, queue: SyncQueue) -> None:
+        worker = await queue.open_worker()
+        given = {"city": ODD, "plan": "pro", "name": "Ada", "stage": "new"}
+        await worker.begin(CRM, [(ADA, "ada@example.com", given), (BOB, "bob@example.com", given)])
+        told = {"city": ODD, "plan": "free", "name": "Ada"}
+        heard = [Heard(ADA, name, FieldState(value, T0), answers=name != "name") for name, value in told.items()]
+
+        await queue.hear(CRM, [*heard, Heard(ADA, "city", FieldState("Rome", T0 + 1))], now=T0)
+
+        found = {one.profile: one for one in await queue.records(CRM, profiles=[ADA, BOB])}
+        assert dict(found[ADA].sending) == {"plan": "pro", "name": "Ada", "stage": "new"}
+        assert found[ADA].known["city"] == FieldState("Rome", T0 + 1)
+        assert dict(found[BOB].sending) == given
+        await worker.close()
+
     async def test_what_is_heard_of_nobody_queues_nobody_else(self, queue: SyncQueue) -> None:
         worker = await queue.open_worker()
         await queue.hear(CRM, [Heard(BOB, "city", FieldState("x", T0))], now=T0)
@@ -288,6 +305,16 @@ class SyncQueueContract:
 
         (found,) = await queue.records(CRM, profiles=[ADA])
         assert not found.sending
+
+        doubt = {"city": ODD}
+        for result in (
+            Again(task=task, due_at=T0, attempt=Attempt(T0, "later"), sending=doubt),
+            Died(task=task, fields={"city": "Rome"}, attempt=Attempt(T0, "no"), sending=doubt),
+        ):
+            await worker.begin(CRM, [(ADA, "ada@example.com", {"city": "Rome", "plan": "pro"})])
+            await worker.settle(CRM, [result])
+            (found,) = await queue.records(CRM, profiles=[ADA])
+            assert dict(found.sending) == doubt, "what was in doubt before is so still"
         await worker.close()
 
     async def test_a_record_belongs_to_the_profile_that_it_was_written_for_last(self, queue: SyncQueue) -> None:
@@ -299,6 +326,35 @@ class SyncQueueContract:
         (found,) = await queue.records(CRM, record_ids=["1"], profiles=[ADA, BOB])
 
         assert found.known["city"].value == found.profile.hex()
+        await worker.close()
+
+    async def test_what_is_told_of_a_record_that_is_being_made_is_known(self, queue: SyncQueue) -> None:
+        worker = await queue.open_worker()
+        await worker.put({CRM: [ADA]}, mark=1, now=T0)
+        task = await the_task(worker)
+        await worker.begin(CRM, [(ADA, "ada@example.com", {"city": "Rome", "plan": "pro"})])
+
+        await queue.hear(CRM, [Heard(ADA, "plan", FieldState("free", T0 + 1))], now=T0)
+        await worker.settle(CRM, [Written(task=task, record=record(city="Rome", plan="pro"))])
+
+        (found,) = await queue.records(CRM, profiles=[ADA])
+        assert found.known == {"city": FieldState("Rome", T0), "plan": FieldState("free", T0 + 1)}
+        await worker.close()
+
+    async def test_what_is_told_of_a_record_while_another_profile_gets_it_is_known(self, queue: SyncQueue) -> None:
+        worker = await queue.open_worker()
+        await worker.put({CRM: [ADA, BOB]}, mark=1, now=T0)
+        tasks = {task.profile: task for task in await worker.due(CRM, limit=10, now=T0)}
+        ada, bob = record(ADA, "1", city="Rome", plan="pro"), record(BOB, "2", city="Oslo", stage="new")
+        await worker.settle(CRM, [Written(task=tasks[one.profile], record=one) for one in (ada, bob)])
+        await worker.begin(CRM, [(BOB, "ada@example.com", {"city": "Oslo"})])
+
+        await queue.hear(CRM, [Heard(ADA, "plan", FieldState("free", T0 + 1))], now=T0)
+        await worker.settle(CRM, [Written(task=tasks[BOB], record=record(BOB, "1", city="Oslo", plan="pro"))])
+
+        (found,) = await queue.records(CRM, profiles=[ADA, BOB])
+        assert (found.profile, found.record_id) == (BOB, "1")
+        assert found.known == {"city": FieldState("Oslo", T0), "plan": FieldState("free", T0 + 1)}
         await worker.close()
 
     async def test_how_a_connection_is_can_be_asked(self, queue: SyncQueue) -> None:

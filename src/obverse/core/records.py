@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+EMAIL: Final = "email"
+"""The field of a contact's address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,8 @@ class SyncRecord:
     known: Mapping[str, FieldState] = field(default_factory=dict)
     sending: Mapping[str, str] = field(default_factory=dict)
     """What was given to the CRM, and not answered."""
+    earlier: Mapping[str, Sequence[FieldState]] = field(default_factory=dict)
+    """What stood there before we wrote over it, the latest first: a CRM may tell of that long afterwards."""
     synced_at: int = 0
 
 
@@ -94,6 +99,38 @@ def later(one: Mapping[str, FieldState], other: Mapping[str, FieldState]) -> dic
     }
 
 
+MOST_EARLIER: Final = 8
+"""States of a field that are kept after they were written over."""
+
+
+def written_over(states: Sequence[FieldState], earlier: Sequence[FieldState]) -> tuple[FieldState, ...]:
+    """
+    What stood in a field before, now that these states were written over; of each value the latest.
+
+    >>> written_over([FieldState("Ada", 3)], [FieldState("Eve", 2), FieldState("Ada", 1)])
+    (FieldState(value='Ada', at=3), FieldState(value='Eve', at=2))
+    """
+    latest = {one.value: one for one in sorted((*states, *earlier), key=lambda one: one.at)}
+    return tuple(sorted(latest.values(), key=lambda one: one.at, reverse=True)[:MOST_EARLIER])
+
+
+def earlier(
+    record: SyncRecord, patch: ContactPatch, fields: Collection[str], now: int
+) -> Mapping[str, Sequence[FieldState]]:
+    """
+    What stood in these fields of a record before this was written.
+
+    What was given to the CRM and never answered may have stood there until now.
+    """
+    found = dict(record.earlier)
+    stood = [(name, FieldState(value, now)) for name, value in {**record.sending, EMAIL: record.email}.items()]
+    written = {**patch.fields, EMAIL: patch.email}
+    for name, state in (*record.known.items(), *stood):
+        if name in fields and state.value != written.get(name, state.value):
+            found[name] = written_over([state], found.get(name, ()))
+    return found
+
+
 ECHO_SECONDS: Final = 5
 """How much later than our own note of it, by the CRM's clock, what we wrote may be told to us."""
 
@@ -103,7 +140,8 @@ def is_echo(edit: Edit, record: SyncRecord) -> bool:
     if record.sending.get(edit.field) == edit.value:
         return True
     known = record.known.get(edit.field)
-    return known is not None and known.value == edit.value and edit.at <= known.at + ECHO_SECONDS * 1_000_000
+    states = (*record.earlier.get(edit.field, ()), *([] if known is None else [known]))
+    return any(one.value == edit.value and edit.at <= one.at + ECHO_SECONDS * 1_000_000 for one in states)
 
 
 class BadCallback(Exception):

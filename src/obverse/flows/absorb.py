@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final
 
 import msgspec
 import structlog
@@ -15,7 +14,7 @@ from obverse.core import mapping
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.outgoing import Connection
-from obverse.core.records import BadCallback, Callback, Edit, FieldState, Forged, SyncRecord, is_echo
+from obverse.core.records import EMAIL, BadCallback, Callback, Edit, FieldState, Forged, SyncRecord, is_echo
 from obverse.flows.answers import SOON, Answer
 from obverse.flows.collect import Collect
 from obverse.flows.sender import OpenCrm
@@ -25,7 +24,6 @@ from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.runtime import Runtime
 from obverse.ports.sync_queue import Heard, SyncQueue
 
-EMAIL: Final = "email"
 _log = structlog.get_logger(__name__)
 
 
@@ -102,6 +100,7 @@ class Absorb:
             edits = crm.edits(callback)
             heard = await self._hear(connection, crm, edits)
         except Forged as error:
+            await self._forget(name)
             return Absorbed(Answer(status=HTTPStatus.UNAUTHORIZED, code="forged", message=str(error)))
         except BadCallback as error:
             return Absorbed(Answer(status=HTTPStatus.BAD_REQUEST, code="bad_callback", message=str(error)))
@@ -135,11 +134,16 @@ class Absorb:
         known = self._crms.get(connection.name)
         if known is not None and known[0] == connection:
             return known[1]
-        if known is not None:
-            await known[1].close()
+        await self._forget(connection.name)
         crm = await self._open_crm(connection)
         self._crms[connection.name] = (connection, crm)
         return crm
+
+    async def _forget(self, name: str) -> None:
+        """Have a connection opened anew, and its secrets read again."""
+        known = self._crms.pop(name, None)
+        if known is not None:
+            await known[1].close()
 
     async def _hear(self, connection: Connection, crm: Crm, edits: Sequence[Edit]) -> _Heard:
         mapped = {one.field for one in connection.fields} | {EMAIL}
@@ -153,9 +157,11 @@ class Absorb:
             if record is None:
                 heard.rejected.append(self._unknown(connection, edit))
                 continue
-            if record.profile:
-                heard.states.append(Heard(record.profile, edit.field, FieldState(edit.value, edit.at)))
             place = edit.record_id, edit.field
+            if record.profile:
+                state = FieldState(edit.value, edit.at)
+                answers = _answers(edit, record) and place not in others
+                heard.states.append(Heard(record.profile, edit.field, state, answers))
             if _tells_ours(edit, record) and not _sets_back(edit, record, others.get(place)):
                 heard.echoes += 1
                 continue
@@ -223,13 +229,21 @@ def _tells_ours(edit: Edit, record: SyncRecord) -> bool:
     return is_echo(edit, record) or (edit.field == EMAIL and edit.value.strip().lower() == record.email)
 
 
+def _answers(edit: Edit, record: SyncRecord) -> bool:
+    """Whether an edit says that what we gave to the CRM stands there: who says the same later has set it back."""
+    known = record.known.get(edit.field)
+    return record.sending.get(edit.field) == edit.value and (known is None or known.at < edit.at)
+
+
 def _sets_back(edit: Edit, record: SyncRecord, before: Edit | None) -> bool:
     """Whether a person had written something else, after we wrote what this edit says again."""
     known = record.known.get(edit.field)
     if before is not None and before.value != edit.value and (known is None or known.at < before.at):
         return True
     # Of an address we note only what is told of it, and when the record was written last.
-    return edit.field == EMAIL and known is not None and known.value != edit.value and record.synced_at < known.at
+    if edit.field != EMAIL or known is None or known.value == edit.value:
+        return False
+    return record.synced_at < known.at < edit.at
 
 
 def _later(reason: str) -> Answer:

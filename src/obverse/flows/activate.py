@@ -10,6 +10,7 @@ from typing import Final
 
 from obverse.core import changes
 from obverse.core.changes import Change
+from obverse.core.clock_steps import ClockSteps
 from obverse.core.definitions import Definitions
 from obverse.core.outgoing import Connection
 from obverse.flows.current_profiles import CurrentProfiles
@@ -52,6 +53,8 @@ class Activate:
         self._senders: dict[str, tuple[Connection, Sender, Work]] = {}
         self._followed: Mapping[str, Connection] = {}
         """The connections for which changes are followed, by name."""
+        self._steps: dict[str, ClockSteps] = {}
+        """By connection: what waits there waits also while nobody sends, and the clock may be set meanwhile."""
         self._ended: asyncio.Queue[BaseException] = asyncio.Queue()
         self._worker: SyncWorker | None = None
         self.vitals = Vitals()
@@ -147,6 +150,7 @@ class Activate:
 
     def _start(self, connection: Connection, worker: SyncWorker) -> tuple[Sender, Work]:
         parts = self._parts
+        now = ClockSteps(parts.runtime.now(), parts.runtime.elapsed())
         sender = Sender(
             connection,
             SenderParts(
@@ -161,6 +165,7 @@ class Activate:
                 open_crm=parts.open_crm,
                 runtime=parts.runtime,
             ),
+            self._steps.setdefault(connection.name, now),
         )
         return sender, self._runtime.spawn(f"send to {connection.name}", self._telling(sender.run()))
 

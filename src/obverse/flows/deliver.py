@@ -10,16 +10,15 @@ from typing import Final
 import structlog
 
 from obverse.core import changes
-from obverse.core.changes import Change
 from obverse.core.clock_steps import ClockSteps
 from obverse.core.definitions import Definitions
 from obverse.core.identity import id_text
 from obverse.core.messages import Attempt, Message, Status, campaign_message
-from obverse.core.outgoing import Campaign
 from obverse.core.profiles import Profile
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.flows.following import changes_in
 from obverse.flows.vitals import Vitals, keep_on
+from obverse.flows.wanted import ANYTIME, wanted_by, woken_by
 from obverse.flows.writing import NO_ADDRESS, SOON, NoAddress, NotYet, Unwritable, Writer, Written
 from obverse.ports.email_service import EmailService, Outcome
 from obverse.ports.event_log import EventLog, Stream
@@ -136,7 +135,7 @@ class Deliver:
             while True:
                 batches = await reader.next()
                 definitions, now = self._parts.definitions(), self._runtime.now()
-                words = {changes.ENTERED, *_ANYTIME} if definitions.campaigns else _ANYTIME
+                words = {changes.ENTERED, *ANYTIME} if definitions.campaigns else ANYTIME
                 moved = changes_in(batches, words)
                 messages = wanted_by(moved, definitions, now)
                 woken = woken_by(moved)
@@ -153,13 +152,29 @@ class Deliver:
             self._wake.clear()
             try:
                 doubts = await self._resolve_doubts(worker)
-                claimed = await worker.claim(limit=MOST_CLAIMED, now=await self._now(worker))
+                claimed = await self._claim(worker)
                 await self._send(worker, claimed)
             except _Silent as silent:
                 await self._runtime.sleep(silent.after * (0.5 + self._runtime.random.random() / 2))
             else:
                 if not claimed and not doubts:
                     await self._wake.wait()
+
+    async def _claim(self, worker: OutboxWorker) -> Sequence[Message]:
+        """Claim what is due. Whoever is stopped meanwhile has given none of it to the service, and gives it back."""
+        claimed: list[Message] = []
+        claiming = self._runtime.spawn("claim messages", self._claim_into(claimed, worker, await self._now(worker)))
+        try:
+            await claiming.wait()
+        except asyncio.CancelledError:
+            await claiming.wait()
+            await self._settle(worker, [Settled(id=one.id, status="queued") for one in claimed])
+            raise
+        return claimed
+
+    @staticmethod
+    async def _claim_into(claimed: list[Message], worker: OutboxWorker, now: int) -> None:
+        claimed += await worker.claim(limit=MOST_CLAIMED, now=now)
 
     async def _now(self, worker: OutboxWorker) -> int:
         """What time it is; if somebody has set the clock, what waits is as far away as before."""
@@ -222,8 +237,13 @@ class Deliver:
         homeless: list[Message] = []
         theirs: list[Message] = []
         self._woken.clear()
-        people = await self._writer.people_of(claimed)
+        people, unreadable = await self._writer.people_of(claimed)
         for message in claimed:
+            reason = unreadable.get(message.profile or b"")
+            if reason is not None:
+                _log.warning(reason, message=id_text(message.id))
+                settled.append(self._early(message, reason, await self._now(worker)))
+                continue
             instead = self._instead(message, people)
             if instead is not None:
                 theirs.append(instead)
@@ -359,30 +379,3 @@ class _Silent(Exception):
     def __init__(self, after: float) -> None:
         super().__init__()
         self.after = after
-
-
-def woken_by(moved: Sequence[Change]) -> set[bytes]:
-    """Who may have an address, now that this has moved; and whoever was merged away is found under their keeper."""
-    keepers = {one.profile for one in moved if (one.kind, one.name) in _ADDRESSED or one.kind == changes.MERGED}
-    return keepers | {bytes.fromhex(one.name) for one in moved if one.kind == changes.MERGED}
-
-
-_ADDRESSED: Final = {(changes.ATTRIBUTE, "email"), (changes.IDENTIFIER, "email")}
-_ANYTIME: Final = frozenset({changes.MERGED, "email"})
-"""What stands in a change that may bring somebody an address."""
-
-
-def wanted_by(moved: Sequence[Change], definitions: Definitions, now: int) -> list[Message]:
-    """The messages that campaigns want, now that this has moved."""
-    templates = {one.name: one for one in definitions.templates}
-    by_audience: dict[str, list[Campaign]] = {}
-    for campaign in definitions.campaigns:
-        by_audience.setdefault(campaign.audience, []).append(campaign)
-    wanted = {
-        message.id: message
-        for change in moved
-        if change.kind == changes.ENTERED
-        for one in by_audience.get(change.name, ())
-        for message in (campaign_message(one.name, templates[one.template], change.profile, change.number, now=now),)
-    }
-    return list(wanted.values())

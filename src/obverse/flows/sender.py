@@ -19,7 +19,7 @@ from obverse.core.definitions import Definitions
 from obverse.core.durations import Durations
 from obverse.core.outgoing import Connection
 from obverse.core.profiles import Profile
-from obverse.core.records import ContactPatch, FieldState, SyncRecord, later
+from obverse.core.records import EMAIL, ContactPatch, FieldState, SyncRecord, earlier, later
 from obverse.flows.current_profiles import CurrentProfiles
 from obverse.ports.crm import Crm, Outcome
 from obverse.ports.engine import WRITER
@@ -92,15 +92,21 @@ class _Plan:
     patch: ContactPatch
     known: Mapping[str, FieldState]
     """What the record holds beside it."""
+    doubtful: Mapping[str, str]
+    """What was given to the CRM before, and not answered."""
+    record: SyncRecord | None
+    """As we know it."""
 
 
 class Sender:
     """One connection's. What fails in the CRM is its own matter; what fails in the queue ends it."""
 
-    def __init__(self, connection: Connection, parts: SenderParts) -> None:
+    def __init__(self, connection: Connection, parts: SenderParts, steps: ClockSteps) -> None:
         self._connection = connection
         self._parts = parts
         self._runtime = parts.runtime
+        self._taken = {one.field for one in connection.fields if one.direction != "out"} | {EMAIL}
+        """Fields from which we take edits."""
         self._standing = Standing()
         self._noted = Standing()
         """The standing that the queue knows."""
@@ -109,7 +115,7 @@ class Sender:
         """While the mapping is new: where the log ended when it was taken up, by partition."""
         self._silences = 0
         self._next_call = 0.0
-        self._steps = ClockSteps(parts.runtime.now(), parts.runtime.elapsed())
+        self._steps = steps
         self.wake = asyncio.Event()
         """Set when there may be something to do."""
 
@@ -131,6 +137,10 @@ class Sender:
                         crm = await self._open()
                     await self._turn(crm)
                 except _Trouble as trouble:
+                    if crm is not None and trouble.standing.state == "refused":
+                        # What a person mends may be a secret, which is read when it is opened.
+                        closing, crm = crm, None
+                        await closing.close()
                     await self._stand(trouble.standing)
                     # Jitter, so that many who lost one CRM do not come back as one.
                     await self._runtime.sleep(trouble.after * (0.5 + self._runtime.random.random() / 2))
@@ -146,7 +156,9 @@ class Sender:
         try:
             try:
                 self._check(await crm.fields())
-            except (Unreachable, AccessRefused) as error:
+            except _Trouble:
+                raise
+            except Exception as error:
                 raise self._trouble(error) from error
             await self._begin_if_new()
         except BaseException:
@@ -231,17 +243,28 @@ class Sender:
 
     async def _plan(self, tasks: Sequence[Task]) -> tuple[list[_Plan], list[Result]]:
         parts = self._parts
-        people = await parts.profiles.get([task.profile for task in tasks])
+        people, unreadable = await parts.profiles.read([task.profile for task in tasks])
         addresses = {task.profile: mapping.address(people[task.profile]) for task in tasks if task.profile in people}
         records = await parts.queue.records(
-            self._connection.name, profiles=list(people), emails=[one for one in addresses.values() if one]
+            self._connection.name,
+            profiles=[*people, *unreadable],
+            emails=[one for one in addresses.values() if one],
         )
+        doubts = {one.profile: one.sending for one in records}
         plans: list[_Plan] = []
         results: list[Result] = []
         taken: set[str] = set()
         for task in tasks:
+            if task.profile in unreadable:
+                _log.warning(unreadable[task.profile], connection=self._connection.name)
+                attempt = Attempt(await self._now(), unreadable[task.profile])
+                results.append(self._again(task, attempt, doubts.get(task.profile, {})))
+                continue
             profile, address = people.get(task.profile), addresses.get(task.profile)
-            # One that was merged away has left its keeper a change of its own; one without an address has no contact.
+            if profile is not None and profile.id != task.profile:
+                # Merged away; what was told of its record since then is its keeper's matter.
+                await parts.worker.put({self._connection.name: [profile.id]}, mark=None, now=await self._now())
+            # One without an address has no contact.
             if profile is None or profile.id != task.profile or address is None:
                 results.append(Nothing(task=task))
                 continue
@@ -250,7 +273,7 @@ class Sender:
             if news is None:
                 results.append(Nothing(task=task))
                 continue
-            plan = _Plan(task, *news)
+            plan = _Plan(task, *news, doubts.get(task.profile, {}), record)
             if not taken & {address, plan.patch.record_id or address}:  # else it waits for the next turn
                 taken |= {address, plan.patch.record_id or address}
                 plans.append(plan)
@@ -264,43 +287,60 @@ class Sender:
         began = self._runtime.elapsed()
         try:
             outcomes = await crm.upsert([plan.patch for plan in plans])
-        except (Unreachable, AccessRefused) as error:
+        except Exception as error:
             raise self._trouble(error) from error
         finally:
             self._parts.turns.note(self._runtime.elapsed() - began)
         now = await self._now()
         self._parts.outcomes.update((self._connection.name, type(one).__name__.lower()) for one in outcomes)
-        return [self._result(plan, outcome, now) for plan, outcome in zip(plans, outcomes, strict=True)]
+        since = now - round((self._runtime.elapsed() - began) * 1_000_000)
+        return [self._result(plan, outcome, since, now) for plan, outcome in zip(plans, outcomes, strict=True)]
 
-    def _result(self, plan: _Plan, outcome: Outcome, now: int) -> Result:
+    def _result(self, plan: _Plan, outcome: Outcome, since: int, now: int) -> Result:
         task, patch = plan.task, plan.patch
         if isinstance(outcome, Done):
             # As of the answer: an edit made while we wrote is written again, rather than taken for the later one.
-            known = {**plan.known, **{one: FieldState(value, now) for one, value in patch.fields.items()}}
+            # Where we take none, the profile says nothing of an edit: what is told of it since we began stands there.
+            at = {one: now if one in self._taken else since for one in patch.fields}
+            known = {**plan.known, **{one: FieldState(value, at[one]) for one, value in patch.fields.items()}}
             record = SyncRecord(
-                profile=task.profile, email=patch.email, record_id=outcome.reference, known=known, synced_at=now
+                profile=task.profile,
+                email=patch.email,
+                record_id=outcome.reference,
+                known=known,
+                earlier={} if plan.record is None else earlier(plan.record, patch, self._taken, now),
+                synced_at=now,
             )
             return Written(task=task, record=record)
         attempt = Attempt(now, outcome.reason)
         if isinstance(outcome, Deferred) and task.tries + 1 < MOST_TRIES:
-            wait = min(LONGEST, 2.0**task.tries) * (0.5 + self._runtime.random.random() / 2)
-            return Again(task=task, due_at=now + round(wait * 1_000_000), attempt=attempt)
+            return self._again(task, attempt, plan.doubtful)
         _log.warning(
             "a contact was refused",
             connection=self._connection.name,
             profile=task.profile.hex(),
             final=isinstance(outcome, Refused),
         )
-        return Died(task=task, fields={**patch.fields, "email": patch.email}, attempt=attempt)
+        fields = {**patch.fields, "email": patch.email}
+        return Died(task=task, fields=fields, attempt=attempt, sending=plan.doubtful)
+
+    def _again(self, task: Task, attempt: Attempt, doubtful: Mapping[str, str]) -> Again:
+        wait = min(LONGEST, 2.0 ** min(task.tries, 20)) * (0.5 + self._runtime.random.random() / 2)
+        return Again(task=task, due_at=attempt.at + round(wait * 1_000_000), attempt=attempt, sending=doubtful)
 
     async def _pace(self, crm: Crm) -> None:
         """Keep within the CRM's limit, evenly: what comes in one heap is refused in one heap."""
         await self._runtime.sleep(max(0.0, self._next_call - self._runtime.elapsed()))
         self._next_call = self._runtime.elapsed() + crm.limits.seconds / crm.limits.requests
 
-    def _trouble(self, error: Unreachable | AccessRefused) -> _Trouble:
+    def _trouble(self, error: Exception) -> _Trouble:
         if isinstance(error, AccessRefused):
             return _Trouble("refused", str(error), "correct the connection's credentials", after=MENDING)
+        if not isinstance(error, Unreachable):
+            # A fault of one CRM's adapter is seen, and is nobody else's matter.
+            _log.exception("an adapter failed", connection=self._connection.name, reason=repr(error))
+            reason = f"the adapter of this CRM failed ({type(error).__name__}: {error})"
+            return _Trouble("unreachable", reason, "please report it; it is tried again meanwhile", after=MENDING)
         silence = min(LONGEST_SILENCE, 0.5 * 2.0 ** min(self._silences, 10))
         self._silences += 1
         remedy = "nothing, if it is down for a while: what waits is written when it answers again"

@@ -115,15 +115,17 @@ class Share:
             self._runtime.spawn(f"append to {partition}", _append_one(appender, partition, part))
             for partition, part in others
         ]
+        failed: Unreachable | None = None
         try:
             await appender.append(last, rest)
+        except Unreachable as error:
+            failed = error
         finally:
-            await _ended(started)
+            await _ended(started, failed)
 
 
-async def _ended(started: Sequence[Work]) -> None:
+async def _ended(started: Sequence[Work], failed: Unreachable | None) -> None:
     """Wait for all of them, also after one has failed; raises a failure, that of being overtaken before all others."""
-    failed: Unreachable | None = None
     for work in started:
         try:
             await work.wait()

@@ -49,14 +49,14 @@ class Writer:
         self._definitions = definitions
         self._compiled: dict[str, CompiledTemplate] = {}
 
-    async def people_of(self, messages: Sequence[Message]) -> Mapping[bytes, Profile]:
+    async def people_of(self, messages: Sequence[Message]) -> tuple[Mapping[bytes, Profile], Mapping[bytes, str]]:
         """
-        Return whom these messages are to, by their ids.
+        Return whom these messages are to, by their ids; and why others cannot be read.
 
         Raises:
             Unreachable, AccessRefused: they cannot be read.
         """
-        return await self._people.get({one.profile for one in messages if one.profile is not None})
+        return await self._people.read({one.profile for one in messages if one.profile is not None})
 
     def write(self, message: Message, people: Mapping[bytes, Profile]) -> Written:
         """

@@ -63,6 +63,8 @@ class Again:
     task: Task
     due_at: int
     attempt: Attempt
+    sending: Mapping[str, str] = field(default_factory=dict)
+    """What was given to the CRM before that, and is not answered still."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,8 @@ class Died:
     task: Task
     fields: Mapping[str, str]
     attempt: Attempt
+    sending: Mapping[str, str] = field(default_factory=dict)
+    """As of `Again`."""
 
 
 Result = Written | Nothing | Again | Died
@@ -107,6 +111,8 @@ class Heard:
     profile: bytes
     field: str
     state: FieldState
+    answers: bool = False
+    """Whether it says that what was given to the CRM stands there, as an answer would."""
 
 
 class SyncWorker(Protocol):
@@ -157,7 +163,8 @@ class SyncWorker(Protocol):
         Note what became of tasks, all or nothing.
 
         A task whose profile changed meanwhile stays, due as that change made it. A record whose id another profile's
-        had is this profile's from now on. `Again` and `Died` say that nothing was written.
+        had is this profile's from now on. `Again` and `Died` say that nothing was written, but
+        perhaps what was in doubt before.
         """
         ...
 

@@ -58,7 +58,7 @@ class _Connection:
         if isinstance(result, Written):
             self._write(result.record)
         elif isinstance(result, Again | Died) and task.profile in self.records:
-            self.records[task.profile] = replace(self.records[task.profile], sending={})
+            self.records[task.profile] = replace(self.records[task.profile], sending=dict(result.sending))
         known = self.tasks.get(task.profile)
         if known is None:
             return
@@ -77,17 +77,24 @@ class _Connection:
             del self.tasks[task.profile]
 
     def _write(self, record: SyncRecord) -> None:
+        before = self.records.get(record.profile)
         for profile, other in tuple(self.records.items()):
             if profile != record.profile and other.record_id == record.record_id:
                 del self.records[profile]
-        before = self.records.get(record.profile)
-        known = later(record.known, before.known) if before and before.record_id == record.record_id else record.known
+                if before is None or before.record_id != record.record_id:
+                    before = other
+        # What was told of one that was being made is known by its address.
+        same = before is not None and before.record_id in {None, record.record_id}
+        known = later(record.known, before.known) if before is not None and same else record.known
         self.records[record.profile] = replace(record, known=known, sending={})
 
     def hear(self, one: Heard, now: int) -> None:
         record = self.records.get(one.profile)
         if record is not None:
-            self.records[one.profile] = replace(record, known=later(record.known, {one.field: one.state}))
+            answered = {one.field: one.state.value}.items() if one.answers else set()
+            sending = dict(record.sending.items() - answered)
+            known = later(record.known, {one.field: one.state})
+            self.records[one.profile] = replace(record, known=known, sending=sending)
         self.poke(one.profile, now)
 
     def waiting(self) -> list[Task]:
@@ -194,10 +201,14 @@ class MemorySyncQueue:
         if self._worker is not None:
             await self._worker.close()
 
-    def crash(self) -> MemorySyncQueue:
-        """Return the queues as the next process finds them after the one that held this was killed."""
+    def cut_off(self) -> None:
+        """Have the worker lose its queues, as when a server restarts: it has to be opened again."""
         if self._worker is not None:
             self._worker.lost = True
+
+    def crash(self) -> MemorySyncQueue:
+        """Return the queues as the next process finds them after the one that held this was killed."""
+        self.cut_off()
         return MemorySyncQueue(self._runtime, self._disk)
 
 

@@ -84,6 +84,16 @@ on conflict (workspace_id, connection, profile_id) do update
 set email = excluded.email, sending = known.sending || excluded.sending
 """
 
+CARRY_OVER = """
+update public.sync_records as own set record_id = other.record_id, known = other.known
+from unnest($3::uuid[], $4::text[]) as written (profile_id, record_id)
+join public.sync_records as other on other.workspace_id = $1 and other.connection = $2
+    and other.record_id = written.record_id and other.profile_id <> written.profile_id
+where own.workspace_id = $1 and own.connection = $2 and own.profile_id = written.profile_id
+    and own.record_id is distinct from written.record_id
+"""
+"""What was told of a record while it was written for another profile is known of it still."""
+
 TAKE_OVER = """
 delete from public.sync_records as other
 using unnest($3::uuid[], $4::text[]) as written (profile_id, record_id)
@@ -93,20 +103,24 @@ where other.workspace_id = $1 and other.connection = $2
 """A record is one profile's: the one that it was written for last."""
 
 WRITE = """
-insert into public.sync_records as former (workspace_id, connection, profile_id, record_id, email, known, synced_at)
+insert into public.sync_records as former (workspace_id, connection, profile_id, record_id, email, known, earlier,
+    synced_at)
 select $1, $2, given.*
-from unnest($3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[])
-    as given (profile_id, record_id, email, known, synced_at)
+from unnest($3::uuid[], $4::text[], $5::text[], $6::jsonb[], $7::jsonb[], $8::timestamptz[])
+    as given (profile_id, record_id, email, known, earlier, synced_at)
 order by given.profile_id
 on conflict (workspace_id, connection, profile_id) do update
-set record_id = excluded.record_id, email = excluded.email, sending = '{}', synced_at = excluded.synced_at,
-    known = case when former.record_id = excluded.record_id
+set record_id = excluded.record_id, email = excluded.email, sending = '{}', earlier = excluded.earlier,
+    synced_at = excluded.synced_at,
+    known = case when coalesce(former.record_id, excluded.record_id) = excluded.record_id
         then public.sync_later(excluded.known, former.known) else excluded.known end
 """
+"""What was told of one that was being made is known by its address."""
 
 NOT_SENT = """
-update public.sync_records set sending = '{}'
-where workspace_id = $1 and connection = $2 and profile_id = any ($3::uuid[])
+update public.sync_records as record set sending = before.sending
+from unnest($3::uuid[], $4::jsonb[]) as before (profile_id, sending)
+where record.workspace_id = $1 and record.connection = $2 and record.profile_id = before.profile_id
 """
 
 DONE = """
@@ -136,7 +150,7 @@ set state = excluded.state, reason = excluded.reason, remedy = excluded.remedy,
     last_success_at = excluded.last_success_at, mapping = excluded.mapping
 """
 
-_RECORD = "profile_id, record_id, email, known, sending, synced_at"
+_RECORD = "profile_id, record_id, email, known, sending, earlier, synced_at"
 
 RECORDS = f"""
 select {_RECORD} from public.sync_records where workspace_id = $1 and connection = $2 and record_id = any ($3::text[])
@@ -153,14 +167,17 @@ order by profile_id limit $5
 """  # noqa: S608 - as above
 
 HEAR = f"""
-with heard as (select * from unnest($3::uuid[], $4::jsonb[]) as one (profile_id, told)),
+with heard as (select * from unnest($3::uuid[], $4::jsonb[], $6::jsonb[]) as one (profile_id, told, answered)),
 held as materialized (
     select profile_id from public.sync_records
     where workspace_id = $1 and connection = $2 and profile_id = any ($3::uuid[])
     order by profile_id for update
 ),
 noted as (
-    update public.sync_records as record set known = public.sync_later(record.known, heard.told)
+    update public.sync_records as record set known = public.sync_later(record.known, heard.told),
+        sending = record.sending - array(
+            select key from jsonb_each_text(heard.answered) where record.sending ->> key = value
+        )
     from heard join held using (profile_id)
     where record.workspace_id = $1 and record.connection = $2 and record.profile_id = heard.profile_id
     returning 1

@@ -88,12 +88,16 @@ class PostgresSyncQueue:
     async def hear(self, connection: str, heard: Sequence[Heard], *, now: int) -> None:
         """See `SyncQueue.hear`."""
         told: dict[bytes, dict[str, FieldState]] = {}
+        answered: dict[bytes, dict[str, str]] = {one.profile: {} for one in heard}
         for one in heard:
             told[one.profile] = later(told.get(one.profile, {}), {one.field: one.state})
+            if one.answers:
+                answered[one.profile][one.field] = one.state.value
         if told:
             profiles = [UUID(bytes=one) for one in told]
             states = [_known(one) for one in told.values()]
-            await self._fetch(queries.HEAR, connection, profiles, states, from_micros(now))
+            answers = [_json(answered[one]) for one in told]
+            await self._fetch(queries.HEAR, connection, profiles, states, from_micros(now), answers)
 
     async def mark(self) -> int:
         """See `SyncQueue.mark`."""
@@ -239,9 +243,11 @@ def _writing(connection: str, records: Sequence[SyncRecord]) -> list[Statement]:
     told = [
         [one.email for one in records],
         [_known(one.known) for one in records],
+        [_earlier(one.earlier) for one in records],
         [from_micros(one.synced_at) for one in records],
     ]
     return [
+        (queries.CARRY_OVER, connection, profiles, record_ids),
         (queries.TAKE_OVER, connection, profiles, record_ids),
         (queries.WRITE, connection, profiles, record_ids, *told),
     ]
@@ -259,7 +265,8 @@ def _failing(connection: str, failed: Sequence[Again | Died]) -> list[Statement]
         [_json(one.fields if isinstance(one, Died) else {}) for one in failed],
         [_json([one.attempt.at, tidy(one.attempt.error)]) for one in failed],
     ]
-    return [(queries.NOT_SENT, connection, ids), (queries.FAILED, connection, *args, MOST_ATTEMPTS)]
+    doubts = [_json(one.sending) for one in failed]
+    return [(queries.NOT_SENT, connection, ids, doubts), (queries.FAILED, connection, *args, MOST_ATTEMPTS)]
 
 
 def _ids(results: Sequence[Result]) -> list[UUID]:
@@ -276,6 +283,10 @@ def _json(value: Any) -> str:
 
 def _known(known: Mapping[str, FieldState]) -> str:
     return _json({name: [state.value, state.at] for name, state in known.items()})
+
+
+def _earlier(earlier: Mapping[str, Sequence[FieldState]]) -> str:
+    return _json({name: [[one.value, one.at] for one in states] for name, states in earlier.items()})
 
 
 def _task(row: asyncpg.Record) -> Task:
@@ -297,6 +308,10 @@ def _record(row: asyncpg.Record) -> SyncRecord:
         email=row["email"],
         known={name: FieldState(*state) for name, state in msgspec.json.decode(row["known"]).items()},
         sending=msgspec.json.decode(row["sending"]),
+        earlier={
+            name: tuple(FieldState(*one) for one in states)
+            for name, states in msgspec.json.decode(row["earlier"]).items()
+        },
         synced_at=0 if row["synced_at"] is None else to_micros(row["synced_at"]),
     )
 

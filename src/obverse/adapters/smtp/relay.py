@@ -19,6 +19,8 @@ PERMANENT: Final = 500
 """Replies from here on are final; those below may be another another time."""
 CLOSING: Final = 421
 """The relay hangs up."""
+UNSIGNED: Final = 530
+"""The relay wants us to sign in, or to encrypt, before it takes any mail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,7 @@ class SmtpService:
                 async with self._connected() as relay:
                     while len(outcomes) < len(mails) and relay.is_connected:
                         outcomes.append(await self._send(relay, mails[len(outcomes)]))
-            except Unreachable as error:
+            except (Unreachable, AccessRefused) as error:
                 if not outcomes:
                     raise
                 outcomes += [Deferred(str(error))] * (len(mails) - len(outcomes))
@@ -129,6 +131,9 @@ class SmtpService:
         except aiosmtplib.SMTPResponseException as error:
             await _begin_anew(relay, error.code)
             told = f"{error.code} {_whole(error.message)}"
+            if error.code == UNSIGNED:
+                place = f"{self._settings.host}:{self._settings.port}"
+                raise AccessRefused(f"{place} lets us not in ({told}): set username and password, and tls") from error
             return Refused(told) if error.code >= PERMANENT else Deferred(told)
         except (aiosmtplib.SMTPException, OSError) as error:
             relay.close()
