@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 
 from door_steps import KEY, Door, basic, hash_key, shut_door
+from obverse.apps.processes import Joined
 from obverse.core.definitions import Source, define
 from obverse.flows.collect import Collect
 from obverse.flows.intake import Intake
@@ -231,3 +233,34 @@ async def test_an_offer_of_another_protocol_is_passed_over(cut: int) -> None:
         events, rejected = await place.door.kept()
         assert (len(events), rejected) == (3, [])
         assert b"Upgrade: h2c" in events[-1].properties
+
+
+class Recorded(asyncio.Transport):
+    """Notes what is asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[bytes, ...] | str] = []
+
+    def write(self, data: Any) -> None:
+        self.calls.append((bytes(data),))
+
+    def writelines(self, list_of_data: Iterable[Any]) -> None:
+        self.calls.append(tuple(map(bytes, list_of_data)))
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+async def test_the_head_of_an_answer_goes_out_with_its_body_and_never_after_it() -> None:
+    transport = Recorded()
+    joined = Joined(transport, asyncio.get_running_loop())
+
+    for part in (b"head", b"body", b"head of another", b""):
+        joined.write(part)
+    joined.write(b"head alone")
+    await asyncio.sleep(0)
+    joined.write(b"last")
+    joined.close()
+
+    assert transport.calls == [(b"head", b"body"), (b"head of another", b""), (b"head alone",), (b"last",), "close"]

@@ -122,6 +122,43 @@ _UPGRADE: Final = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
 _LAST: Final = b"\r\nconnection: close\r\n\r\n"
 
 
+class Joined:
+    """
+    A connection to which the head of an answer goes with what follows it: each write is a call of the system.
+
+    So much of a transport as an answer needs. A head that nothing follows goes out in the loop's next turn.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held = b""
+
+    def write(self, data: bytes) -> None:
+        """Hold it, or send it after what is held."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.writelines((held, data))
+        elif data:
+            self._held = data
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Send what is held."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held)
+
+    def is_closing(self) -> bool:
+        """See `asyncio.BaseTransport.is_closing`."""
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        """Close it, once all has been sent."""
+        self.flush()
+        self._transport.close()
+
+
 class _Impatient(HttpToolsProtocol):
     """uvicorn's protocol, which lets nobody hold a connection by telling their request a letter at a time."""
 
@@ -139,6 +176,7 @@ class _Impatient(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to wait."""
         super().connection_made(transport)
+        self._joined = Joined(transport, self.loop)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -179,6 +217,7 @@ class _Impatient(HttpToolsProtocol):
                     return
         self._wait_no_longer()
         super().on_headers_complete()
+        self.cycle.transport = self._joined  # type: ignore[assignment]  # so much of one as it needs
         self.scope[ANSWER] = partial(self._answer, self.cycle)  # type: ignore[typeddict-unknown-key]  # a key of ours
 
     def _answer(self, cycle: RequestResponseCycle, whole: bytes) -> bool:
@@ -201,6 +240,7 @@ class _Impatient(HttpToolsProtocol):
         if self.flow.write_paused:
             self.transport.abort()  # it asks on and on, and takes no answers
         elif not self.transport.is_closing():
+            self._joined.flush()
             self.transport.write(whole if keep_alive else whole.replace(b"\r\n\r\n", _LAST, 1))
 
     def on_body(self, body: bytes) -> None:
