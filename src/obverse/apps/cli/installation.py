@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 
@@ -38,6 +38,9 @@ async def up(settings: Settings) -> int:
         await say_first_link(settings, supervisor.running)
         if key is not None:
             say(f"Write key of source default (shown once): {key}")
+    elif key is not None:
+        # Nobody has seen its key; the next start makes another, and shows it.
+        forget_first_source(settings)
     await running
     return 0
 
@@ -64,6 +67,15 @@ def first_source(settings: Settings) -> str | None:
     key = new_key()
     add_source(folder, "default", key)
     return key
+
+
+def forget_first_source(settings: Settings) -> None:
+    """Take back what `first_source` has made; what others have put there meanwhile stays."""
+    folder = settings.definitions_folder
+    (folder / "sources" / "default.yml").unlink(missing_ok=True)
+    with suppress(OSError):
+        (folder / "sources").rmdir()
+        folder.rmdir()
 
 
 def say(line: str) -> None:
