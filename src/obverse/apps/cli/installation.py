@@ -139,6 +139,17 @@ def _running(settings: Settings) -> Running:
         ) from error
 
 
+def hold_running(settings: Settings) -> None:
+    """
+    See that the database can be there: the embedded one runs as long as its installation does.
+
+    Raises:
+        NotRunning: it does not.
+    """
+    if settings.database_url is None and not (settings.data / "run.json").exists():
+        raise NotRunning(f"nothing runs in {settings.data}: start `obverse up`, or say --data FOLDER")
+
+
 class NotRunning(RuntimeError):
     """The installation does not run."""
 
