@@ -38,6 +38,8 @@ async def up(settings: Settings) -> int:
         await say_first_link(settings, supervisor.running)
         if key is not None:
             say(f"Write key of source default (shown once): {key}")
+        elif not has_source(settings):
+            say(f"No file in {settings.definitions_folder} makes a source: `obverse source add NAME` shows a write key")
     elif key is not None:
         # Nobody has seen its key; the next start makes another, and shows it.
         forget_first_source(settings)
@@ -67,6 +69,12 @@ def first_source(settings: Settings) -> str | None:
     key = new_key()
     add_source(folder, "default", key)
     return key
+
+
+def has_source(settings: Settings) -> bool:
+    """Whether a file in the folder of definitions says who may send."""
+    files = read_files([settings.definitions_folder], settings.definitions_folder)
+    return any(isinstance(one.tree, dict) and one.tree.get("kind") == "source" for one in files.documents)
 
 
 def forget_first_source(settings: Settings) -> None:
