@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
 
+from starlette.applications import Starlette
+
 from asgi import Answer
 from obverse.sandboxes.hubspot import HubSpotSandbox, HubSpotSandboxSettings, open_hubspot_sandbox
 
@@ -38,9 +40,15 @@ class Account:
         self.clock = clock
 
     async def send(
-        self, method: str, target: str, *, body: bytes = b"", headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        target: str,
+        *,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        app: Starlette | None = None,
     ) -> Answer:
-        """Send a request as it stands."""
+        """Send a request as it stands, to another application if one is named, such as one that mounts this one."""
         path, _, query = target.partition("?")
         given = {"host": "127.0.0.1:8080", **(headers or {})}
         scope = {
@@ -65,7 +73,7 @@ class Account:
         async def note(message: Any) -> None:
             sent.append(message)
 
-        await self.sandbox.app(scope, receive, note)
+        await (app or self.sandbox.app)(scope, receive, note)
         start, *parts = sent
         return Answer(
             start["status"],

@@ -73,3 +73,5 @@ async def test_a_database_that_does_not_answer(tmp_path: Path) -> None:
     said = await told(tmp_path / "data", "up", DATABASE_URL="postgresql://nobody@127.0.0.1:1/x")
 
     assert "see that the server of DATABASE_URL runs (127.0.0.1, port 1)" in said
+    # The first source was taken back with its key, which nobody has seen: the next start shows one.
+    assert not (tmp_path / "data" / "definitions").exists()

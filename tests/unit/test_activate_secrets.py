@@ -41,6 +41,23 @@ def test_a_connection_that_is_refused_is_opened_with_the_secret_that_is_there_no
     run(story)
 
 
+def test_a_secret_that_cannot_be_read_is_told_with_when_it_is_looked_for_again() -> None:
+    class Lacking(World):
+        async def open_crm(self, connection: Connection) -> Crm:
+            raise ValueError(
+                f"connection {connection.name!r}, spec.settings.token: the environment has no variable TOKEN; set it"
+            )
+
+    async def story(world: World) -> None:
+        await world.runtime.sleep(60)
+        standing = (await world.queue.standings())["crm"][0]
+        assert standing.state == "refused"
+        assert "TOKEN" in (standing.reason or "")
+        assert "a variable of the environment when the worker starts again" in (standing.remedy or "")
+
+    run(story, world=Lacking)
+
+
 def test_a_callback_is_held_against_the_secret_that_is_there_now() -> None:
     async def story(world: Guarded) -> None:
         await world.tell("ada", email="ada@example.com", first_name="Ada")

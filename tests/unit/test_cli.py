@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +39,15 @@ def test_flows_that_are_none_or_of_another_role_are_told_in_one_line() -> None:
         assert refused.returncode != 0
         assert "--flows is of a worker alone, and takes some of identity, keep" in refused.stderr
         assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--to", "all"], ["--rejected"], ["--list"], ["--run", "7"]])
+def test_a_replay_of_what_does_not_run_is_told_in_one_line(arguments: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "obverse.apps.cli", "replay", *arguments, "--data", str(tmp_path)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DATABASE_URL")}
+    refused = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert refused.returncode == 1
+    assert refused.stderr == f"obverse: nothing runs in {tmp_path}: start `obverse up`, or say --data FOLDER\n"
 
 
 def test_who_asks_may_be_a_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:

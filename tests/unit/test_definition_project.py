@@ -52,5 +52,5 @@ def test_a_file_that_is_named_may_be_called_anything(settings: Settings, tmp_pat
 def test_what_is_not_there_is_told(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(NoSuchPath, match=r"there is no .*nowhere; name files or folders"):
         read_project(settings, [tmp_path / "nowhere"])
-    with pytest.raises(NoSuchPath, match=r"there is no folder .*none; make it, name another with OBVERSE_DEFINITIONS"):
+    with pytest.raises(NoSuchPath, match=r"there is no folder .*none; make it, say --data FOLDER"):
         read_project(settings.model_copy(update={"definitions": tmp_path / "none"}))

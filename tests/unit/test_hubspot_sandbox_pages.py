@@ -10,6 +10,8 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from hubspot_steps import Account, account, assert_refused
 
@@ -119,6 +121,23 @@ async def test_fifty_contacts_a_page_and_one_by_address(hubspot: Account) -> Non
     found = (await hubspot.send("GET", "/sandbox?email=P50%40b.co")).body.decode()
     assert ("p50@b.co" in found, "p49@b.co" in found) == (True, False)
     assert "No contact has the address &lt;b&gt;" in (await hubspot.send("GET", "/sandbox?email=%3Cb%3E")).body.decode()
+
+
+async def test_links_and_forms_lead_to_where_the_sandbox_is_mounted(hubspot: Account) -> None:
+    for at in range(51):
+        await hubspot.create(email=f"p{at:02}@b.co")
+    mounted = Starlette(routes=[Mount("/hubspot", hubspot.sandbox.app)])
+    paths = ["/hubspot/sandbox", "/hubspot/sandbox?email=p00%40b.co", "/hubspot/sandbox/contacts/7"]
+    pages = [await hubspot.send("GET", path, app=mounted) for path in paths]
+    found = re.search(r'href="([^"]+/contacts/\d+)"', pages[1].body.decode())
+    assert found
+    pages.append(await hubspot.send("GET", found[1], app=mounted))
+    assert [page.status for page in pages] == [200, 200, 404, 200]
+    led = {one for page in pages for one in re.findall(r'(?:href|action)="([^"]+)"', page.body.decode())}
+    assert {one for one in led if not one.startswith("/hubspot/sandbox")} == set()
+    assert {(await hubspot.send("GET", one, app=mounted)).status for one in led} == {200}
+    saved = await hubspot.send("POST", found[1], body=b"firstname=B", headers={**FORM, **HERE}, app=mounted)
+    assert "Saved." in (await hubspot.send("GET", saved.headers["location"], app=mounted)).body.decode()
 
 
 @pytest.mark.parametrize("path", ["/sandbox/contacts/7", "/sandbox/contacts/x"])

@@ -38,8 +38,8 @@ def read_project(settings: Settings, paths: Sequence[Path] = ()) -> ProjectFiles
             raise NoSuchPath(f"there is no {path}; name files or folders of definitions")
     if not paths and not folder.is_dir():
         raise NoSuchPath(
-            f"there is no folder {folder}; make it, name another with OBVERSE_DEFINITIONS or `definitions` in "
-            "obverse.toml, or name the files themselves"
+            f"there is no folder {folder}; make it, say --data FOLDER for another installation, name the folder with "
+            "OBVERSE_DEFINITIONS or `definitions` in obverse.toml, or name the files themselves"
         )
     whole = not paths or any(folder.resolve().is_relative_to(path.resolve()) for path in paths)
     return ProjectFiles(read_files(paths or [folder], folder), whole)

@@ -52,6 +52,10 @@ LONGEST_SILENCE: Final = 15.0
 """Seconds at most between two tries of a CRM that does not answer, unless it asks for more."""
 MENDING: Final = 30.0
 """Seconds after which we look whether a person has mended what was wrong."""
+_OPEN_AGAIN: Final = (
+    "do what the reason says: a definition or a file is read again by itself, a variable of the environment when the "
+    "worker starts again"
+)
 PAGE: Final = 1000
 
 _log = structlog.get_logger(__name__)
@@ -152,7 +156,7 @@ class Sender:
         try:
             crm = await self._parts.open_crm(self._connection)
         except ValueError as error:
-            raise _Trouble("refused", str(error), "correct the connection's definition", after=MENDING) from error
+            raise _Trouble("refused", str(error), _OPEN_AGAIN, after=MENDING) from error
         try:
             try:
                 self._check(await crm.fields())

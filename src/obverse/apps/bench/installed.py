@@ -19,6 +19,7 @@ import aiohttp
 import msgspec
 
 from obverse.adapters.postgres.server import EmbeddedServer
+from obverse.apps import data_folder
 from obverse.apps.bench.machine import BenchFailed
 from obverse.apps.log_stand_ins import LogToUse, cache_to_use, log_to_use
 from obverse.apps.sources import add_source, new_key
@@ -54,15 +55,24 @@ async def installed(
     """
     Run `obverse up` with these folders of definitions while the block runs, on free ports; in `data`, or a new folder.
 
+    What is in `data` stays as it is: it gets no definitions, and no source.
+
     Raises:
-        BenchFailed: it did not come up; the message has its last words.
+        BenchFailed: there is none in `data`, or it did not come up; the message has its last words.
+        InUse: another process runs the installation of `data`.
     """
-    folder = data or new_folder()
     key = new_key()
-    for one in definitions:
-        shutil.copytree(one, folder / "definitions", dirs_exist_ok=True)
-    (folder / "definitions/sources/bench.yml").unlink(missing_ok=True)
-    add_source(folder / "definitions", "bench", key)
+    if data is None:
+        folder = new_folder()
+        for one in definitions:
+            shutil.copytree(one, folder / "definitions", dirs_exist_ok=True)
+        add_source(folder / "definitions", "bench", key)
+    else:
+        folder = data
+        if not (folder / "definitions").is_dir():
+            raise BenchFailed(f"there is no installation in {folder}: run `obverse demo --exit`, or say --data FOLDER")
+        # It would be taken for ours, and killed.
+        os.close(data_folder.claim(folder))
     ports = {f"OBVERSE_{role}__PORT": "0" for role in ("COLLECTOR", "API", "WORKER", "SANDBOX")}
     ports["OBVERSE_SANDBOX__SMTP_PORT"] = "0"
     began = asyncio.get_running_loop().time()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 
@@ -38,6 +38,11 @@ async def up(settings: Settings) -> int:
         await say_first_link(settings, supervisor.running)
         if key is not None:
             say(f"Write key of source default (shown once): {key}")
+        elif not has_source(settings):
+            say(f"No file in {settings.definitions_folder} makes a source: `obverse source add NAME` shows a write key")
+    elif key is not None:
+        # Nobody has seen its key; the next start makes another, and shows it.
+        forget_first_source(settings)
     await running
     return 0
 
@@ -64,6 +69,21 @@ def first_source(settings: Settings) -> str | None:
     key = new_key()
     add_source(folder, "default", key)
     return key
+
+
+def has_source(settings: Settings) -> bool:
+    """Whether a file in the folder of definitions says who may send."""
+    files = read_files([settings.definitions_folder], settings.definitions_folder)
+    return any(isinstance(one.tree, dict) and one.tree.get("kind") == "source" for one in files.documents)
+
+
+def forget_first_source(settings: Settings) -> None:
+    """Take back what `first_source` has made; what others have put there meanwhile stays."""
+    folder = settings.definitions_folder
+    (folder / "sources" / "default.yml").unlink(missing_ok=True)
+    with suppress(OSError):
+        (folder / "sources").rmdir()
+        folder.rmdir()
 
 
 def say(line: str) -> None:
@@ -125,6 +145,17 @@ def _running(settings: Settings) -> Running:
             f"nothing runs in {settings.data}: start `obverse up`, say --data FOLDER, or, where each role runs by "
             "itself, set api.public_url (OBVERSE_API__PUBLIC_URL)"
         ) from error
+
+
+def hold_running(settings: Settings) -> None:
+    """
+    See that the database can be there: the embedded one runs as long as its installation does.
+
+    Raises:
+        NotRunning: it does not.
+    """
+    if settings.database_url is None and not (settings.data / "run.json").exists():
+        raise NotRunning(f"nothing runs in {settings.data}: start `obverse up`, or say --data FOLDER")
 
 
 class NotRunning(RuntimeError):

@@ -70,10 +70,24 @@ async def replay_rejected(settings: Settings, wanted: Wanted, *, as_json: bool) 
         again = await _of(store, asked, ReplayState.OPEN)
     finally:
         await store.close()
+    if left_out := not_open(ids or (), asked):
+        sys.stderr.write(f"obverse: {left_out}\n")
     left = len(asked) - len(again) - len(waiting)
     result = Result(len(asked), left, len(again), len(waiting))
     _tell(result, again, as_json=as_json)
     return 1 if result.rejected_again or result.waiting else 0
+
+
+def not_open(named: Sequence[int], asked: Sequence[int]) -> str | None:
+    """What is said of rejected events that were named, and of which none was sent; nothing if there are none."""
+    numbers = sorted({*named} - {*asked})
+    if not numbers:
+        return None
+    shown = ", ".join(map(str, numbers[:_SHOWN])) + (" …" if len(numbers) > _SHOWN else "")
+    return (
+        f"not sent: {shown}: no rejected event of that number is open (it was accepted before, is waiting, or never "
+        "was; or --source or --code says another): `GET /v1/rejected-events?state=open` lists those that are"
+    )
 
 
 async def _of(store: ProfileStore, asked: Sequence[int], state: ReplayState) -> Sequence[KeptRejected]:

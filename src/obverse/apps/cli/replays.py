@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from obverse.apps.cli.running import run, set_options
 from obverse.apps.cli.telling import fail
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 Text = str | None
 Number = int | None
@@ -58,15 +58,15 @@ def replay(
         from obverse.apps.cli.replay import Wanted, replay_rejected
 
         wanted = Wanted(source=source, code=code, ids=id_ or (), body=body)
-        run(lambda settings: replay_rejected(settings, wanted, as_json=as_json))
+        _run(lambda settings: replay_rejected(settings, wanted, as_json=as_json))
     from obverse.apps.cli import replay_range
 
     if list_:
-        run(lambda settings: replay_range.list_all(settings, as_json=as_json))
+        _run(lambda settings: replay_range.list_all(settings, as_json=as_json))
     if cancel_id is not None:
-        run(lambda settings: replay_range.cancel(settings, cancel_id, as_json=as_json))
+        _run(lambda settings: replay_range.cancel(settings, cancel_id, as_json=as_json))
     if run_id is not None:
-        run(lambda settings: replay_range.run_planned(settings, run_id, as_json=as_json))
+        _run(lambda settings: replay_range.run_planned(settings, run_id, as_json=as_json))
     from obverse.flows.ask_replay import ReplayRequest
 
     request = ReplayRequest(
@@ -80,7 +80,19 @@ def replay(
         before=before,
     )
     asked = replay_range.Asked(request, yes, as_json)
-    run(lambda settings: replay_range.replay_range(settings, asked))
+    _run(lambda settings: replay_range.replay_range(settings, asked))
+
+
+def _run(main_of: Callable[[Any], Any]) -> None:
+    """Run it where an installation runs: who sends again is the worker, or the collector."""
+
+    def held(settings: Any) -> Any:
+        from obverse.apps.cli.installation import hold_running
+
+        hold_running(settings)
+        return main_of(settings)
+
+    run(held)
 
 
 def _check(modes: Mapping[str, bool], given: Mapping[str, object]) -> None:

@@ -25,6 +25,9 @@ class Ask:
     url: str = ""
     """The request's address without its query."""
 
+    base: str = ""
+    """What the path has before our own paths, where we are mounted beneath one."""
+
     def first(self, name: str) -> str | None:
         """The first value of a query parameter; None where there is none."""
         values = self.query.get(name)

@@ -79,10 +79,10 @@ def _page_handler(turn: Turn, run: Run) -> Handler:
             ask = await _read(request)
             page: Page | None = await run(lambda: turn(ask))
         except Refusal as refusal:
-            page = error_page(int(refusal.status), refusal.message)
+            page = error_page(_base(request), int(refusal.status), refusal.message)
         if page is None:
             # A path of ours alone: what follows a host of another's name leads nowhere else.
-            return RedirectResponse(f"/sandbox/contacts/{int(ask.place['id'])}?saved", status_code=303)
+            return RedirectResponse(f"{ask.base}/sandbox/contacts/{int(ask.place['id'])}?saved", status_code=303)
         headers = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
         return HTMLResponse(page.html, status_code=page.status, headers=headers)
 
@@ -109,7 +109,12 @@ async def _read(request: Request) -> Ask:
         query=query,
         body=b"".join(chunks),
         url=str(request.url.replace(query="", fragment="")),
+        base=_base(request),
     )
+
+
+def _base(request: Request) -> str:
+    return str(request.scope.get("root_path", ""))
 
 
 def _hold_json(request: Request) -> None:

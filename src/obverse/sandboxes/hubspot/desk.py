@@ -69,16 +69,17 @@ class Desk:
         query = (ask.first("email") or "").strip()
         if query:
             found = self._contacts.find(query, "email")
-            return list_page([found] if found else [], self._figures.shown(), query=query, after=None)
+            return list_page(ask.base, [found] if found else [], self._figures.shown(), query=query, after=None)
         start = whole(ask.first("after"), "after", default=0, least=0, most=10**18 - 1)
         contacts = list(self._store.contacts(start=start, limit=_ON_A_PAGE + 1))
         after = contacts[_ON_A_PAGE].id if len(contacts) > _ON_A_PAGE else None
-        return list_page(contacts[:_ON_A_PAGE], self._figures.shown(), query="", after=after)
+        return list_page(ask.base, contacts[:_ON_A_PAGE], self._figures.shown(), query="", after=after)
 
     def show(self, ask: Ask) -> Page:
         """GET /sandbox/contacts/{id}."""
         contact = self._contacts.need(ask.place["id"])
-        return contact_page(contact, self._editable(), self._values(contact), saved=ask.first("saved") is not None)
+        saved = ask.first("saved") is not None
+        return contact_page(ask.base, contact, self._editable(), self._values(contact), saved=saved)
 
     def save(self, ask: Ask) -> Page | None:
         """POST /sandbox/contacts/{id}: the form. None when it was saved; else the form again, with what was wrong."""
@@ -93,7 +94,7 @@ class Desk:
                 self._contacts.update(contact, said, A_PERSON)
         except Refusal as refusal:
             wrong = [str(error["message"]) for error in refusal.errors] or [refusal.message]
-            return contact_page(contact, editable, {**before, **said}, wrong=wrong)
+            return contact_page(ask.base, contact, editable, {**before, **said}, wrong=wrong)
         return None
 
     def _editable(self) -> Mapping[str, Definition]:

@@ -49,12 +49,15 @@ class Page:
 _NAME: Final = "HubSpot sandbox"
 
 
-def list_page(contacts: Sequence[Contact], figures: Mapping[str, int], *, query: str, after: int | None) -> Page:
+def list_page(
+    base: str, contacts: Sequence[Contact], figures: Mapping[str, int], *, query: str, after: int | None
+) -> Page:
     """The contacts, each with a link to edit it."""
+    base = escape(base)
     told = "".join(
         f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{value:,}</dd></div>" for name, value in figures.items()
     )
-    rows = "".join(_row(contact) for contact in contacts)
+    rows = "".join(_row(base, contact) for contact in contacts)
     if not rows:
         text = f"No contact has the address {escape(query)}." if query else "There are no contacts yet."
         table = f"<p>{text}</p>"
@@ -64,10 +67,10 @@ def list_page(contacts: Sequence[Contact], figures: Mapping[str, int], *, query:
             '<thead><tr><th scope="col">Email</th><th scope="col">Name</th><th scope="col">Company</th>'
             f'<th scope="col">Last modified</th></tr></thead><tbody>{rows}</tbody></table></div>'
         )
-    more = f'<p><a href="/sandbox?after={after}">Next contacts</a></p>' if after else ""
-    back = '<p><a href="/sandbox">All contacts</a></p>' if query else ""
+    more = f'<p><a href="{base}/sandbox?after={after}">Next contacts</a></p>' if after else ""
+    back = _all_contacts(base) if query else ""
     find = (
-        '<form role="search" action="/sandbox" method="get"><label for="email">Find by email</label>'
+        f'<form role="search" action="{base}/sandbox" method="get"><label for="email">Find by email</label>'
         f'<input id="email" name="email" type="search" value="{escape(query)}" autocomplete="off"> '
         "<button>Find</button></form>"
     )
@@ -75,6 +78,7 @@ def list_page(contacts: Sequence[Contact], figures: Mapping[str, int], *, query:
 
 
 def contact_page(
+    base: str,
     contact: Contact,
     editable: Mapping[str, Definition],
     values: Mapping[str, str],
@@ -83,6 +87,7 @@ def contact_page(
     wrong: Sequence[str] = (),
 ) -> Page:
     """The form that edits one contact."""
+    base = escape(base)
     said = '<p role="status" class="good">Saved.</p>' if saved else ""
     if wrong:
         listed = "".join(f"<li>{escape(one)}</li>" for one in wrong)
@@ -91,24 +96,28 @@ def contact_page(
     body = (
         f"{said}<p>Record {contact.id}, last modified <time>{moment(contact.updated_at)}</time>. "
         "What is saved here counts as a person's edit.</p>"
-        f'<form class="edit" method="post" action="/sandbox/contacts/{contact.id}">{fields}<button>Save</button></form>'
-        '<p><a href="/sandbox">All contacts</a></p>'
+        f'<form class="edit" method="post" action="{base}/sandbox/contacts/{contact.id}">{fields}'
+        f"<button>Save</button></form>{_all_contacts(base)}"
     )
     name = _name(contact) or contact.value("email") or f"Contact {contact.id}"
     return Page(_whole(name, body), 400 if wrong else 200)
 
 
-def error_page(status: int, message: str) -> Page:
+def error_page(base: str, status: int, message: str) -> Page:
     """A page that tells what went wrong."""
-    body = f'<p role="alert" class="bad">{escape(message)}</p><p><a href="/sandbox">All contacts</a></p>'
+    body = f'<p role="alert" class="bad">{escape(message)}</p>{_all_contacts(escape(base))}'
     return Page(_whole("This did not work", body), status)
 
 
-def _row(contact: Contact) -> str:
+def _all_contacts(base: str) -> str:
+    return f'<p><a href="{base}/sandbox">All contacts</a></p>'
+
+
+def _row(base: str, contact: Contact) -> str:
     email = contact.value("email") or f"Contact {contact.id}"
     return (
-        f'<tr><td><a href="/sandbox/contacts/{contact.id}">{escape(email)}</a></td><td>{escape(_name(contact))}</td>'
-        f"<td>{escape(contact.value('company'))}</td><td><time>{moment(contact.updated_at)}</time></td></tr>"
+        f'<tr><td><a href="{base}/sandbox/contacts/{contact.id}">{escape(email)}</a></td>'
+        f"<td>{escape(_name(contact))}</td><td>{escape(contact.value('company'))}</td><td><time>{moment(contact.updated_at)}</time></td></tr>"
     )
 
 

@@ -65,7 +65,8 @@ def password_of(role: str, folder: Path) -> str:
         return (folder / role).read_text().strip()
     except FileNotFoundError:
         raise ServerFailed(
-            f"There is no password for {role} in {folder}: the database was not started yet. Start obverse first."
+            f"no database was started in {folder.parent} yet (no password for {role} in {folder}): "
+            "start `obverse up`, or say --data FOLDER"
         ) from None
     except PermissionError:
         raise ServerFailed(
