@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from door_steps import KEY, Door, basic, hash_key, shut_door
-from obverse.apps.processes import Joined
+from obverse.apps.processes import Joined, Rounds
 from obverse.core.definitions import Source, define
 from obverse.flows.collect import Collect
 from obverse.flows.intake import Intake
@@ -264,3 +264,35 @@ async def test_the_head_of_an_answer_goes_out_with_its_body_and_never_after_it()
     joined.close()
 
     assert transport.calls == [(b"head", b"body"), (b"head of another", b""), (b"head alone",), (b"last",), "close"]
+
+
+class Loop:
+    """Comes round when it is told to."""
+
+    def __init__(self) -> None:
+        self.now, self.ready = 100.0, list[Callable[[], None]]()
+
+    def round(self, seconds: float) -> None:
+        self.now += seconds
+        ready, self.ready = self.ready, []
+        for one in ready:
+            one()
+
+
+def test_how_long_nobody_looked_is_told_by_two_rounds_while_something_comes() -> None:
+    loop = Loop()
+    rounds = Rounds(lambda turn: loop.ready.append(turn), lambda: loop.now)  # noqa: PLW0108 - `ready` is another list after each round
+
+    def comes(*took: float) -> list[float]:
+        told = []
+        for seconds in took:
+            rounds.note()
+            loop.round(seconds)
+            told.append(round(rounds.waited, 6))
+        return told
+
+    assert comes(0.001, 0.002, 0.05, 0.001) == [0, 0.001, 0.002, 0.001], "one long round is no crowd"
+    assert comes(0.03, 0.04, 0.02) == [0.001, 0.03, 0.02]
+    loop.round(0.5)
+    assert (rounds.waited, loop.ready) == (0, []), "nothing has come, so nobody turns for nothing"
+    assert comes(0.03) == [0]

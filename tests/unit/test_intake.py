@@ -82,6 +82,17 @@ def test_one_long_wait_for_a_core_makes_no_slow_reader(intake: Intake, clock: Cl
     assert not intake.crowded(1)
 
 
+def test_what_it_waited_before_anybody_saw_it_counts(intake: Intake, clock: Clock) -> None:
+    for _ in range(500):
+        read(intake, clock, 10_000, 0.001)
+    assert not intake.crowded(10_000, waited=0.029)
+    assert intake.crowded(10_000, waited=0.031)
+    for _ in range(20):
+        intake.whole(10_000)
+    assert not intake.crowded(10_000, waited=0.009)
+    assert intake.crowded(10_000, waited=0.011)
+
+
 def test_one_that_was_refused_while_it_was_read_says_nothing_of_the_next(intake: Intake, clock: Clock) -> None:
     for _ in range(500):
         read(intake, clock, 10_000, 0.001)
@@ -97,16 +108,16 @@ def test_while_the_oldest_waits_too_long_for_the_log_nobody_joins(intake: Intake
     with ExitStack() as later:
         with intake.passing(600_000):
             later.enter_context(intake.passing(600_000))
-            clock.now += 0.03
+            clock.now += 0.012
             younger = ExitStack()
             younger.enter_context(intake.passing(600_000))
             assert not intake.crowded(1)
-            clock.now += 0.021
+            clock.now += 0.009
             assert intake.crowded(1)
         assert intake.crowded(1)  # the second is as old as the first
         later.close()
         assert not intake.crowded(1)  # the third is younger
-        clock.now += 0.03
+        clock.now += 0.012
         assert intake.crowded(1)
         younger.close()
     assert not intake.crowded(1)

@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
+from time import perf_counter
 from typing import Any, Final, Protocol
 
 import obverse.apps.light_structlog  # noqa: F401  # isort: skip - before structlog
@@ -103,13 +104,53 @@ WHOLE: Final = "obverse.whole"
 class Gate(Protocol):
     """Says which requests with a body are let in, before anything is made of them."""
 
-    def turn_away(self, size: int) -> bytes | None:
-        """The whole answer to a request that is not let in, whose body has `size` bytes (0: not told); else None."""
+    def turn_away(self, size: int, waited: float) -> bytes | None:
+        """
+        The whole answer to a request that is not let in; else None.
+
+        Its body has `size` bytes (0: not told), and nobody may have looked at it for `waited` seconds.
+        """
         ...
 
     def whole(self, size: int) -> int:
         """Note that a request of `size` bytes is here whole, and waits."""
         ...
+
+
+class Rounds:
+    """
+    How long the loop takes to come round, while requests come.
+
+    So long what it reads has lain with the system, where nobody sees it. One round that was long is no crowd: a process
+    may lose its core for a moment. So it is the shorter of the last two.
+    """
+
+    def __init__(self, call_soon: Callable[[Callable[[], None]], object], clock: Callable[[], float]) -> None:
+        """`call_soon` is the loop's."""
+        self._call_soon = call_soon
+        self._clock = clock
+        self._goes = self._came = False
+        self._began = self._before = 0.0
+        self.waited = 0.0
+        """Seconds."""
+
+    def note(self) -> None:
+        """Note that something has come."""
+        self._came = True
+        if not self._goes:
+            self._goes, self._began = True, self._clock()
+            self._call_soon(self._turn)
+
+    def _turn(self) -> None:
+        now = self._clock()
+        took, self._began = now - self._began, now
+        if self._came:
+            self.waited, self._before = min(took, self._before), took
+            self._came = False
+            self._call_soon(self._turn)
+        else:
+            self._goes = False
+            self.waited = self._before = 0.0
 
 
 ANSWER: Final = "obverse.answer"
@@ -164,6 +205,8 @@ class _Impatient(HttpToolsProtocol):
 
     patience = HEADERS_IN
     gate: Gate | None = None
+    rounds: Rounds | None = None
+    """Where there is a gate."""
     _slow: asyncio.TimerHandle | None = None
     _away = False
     """Whether the request that is being told was turned away, so that its body is of no interest."""
@@ -186,6 +229,8 @@ class _Impatient(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; an offer to go on in another protocol is passed over, as a server may: its request is meant now."""
+        if self.rounds is not None:
+            self.rounds.note()
         if not self._told and b"pgrade" in data[:_HEAD].lower():
             head, end, rest = data.partition(b"\r\n\r\n")
             data = _UPGRADE.sub(rb"\1x-other:", head) + end + rest
@@ -205,12 +250,12 @@ class _Impatient(HttpToolsProtocol):
     def _let_in(self) -> None:
         """Turn it away at the cost of a few bytes, or let it in and wait no longer."""
         self._asked = False
-        if self.gate is not None and self.parser.get_method() == b"POST":
+        if self.gate is not None and self.rounds is not None and self.parser.get_method() == b"POST":
             # One that comes before an earlier answer has gone out may wait long: the gate is not asked.
             self._asked = self.cycle is None or self.cycle.response_complete
             self._size = self._declared()
             if self._asked and not self.expect_100_continue:
-                answer = self.gate.turn_away(self._size)
+                answer = self.gate.turn_away(self._size, self.rounds.waited)
                 if answer is not None:
                     self._away = True
                     self._put(answer, keep_alive=self.parser.should_keep_alive())
@@ -294,10 +339,11 @@ async def serve(
     app: Asgi, door: socket.socket, stop: asyncio.Event, *, headers_in: float = HEADERS_IN, gate: Gate | None = None
 ) -> None:
     """Answer at the door until `stop` is set, then finish what was begun; the app sees only whom the gate lets in."""
+    rounds = None if gate is None else Rounds(asyncio.get_running_loop().call_soon, perf_counter)
     config = uvicorn.Config(
         app,
         loop="none",
-        http=type("_Patience", (_Impatient,), {"patience": headers_in, "gate": gate}),
+        http=type("_Patience", (_Impatient,), {"patience": headers_in, "gate": gate, "rounds": rounds}),
         ws="none",
         lifespan="off",
         access_log=False,

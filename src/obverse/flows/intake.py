@@ -8,7 +8,7 @@ from typing import Final
 
 _UNHURRIED: Final = 512 << 10
 """Bytes on their way before anybody is refused for the log's slowness: a disk that stalls for a moment is no crowd."""
-_STALLED: Final = 0.05
+_STALLED: Final = 0.02
 """Seconds after which a log that does not take the oldest is more than busy for a moment."""
 _EACH: Final = 2 << 10
 """What a request costs by itself, as if it had so many bytes more."""
@@ -60,14 +60,14 @@ class Intake:
         """Seconds that a request would wait for those before it to be read, by what the last ones took."""
         return self.whole_bytes * self._seconds / self._bytes
 
-    def crowded(self, size: int) -> bool:
+    def crowded(self, size: int, waited: float = 0.0) -> bool:
         """
-        Whether a request of `size` bytes has to come again later.
+        Whether a request of `size` bytes, which has `waited` for so many seconds already, has to come again later.
 
-        So it has if there is no room for it, if it would wait too long for us to read it, and if the oldest of those on
-        their way into the log has waited too long.
+        So it has if there is no room for it, if it would have waited too long when we read it, and if the oldest of
+        those on their way into the log has waited too long.
         """
-        if size > self.room or self.delay > self._most_seconds:
+        if size > self.room or waited + self.delay > self._most_seconds:
             return True
         return self.waiting_bytes > _UNHURRIED and self.oldest > _STALLED
 

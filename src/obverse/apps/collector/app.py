@@ -103,10 +103,10 @@ class CollectorApp:
             self._collect.intake.measured()
             scope.pop(ANSWER, None)  # it holds what holds the scope, and what was sent with it
 
-    def turn_away(self, size: int) -> bytes | None:
+    def turn_away(self, size: int, waited: float) -> bytes | None:
         """See `processes.Gate`: who would be refused for the crowd is, before anything is made of the request."""
         size = min(size, self._collect.most_bytes)
-        return self._replies.turned_away() if self._collect.intake.crowded(size) else None
+        return self._replies.turned_away() if self._collect.intake.crowded(size, waited) else None
 
     def whole(self, size: int) -> int:
         """See `processes.Gate`."""
