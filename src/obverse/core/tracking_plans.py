@@ -12,6 +12,7 @@ from msgspec import structs
 
 from obverse.core import json_values
 from obverse.core.events import TYPES, Event, RejectedEvent, to_json
+from obverse.core.schema_extent import TooFar, check_extent
 
 Mode = Literal["allow", "omit", "block"]
 """What becomes of an event that is not as planned: noted, cut to what is planned, or kept as a rejected event."""
@@ -207,6 +208,10 @@ def planned_call(kind: str, name: str | None, schema: Mapping[str, Any], descrip
     except (jsonschema_rs.ValidationError, ValueError) as error:
         place = "".join(f".{part}" for part in getattr(error, "instance_path", ()))
         raise BadPlan(f"schema{place}: {getattr(error, 'message', error)}; write JSON Schema") from error
+    try:
+        check_extent(schema)
+    except TooFar as error:
+        raise BadPlan(f"schema: {error}") from error
     return PlannedCall(kind, name, schema, description, validator)
 
 
