@@ -116,6 +116,18 @@ def test_an_encoding_that_there_is_not_is_told(tmp_path: Path) -> None:
         read(write(tmp_path, "a.csv", "a,b\n1,2\n"), encoding="utf-9")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "hz", "idna", "punycode", "undefined"])
+def test_an_encoding_in_which_the_file_cannot_be_read_is_told(tmp_path: Path, encoding: str) -> None:
+    path = write(tmp_path, "a.csv", b"id,name\n1,Zo\xeb ~{\n2,Bob\n")
+    with pytest.raises(UnreadableFile, match=f"cannot be read as {encoding}"):
+        read(path, encoding=encoding)
+
+
+def test_a_delimiter_of_two_characters_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFile, match="the delimiter '::' is more than one character"):
+        read(write(tmp_path, "a.csv", "a::b\n1::2\n"), delimiter="::")
+
+
 def test_names_of_columns_alone_are_no_rows(tmp_path: Path) -> None:
     assert read(write(tmp_path, "a.csv", "id,email\n")) == []
 
