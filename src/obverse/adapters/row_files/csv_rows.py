@@ -113,7 +113,11 @@ class CsvRows(RowFile):
             except _TooLong:
                 yield began, [], Refusal("", f"more than {MOST} characters; a line may have so many")
                 continue
-            if fields:
+            if lines.ended:  # csv takes what was open for closed there
+                swallowed = "" if lines.number == began else f"lines {began} to {lines.number} are one record: "
+                reason = f"{swallowed}the file ends within quotes; is there a quote that is never closed?"
+                yield began, fields, Refusal("", reason)
+            elif fields:
                 yield began, fields, lines.flaw
 
     @property
@@ -135,6 +139,8 @@ class _Lines:
         self.number = 0
         self.flaw: Refusal | None = None
         """What is wrong with one of the lines since this was emptied."""
+        self.ended = False
+        """Whether one more was asked for than there is."""
 
     def __iter__(self) -> _Lines:
         return self
@@ -142,6 +148,7 @@ class _Lines:
     def __next__(self) -> str:
         line = self._readline(MOST + 2)
         if not line:
+            self.ended = True
             raise StopIteration
         self.number += 1
         if len(line) > MOST and line[-1] not in "\r\n":
