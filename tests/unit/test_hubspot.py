@@ -8,9 +8,18 @@ from typing import Any
 
 import pytest
 
-from obverse.adapters._http import Answer
-from obverse.adapters.hubspot import SIGNATURE, SIGNED_AT, decode, encode, read_webhook, verify
-from obverse.core.records import BadCallback, Callback, ContactPatch, Edit, Forged
+from obverse.adapters._http import Answer, VendorHttp
+from obverse.adapters.hubspot import (
+    SIGNATURE,
+    SIGNED_AT,
+    HubSpotCrm,
+    HubSpotSettings,
+    decode,
+    encode,
+    read_webhook,
+    verify,
+)
+from obverse.core.records import BadCallback, Callback, Contact, ContactPatch, Edit, Forged
 from obverse.ports.outcomes import Deferred, Done, Refused
 
 DATA = Path(__file__).parents[1] / "data"
@@ -92,12 +101,51 @@ def error(message: str, category: str = "VALIDATION_ERROR", *traces: str) -> dic
         (207, {"results": [done(0, 10)], "errors": [error("x"), error("y")]}, [Done("10"), Refused("x; y")]),
         (207, {"results": [done(0, 10)]}, [Done("10"), Refused("HubSpot gave no reason")]),
         (207, {"results": [done(0, 10)], "errors": ["x", 7]}, [Done("10"), Refused("HubSpot gave no reason")]),
+        (
+            207,
+            {"results": [done(0, 10), {"name": "no id"}], "errors": 7},
+            [Done("10"), Refused("HubSpot gave no reason")],
+        ),
+        (400, error("no") | {"category": ["RATE_LIMITS"]}, [Refused("no")] * 2),
         (400, error("no"), [Refused("no")] * 2),
         (404, None, [Refused("HubSpot gave no reason")] * 2),
     ],
 )
 def test_each_contact_has_its_outcome_in_the_order_given(status: int, body: Any, expected: list[Any]) -> None:
     assert decode(Answer(status, body), 2) == expected
+
+
+class Saying(VendorHttp):
+    """HubSpot, which answers always the same."""
+
+    def __init__(self, *results: Any) -> None:
+        super().__init__()
+        self._results = results
+
+    async def call(self, *_: Any, **__: Any) -> Answer:
+        return Answer(200, {"results": [*self._results]})
+
+
+def crm(*results: Any) -> HubSpotCrm:
+    return HubSpotCrm(HubSpotSettings(token="t", client_secret="s"), Saying(*results))
+
+
+async def test_a_contact_whose_values_are_no_texts_is_read() -> None:
+    odd = {"email": "ada@example.com", "a": ["x"], "b": {"y": 1}, "c": 3, "d": True, "e": None, "f": "", "g": "z"}
+    door = crm({"id": 1, "properties": odd}, {"id": "2", "properties": None}, {"id": "3"}, {"name": "none"})
+
+    found = await door.read(["1", "2", "3", "4"], list(odd))
+
+    said = {"email": "ada@example.com", "a": '["x"]', "b": '{"y":1}', "c": "3", "d": "true", "g": "z"}
+    first, *others = found
+    assert first == Contact(record_id="1", email="ada@example.com", fields=said)
+    assert others == [*(Contact(record_id=one, email=None, fields={}) for one in "23"), None]
+
+
+async def test_a_field_of_which_little_is_said_can_be_written() -> None:
+    locked = {"name": "b", "modificationMetadata": {"readOnlyValue": True}}
+    door = crm({"name": "a", "modificationMetadata": None}, locked, {"name": "c"}, {"id": "none"})
+    assert await door.fields() == {"a": True, "b": False, "c": True}
 
 
 CHANGE = {

@@ -56,7 +56,8 @@ class HubSpotCrm:
         """See `Crm.fields`."""
         answer = await self._call("GET", "/crm/v3/properties/contacts", None)
         return {
-            one["name"]: not one.get("modificationMetadata", {}).get("readOnlyValue", False) for one in _results(answer)
+            str(one["name"]): not _object(one, "modificationMetadata").get("readOnlyValue", False)
+            for one in _results(answer, "name")
         }
 
     async def upsert(self, patches: Sequence[ContactPatch]) -> Sequence[Outcome]:
@@ -87,7 +88,7 @@ class HubSpotCrm:
             return []
         asked = {"inputs": [{"id": one} for one in record_ids], "properties": sorted({"email", *fields})}
         answer = await self._call("POST", f"{_CONTACTS}/batch/read", asked)
-        found = {str(one["id"]): one.get("properties", {}) for one in _results(answer)}
+        found = {str(one["id"]): _object(one, "properties") for one in _results(answer, "id")}
         return [_contact(one, found[one], fields) if one in found else None for one in record_ids]
 
     def edits(self, callback: Callback) -> Sequence[Edit]:
@@ -132,8 +133,9 @@ def decode(answer: Answer, count: int) -> list[Outcome]:
     """
     if answer.status not in _WRITTEN:
         return [_refusal([answer.json])] * count
-    done = {str(one.get("objectWriteTraceId")): Done(str(one["id"])) for one in _results(answer)}
-    errors = [error for error in answer.json.get("errors") or () if isinstance(error, dict)]
+    done = {str(one.get("objectWriteTraceId")): Done(str(one["id"])) for one in _results(answer, "id")}
+    told = answer.json.get("errors")
+    errors = [error for error in told if isinstance(error, dict)] if isinstance(told, list) else []
     outcomes: list[Outcome] = []
     for place in range(count):
         traced = [error for error in errors if str(place) in _traces(error)]
@@ -150,20 +152,31 @@ def _traces(error: Mapping[str, Any]) -> list[str]:
 def _refusal(errors: Sequence[Any]) -> Outcome:
     told = [error for error in errors if isinstance(error, dict)]
     reason = "; ".join(str(error.get("message", "no reason given")) for error in told) or "HubSpot gave no reason"
-    if told and all(error.get("category") in _PASSING for error in told):
+    if told and all(str(error.get("category")) in _PASSING for error in told):
         return Deferred(reason)
     return Refused(reason)
 
 
-def _results(answer: Answer) -> list[dict[str, Any]]:
+def _results(answer: Answer, key: str) -> list[dict[str, Any]]:
     results = answer.json.get("results") if isinstance(answer.json, dict) else None
     if answer.status not in _WRITTEN or not isinstance(results, list):
         raise Unreachable(f"HubSpot answered {answer.status} with what we do not understand: {answer.json!r:.300}")
-    return [one for one in results if isinstance(one, dict) and ("id" in one or "name" in one)]
+    return [one for one in results if isinstance(one, dict) and key in one]
+
+
+def _object(one: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = one.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _contact(record_id: str, properties: Mapping[str, Any], fields: Collection[str]) -> Contact:
-    said = {name: str(value) for name, value in properties.items() if value not in {None, ""}}
+    # Values are texts; one that is not is shown as it was sent.
+    texts = {
+        name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        for name, value in properties.items()
+        if value is not None
+    }
+    said = {name: text for name, text in texts.items() if text}
     return Contact(
         record_id=record_id,
         email=said.get("email"),
