@@ -32,6 +32,15 @@ async def load(path: Path, door: Any = None, *, mapping: Mapping | None = None, 
     return await run_load(door or ToldDoor(), order, HastyRuntime())
 
 
+async def test_a_file_whose_name_is_not_utf_8_is_loaded(tmp_path: Path) -> None:
+    path = write(tmp_path, "a\udcff.csv", PEOPLE)
+    outcome = await load(path)
+    assert outcome.taken
+    assert text_of(rejects_of(outcome))
+    assert rejects_of(outcome).name.startswith(r"a\udcff.csv.")
+    assert (await load(path)).already
+
+
 def rejects_of(outcome: Outcome) -> Path:
     assert outcome.rejects is not None
     return Path(outcome.rejects)

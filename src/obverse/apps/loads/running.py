@@ -15,6 +15,7 @@ from obverse.adapters.row_files import RowFile, digest_of_file
 from obverse.apps.loads.record import BadLoad, Entry, Record, claimed
 from obverse.apps.loads.reject_file import RejectFile
 from obverse.core import times
+from obverse.core.flaws import readable
 from obverse.core.loads import (
     ANONYMOUS_ID,
     EVENT,
@@ -174,7 +175,7 @@ async def run_load(door: Door, order: Order, runtime: Runtime) -> Outcome:
 def _entry(record: Record, key: str, order: Order, digest: str, now: int) -> Entry:
     """The record's entry of this load: that of an earlier run, if it is the same load; else a new one."""
     mapping = digest_of(msgspec.json.encode(to_tree(order.mapping)).decode())
-    name = order.rows.path.name
+    name = readable(order.rows.path.name)
     known = record.find(key)
     if known is not None and not order.restart:
         said = f"{known.standing.taken:,} of its rows came in"
