@@ -41,6 +41,13 @@ async def test_a_file_whose_name_is_not_utf_8_is_loaded(tmp_path: Path) -> None:
     assert (await load(path)).already
 
 
+async def test_a_long_name_of_a_file_or_an_event_makes_no_reject_file_that_cannot_be(tmp_path: Path) -> None:
+    path = write(tmp_path, "ä" * 115 + ".csv", PEOPLE)
+    outcome = await load(path, mapping=mapped(path, types=BEHIND, event="Order Completed " * 20))
+    assert len(rejects_of(outcome).name.encode()) < 255
+    assert text_of(rejects_of(outcome))
+
+
 def rejects_of(outcome: Outcome) -> Path:
     assert outcome.rejects is not None
     return Path(outcome.rejects)

@@ -15,6 +15,7 @@ import msgspec
 import typer
 
 from obverse.adapters.definition_files import read_files
+from obverse.adapters.definition_files.pulling import UnwritableFile
 from obverse.apps.cli.asker import asker
 from obverse.apps.cli.json_line import write_json
 from obverse.apps.cli.plan_text import as_tree, in_words
@@ -75,11 +76,19 @@ def validate(settings: Settings, paths: Sequence[Path], *, as_json: bool) -> int
 
 
 def write_schemas(folder: Path) -> None:
-    """Write the JSON Schema of every kind, `KIND.schema.json`, and one of any kind, `definition.schema.json`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for kind, schema in schemas(trait_kinds()).items():
-        text = msgspec.json.format(msgspec.json.encode(schema)).decode()
-        (folder / f"{kind}.schema.json").write_text(f"{text}\n", encoding="utf-8")
+    """
+    Write the JSON Schema of every kind, `KIND.schema.json`, and one of any kind, `definition.schema.json`.
+
+    Raises:
+        UnwritableFile: they cannot be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for kind, schema in schemas(trait_kinds()).items():
+            text = msgspec.json.format(msgspec.json.encode(schema)).decode()
+            (folder / f"{kind}.schema.json").write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        raise UnwritableFile(f"{folder} cannot be written ({error.strerror}); name another folder") from error
     sys.stderr.write(
         f"schemas are in {folder}; begin a file with\n# yaml-language-server: $schema=PATH/definition.schema.json\n"
     )

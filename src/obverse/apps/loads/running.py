@@ -172,10 +172,16 @@ async def run_load(door: Door, order: Order, runtime: Runtime) -> Outcome:
         return found
 
 
+_LONGEST_NAME: Final = 150
+_LONGEST_SLUG: Final = 60
+"""Of the name of a reject file, which may have 255 bytes in all."""
+
+
 def _entry(record: Record, key: str, order: Order, digest: str, now: int) -> Entry:
     """The record's entry of this load: that of an earlier run, if it is the same load; else a new one."""
     mapping = digest_of(msgspec.json.encode(to_tree(order.mapping)).decode())
     name = readable(order.rows.path.name)
+    short = name.encode()[:_LONGEST_NAME].decode(errors="ignore")
     known = record.find(key)
     if known is not None and not order.restart:
         said = f"{known.standing.taken:,} of its rows came in"
@@ -188,8 +194,8 @@ def _entry(record: Record, key: str, order: Order, digest: str, now: int) -> Ent
             )
         return known
     what = order.mapping.event if order.mapping.type == "track" and order.mapping.event else order.mapping.type
-    slug = re.sub(r"[^a-z0-9]+", "-", what.casefold()).strip("-") or order.mapping.type
-    rejects = record.reject_path(key, f"{name}.{slug}{order.rows.rejects_suffix}")
+    slug = re.sub(r"[^a-z0-9]+", "-", what.casefold()).strip("-")[:_LONGEST_SLUG] or order.mapping.type
+    rejects = record.reject_path(key, f"{short}.{slug}{order.rows.rejects_suffix}")
     entry = Entry(file=digest, mapping=mapping, rejects=rejects, began=times.to_text(now), standing=Standing())
     record.begin(key, entry)
     return entry
