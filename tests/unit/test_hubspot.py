@@ -19,6 +19,7 @@ from obverse.adapters.hubspot import (
     read_webhook,
     verify,
 )
+from obverse.core import times
 from obverse.core.records import BadCallback, Callback, Contact, ContactPatch, Edit, Forged
 from obverse.ports.outcomes import Deferred, Done, Refused
 
@@ -49,6 +50,7 @@ def test_signatures_are_those_of_hubspots_own_libraries(vector: dict[str, Any]) 
         callback(vector, body=vector["body"].encode() + b" "),
         callback(vector, url=vector["url"] + "?a=1"),
         callback(vector, method="PUT"),
+        callback(vector, headers={SIGNATURE: vector["signature"], SIGNED_AT: "9" * 5_000}),
         callback(vector, received_at=(int(vector["timestamp_ms"]) + 300_001) * 1000),
         callback(vector, received_at=(int(vector["timestamp_ms"]) - 300_001) * 1000),
     ):
@@ -131,7 +133,7 @@ def crm(*results: Any) -> HubSpotCrm:
 
 
 async def test_a_contact_whose_values_are_no_texts_is_read() -> None:
-    odd = {"email": "ada@example.com", "a": ["x"], "b": {"y": 1}, "c": 3, "d": True, "e": None, "f": "", "g": "z"}
+    odd = {"email": "ada@example.com", "a": ["x"], "b": {"y": 1}, "c": 3, "d": True, "e": None, "f": "", "g": "z\0"}
     door = crm({"id": 1, "properties": odd}, {"id": "2", "properties": None}, {"id": "3"}, {"name": "none"})
 
     found = await door.read(["1", "2", "3", "4"], list(odd))
@@ -175,6 +177,13 @@ def test_of_a_webhook_changes_of_properties_are_read() -> None:
     at = 1_700_000_000_123_000
     assert first == Edit(id="123:firstname:1700000000123", record_id="123", field="firstname", value="Augusta", at=at)
     assert (cleared.field, cleared.value) == ("city", "")
+
+
+def test_what_no_database_could_keep_of_a_webhook_is_mended() -> None:
+    """Else it would be told again and again, and never taken."""
+    odd = CHANGE | {"propertyValue": "Ada\0", "occurredAt": 10**18}
+    (edit,) = read_webhook(json.dumps([odd]).encode())
+    assert (edit.value, edit.at) == ("Ada", times.LATEST)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from obverse.adapters._http import Answer, VendorHttp
+from obverse.core import times
 from obverse.core.records import BadCallback, Callback, Contact, ContactPatch, Edit, Forged
 from obverse.ports.crm import Crm, CrmLimits, Outcome
 from obverse.ports.outcomes import Deferred, Done, Refused, Unreachable
@@ -172,7 +173,7 @@ def _object(one: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _contact(record_id: str, properties: Mapping[str, Any], fields: Collection[str]) -> Contact:
     # Values are texts; one that is not is shown as it was sent.
     texts = {
-        name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        name: _kept(value) if isinstance(value, str) else msgspec.json.encode(value).decode()
         for name, value in properties.items()
         if value is not None
     }
@@ -184,6 +185,11 @@ def _contact(record_id: str, properties: Mapping[str, Any], fields: Collection[s
     )
 
 
+def _kept(value: str) -> str:
+    """A text without NUL, which no database keeps."""
+    return value.replace("\0", "")
+
+
 _DECODED: Final = {
     "%3A": ":", "%2F": "/", "%3F": "?", "%40": "@", "%21": "!", "%24": "$", "%27": "'",
     "%28": "(", "%29": ")", "%2A": "*", "%2C": ",", "%3B": ";",
@@ -191,10 +197,17 @@ _DECODED: Final = {
 """What HubSpot writes plain in the URL that it signs (its page "Validate requests")."""
 
 
+_LONGEST: Final = 20
+"""Digits of a time in milliseconds; Python reads no number of 5,000."""
+
+
 def verify(callback: Callback, secret: str) -> None:
     """Raise `Forged` if HubSpot did not sign this, or signed it more than five minutes ago."""
     at = callback.headers.get(SIGNED_AT, "")
-    if not (at.isascii() and at.isdigit()) or abs(callback.received_at // 1000 - int(at)) > OLDEST:
+    if (
+        not (at.isascii() and at.isdigit() and len(at) <= _LONGEST)
+        or abs(callback.received_at // 1000 - int(at)) > OLDEST
+    ):
         raise Forged(
             f"{SIGNED_AT} is missing, or more than five minutes away from our clock: see that both clocks are right"
         )
@@ -239,8 +252,8 @@ def read_webhook(body: bytes) -> list[Edit]:
             id=f"{one.object_id}:{one.property_name}:{one.occurred_at}",
             record_id=str(one.object_id),
             field=one.property_name,
-            value=one.property_value or "",
-            at=one.occurred_at * 1000,
+            value=_kept(one.property_value or ""),
+            at=times.clamp(one.occurred_at * 1000),
         )
         for one in changes
         if one.subscription_type == "contact.propertyChange" and one.property_name
