@@ -1,4 +1,4 @@
-"""Bodies as they are packed."""
+"""Bodies as they are packed, and what webhooks say in them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import gzip
 import time
 import zlib
 
+import msgspec
 import pytest
 
-from obverse.apps.collector.packing import TooMuch, unpacked
+from obverse.apps.collector.packing import TooMuch, unpacked, webhook_body
 
 MOST = 100_000
 
@@ -34,3 +35,17 @@ def test_many_parts_cost_no_time_and_no_memory() -> None:
         unpacked(gzip.compress(bytes(MOST)) * 3, b"gzip", MOST)
     assert len(told.value.start) == MOST + 1
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"userId":null,"a":1}', b"application/json"),
+        (b'{"userId":"","a":1}', b"application/json"),
+        (b"userId=&a=1", b"application/x-www-form-urlencoded"),
+    ],
+)
+def test_an_empty_id_of_a_webhook_does_not_hide_the_one_in_its_address(body: bytes, kind: bytes) -> None:
+    told = msgspec.json.decode(webhook_body(b"userId=ada", body, kind))
+    assert told["userId"] == "ada"
+    assert "anonymousId" not in told

@@ -115,8 +115,17 @@ def webhook_body(query: bytes, body: bytes, content_type: bytes) -> bytes:
     else:
         sent = _tree((name, value) for name, value in _pairs(query) if name not in _NOT_SENT)
     asked = dict(_pairs(query))
-    ids = {name: found for name in ("userId", "anonymousId", "messageId") if (found := sent.get(name, asked.get(name)))}
+    ids = {
+        name: found
+        for name in ("userId", "anonymousId", "messageId")
+        if (found := _said(sent.get(name)) or asked.get(name))
+    }
     return msgspec.json.encode({"type": "track", "event": WEBHOOK_EVENT, **ids, "properties": sent})
+
+
+def _said(value: Any) -> Any:
+    """The value; None if it is JSON's null or an empty text."""
+    return None if isinstance(value, msgspec.Raw) and bytes(value) in {b"null", b'""'} else value
 
 
 def _pairs(query: bytes) -> list[tuple[str, str]]:
