@@ -203,6 +203,12 @@ def test_a_mapping_is_read_as_it_was_written(tmp_path: Path) -> None:
         ({"type": "identify", "colums": {}}, "unknown field `colums`"),
         ({"type": "identify", "columns": {"a": {"to": 7}}}, r"Expected `str \| null`, got `int`"),
         ({"type": "identify", "columns": {"b": {"to": "user_id"}}}, "there is no column 'b'"),
+        ({"type": "events", "columns": {"a": {"type": "txt"}}}, "column 'a': there is no type 'txt'"),
+        ({"type": "identify", "columns": {"a": {"type": "date:"}}}, "column 'a': there is no type 'date:'"),
+        *(
+            ({"type": "identify", "columns": {"a": {"to": "timestamp", "type": kind}}}, f"and {kind} is no time")
+            for kind in ("integer", "decimal:1.234,56", "boolean")
+        ),
     ],
 )
 def test_a_mapping_that_is_none_is_told_with_its_place(tree: object, reason: str) -> None:
