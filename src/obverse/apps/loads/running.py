@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from obverse.adapters.row_files import RowFile, digest_of_file
+from obverse.adapters.row_files import RowFile, UnreadableFile, digest_of_file
 from obverse.apps.loads.record import BadLoad, Entry, Record, claimed
 from obverse.apps.loads.reject_file import RejectFile
 from obverse.core import times
@@ -137,6 +137,7 @@ async def run_load(door: Door, order: Order, runtime: Runtime) -> Outcome:
         AccessRefused, Unreachable: the collector does not take it; what is settled is noted.
     """
     with claimed(order.rows.path):
+        stamp = _stamp(order.rows.path)
         record = Record(order.rows.path, order.folder)
         digest = digest_of_file(order.rows.path, order.digesting)
         key = f"{order.installation} {order.source} {order.mapping.type} {order.mapping.event}".rstrip()
@@ -162,7 +163,7 @@ async def run_load(door: Door, order: Order, runtime: Runtime) -> Outcome:
         before, began = standing.taken + standing.refused, runtime.elapsed()
         translate = Translator(order.mapping, file=digest)
         try:
-            await load.run(order.rows.rows(), translate, standing, order.stopped)
+            await load.run(_unchanged(order.rows, stamp), translate, standing, order.stopped)
         finally:
             rejects.close()
         seconds = runtime.elapsed() - began
@@ -170,6 +171,24 @@ async def run_load(door: Door, order: Order, runtime: Runtime) -> Outcome:
         found.seconds = round(seconds, 2)
         found.rows_per_second = round((found.taken + found.refused - before) / seconds) if seconds else 0
         return found
+
+
+def _unchanged(rows: RowFile, stamp: tuple[int, int]) -> Iterator[Row]:
+    """The rows; at the end the file must be what it was when its digest was made, for it may have lost some."""
+    yield from rows.rows()
+    if _stamp(rows.path) != stamp:
+        raise UnreadableFile(
+            f"{rows.path} was changed while it was read, so that rows of it may be missing: see that nobody writes to "
+            "it, and say --restart to begin anew"
+        )
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UnreadableFile(f"{path} cannot be read: {error.strerror or error}") from error
+    return status.st_size, status.st_mtime_ns
 
 
 _LONGEST_NAME: Final = 150
