@@ -187,6 +187,13 @@ def test_a_wish_that_cannot_be_fulfilled_is_told(tmp_path: Path, wishes: dict[st
         mapped(path, **wishes)
 
 
+@pytest.mark.parametrize("wishes", [{"event": "Seen\udcff"}, {"event": "Seen", "map": {"ti\udce9r": "plan"}}])
+def test_words_that_are_not_utf_8_are_told(tmp_path: Path, wishes: dict[str, object]) -> None:
+    path = write(tmp_path, "a.csv", "user_id,email,plan\n1,a@b.c,pro\n")
+    with pytest.raises(BadMapping, match="is not UTF-8: write it as UTF-8"):
+        mapped(path, **wishes)
+
+
 def test_a_mapping_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", 'user_id,email,price\n1,a@b.c,"1,50"\n')
     mapping = mapped(path, event="Seen", skip=["email"], at="2024-01-01")

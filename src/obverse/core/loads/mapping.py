@@ -210,6 +210,9 @@ def _known(name: str, names: Sequence[str]) -> None:
         raise BadMapping(f"there is no column {name!r}{hint}")
 
 
+_SHOWN: Final = 60
+
+
 def checked(mapping: Mapping, names: Sequence[str] | None = None) -> Mapping:
     """
     Return the mapping, if events can be made by it; `names`: of the file's columns, if they are to fit.
@@ -221,6 +224,11 @@ def checked(mapping: Mapping, names: Sequence[str] | None = None) -> Mapping:
         raise BadMapping(f"there is no time zone {mapping.zone!r}: write it as in Europe/Berlin")
     if mapping.at and times.parse(mapping.at) is None:
         raise BadMapping(f"{mapping.at!r} is no time: write it as in 2024-05-31T18:30:00Z")
+    try:
+        msgspec.json.encode(to_tree(mapping))
+    except UnicodeEncodeError as error:
+        said = error.object.encode("utf-8", "backslashreplace").decode()
+        raise BadMapping(f"{said[:_SHOWN]!r} is not UTF-8: write it as UTF-8") from error
     for name, column in mapping.columns.items():
         _check_type(name, column)
     if mapping.type == "events":
