@@ -232,6 +232,11 @@ async def test_the_folder_is_compared_with_what_is_in_force(
     (tmp_path / "b.yml").write_text("kind: trait\n", encoding="utf-8")
     flaws = (await ask(api, f"{PATH}/folder")).json["flaws"]
     assert {one["rule"] for one in flaws} == {"OB013"}
+    (tmp_path / "b.yml").rename(tmp_path / "b\udcff.yml")
+    assert (await ask(api, f"{PATH}/folder")).json["flaws"][0]["file"].endswith(r"b\udcff.yml")
+    put(tmp_path, **{"b\udcff": SPENT})
+    assert (await ask(api, f"{PATH}/folder")).json["differences"][1]["place"].endswith(r"b\udcff.yml:1")
+    (tmp_path / "b\udcff.yml").unlink()
     put(tmp_path, b=SPENT)
     (tmp_path / "a.yml").unlink()
     await applied(store, tmp_path)

@@ -183,7 +183,19 @@ async def test_an_id_that_names_none_is_told(api: App, verdict: str, id_: str, s
 
 
 @pytest.mark.parametrize(
-    "query", ["tier=sure", "state=done", "limit=0", "limit=101", "after=", "after=0.5", "after=x-1", "after=0.5-x"]
+    "query",
+    [
+        "tier=sure",
+        "state=done",
+        "limit=0",
+        "limit=101",
+        "after=",
+        "after=0.5",
+        "after=x-1",
+        "after=0.5-x",
+        "after=nan-1",
+        "after=inf-1",
+    ],
 )
 async def test_a_bad_parameter_is_told(api: App, query: str) -> None:
     assert is_problem(await ask(api, f"{PATH}?{query}"), 400, "invalid-parameter")

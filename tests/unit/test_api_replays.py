@@ -76,6 +76,8 @@ async def test_they_are_listed_a_page_at_a_time(api: App) -> None:
         ({"to": "all", "since": "soon"}, "which is no time"),
         ({"to": "unify", "partition": "0"}, "Expected `int | null`"),
         ({"to": "unify", "form": 3}, "unknown field `form`"),
+        ({"to": "all", "connection": "crm\0"}, r"connection is 'crm\x00', which can name none"),
+        ({"to": "all", "campaign": "x" * 200_000}, "which can name none: give the name of its definition"),
         ({}, "missing required field `to`"),
         (b"{", "cannot be read"),
     ],

@@ -120,6 +120,10 @@ async def test_a_merge_in_a_batch(door: Door) -> None:
         {"mergeProperties": [{"type": "userId", "value": "ada"}, {"type": "userId", "value": "bob"}]},
         {"mergeProperties": [{"type": "userId", "value": "ada"}, {"type": "phone", "value": "1"}]},
         {"mergeProperties": [{"type": ["userId"], "value": "ada"}, {"type": "email", "value": "1"}]},
+        *(
+            {"mergeProperties": [{"type": "userId", "value": value}, {"type": "email", "value": "a"}]}
+            for value in (None, True, {"id": "ada"}, ["ada"], "")
+        ),
     ],
 )
 async def test_a_merge_of_what_cannot_be_merged_is_kept_with_the_reason(door: Door, told: dict[str, Any]) -> None:

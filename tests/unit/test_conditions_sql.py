@@ -97,6 +97,18 @@ def test_sql_says_what_a_tree_says(sql: str, tree: Any) -> None:
     assert parse_sql(sql) == parse(tree)
 
 
+@pytest.mark.parametrize("name", ["select", "NOT", "order", "from", "null", "case", "Group"])
+def test_a_name_may_be_a_word_of_sql(name: str) -> None:
+    for tree in (
+        {"op": "eq", "attribute": name, "value": 1},
+        {"op": "member", "audience": name},
+        {"op": "within_last", "trait": name, "value": "7 days"},
+        {"op": "did", "event": name, "where": {"op": "exists", "property": name}},
+    ):
+        condition = parse(tree)
+        assert parse_sql(as_sql(condition)) == condition
+
+
 @pytest.mark.parametrize(
     ("sql", "place", "advice"),
     [

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from definition_steps import BUYERS, ORDERS, put
+from obverse.adapters.definition_files import read_files
 from obverse.apps.definition_project import NoSuchPath, read_project
 from obverse.settings import Settings
 
@@ -52,5 +53,12 @@ def test_a_file_that_is_named_may_be_called_anything(settings: Settings, tmp_pat
 def test_what_is_not_there_is_told(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(NoSuchPath, match=r"there is no .*nowhere; name files or folders"):
         read_project(settings, [tmp_path / "nowhere"])
+    for long in ("x" * 300, "x/" * 3000):
+        with pytest.raises(NoSuchPath, match=r"there is no .*xx?; name files or folders"):
+            read_project(settings, [tmp_path / long])
+        with pytest.raises(NoSuchPath, match="there is no folder"):
+            read_project(settings.model_copy(update={"definitions": tmp_path / long}))
+        (flaw,) = read_files([tmp_path / long], tmp_path).flaws
+        assert "cannot be read (File name too long)" in flaw.what
     with pytest.raises(NoSuchPath, match=r"there is no folder .*none; make it, say --data FOLDER"):
         read_project(settings.model_copy(update={"definitions": tmp_path / "none"}))

@@ -245,6 +245,21 @@ def test_a_value_that_nests_very_deep_is_judged() -> None:
     assert comparable([[1.5]]) == [[Decimal("1.5")]]
 
 
+def test_a_number_beyond_reach_is_there_and_equals_nothing() -> None:
+    for sent in (b"1e70", b"[1e70]", b'{"a": [1e70]}', b"1" + b"0" * 70):
+        actual = json_values.decode(sent)
+        for tree, holds in (
+            ({"op": "exists"}, True),
+            ({"op": "eq", "value": [None]}, False),
+            ({"op": "eq", "value": {"a": [None]}}, False),
+            ({"op": "in", "value": [None, [None], 1]}, False),
+            ({"op": "ne", "value": 1}, True),
+            ({"op": "gt", "value": 1}, False),
+        ):
+            condition = parse({"attribute": "a", **tree})
+            assert compiled(condition, lambda *_, actual=actual: lambda _: actual)(None, 0) is holds
+
+
 def test_a_number_without_end_is_refused_with_its_place() -> None:
     with pytest.raises(BadCondition, match=r"where\.times: .* is no number of times"):
         parse({"op": "did", "event": "a", "times": 10**3000})

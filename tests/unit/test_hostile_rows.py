@@ -55,8 +55,20 @@ def test_a_quote_that_is_never_closed_costs_the_rows_it_swallows_and_says_so(tmp
     assert not more
     good = [row for row in read(path) if row.flaw is None]
     assert good[-1].cells["id"] == "99999"
-    path = write(tmp_path, "b.csv", 'id,name\n1,"Ada\n2,Bob\n')
-    assert [row.cells for row in read(path)] == [{"id": "1", "name": "Ada\n2,Bob\n"}]
+
+
+def test_a_quote_that_is_open_at_the_end_of_the_file_makes_no_row_of_what_it_swallows(tmp_path: Path) -> None:
+    hint = "the file ends within quotes; is there a quote that is never closed?"
+    path = write(tmp_path, "a.csv", 'id,name\n0,Eve\n1,"Ada\n2,Bob\n')
+    assert flaws_of(path) == [(3, f"lines 3 to 4 are one record: {hint}")]
+    assert [row.cells for row in read(path) if row.flaw is None] == [{"id": "0", "name": "Eve"}]
+    assert flaws_of(write(tmp_path, "b.csv", 'id,name\n1,"Ada')) == [(2, hint)]
+    # Closed, with or without an end of the line, it is a row.
+    for end in ('"', '"\n', '"\r', '"\n\n'):
+        (row,) = read(write(tmp_path, "c.csv", 'id,name\n1,"Ada\nBob' + end))
+        assert row.cells == {"id": "1", "name": "Ada\nBob"}
+    with pytest.raises(UnreadableFile, match="line 1: lines 1 to 2 are one record"):
+        open_rows(write(tmp_path, "d.csv", 'id,"name\n1,Ada\n'))
 
 
 def test_bytes_of_another_encoding_cost_one_row(tmp_path: Path) -> None:
@@ -114,6 +126,18 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_an_encoding_that_there_is_not_is_told(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile, match="there is no encoding 'utf-9'"):
         read(write(tmp_path, "a.csv", "a,b\n1,2\n"), encoding="utf-9")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "hz", "idna", "punycode", "undefined"])
+def test_an_encoding_in_which_the_file_cannot_be_read_is_told(tmp_path: Path, encoding: str) -> None:
+    path = write(tmp_path, "a.csv", b"id,name\n1,Zo\xeb ~{\n2,Bob\n")
+    with pytest.raises(UnreadableFile, match=f"cannot be read as {encoding}"):
+        read(path, encoding=encoding)
+
+
+def test_a_delimiter_of_two_characters_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFile, match="the delimiter '::' is more than one character"):
+        read(write(tmp_path, "a.csv", "a::b\n1::2\n"), delimiter="::")
 
 
 def test_names_of_columns_alone_are_no_rows(tmp_path: Path) -> None:

@@ -8,9 +8,19 @@ from typing import Any
 
 import pytest
 
-from obverse.adapters._http import Answer
-from obverse.adapters.hubspot import SIGNATURE, SIGNED_AT, decode, encode, read_webhook, verify
-from obverse.core.records import BadCallback, Callback, ContactPatch, Edit, Forged
+from obverse.adapters._http import Answer, VendorHttp
+from obverse.adapters.hubspot import (
+    SIGNATURE,
+    SIGNED_AT,
+    HubSpotCrm,
+    HubSpotSettings,
+    decode,
+    encode,
+    read_webhook,
+    verify,
+)
+from obverse.core import times
+from obverse.core.records import BadCallback, Callback, Contact, ContactPatch, Edit, Forged
 from obverse.ports.outcomes import Deferred, Done, Refused
 
 DATA = Path(__file__).parents[1] / "data"
@@ -40,6 +50,7 @@ def test_signatures_are_those_of_hubspots_own_libraries(vector: dict[str, Any]) 
         callback(vector, body=vector["body"].encode() + b" "),
         callback(vector, url=vector["url"] + "?a=1"),
         callback(vector, method="PUT"),
+        callback(vector, headers={SIGNATURE: vector["signature"], SIGNED_AT: "9" * 5_000}),
         callback(vector, received_at=(int(vector["timestamp_ms"]) + 300_001) * 1000),
         callback(vector, received_at=(int(vector["timestamp_ms"]) - 300_001) * 1000),
     ):
@@ -92,12 +103,51 @@ def error(message: str, category: str = "VALIDATION_ERROR", *traces: str) -> dic
         (207, {"results": [done(0, 10)], "errors": [error("x"), error("y")]}, [Done("10"), Refused("x; y")]),
         (207, {"results": [done(0, 10)]}, [Done("10"), Refused("HubSpot gave no reason")]),
         (207, {"results": [done(0, 10)], "errors": ["x", 7]}, [Done("10"), Refused("HubSpot gave no reason")]),
+        (
+            207,
+            {"results": [done(0, 10), {"name": "no id"}], "errors": 7},
+            [Done("10"), Refused("HubSpot gave no reason")],
+        ),
+        (400, error("no") | {"category": ["RATE_LIMITS"]}, [Refused("no")] * 2),
         (400, error("no"), [Refused("no")] * 2),
         (404, None, [Refused("HubSpot gave no reason")] * 2),
     ],
 )
 def test_each_contact_has_its_outcome_in_the_order_given(status: int, body: Any, expected: list[Any]) -> None:
     assert decode(Answer(status, body), 2) == expected
+
+
+class Saying(VendorHttp):
+    """HubSpot, which answers always the same."""
+
+    def __init__(self, *results: Any) -> None:
+        super().__init__()
+        self._results = results
+
+    async def call(self, *_: Any, **__: Any) -> Answer:
+        return Answer(200, {"results": [*self._results]})
+
+
+def crm(*results: Any) -> HubSpotCrm:
+    return HubSpotCrm(HubSpotSettings(token="t", client_secret="s"), Saying(*results))
+
+
+async def test_a_contact_whose_values_are_no_texts_is_read() -> None:
+    odd = {"email": "ada@example.com", "a": ["x"], "b": {"y": 1}, "c": 3, "d": True, "e": None, "f": "", "g": "z\0"}
+    door = crm({"id": 1, "properties": odd}, {"id": "2", "properties": None}, {"id": "3"}, {"name": "none"})
+
+    found = await door.read(["1", "2", "3", "4"], list(odd))
+
+    said = {"email": "ada@example.com", "a": '["x"]', "b": '{"y":1}', "c": "3", "d": "true", "g": "z"}
+    first, *others = found
+    assert first == Contact(record_id="1", email="ada@example.com", fields=said)
+    assert others == [*(Contact(record_id=one, email=None, fields={}) for one in "23"), None]
+
+
+async def test_a_field_of_which_little_is_said_can_be_written() -> None:
+    locked = {"name": "b", "modificationMetadata": {"readOnlyValue": True}}
+    door = crm({"name": "a", "modificationMetadata": None}, locked, {"name": "c"}, {"id": "none"})
+    assert await door.fields() == {"a": True, "b": False, "c": True}
 
 
 CHANGE = {
@@ -127,6 +177,13 @@ def test_of_a_webhook_changes_of_properties_are_read() -> None:
     at = 1_700_000_000_123_000
     assert first == Edit(id="123:firstname:1700000000123", record_id="123", field="firstname", value="Augusta", at=at)
     assert (cleared.field, cleared.value) == ("city", "")
+
+
+def test_what_no_database_could_keep_of_a_webhook_is_mended() -> None:
+    """Else it would be told again and again, and never taken."""
+    odd = CHANGE | {"propertyValue": "Ada\0", "occurredAt": 10**18}
+    (edit,) = read_webhook(json.dumps([odd]).encode())
+    assert (edit.value, edit.at) == ("Ada", times.LATEST)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,11 @@ def test_bytes_are_read_or_refused(text: bytes) -> None:
         (Decimal("12.50"), "12.50"),
         (Decimal("2E+3"), "2000"),
         (Decimal("1E-40"), "1E-40"),
+        (Decimal("1E+50"), "1" + "0" * 50),
+        (Decimal("0E+999999"), "0"),
+        (Decimal("0E-999999"), "0"),
+        (Decimal("0.5" + "0" * 50), "0.5" + "0" * 39),
+        (Decimal("9" * 59 + ".5"), "9" * 59 + ".5"),
         (Decimal("0." + "1" * REACH), "0." + "1" * REACH),
         ("12.50", "12.50"),
         ("+7", "7"),
@@ -95,7 +100,9 @@ def test_numbers_and_plain_text_of_one_are_computed_with(value: Any, expected: s
         -(10**DIGITS),
         Decimal("NaN"),
         Decimal("Infinity"),
-        Decimal("1E+41"),
+        Decimal("1E+60"),
+        Decimal("1E+999999"),
+        Decimal("1E-999999"),
         Decimal("1E-41"),
         Decimal("0." + "1" * (REACH + 1)),
         Decimal("9" * (DIGITS + 1)),
@@ -103,6 +110,18 @@ def test_numbers_and_plain_text_of_one_are_computed_with(value: Any, expected: s
 )
 def test_what_is_no_number_or_beyond_reach_is_not(value: Any) -> None:
     assert json_values.number(value) is None
+
+
+@LAWS
+@given(st.integers(-(10**62), 10**62), st.integers(0, 65), st.integers(0, 65))
+def test_what_a_number_is_worth_tells_whether_it_is_computed_with(whole: int, spare: int, places: int) -> None:
+    """And not its spelling: as an integer, with zeros after the point, with an exponent."""
+    one = Decimal(whole).scaleb(-places, json_values._EXACT)
+    found = json_values.number(one)
+    other = json_values.number(json_values.decode(f"{whole * 10**spare}e{-places - spare}".encode()))
+    assert found == other
+    if not places:
+        assert found == json_values.number(whole)
 
 
 @LAWS

@@ -187,6 +187,13 @@ def test_a_wish_that_cannot_be_fulfilled_is_told(tmp_path: Path, wishes: dict[st
         mapped(path, **wishes)
 
 
+@pytest.mark.parametrize("wishes", [{"event": "Seen\udcff"}, {"event": "Seen", "map": {"ti\udce9r": "plan"}}])
+def test_words_that_are_not_utf_8_are_told(tmp_path: Path, wishes: dict[str, object]) -> None:
+    path = write(tmp_path, "a.csv", "user_id,email,plan\n1,a@b.c,pro\n")
+    with pytest.raises(BadMapping, match="is not UTF-8: write it as UTF-8"):
+        mapped(path, **wishes)
+
+
 def test_a_mapping_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = write(tmp_path, "a.csv", 'user_id,email,price\n1,a@b.c,"1,50"\n')
     mapping = mapped(path, event="Seen", skip=["email"], at="2024-01-01")
@@ -203,6 +210,12 @@ def test_a_mapping_is_read_as_it_was_written(tmp_path: Path) -> None:
         ({"type": "identify", "colums": {}}, "unknown field `colums`"),
         ({"type": "identify", "columns": {"a": {"to": 7}}}, r"Expected `str \| null`, got `int`"),
         ({"type": "identify", "columns": {"b": {"to": "user_id"}}}, "there is no column 'b'"),
+        ({"type": "events", "columns": {"a": {"type": "txt"}}}, "column 'a': there is no type 'txt'"),
+        ({"type": "identify", "columns": {"a": {"type": "date:"}}}, "column 'a': there is no type 'date:'"),
+        *(
+            ({"type": "identify", "columns": {"a": {"to": "timestamp", "type": kind}}}, f"and {kind} is no time")
+            for kind in ("integer", "decimal:1.234,56", "boolean")
+        ),
     ],
 )
 def test_a_mapping_that_is_none_is_told_with_its_place(tree: object, reason: str) -> None:

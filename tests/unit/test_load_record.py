@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from load_steps import HastyRuntime, ToldDoor, mapped, write
-from obverse.adapters.row_files import open_rows
+from obverse.adapters.row_files import UnreadableFile, open_rows
 from obverse.apps.loads.record import BadLoad, claimed
 from obverse.apps.loads.running import Order, Outcome, run_load, try_out
 from obverse.apps.loads.written import read_mapping, write_mapping
@@ -30,6 +30,38 @@ async def load(path: Path, door: Any = None, *, mapping: Mapping | None = None, 
         **{"installation": "here", "source": "load", "folder": path.parent, **more},
     )
     return await run_load(door or ToldDoor(), order, HastyRuntime())
+
+
+async def test_a_file_whose_name_is_not_utf_8_is_loaded(tmp_path: Path) -> None:
+    path = write(tmp_path, "a\udcff.csv", PEOPLE)
+    outcome = await load(path)
+    assert outcome.taken
+    assert text_of(rejects_of(outcome))
+    assert rejects_of(outcome).name.startswith(r"a\udcff.csv.")
+    assert (await load(path)).already
+
+
+async def test_a_long_name_of_a_file_or_an_event_makes_no_reject_file_that_cannot_be(tmp_path: Path) -> None:
+    path = write(tmp_path, "ä" * 115 + ".csv", PEOPLE)
+    outcome = await load(path, mapping=mapped(path, types=BEHIND, event="Order Completed " * 20))
+    assert len(rejects_of(outcome).name.encode()) < 255
+    assert text_of(rejects_of(outcome))
+
+
+async def test_a_file_that_is_cut_while_it_is_read_is_not_loaded_whole(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.csv", "user_id,name\n" + "".join(f"{number},Ada {number}\n" for number in range(3_000)))
+
+    def cut(batch: Sequence[Any]) -> Sequence[Denied]:
+        assert batch
+        write(tmp_path, "a.csv", "user_id,name\n1,Ada\n")
+        return ()
+
+    with pytest.raises(UnreadableFile, match="was changed while it was read"):
+        await load(path, door := ToldDoor(cut), mapping=mapped(path))
+    assert 0 < len(door.events) < 3_000
+    with pytest.raises(BadLoad, match=r"has changed since .*: say --restart"):
+        await load(path, mapping=mapped(path))
+    assert (await load(path, mapping=mapped(path), restart=True)).taken == 1
 
 
 def rejects_of(outcome: Outcome) -> Path:

@@ -116,6 +116,18 @@ def test_a_row_that_cannot_be_one_is_refused_with_its_column(tmp_path: Path) -> 
     ]
 
 
+def test_a_time_that_is_read_as_text_is_one_or_is_refused(tmp_path: Path) -> None:
+    """The collector would take the row, as of now."""
+    path = write(tmp_path, "a.csv", "user_id,at\n1,20240531T100000Z\n2,31.05.2024\n3,\n")
+    good, *bad = translated(path, event="Seen", map={"timestamp": "at"}, types={"at": "text"})
+    assert isinstance(good, dict)
+    assert good["timestamp"] == "20240531T100000Z"
+    assert bad == [
+        "at: '31.05.2024' is no time such as 2024-05-31T18:30:00Z",
+        "at: is empty: it says when it happened",
+    ]
+
+
 def test_what_has_its_type_in_json_keeps_it(tmp_path: Path) -> None:
     path = write(
         tmp_path,

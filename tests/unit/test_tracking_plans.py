@@ -275,6 +275,20 @@ def test_a_narrower_schema_is_told_with_the_place(old: dict[str, Any], new: Any,
     assert place in [where for where, _ in narrowed(old, new)]
 
 
+@pytest.mark.parametrize("mode", ["allow", "omit"])
+def test_a_list_of_flaws_is_noted_in_few_words(tmp_path: Path, mode: Mode) -> None:
+    """Each item has one, and an event of 32 KB was a megabyte with its notes."""
+    products = [{"sku": f"s{n}"} if n else {"name": "no sku"} for n in [*range(3), *[0] * 1500]]
+    noted = judged(tmp_path, mode, order(**GOOD, products=products, coupon="AUTUMN"))
+    assert isinstance(noted, Event)
+    notes = json.loads(noted.extra)["trackingPlan"]["violations"]
+    assert len(noted.extra) < 40_000
+    assert any(one["reason"].startswith("and 14") for one in notes)
+    if mode == "omit":
+        omitted = {one["field"].partition("[")[0]: one["omitted"] for one in notes if one.get("omitted")}
+        assert omitted == {"$.properties.coupon": "AUTUMN", "$.properties.products": products}
+
+
 def test_segments_own_plan_can_be_said(tmp_path: Path) -> None:
     """The tracking plan that Segment publishes holds what it says its events have."""
     told = json.loads((Path(__file__).parents[1] / "data/segment_spec/plan.json").read_bytes())

@@ -106,6 +106,23 @@ PYTHON_LINES = {
 }
 
 
+@pytest.mark.parametrize("name", ["None", "true", "False", "class", "1st", "\0", "\u2028", 'a"""\\', "self", "Any"])
+def test_the_python_client_of_any_name_is_python(name: str) -> None:
+    schema = {"properties": {name: {"description": name, "properties": {name: {"const": name}}}}}
+    for kind in ("track", "page"):
+        one = planned_call(kind, name, schema, name)
+        for title in ("shop", "none", "True"):
+            compile(python(TrackingPlan(title, (1, 0), {(kind, name): one}, name)), "client.py", "exec")
+
+
+def test_no_interface_hides_what_the_typescript_client_is_written_with() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "array"}, "b": {"type": "object"}}}
+    calls = [planned_call("track", name, schema) for name in ("Array", "Record")]
+    text = typescript(TrackingPlan("shop", (1, 0), {(one.type, one.name): one for one in calls}))
+    assert re.findall("export interface (Array|Record) ", text) == []
+    assert "export interface Record2 {" in text
+
+
 def test_mypy_sees_what_is_not_as_planned(tmp_path: Path) -> None:
     (tmp_path / "generated.py").write_text(python(PLAN), encoding="utf-8")
     lines = ["from generated import WebShop", "shop = WebShop(None)", *PYTHON_LINES]

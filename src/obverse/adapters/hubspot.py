@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from obverse.adapters._http import Answer, VendorHttp
+from obverse.core import times
 from obverse.core.records import BadCallback, Callback, Contact, ContactPatch, Edit, Forged
 from obverse.ports.crm import Crm, CrmLimits, Outcome
 from obverse.ports.outcomes import Deferred, Done, Refused, Unreachable
@@ -56,7 +57,8 @@ class HubSpotCrm:
         """See `Crm.fields`."""
         answer = await self._call("GET", "/crm/v3/properties/contacts", None)
         return {
-            one["name"]: not one.get("modificationMetadata", {}).get("readOnlyValue", False) for one in _results(answer)
+            str(one["name"]): not _object(one, "modificationMetadata").get("readOnlyValue", False)
+            for one in _results(answer, "name")
         }
 
     async def upsert(self, patches: Sequence[ContactPatch]) -> Sequence[Outcome]:
@@ -87,7 +89,7 @@ class HubSpotCrm:
             return []
         asked = {"inputs": [{"id": one} for one in record_ids], "properties": sorted({"email", *fields})}
         answer = await self._call("POST", f"{_CONTACTS}/batch/read", asked)
-        found = {str(one["id"]): one.get("properties", {}) for one in _results(answer)}
+        found = {str(one["id"]): _object(one, "properties") for one in _results(answer, "id")}
         return [_contact(one, found[one], fields) if one in found else None for one in record_ids]
 
     def edits(self, callback: Callback) -> Sequence[Edit]:
@@ -132,8 +134,9 @@ def decode(answer: Answer, count: int) -> list[Outcome]:
     """
     if answer.status not in _WRITTEN:
         return [_refusal([answer.json])] * count
-    done = {str(one.get("objectWriteTraceId")): Done(str(one["id"])) for one in _results(answer)}
-    errors = [error for error in answer.json.get("errors") or () if isinstance(error, dict)]
+    done = {str(one.get("objectWriteTraceId")): Done(str(one["id"])) for one in _results(answer, "id")}
+    told = answer.json.get("errors")
+    errors = [error for error in told if isinstance(error, dict)] if isinstance(told, list) else []
     outcomes: list[Outcome] = []
     for place in range(count):
         traced = [error for error in errors if str(place) in _traces(error)]
@@ -150,25 +153,41 @@ def _traces(error: Mapping[str, Any]) -> list[str]:
 def _refusal(errors: Sequence[Any]) -> Outcome:
     told = [error for error in errors if isinstance(error, dict)]
     reason = "; ".join(str(error.get("message", "no reason given")) for error in told) or "HubSpot gave no reason"
-    if told and all(error.get("category") in _PASSING for error in told):
+    if told and all(str(error.get("category")) in _PASSING for error in told):
         return Deferred(reason)
     return Refused(reason)
 
 
-def _results(answer: Answer) -> list[dict[str, Any]]:
+def _results(answer: Answer, key: str) -> list[dict[str, Any]]:
     results = answer.json.get("results") if isinstance(answer.json, dict) else None
     if answer.status not in _WRITTEN or not isinstance(results, list):
         raise Unreachable(f"HubSpot answered {answer.status} with what we do not understand: {answer.json!r:.300}")
-    return [one for one in results if isinstance(one, dict) and ("id" in one or "name" in one)]
+    return [one for one in results if isinstance(one, dict) and key in one]
+
+
+def _object(one: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = one.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _contact(record_id: str, properties: Mapping[str, Any], fields: Collection[str]) -> Contact:
-    said = {name: str(value) for name, value in properties.items() if value not in {None, ""}}
+    # Values are texts; one that is not is shown as it was sent.
+    texts = {
+        name: _kept(value) if isinstance(value, str) else msgspec.json.encode(value).decode()
+        for name, value in properties.items()
+        if value is not None
+    }
+    said = {name: text for name, text in texts.items() if text}
     return Contact(
         record_id=record_id,
         email=said.get("email"),
         fields={name: value for name, value in said.items() if name in fields},
     )
+
+
+def _kept(value: str) -> str:
+    """A text without NUL, which no database keeps."""
+    return value.replace("\0", "")
 
 
 _DECODED: Final = {
@@ -178,10 +197,17 @@ _DECODED: Final = {
 """What HubSpot writes plain in the URL that it signs (its page "Validate requests")."""
 
 
+_LONGEST: Final = 20
+"""Digits of a time in milliseconds; Python reads no number of 5,000."""
+
+
 def verify(callback: Callback, secret: str) -> None:
     """Raise `Forged` if HubSpot did not sign this, or signed it more than five minutes ago."""
     at = callback.headers.get(SIGNED_AT, "")
-    if not (at.isascii() and at.isdigit()) or abs(callback.received_at // 1000 - int(at)) > OLDEST:
+    if (
+        not (at.isascii() and at.isdigit() and len(at) <= _LONGEST)
+        or abs(callback.received_at // 1000 - int(at)) > OLDEST
+    ):
         raise Forged(
             f"{SIGNED_AT} is missing, or more than five minutes away from our clock: see that both clocks are right"
         )
@@ -226,8 +252,8 @@ def read_webhook(body: bytes) -> list[Edit]:
             id=f"{one.object_id}:{one.property_name}:{one.occurred_at}",
             record_id=str(one.object_id),
             field=one.property_name,
-            value=one.property_value or "",
-            at=one.occurred_at * 1000,
+            value=_kept(one.property_value or ""),
+            at=times.clamp(one.occurred_at * 1000),
         )
         for one in changes
         if one.subscription_type == "contact.propertyChange" and one.property_name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +35,9 @@ def read_project(settings: Settings, paths: Sequence[Path] = ()) -> ProjectFiles
     """
     folder = settings.definitions_folder
     for path in paths:
-        if not path.exists():
+        if not os.path.exists(path):  # noqa: PTH110 - `Path.exists` raises at a name that is too long
             raise NoSuchPath(f"there is no {path}; name files or folders of definitions")
-    if not paths and not folder.is_dir():
+    if not paths and not os.path.isdir(folder):  # noqa: PTH112 - as above
         raise NoSuchPath(
             f"there is no folder {folder}; make it, say --data FOLDER for another installation, name the folder with "
             "OBVERSE_DEFINITIONS or `definitions` in obverse.toml, or name the files themselves"

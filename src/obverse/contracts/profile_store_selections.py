@@ -171,6 +171,24 @@ class SelectionPromises(StoreQuestions):
     @pytest.mark.parametrize(
         ("test", "names"),
         [
+            ({"op": "gt", "value": 5}, {"ada", "bob"}),
+            ({"op": "gte", "value": 10**50}, {"ada", "bob"}),
+            ({"op": "lt", "value": 5}, {"finn"}),
+            ({"op": "eq", "value": 1e50}, {"ada", "bob"}),
+            ({"op": "ne", "value": 10**50}, {"cleo", "dora", "elis", "finn"}),
+            ({"op": "exists"}, {"ada", "bob", "cleo", "dora", "elis", "finn"}),
+        ],
+    )
+    async def test_numbers_are_within_reach_by_their_worth_and_not_by_their_spelling(
+        self, store: ProfileStore, test: Any, names: set[str]
+    ) -> None:
+        values = {"ada": 10**50, "bob": 1e50, "cleo": 10**60, "dora": 1e60, "elis": 1e-41, "finn": 1e-40}
+        await write(store, profiles=[someone(name, attributes={"x": value}) for name, value in values.items()])
+        assert await chosen(store, {"attribute": "x", **test}, values) == names
+
+    @pytest.mark.parametrize(
+        ("test", "names"),
+        [
             ({"op": "contains", "value": "a_b%"}, {"ada"}),
             ({"op": "starts_with", "value": "ÄÖ"}, {"bob"}),
             ({"op": "ends_with", "value": "'; drop table x; --"}, {"bob"}),

@@ -17,12 +17,16 @@ MOST: Final = 3
 TWO: Final = "SELECT 'ada' AS user_id, 12.50 AS value UNION ALL SELECT 'bob', 3"
 NONE: Final = "SELECT 'ada' AS email, NULL AS value WHERE FALSE"
 ODD: Final = "SELECT 'ada' AS a, TRUE AS b, CAST(NULL AS INT) AS c, CAST('[1, {\"x\": 1.5}]' AS JSON) AS d, '' AS e"
+HUGE: Final = (
+    "SELECT 'ada' AS user_id, CAST(CONCAT('1', REPEAT('0', 5000)) AS JSON) AS value UNION ALL SELECT 'bob', '3'"
+)
 WRONG: Final = "SELECT 'ada' AS user_id, CAST(CONCAT('x', '') AS INT) AS value"
 MANY: Final = "SELECT n AS user_id, n AS value FROM GENERATE_SERIES(1, 4) AS n(n)"
 ANSWERS: Final[Mapping[str, Rows | BadQuery]] = {
     TWO: Rows(("user_id", "value"), [("ada", Decimal("12.50")), ("bob", 3)]),
     NONE: Rows(("email", "value"), []),
     ODD: Rows(("a", "b", "c", "d", "e"), [("ada", True, None, [1, {"x": Decimal("1.5")}], "")]),
+    HUGE: Rows(("user_id", "value"), [("ada", None), ("bob", 3)]),
     WRONG: BadQuery("It says: 'x' is no number"),
     MANY: Rows(("user_id", "value"), [(one, one) for one in (1, 2, 3, 4)]),
 }
@@ -37,7 +41,7 @@ class SqlRunnerContract:
     def runner(self) -> SqlRunner:
         """One that gives `MOST` rows at most. The suite does not close it."""
 
-    @pytest.mark.parametrize("sql", [TWO, NONE, ODD])
+    @pytest.mark.parametrize("sql", [TWO, NONE, ODD, HUGE])
     async def test_a_query_gives_its_rows_as_json_says_them(self, runner: SqlRunner, sql: str) -> None:
         answer = await runner.run(sql)
 

@@ -64,6 +64,16 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode() for one in text)
 
 
+def readable(text: str) -> str:
+    r"""
+    The text in characters alone: of a file's name that is not UTF-8 the bytes that are none become escapes.
+
+    >>> print(readable("a\udcff.yml"))
+    a\udcff.yml
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def told(flaws: Iterable[Flaw]) -> str:
     """All of them for a person, a line each."""
     return "\n".join(map(str, flaws))

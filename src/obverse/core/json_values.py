@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 
 DIGITS = 60
-"""Longest number that is added or compared; a longer one is kept as sent, but not computed with."""
+"""Before the point, of a number that is added or compared; a longer one is kept as sent, but not computed with."""
 REACH = 40
-"""Largest power of ten, up or down, that is computed with."""
+"""Decimal places, beyond which it is not either."""
 
 _PLAIN = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
 _BEYOND = 10**DIGITS
+_LEAST = Decimal(1).scaleb(-REACH)
 _EXACT = Context(prec=4 * (DIGITS + REACH), traps=[Inexact, InvalidOperation])
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -70,10 +71,17 @@ def number(value: object) -> Decimal | None:
 
 
 def _bounded(value: Decimal) -> Decimal | None:
+    """By its worth, however it is spelt: 1e50 is the integer with fifty zeros."""
     _, digits, exponent = value.as_tuple()
-    if not isinstance(exponent, int) or len(digits) > DIGITS or abs(exponent) > REACH:
+    if not isinstance(exponent, int) or (value and value.adjusted() >= DIGITS):
         return None
-    return Decimal(int(value)) if exponent > 0 else value
+    if exponent > 0:
+        return Decimal(int(value)) if value else Decimal(0)
+    if exponent >= -REACH:
+        return value
+    if any(digits[exponent + REACH :]):
+        return None
+    return _EXACT.quantize(value, _LEAST) if value else Decimal(0)
 
 
 def same(one: Any, other: Any) -> bool:

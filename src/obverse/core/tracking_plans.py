@@ -12,6 +12,7 @@ from msgspec import structs
 
 from obverse.core import json_values
 from obverse.core.events import TYPES, Event, RejectedEvent, to_json
+from obverse.core.schema_extent import TooFar, check_extent
 
 Mode = Literal["allow", "omit", "block"]
 """What becomes of an event that is not as planned: noted, cut to what is planned, or kept as a rejected event."""
@@ -23,6 +24,8 @@ _ROUNDS: Final = 20
 """Times that what is not planned is cut out; each time may bring up what it hid."""
 _TOLD: Final = 5
 """Violations that a reason lists."""
+_NOTED: Final = 100
+"""Violations that are noted on an event; a list may have as many as it has items, each longer than its item."""
 _LONGEST: Final = 300
 """Characters of a violation that are told; it may quote what was sent."""
 
@@ -89,14 +92,14 @@ class Held:
         if not found:
             return event
         if self.mode == "allow":
-            return _noted(event, self.plan, [_told(one) for one in found])
+            return _noted(event, self.plan, [*map(_told, found[:_NOTED]), *_more(len(found) - _NOTED)])
         if self.mode == "omit":
             notes: list[dict[str, Any]] = []
             left = event
             for _ in range(_ROUNDS):
                 if any(one.cut is None for one in found):
                     break
-                notes += [{**_told(one), "omitted": _cut(properties, one.cut or ())} for one in found]
+                notes += _omitted(found, properties)
                 left = structs.replace(left, properties=json_values.encode(properties))
                 found, properties = violations(self.plan, left)
                 if not found:
@@ -147,6 +150,22 @@ def _cut(properties: Any, path: tuple[str, ...]) -> Any:
     for part in outer:
         place = place.get(part) if isinstance(place, dict) else None
     return place.pop(last, None) if isinstance(place, dict) else None
+
+
+def _omitted(found: Sequence[Violation], properties: Any) -> Iterator[dict[str, Any]]:
+    """Cut out what is not as planned, and note it."""
+    gone = 0
+    for one in found:
+        value = _cut(properties, one.cut or ())
+        # Of a list that goes as a whole each item may have had a flaw of its own.
+        gone += value is None
+        if value is not None or gone <= _NOTED:
+            yield {**_told(one), "omitted": value}
+    yield from _more(gone - _NOTED)
+
+
+def _more(count: int) -> list[dict[str, Any]]:
+    return [{"field": "$", "reason": f"and {count} more"}] if count > 0 else []
 
 
 def _told(violation: Violation) -> dict[str, Any]:
@@ -207,6 +226,10 @@ def planned_call(kind: str, name: str | None, schema: Mapping[str, Any], descrip
     except (jsonschema_rs.ValidationError, ValueError) as error:
         place = "".join(f".{part}" for part in getattr(error, "instance_path", ()))
         raise BadPlan(f"schema{place}: {getattr(error, 'message', error)}; write JSON Schema") from error
+    try:
+        check_extent(schema)
+    except TooFar as error:
+        raise BadPlan(f"schema: {error}") from error
     return PlannedCall(kind, name, schema, description, validator)
 
 

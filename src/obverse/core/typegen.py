@@ -52,7 +52,12 @@ def _types(schema: Mapping[str, Any]) -> Sequence[str]:
 
 def _description(schema: Any) -> str:
     text = schema.get("description", "") if isinstance(schema, Mapping) else ""
-    return " ".join(text.split()) if isinstance(text, str) else ""
+    return _line(text) if isinstance(text, str) else ""
+
+
+def _line(text: str) -> str:
+    """The text on one line, without what source code cannot hold."""
+    return " ".join(text.replace("\0", " ").split())
 
 
 def _literals(schema: Mapping[str, Any]) -> list[Any] | None:
@@ -69,7 +74,7 @@ _PYTHON: Final = {"string": "str", "integer": "int", "number": "float", "boolean
 
 def python(plan: TrackingPlan) -> str:
     """Return a module of typed dictionaries, and of a class over a client of Segment's or RudderStack's Python SDK."""
-    names, methods = _Names({"Any", "Literal", "NotRequired", "TypedDict"}), _Names({"client"})
+    names, methods = _Names({"Any", "Literal", "NotRequired", "TypedDict", "None", "True", "False"}), _Names({"client"})
     blocks: list[str] = []
     body: list[str] = []
     for call in plan.calls.values():
@@ -91,7 +96,7 @@ def python(plan: TrackingPlan) -> str:
 
 
 def _python_text(text: str) -> str:
-    return " ".join(text.split()).replace("\\", "\\\\").replace('"', "'")
+    return _line(text).replace("\\", "\\\\").replace('"', "'")
 
 
 def _python_method(call: PlannedCall, name: str, kind: str) -> str:
@@ -166,7 +171,7 @@ export type Person = { userId: string; anonymousId?: string } | { userId?: strin
 
 def typescript(plan: TrackingPlan) -> str:
     """Return a module of interfaces; of a class for pages, and of one that makes a server SDK's messages."""
-    names, methods = _Names({"PageClient", "Person"}), _Names({"constructor", "client"})
+    names, methods = _Names({"PageClient", "Person", "Array", "Record"}), _Names({"constructor", "client"})
     blocks: list[str] = []
     pages: list[str] = []
     messages: list[str] = []
@@ -188,7 +193,7 @@ def typescript(plan: TrackingPlan) -> str:
 
 
 def _comment(text: str, indent: str) -> Iterable[str]:
-    plain = " ".join(text.split()).replace("*/", "* /")
+    plain = _line(text).replace("*/", "* /")
     return [f"{indent}/** {plain} */\n"] if plain else []
 
 

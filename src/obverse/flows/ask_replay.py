@@ -14,6 +14,7 @@ from obverse.ports.runtime import Runtime
 
 ALL: Final = "all"
 TARGETS: Final = (*FLOWS, ALL)
+_LONGEST_NAME: Final = 100
 _WHEN: Final = f"a time such as 2026-03-01T12:00:00Z, or {spans.EXPECTED}, for as long ago"
 
 
@@ -76,6 +77,9 @@ def wanted_of(request: ReplayRequest, now: int) -> Wanted:
         raise BadReplay(f"a connection is of activate, and not of {request.to}: leave it out, or replay to activate")
     if request.campaign is not None and "deliver" not in flows:
         raise BadReplay(f"a campaign is of deliver, and not of {request.to}: leave it out, or replay to deliver")
+    for what, name in (("connection", request.connection), ("campaign", request.campaign)):
+        if name is not None and not (name.isprintable() and 0 < len(name) <= _LONGEST_NAME):
+            raise BadReplay(f"{what} is {name[:_LONGEST_NAME]!r}, which can name none: give the name of its definition")
     since, until = _instant("since", request.since, now), _instant("until", request.until, now)
     if since is not None and since > now:
         raise BadReplay(f"since is {times.to_text(since)}, which is to come: it is {times.to_text(now)}")

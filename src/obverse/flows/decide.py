@@ -223,6 +223,8 @@ def _cursor(text: str | None) -> tuple[float, int] | None:
         return None
     probability, _, number = text.rpartition("-")
     try:
-        return float(probability), number_of(number)
+        if 0 <= (found := float(probability)) <= 1:
+            return found, number_of(number)
     except ValueError:  # as BadCursor is
-        raise BadCursor(f"{text[:40]!r} is none: give one that an answer before has given") from None
+        pass
+    raise BadCursor(f"{text[:40]!r} is none: give one that an answer before has given")

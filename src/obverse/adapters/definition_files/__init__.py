@@ -37,7 +37,7 @@ def read_files(paths: Sequence[Path], root: Path) -> Files:
     found = Files()
     seen: set[Path] = set()
     for path in paths:
-        own = root if _real(path).is_relative_to(_real(root)) else path if path.is_dir() else path.parent
+        own = root if _real(path).is_relative_to(_real(root)) else path if _is_folder(path) else path.parent
         for file in _files(path):
             real = _real(file)
             if real not in seen:
@@ -79,9 +79,13 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - `Path.is_dir` raises at a name that is too long
+
+
 def _files(path: Path) -> Iterator[Path]:
     """The files of a path; one that was named itself may be called whatever it likes."""
-    if path.is_dir():
+    if _is_folder(path):
         yield from sorted(one for one in path.rglob("*") if one.suffix in _YAML)
     else:
         yield path

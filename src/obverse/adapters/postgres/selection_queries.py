@@ -73,6 +73,10 @@ def of_row(test: Test, values: Parameters, now: int) -> str:
     return _test(test, f"({_COLUMNS[test.subject]} -> {values.text(test.name)})", values, now)
 
 
+_WITHIN_REACH: Final = (
+    f"abs({{0}}::numeric) < 1e{json_values.DIGITS} and min_scale({{0}}::numeric) <= {json_values.REACH}"
+)
+"""As `json_values.number` has it."""
 _ORDERED: Final = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _TEXTS: Final = {"starts_with": "starts_with({text}, {value})", "ends_with": "right({text}, length({value})) = {value}"}
 
@@ -110,7 +114,8 @@ def _test(test: Test, found: str, values: Parameters, now: int) -> str:
             said = _of_time(text, is_text, times.clamp(now - value), values, recent=op == "within_last")
         case _ if isinstance(value, Decimal):
             number = values.add(value, "numeric")
-            said = f"case when jsonb_typeof({found}) = 'number' then {found}::numeric {_ORDERED[op]} {number} end"
+            compared = f"{found}::numeric {_ORDERED[op]} {number} and {_WITHIN_REACH.format(found)}"
+            said = f"case when jsonb_typeof({found}) = 'number' then {compared} end"
         case _:
             said = f'{is_text} and {text} collate "C" {_ORDERED[op]} {values.text(value)}'
     return f"({said}) is not true" if op == "ne" else f"({said}) is true"

@@ -41,6 +41,8 @@ class CsvRows(RowFile):
             raise UnreadableFile(f"{path} is empty: its first line should name the columns")
         self.encoding, note = (told.encoding, "") if told.encoding else encoding_of(path, beginning)
         text = _decoded(path, beginning, self.encoding)
+        if told.delimiter and len(told.delimiter) > 1:
+            raise UnreadableFile(f"{path}: the delimiter {told.delimiter!r} is more than one character; write one")
         self.delimiter = told.delimiter or _delimiter(text)
         self.notes = [one for one in (note, self._of_delimiter()) if one]
         with self._bytes.open() as file:
@@ -88,6 +90,10 @@ class CsvRows(RowFile):
             raise UnreadableFile(f"there is no encoding {self.encoding!r}: write it as in utf-8 or latin-1") from error
         try:
             yield from self._parsed(_Lines(text, self.encoding))
+        except UnicodeError as error:
+            raise UnreadableFile(
+                f"{self.path} cannot be read as {self.encoding} ({error}); say its encoding as in utf-8 or latin-1"
+            ) from error
         finally:
             text.detach()  # who opened the file closes it
 
@@ -107,7 +113,11 @@ class CsvRows(RowFile):
             except _TooLong:
                 yield began, [], Refusal("", f"more than {MOST} characters; a line may have so many")
                 continue
-            if fields:
+            if lines.ended:  # csv takes what was open for closed there
+                swallowed = "" if lines.number == began else f"lines {began} to {lines.number} are one record: "
+                reason = f"{swallowed}the file ends within quotes; is there a quote that is never closed?"
+                yield began, fields, Refusal("", reason)
+            elif fields:
                 yield began, fields, lines.flaw
 
     @property
@@ -129,6 +139,8 @@ class _Lines:
         self.number = 0
         self.flaw: Refusal | None = None
         """What is wrong with one of the lines since this was emptied."""
+        self.ended = False
+        """Whether one more was asked for than there is."""
 
     def __iter__(self) -> _Lines:
         return self
@@ -136,6 +148,7 @@ class _Lines:
     def __next__(self) -> str:
         line = self._readline(MOST + 2)
         if not line:
+            self.ended = True
             raise StopIteration
         self.number += 1
         if len(line) > MOST and line[-1] not in "\r\n":
@@ -170,6 +183,10 @@ def _decoded(path: Path, beginning: bytes, encoding: str) -> str:
         return beginning.decode(encoding, "replace")
     except LookupError as error:
         raise UnreadableFile(f"{path}: there is no encoding {encoding!r}; write it as in utf-8 or latin-1") from error
+    except UnicodeError as error:
+        raise UnreadableFile(
+            f"{path} cannot be read as {encoding} ({error}); say its encoding as in utf-8 or latin-1"
+        ) from error
 
 
 def _delimiter(text: str) -> str:

@@ -17,6 +17,7 @@ from obverse.apps.api.parts import ApiParts
 from obverse.apps.api.schema import describe
 from obverse.core import json_values, times
 from obverse.core.documents.written import Key
+from obverse.core.flaws import Flaw, readable
 from obverse.flows.apply_definitions import PlannedChange
 from obverse.ports.definition_store import Change, DefinitionStore, Entry
 
@@ -201,11 +202,15 @@ def _add_folder(router: APIRouter, parts: ApiParts) -> None:
             FolderView(
                 str(parts.definitions_folder),
                 plan.scope.project,
-                [FlawView(one.file, one.line, one.column, one.rule, one.what) for one in plan.flaws],
+                [_flaw(one) for one in plan.flaws],
                 [_difference(one) for one in plan.changes],
                 [one.document.key.title for one in plan.kept],
             )
         )
+
+
+def _flaw(one: Flaw) -> FlawView:
+    return FlawView(readable(one.file), one.line, one.column, one.rule, readable(one.what))
 
 
 def _difference(one: PlannedChange) -> DifferenceView:
@@ -214,7 +219,7 @@ def _difference(one: PlannedChange) -> DifferenceView:
         name=one.key.name,
         version=one.key.version or None,
         missing=one.stored is None,
-        place=one.place,
+        place=readable(one.place),
         drifted=one.drifted,
     )
 

@@ -9,13 +9,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import typer
 
 from obverse.adapters.definition_files import read_files
+from obverse.adapters.definition_files.pulling import UnwritableFile
 from obverse.apps.cli.asker import asker
+from obverse.apps.cli.json_line import write_json
 from obverse.apps.cli.plan_text import as_tree, in_words
 from obverse.apps.cli.reachable import reachable
 from obverse.apps.definition_project import ProjectFiles, read_project
@@ -66,7 +68,7 @@ def validate(settings: Settings, paths: Sequence[Path], *, as_json: bool) -> int
     checked = check(documents, checks(), beside)
     flaws = sorted([*project.files.flaws, *checked.flaws])
     if as_json:
-        _print({"documents": len(documents), "flaws": flaws})
+        write_json({"documents": len(documents), "flaws": flaws})
     else:
         sys.stdout.write(f"{told(flaws)}\n" if flaws else "")
         sys.stderr.write(f"{_count(len(documents), 'document')}, {_count(len(flaws), 'flaw')}\n")
@@ -74,11 +76,19 @@ def validate(settings: Settings, paths: Sequence[Path], *, as_json: bool) -> int
 
 
 def write_schemas(folder: Path) -> None:
-    """Write the JSON Schema of every kind, `KIND.schema.json`, and one of any kind, `definition.schema.json`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for kind, schema in schemas(trait_kinds()).items():
-        text = msgspec.json.format(msgspec.json.encode(schema)).decode()
-        (folder / f"{kind}.schema.json").write_text(f"{text}\n", encoding="utf-8")
+    """
+    Write the JSON Schema of every kind, `KIND.schema.json`, and one of any kind, `definition.schema.json`.
+
+    Raises:
+        UnwritableFile: they cannot be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for kind, schema in schemas(trait_kinds()).items():
+            text = msgspec.json.format(msgspec.json.encode(schema)).decode()
+            (folder / f"{kind}.schema.json").write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        raise UnwritableFile(f"{folder} cannot be written ({error.strerror}); name another folder") from error
     sys.stderr.write(
         f"schemas are in {folder}; begin a file with\n# yaml-language-server: $schema=PATH/definition.schema.json\n"
     )
@@ -101,7 +111,7 @@ async def plan(settings: Settings, paths: Sequence[Path], *, prune: bool, as_jso
             project.files.documents, _scope(settings, project, prune=prune), project.files.flaws
         )
     if as_json:
-        _print(as_tree(planned))
+        write_json(as_tree(planned))
     elif planned.flaws:
         _tell_flaws(planned.flaws)
     else:
@@ -128,7 +138,7 @@ async def apply(settings: Settings, asked: Asked) -> int:
         planned = await applying.plan(project.files.documents, scope, project.files.flaws)
         if planned.flaws:
             if asked.as_json:
-                _print(as_tree(planned))
+                write_json(as_tree(planned))
             else:
                 _tell_flaws(planned.flaws)
             return FLAWS
@@ -139,7 +149,7 @@ async def apply(settings: Settings, asked: Asked) -> int:
             _ask(planned)
         version = await applying.apply(planned, asker())
     if asked.as_json:
-        _print({**as_tree(planned), "applied_version": version})
+        write_json({**as_tree(planned), "applied_version": version})
     elif planned.changes:
         sys.stdout.write(f"Applied: the definitions are at version {version}.\n")
     return 0
@@ -178,7 +188,3 @@ def _resolved(files: set[str]) -> set[Path]:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _print(tree: Any) -> None:
-    sys.stdout.write(msgspec.json.encode(tree).decode() + "\n")

@@ -17,6 +17,7 @@ from rich.console import Console
 from obverse.adapters.row_files import RowFile, Told, open_rows
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps import processes
+from obverse.apps.cli.json_line import write_json
 from obverse.apps.cli.load_showing import progress_bar, show_mapping, show_outcome, show_trial
 from obverse.apps.loads.record import BadLoad
 from obverse.apps.loads.running import Order, Outcome, Trial, run_load, try_out
@@ -70,7 +71,7 @@ async def load(settings: Settings, asked: Asked) -> int:
     except BadMapping as error:
         if asked.dry_run and asked.as_json:
             # Whoever is to correct it has to see what there is.
-            _print(
+            write_json(
                 {
                     **_told(rows, named(rows.columns)),
                     **msgspec.structs.asdict(Trial(whole=False)),
@@ -88,7 +89,7 @@ async def load(settings: Settings, asked: Asked) -> int:
         raise BadLoad("nothing was loaded; correct what is wrong with --map, --type, --skip, or say --dry-run")
     outcome = await _load(console, settings, rows, mapping, asked)
     if asked.as_json:
-        _print(msgspec.to_builtins(outcome))
+        write_json(msgspec.to_builtins(outcome))
     else:
         show_outcome(console, outcome)
     if not outcome.done:
@@ -107,7 +108,7 @@ def _mapping(rows: RowFile, asked: Asked) -> Mapping:
 def _try(console: Console, rows: RowFile, mapping: Mapping, asked: Asked) -> int:
     trial = try_out(rows, mapping, limit=asked.rows)
     if asked.as_json:
-        _print({**_told(rows, mapping), **msgspec.structs.asdict(trial)})
+        write_json({**_told(rows, mapping), **msgspec.structs.asdict(trial)})
     else:
         show_trial(console, trial)
     return SOME_REFUSED if trial.refused else 0
@@ -179,8 +180,3 @@ def pairs(given: Sequence[str], option: str) -> Tree[str, str]:
             raise BadMapping(f"{option} {one!r}: write NAME=VALUE, each name once")
         found[name] = value
     return found
-
-
-def _print(tree: Any) -> None:
-    sys.stdout.write(msgspec.json.encode(tree).decode() + "\n")
-    sys.stdout.flush()

@@ -7,16 +7,15 @@ import obverse.apps.light_structlog  # noqa: F401  # isort: skip - before all th
 import sys
 from pathlib import Path
 
-import msgspec
-
 from obverse.adapters.definition_files import read_files
 from obverse.adapters.definition_files.pulling import Pulled
 from obverse.adapters.definition_files.pulling import pull as pull_into
+from obverse.apps.cli.json_line import write_json
 from obverse.apps.cli.plan_text import of_key
 from obverse.apps.cli.reachable import reachable
 from obverse.core.definitions import BadDefinition
 from obverse.core.documents.checking import check
-from obverse.core.flaws import REFERENCE, told
+from obverse.core.flaws import REFERENCE, printable, told
 from obverse.flows.edit_definitions import CONSOLE
 from obverse.settings import Settings
 from obverse.wiring import checks
@@ -47,7 +46,7 @@ async def pull(settings: Settings, folder: Path | None, *, every: bool, as_json:
     wanted = [one.document for one in found.entries if every or one.project in ours]
     pulled = pull_into(place, wanted, files.documents, [one.document.key for one in found.entries])
     if as_json:
-        sys.stdout.write(msgspec.json.encode(_as_tree(pulled)).decode() + "\n")
+        write_json(_as_tree(pulled))
     else:
         sys.stdout.write(_in_words(pulled))
     return 0
@@ -61,7 +60,10 @@ def _as_tree(pulled: Pulled) -> dict[str, object]:
 
 
 def _in_words(pulled: Pulled) -> str:
-    lines = [f"wrote {path} ({', '.join(key.title for key in keys)})" for path, keys in pulled.written.items()]
+    lines = [
+        f"wrote {printable(str(path))} ({', '.join(key.title for key in keys)})"
+        for path, keys in pulled.written.items()
+    ]
     lines.append(f"{len(pulled.written)} files written; {pulled.same} definitions were there already.")
     if pulled.only_here:
         names = ", ".join(key.title for key in pulled.only_here)

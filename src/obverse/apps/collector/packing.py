@@ -32,6 +32,11 @@ FURTHER: Final = 8
 """So many times what is accepted is looked through for that end."""
 
 
+_GZIP: Final = b"\x1f\x8b"
+_PARTS: Final = 50
+"""That follow each other, as gzip allows, beyond the first; each is copied on its way."""
+
+
 def unpacked(body: bytes, encoding: bytes, most: int, *, to_its_end: bool = False) -> bytes:
     """
     Unpack gzip or deflate, and stop at `most` bytes: what is small packed may be huge unpacked.
@@ -50,10 +55,18 @@ def unpacked(body: bytes, encoding: bytes, most: int, *, to_its_end: bool = Fals
     except zlib.error:
         unpacker = zlib.decompressobj(wbits=-zlib.MAX_WBITS)  # deflate without its header, as some senders do
         plain = unpacker.decompress(body, most + 1)
+    for _ in range(_PARTS):
+        rest = unpacker.unused_data
+        if len(plain) > most or not rest.startswith(_GZIP):
+            break
+        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+        plain += unpacker.decompress(rest, most + 1 - len(plain))
     if len(plain) > most:
         raise TooMuch(plain + _tail(unpacker, FURTHER * most) if to_its_end else plain)
     if not unpacker.eof:
         raise zlib.error("incomplete")
+    if unpacker.unused_data.startswith(_GZIP):
+        raise zlib.error(f"in more than {_PARTS} parts")
     return plain
 
 
@@ -102,8 +115,17 @@ def webhook_body(query: bytes, body: bytes, content_type: bytes) -> bytes:
     else:
         sent = _tree((name, value) for name, value in _pairs(query) if name not in _NOT_SENT)
     asked = dict(_pairs(query))
-    ids = {name: found for name in ("userId", "anonymousId", "messageId") if (found := sent.get(name, asked.get(name)))}
+    ids = {
+        name: found
+        for name in ("userId", "anonymousId", "messageId")
+        if (found := _said(sent.get(name)) or asked.get(name))
+    }
     return msgspec.json.encode({"type": "track", "event": WEBHOOK_EVENT, **ids, "properties": sent})
+
+
+def _said(value: Any) -> Any:
+    """The value; None if it is JSON's null or an empty text."""
+    return None if isinstance(value, msgspec.Raw) and bytes(value) in {b"null", b'""'} else value
 
 
 def _pairs(query: bytes) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import msgspec
 
-from obverse.adapters.row_files import RowFile, digest_of_file
+from obverse.adapters.row_files import RowFile, UnreadableFile, digest_of_file
 from obverse.apps.loads.record import BadLoad, Entry, Record, claimed
 from obverse.apps.loads.reject_file import RejectFile
 from obverse.core import times
+from obverse.core.flaws import readable
 from obverse.core.loads import (
     ANONYMOUS_ID,
     EVENT,
@@ -136,6 +137,7 @@ async def run_load(door: Door, order: Order, runtime: Runtime) -> Outcome:
         AccessRefused, Unreachable: the collector does not take it; what is settled is noted.
     """
     with claimed(order.rows.path):
+        stamp = _stamp(order.rows.path)
         record = Record(order.rows.path, order.folder)
         digest = digest_of_file(order.rows.path, order.digesting)
         key = f"{order.installation} {order.source} {order.mapping.type} {order.mapping.event}".rstrip()
@@ -161,7 +163,7 @@ async def run_load(door: Door, order: Order, runtime: Runtime) -> Outcome:
         before, began = standing.taken + standing.refused, runtime.elapsed()
         translate = Translator(order.mapping, file=digest)
         try:
-            await load.run(order.rows.rows(), translate, standing, order.stopped)
+            await load.run(_unchanged(order.rows, stamp), translate, standing, order.stopped)
         finally:
             rejects.close()
         seconds = runtime.elapsed() - began
@@ -171,10 +173,34 @@ async def run_load(door: Door, order: Order, runtime: Runtime) -> Outcome:
         return found
 
 
+def _unchanged(rows: RowFile, stamp: tuple[int, int]) -> Iterator[Row]:
+    """The rows; at the end the file must be what it was when its digest was made, for it may have lost some."""
+    yield from rows.rows()
+    if _stamp(rows.path) != stamp:
+        raise UnreadableFile(
+            f"{rows.path} was changed while it was read, so that rows of it may be missing: see that nobody writes to "
+            "it, and say --restart to begin anew"
+        )
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UnreadableFile(f"{path} cannot be read: {error.strerror or error}") from error
+    return status.st_size, status.st_mtime_ns
+
+
+_LONGEST_NAME: Final = 150
+_LONGEST_SLUG: Final = 60
+"""Of the name of a reject file, which may have 255 bytes in all."""
+
+
 def _entry(record: Record, key: str, order: Order, digest: str, now: int) -> Entry:
     """The record's entry of this load: that of an earlier run, if it is the same load; else a new one."""
     mapping = digest_of(msgspec.json.encode(to_tree(order.mapping)).decode())
-    name = order.rows.path.name
+    name = readable(order.rows.path.name)
+    short = name.encode()[:_LONGEST_NAME].decode(errors="ignore")
     known = record.find(key)
     if known is not None and not order.restart:
         said = f"{known.standing.taken:,} of its rows came in"
@@ -187,8 +213,8 @@ def _entry(record: Record, key: str, order: Order, digest: str, now: int) -> Ent
             )
         return known
     what = order.mapping.event if order.mapping.type == "track" and order.mapping.event else order.mapping.type
-    slug = re.sub(r"[^a-z0-9]+", "-", what.casefold()).strip("-") or order.mapping.type
-    rejects = record.reject_path(key, f"{name}.{slug}{order.rows.rejects_suffix}")
+    slug = re.sub(r"[^a-z0-9]+", "-", what.casefold()).strip("-")[:_LONGEST_SLUG] or order.mapping.type
+    rejects = record.reject_path(key, f"{short}.{slug}{order.rows.rejects_suffix}")
     entry = Entry(file=digest, mapping=mapping, rejects=rejects, began=times.to_text(now), standing=Standing())
     record.begin(key, entry)
     return entry

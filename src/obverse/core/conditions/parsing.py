@@ -325,12 +325,14 @@ def comparable(value: Any, depth: int = 0) -> Any:
     """
     Numbers as decimals, so that 1000, 1000.0 and "1000.00" from a sum compare as one number.
 
-    What is nested deeper than a condition can say is left as it is.
+    What is nested deeper than a condition can say is left as it is. So is a number beyond reach in a list or an object,
+    which would be null otherwise.
     """
     if type(value) is float:
         value = Decimal(str(value))
     if type(value) is int or type(value) is Decimal:
-        return json_values.number(value)
+        number = json_values.number(value)
+        return value if number is None and depth else number
     if not isinstance(value, (list, dict)) or depth > _DEEPEST:
         return value
     if isinstance(value, list):

@@ -210,6 +210,9 @@ def _known(name: str, names: Sequence[str]) -> None:
         raise BadMapping(f"there is no column {name!r}{hint}")
 
 
+_SHOWN: Final = 60
+
+
 def checked(mapping: Mapping, names: Sequence[str] | None = None) -> Mapping:
     """
     Return the mapping, if events can be made by it; `names`: of the file's columns, if they are to fit.
@@ -221,6 +224,13 @@ def checked(mapping: Mapping, names: Sequence[str] | None = None) -> Mapping:
         raise BadMapping(f"there is no time zone {mapping.zone!r}: write it as in Europe/Berlin")
     if mapping.at and times.parse(mapping.at) is None:
         raise BadMapping(f"{mapping.at!r} is no time: write it as in 2024-05-31T18:30:00Z")
+    try:
+        msgspec.json.encode(to_tree(mapping))
+    except UnicodeEncodeError as error:
+        said = error.object.encode("utf-8", "backslashreplace").decode()
+        raise BadMapping(f"{said[:_SHOWN]!r} is not UTF-8: write it as UTF-8") from error
+    for name, column in mapping.columns.items():
+        _check_type(name, column)
     if mapping.type == "events":
         return mapping
     taken = _taken(mapping)
@@ -247,11 +257,19 @@ def _taken(mapping: Mapping) -> dict[str, str]:
                 f'another name (--map "OTHER={name}")'
             )
         taken[column.to] = name
-        try:
-            values.converter(column.type)
-        except values.BadType as error:
-            raise BadMapping(f"column {name!r}: {error}") from error
     return taken
+
+
+def _check_type(name: str, column: Column) -> None:
+    try:
+        values.converter(column.type)
+    except values.BadType as error:
+        raise BadMapping(f"column {name!r}: {error}") from error
+    if column.to == TIMESTAMP and column.type.partition(":")[0] not in {values.TEXT, "time", "date"}:
+        raise BadMapping(
+            f"column {name!r} says when it happened, and {column.type} is no time: say how it is written, as "
+            "time:seconds or time:DD.MM.YYYY hh:mm"
+        )
 
 
 def from_tree(tree: Any, names: Sequence[str] | None = None) -> Mapping:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from obverse.core import times
 from obverse.core.loads.mapping import (
     ANONYMOUS_ID,
     EMAIL,
@@ -46,14 +47,14 @@ class Translator:
         self._zone = mapping.tzinfo
         self._targets: list[tuple[str, str, Converter | None]] = []
         self._values: list[tuple[str, str, Converter | None]] = []
-        self._time: tuple[str, Converter | None] | None = None
+        self._time: tuple[str, Converter] | None = None
         self._id = mapping.column_of(MESSAGE_ID)
         for name, column in mapping.columns.items():
             reads = converter(column.type, self._zone)
             if column.to in _IDS:
                 self._targets.append((name, _IDS[column.to], None))
             elif column.to == TIMESTAMP:
-                self._time = (name, reads)
+                self._time = (name, reads or _as_it_stands)
             elif column.to is not None and column.to != MESSAGE_ID:
                 self._values.append((name, column.to, reads))
         self._email = mapping.column_of(EMAIL)
@@ -93,7 +94,7 @@ class Translator:
             text = as_text(row.cells.get(name, ""))
             if not text.strip():
                 raise Refusal(name, "is empty: it says when it happened")
-            event["timestamp"] = text if reads is None else _read(name, text, reads)
+            event["timestamp"] = _read(name, text, reads)
         elif self._mapping.at:
             event["timestamp"] = self._mapping.at
 
@@ -142,6 +143,16 @@ def _value(name: str, cell: Cell, reads: Converter | None) -> Any:
         return _read(name, cell, reads) if cell.strip() else None
     # A value that had a type in the file keeps it; only its texts are read.
     return _read(name, as_text(cell), reads) if bytes(cell)[:1] == b'"' and bytes(cell) != b'""' else cell
+
+
+def _as_it_stands(text: str) -> str:
+    """A time as the collector reads it; it takes what is none for now."""
+    if times.parse(text) is None:
+        raise ValueError(f"{text[:_SHOWN]!r} is no time such as 2024-05-31T18:30:00Z")
+    return text
+
+
+_SHOWN: Final = 40
 
 
 def _read(name: str, text: str, reads: Callable[[str], Any]) -> Any:

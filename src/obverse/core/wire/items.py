@@ -260,14 +260,14 @@ _MORE_IDS: Final = frozenset({"group", "alias"})
 """Calls that need more than the id of a person."""
 _MERGED: Final = "mergeProperties"
 _PAIR: Final = 2
-_pair = msgspec.json.Decoder(list[dict[str, Any]])
+_pair = msgspec.json.Decoder(list[dict[str, Raw]])
 
 
 def _merging(item: Item, extra: dict[str, Raw]) -> Item:
     """RudderStack's merge, two identifiers of one person, as the alias that shows both."""
     try:
-        told = [(str(one["type"]), str(one["value"])) for one in _pair.decode(extra[_MERGED])]
-    except (msgspec.MsgspecError, KeyError) as error:
+        told = [(loose_text(one["type"]), _id("value", one["value"])) for one in _pair.decode(extra[_MERGED])]
+    except (msgspec.MsgspecError, KeyError, Flaw) as error:
         raise Flaw("invalid_merge", f"$.{_MERGED}", "expected two objects, each {type, value}") from error
     kinds = [kind for kind, _ in told]
     if len(told) != _PAIR or len(set(kinds)) != _PAIR or not set(kinds) <= {"userId", "anonymousId", "email"}:
@@ -277,6 +277,8 @@ def _merging(item: Item, extra: dict[str, Raw]) -> Item:
             f"{kinds} cannot be merged; give two different ones of userId, anonymousId and email",
         )
     ids = dict(told)
+    if not all(ids.values()):
+        raise Flaw("invalid_merge", f"$.{_MERGED}", "an identifier is empty; give the value of each")
     properties = Raw(_encode({"email": ids["email"]})) if "email" in ids else item.properties
     user, anonymous = ids.get("userId", item.userId), ids.get("anonymousId", item.anonymousId)
     return msgspec.structs.replace(item, userId=user, anonymousId=anonymous, properties=properties)

@@ -25,6 +25,8 @@ from obverse.core.conditions.tree import (
 )
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_WORDS: Final = frozenset({"not", "select"})
+"""Of SQL, which are no names behind a dot; all others are."""
 _COMPARED: Final = {"eq": "=", "ne": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -76,7 +78,7 @@ def _test(test: Test) -> str:
 
 
 def _name(name: str) -> str:
-    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
+    return name if _PLAIN.fullmatch(name) and name.lower() not in _WORDS else '"' + name.replace('"', '""') + '"'
 
 
 def _text(value: str) -> str:
