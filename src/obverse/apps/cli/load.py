@@ -149,7 +149,10 @@ async def _load(console: Console, settings: Settings, rows: RowFile, mapping: Ma
                 progress=bar.update,
                 stopped=stop.is_set,
             )
-            return await _unless_stopped(run_load(door, order, runtime), stop)
+            outcome = await _unless_stopped(run_load(door, order, runtime), stop)
+            if outcome.already:
+                bar.nothing_to_do()
+            return outcome
 
 
 async def _unless_stopped(loading: Coroutine[Any, Any, Outcome], stop: asyncio.Event) -> Outcome:

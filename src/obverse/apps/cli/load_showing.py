@@ -19,6 +19,7 @@ from obverse.flows.load import Standing
 from obverse.ports.runtime import Runtime
 
 _SHOWN = 10
+_MEBIBYTE = 1 << 20
 
 
 def show_mapping(console: Console, rows: RowFile, mapping: Mapping) -> None:
@@ -78,8 +79,14 @@ class ProgressBar:
         self._first: int | None = None
 
     def digested(self, size: int) -> None:
-        """Tell how many bytes were read to know the file again."""
-        self._progress.update(self._task, visible=True, description=f"{size >> 20:,} MiB looked at")
+        """Tell how many bytes were read to know the file again, once they are many."""
+        if size < _MEBIBYTE:
+            return
+        self._progress.update(self._task, visible=True, description=f"{size // _MEBIBYTE:,} MiB looked at")
+
+    def nothing_to_do(self) -> None:
+        """Leave no bar behind."""
+        self._progress.update(self._task, visible=False)
 
     def update(self, standing: Standing) -> None:
         """Tell how far it has come."""
