@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -37,6 +37,11 @@ def show_mapping(console: Console, rows: RowFile, mapping: Mapping) -> None:
         to = column.to if column.to is not None else "left out"
         table.add_row(*(escape(printable(one)) for one in (name, to, column.type, column.note)))
     console.print(table)
+
+
+def show_new_source(console: Console, source: str, others: Sequence[str]) -> None:
+    """That a source is made, and which ones there are."""
+    _say(console, f"There is no source {source} yet: it will be made, beside {', '.join(others)}")
 
 
 def show_trial(console: Console, trial: Trial) -> None:
