@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -24,6 +24,7 @@ PREFIX: Final = "OBVERSE_"
 FILE: Final = "obverse.toml"
 _DEEPER: Final = "__"
 _DATABASE: Final = "DATABASE_URL"
+_POSTGRESQL: Final = ("postgresql://", "postgres://")
 _ROLE_VARIABLES: Final = frozenset({"OBVERSE_LISTEN_FD", "OBVERSE_LIFELINE_FD", "OBVERSE_RUNTIME_DIR"})
 """What a supervisor tells its roles; not settings."""
 _IN_FILE: Final = "_FILE"
@@ -212,6 +213,14 @@ class Settings(BaseSettings):
             told = env_settings.env_vars.items()
             env_settings.env_vars = {name: value for name, value in told if _secret_in_file(name) is None}
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator("database_url", "query_database_url", mode="after")
+    @classmethod
+    def _names_a_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        # An empty one is none, as with the key below. What was written is not repeated: it may hold a password.
+        if url and not url.get_secret_value().startswith(_POSTGRESQL):
+            raise ValueError("it is no URL of a PostgreSQL: write postgresql://USER:PASSWORD@HOST:5432/DATABASE")
+        return url
 
     @model_validator(mode="after")
     def _reads_are_guarded(self) -> Self:

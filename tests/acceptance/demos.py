@@ -36,6 +36,7 @@ async def play(data: Path, *arguments: str) -> dict[str, Any]:
     process = await start(data, "demo", "--exit", "--json", *arguments)
     out, errors = await asyncio.wait_for(process.communicate(), 4 * PATIENCE)
     assert process.returncode == 0, errors.decode()[-4000:]
+    assert b"/sign-in#" not in errors, "what has stopped has no addresses"
     return summary_of(out)
 
 

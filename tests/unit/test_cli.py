@@ -6,6 +6,7 @@ import os
 import pwd
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,18 @@ def test_help_needs_nothing_of_what_the_commands_do() -> None:
     heavy = ("yaml", "asyncpg", "structlog", "pydantic", "obverse.wiring", "obverse.core")
     code = f"import sys, obverse.apps.cli; print([one for one in {heavy!r} if one in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+
+
+def test_the_version_is_told() -> None:
+    command = [sys.executable, "-m", "obverse.apps.cli", "--version"]
+    assert subprocess.check_output(command, text=True) == f"obverse {version('obverse')}\n"
+
+
+def test_a_command_that_is_meant_otherwise_is_suggested() -> None:
+    command = [sys.executable, "-m", "obverse.apps.cli", "lod"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "Did you mean 'load'?" in refused.stderr
 
 
 def test_a_cost_or_a_rate_that_cannot_be_is_told_in_one_line() -> None:

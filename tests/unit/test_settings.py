@@ -183,6 +183,20 @@ def in_file(folder: Path, text: str) -> str:
     return str(path)
 
 
+@pytest.mark.parametrize("url", ["hello", "mysql://u:hello@db/x", "host=hello dbname=x", "postgresql:hello"])
+def test_a_database_url_that_is_none_is_told_without_repeating_it(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    words = "it is no URL of a PostgreSQL: write postgresql://USER:PASSWORD@HOST:5432/DATABASE"
+    said = refused(monkeypatch, {"DATABASE_URL": url})
+    assert said.startswith(f"DATABASE_URL: {words}")
+    assert "hello" not in said
+    monkeypatch.delenv("DATABASE_URL")
+    assert f"query_database_url: {words}" in refused(monkeypatch, {"OBVERSE_QUERY_DATABASE_URL": url})
+
+
+def test_an_empty_database_url_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not settings(monkeypatch, {"DATABASE_URL": ""}).database_url
+
+
 def test_secrets_may_stand_in_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     url = "postgresql://u:p@db/x"
     environment = {

@@ -5,6 +5,8 @@ import uPlot from "uplot";
 import { rate as shown } from "../format";
 
 const WINDOW = 180;
+/** What the axis counts in: whole numbers, however little comes in. */
+const STEPS = Array.from({ length: 10 }, (_, power) => [1, 2, 5].map((one) => one * 10 ** power)).flat();
 
 /** Events a second over the last minutes. */
 export default function RateChart(props: {
@@ -48,7 +50,7 @@ export default function RateChart(props: {
             values: (_, at) =>
               at.map((second) => new Date(second * 1000).toLocaleTimeString("en-GB").slice(0, 8)),
           },
-          { ...axis, size: 46, space: 34, values: (_, rates) => rates.map(shown) },
+          { ...axis, size: 46, space: 34, incrs: STEPS, values: (_, rates) => rates.map(shown) },
         ],
         series: [
           {},

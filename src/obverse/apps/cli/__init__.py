@@ -21,7 +21,6 @@ from obverse.apps.cli.telling import fail, told
 
 app = typer.Typer(
     name="obverse",
-    help="Obverse keeps one trustworthy profile per person, and acts on it.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -33,6 +32,24 @@ app.add_typer(migrate, name="migrate")
 app.add_typer(benches.bench, name="bench")
 app.command()(load)
 app.command()(replay)
+
+
+def _tell_version(asked: bool) -> None:  # noqa: FBT001 - typer's own signature
+    if asked:
+        from importlib.metadata import version
+
+        print(f"obverse {version('obverse')}")
+        raise typer.Exit
+
+
+@app.callback()
+def begin(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version, and end.")
+    ] = False,
+) -> None:
+    """Obverse keeps one trustworthy profile per person, and acts on it."""
 
 
 @app.command()

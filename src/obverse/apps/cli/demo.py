@@ -68,9 +68,12 @@ async def demo(settings: Settings, *, leave: bool, as_json: bool) -> int:
                 playing = asyncio.create_task(_play(supervisor.running, settings, key, console))
                 await asyncio.wait([playing, running], return_when=asyncio.FIRST_COMPLETED)
                 if playing.done():
-                    link = await new_link(settings, supervisor.running.api)
-                    places = where(settings, supervisor.running)
-                    _summarise(console, playing.result(), places, key, link, as_json=as_json)
+                    _summarise(console, playing.result(), key)
+                    if not leave:  # else they lead nowhere in a moment
+                        link = await new_link(settings, supervisor.running.api)
+                        _say_places(console, where(settings, supervisor.running), link)
+                    if as_json:
+                        _print(playing.result())
                 playing.cancel()
                 if leave:
                     stop.set()
@@ -202,7 +205,7 @@ async def _asked(http: aiohttp.ClientSession, url: str) -> Mapping[str, Any] | N
     return None
 
 
-def _summarise(console: Console, figures: dict[str, Any], places: str, key: str, link: str, *, as_json: bool) -> None:
+def _summarise(console: Console, figures: dict[str, Any], key: str) -> None:
     audiences = ", ".join(f"{name} {size:,}" for name, size in sorted(figures["audiences"].items()))
     console.print(
         f"\n{figures['events_accepted']:,} events in {figures['seconds']:.1f} s "
@@ -211,9 +214,15 @@ def _summarise(console: Console, figures: dict[str, Any], places: str, key: str,
         f"Audiences: {audiences}\n"
         f"{figures['crm_contacts']:,} contacts in the HubSpot sandbox, {figures['emails_sent']:,} mails in the inbox\n"
     )
-    console.print(places, soft_wrap=True, markup=False)
     console.print(f"Write key of source shop (shown once): {key}", soft_wrap=True)
+
+
+def _say_places(console: Console, places: str, link: str) -> None:
+    """Where what stays up is reached."""
+    console.print(f"\n{places}", soft_wrap=True, markup=False)
     console.print(f"\nThe console (this link signs in once): {link}", soft_wrap=True)
-    if as_json:
-        sys.stdout.write(msgspec.json.encode(figures).decode() + os.linesep)
-        sys.stdout.flush()
+
+
+def _print(figures: dict[str, Any]) -> None:
+    sys.stdout.write(msgspec.json.encode(figures).decode() + os.linesep)
+    sys.stdout.flush()

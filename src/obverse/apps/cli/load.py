@@ -18,7 +18,7 @@ from obverse.adapters.row_files import RowFile, Told, open_rows
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps import processes
 from obverse.apps.cli.json_line import write_json
-from obverse.apps.cli.load_showing import progress_bar, show_mapping, show_outcome, show_trial
+from obverse.apps.cli.load_showing import progress_bar, show_mapping, show_new_source, show_outcome, show_trial
 from obverse.apps.loads.record import BadLoad
 from obverse.apps.loads.running import Order, Outcome, Trial, run_load, try_out
 from obverse.apps.loads.written import read_mapping, write_mapping
@@ -85,7 +85,9 @@ async def load(settings: Settings, asked: Asked) -> int:
         show_mapping(console, rows, mapping)
     if asked.dry_run:
         return _try(console, rows, mapping, asked)
-    if not asked.yes and sys.stdin.isatty() and not typer.confirm(f"Load {asked.path.name}?", err=True):
+    made = _made(console, settings, asked)
+    question = f"Load {asked.path.name}{made}?"
+    if not asked.yes and sys.stdin.isatty() and not typer.confirm(question, err=True):
         raise BadLoad("nothing was loaded; correct what is wrong with --map, --type, --skip, or say --dry-run")
     outcome = await _load(console, settings, rows, mapping, asked)
     if asked.as_json:
@@ -95,6 +97,16 @@ async def load(settings: Settings, asked: Asked) -> int:
     if not outcome.done:
         return STOPPED
     return SOME_REFUSED if outcome.refused else 0
+
+
+def _made(console: Console, settings: Settings, asked: Asked) -> str:
+    """Tell that the source is a new one beside others, since a typing error would load everything again as it."""
+    from obverse.apps.loads.keys import others_beside
+
+    if asked.source is None or asked.write_key is not None or not (others := others_beside(settings, asked.source)):
+        return ""
+    show_new_source(console, asked.source, others)
+    return f" as the new source {asked.source}"
 
 
 def _mapping(rows: RowFile, asked: Asked) -> Mapping:
@@ -150,7 +162,10 @@ async def _load(console: Console, settings: Settings, rows: RowFile, mapping: Ma
                 progress=bar.update,
                 stopped=stop.is_set,
             )
-            return await _unless_stopped(run_load(door, order, runtime), stop)
+            outcome = await _unless_stopped(run_load(door, order, runtime), stop)
+            if outcome.already:
+                bar.nothing_to_do()
+            return outcome
 
 
 async def _unless_stopped(loading: Coroutine[Any, Any, Outcome], stop: asyncio.Event) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -19,6 +19,7 @@ from obverse.flows.load import Standing
 from obverse.ports.runtime import Runtime
 
 _SHOWN = 10
+_MEBIBYTE = 1 << 20
 
 
 def show_mapping(console: Console, rows: RowFile, mapping: Mapping) -> None:
@@ -36,6 +37,11 @@ def show_mapping(console: Console, rows: RowFile, mapping: Mapping) -> None:
         to = column.to if column.to is not None else "left out"
         table.add_row(*(escape(printable(one)) for one in (name, to, column.type, column.note)))
     console.print(table)
+
+
+def show_new_source(console: Console, source: str, others: Sequence[str]) -> None:
+    """That a source is made, and which ones there are."""
+    _say(console, f"There is no source {source} yet: it will be made, beside {', '.join(others)}")
 
 
 def show_trial(console: Console, trial: Trial) -> None:
@@ -78,8 +84,14 @@ class ProgressBar:
         self._first: int | None = None
 
     def digested(self, size: int) -> None:
-        """Tell how many bytes were read to know the file again."""
-        self._progress.update(self._task, visible=True, description=f"{size >> 20:,} MiB looked at")
+        """Tell how many bytes were read to know the file again, once they are many."""
+        if size < _MEBIBYTE:
+            return
+        self._progress.update(self._task, visible=True, description=f"{size // _MEBIBYTE:,} MiB looked at")
+
+    def nothing_to_do(self) -> None:
+        """Leave no bar behind."""
+        self._progress.update(self._task, visible=False)
 
     def update(self, standing: Standing) -> None:
         """Tell how far it has come."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from obverse.adapters.definition_files import read_files
 from obverse.apps.loads.door import HttpDoor
 from obverse.apps.loads.record import BadLoad
 from obverse.apps.own_secrets import own_secret
@@ -69,6 +71,19 @@ def key_of(settings: Settings, wanted: str | None, source: str | None) -> str:
             "or another --source"
         )
     return key
+
+
+def others_beside(settings: Settings, source: str) -> Sequence[str]:
+    """The sources that the files define, if this is none of them: else it would be made, which may be an error."""
+    folder = settings.definitions_folder
+    trees = [one.tree for one in read_files([folder], folder).documents]
+    names = {_name(tree) for tree in trees if isinstance(tree, dict) and tree.get("kind") == "source"} - {""}
+    return () if source in names else sorted(names)
+
+
+def _name(tree: Any) -> str:
+    metadata = tree.get("metadata")
+    return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
 
 
 def _running(data: Path) -> Any:
