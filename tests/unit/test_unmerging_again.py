@@ -1,0 +1,33 @@
+"""Unmerging one after another: what the first has parted and said stays, and each equals a run without these edges."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from obverse.core.identity import profile_id
+from people_steps import event
+from unmerging_steps import Lived
+
+ADA, BEA, CLEO = (profile_id("main", f"user_id:{name}") for name in ("ada", "bea", "cleo"))
+
+
+def events_of(lived: Lived) -> Counter[bytes]:
+    """How many of the kept events are whose, as the forwarding entries say."""
+    return Counter(lived.people.keeper(past.profile) for past in lived.events)
+
+
+def test_who_had_become_part_of_whoever_goes_and_stays_is_found_with_whom_they_stay() -> None:
+    log = [
+        event("m1", user_id="cleo"),
+        event("m2", at=1, user_id="bea", anonymous_id="phone"),
+        event("m3", at=2, user_id="ada"),
+        event("m4", at=3, user_id="ada", anonymous_id="phone"),
+        event("m5", at=4, type_="alias", user_id="cleo", previous_id="phone"),
+    ]
+    lived = Lived(log)
+    assert [one.absorbed for one in lived.decisions[-2:]] == [(ADA,), (BEA,)]
+    lived.undo("user_id:bea", "anonymous_id:phone")
+
+    assert lived.people.owners["user_id:ada"] == CLEO
+    assert (lived.people.keeper(ADA), lived.people.keeper(BEA)) == (CLEO, BEA)
+    assert events_of(lived) == {CLEO: 4, BEA: 1}
