@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from obverse.core.identity import profile_id
-from people_steps import event
-from unmerging_steps import Lived
+from people_steps import bought, event
+from unmerging_steps import Lived, apart, told
 
 ADA, BEA, CLEO = (profile_id("main", f"user_id:{name}") for name in ("ada", "bea", "cleo"))
 
@@ -14,6 +14,27 @@ ADA, BEA, CLEO = (profile_id("main", f"user_id:{name}") for name in ("ada", "bea
 def events_of(lived: Lived) -> Counter[bytes]:
     """How many of the kept events are whose, as the forwarding entries say."""
     return Counter(lived.people.keeper(past.profile) for past in lived.events)
+
+
+def test_whoever_was_parted_keeps_their_id_and_all_they_are_when_another_part_goes() -> None:
+    log = [
+        event("m1", user_id="ada"),
+        event("m2", at=1, user_id="bea", anonymous_id="phone"),
+        event("m3", at=2, type_="alias", user_id="ada", previous_id="phone"),
+        bought("m4", 9, at=3, anonymous_id="phone"),
+    ]
+    lived = Lived(log)
+    lived.undo("user_id:bea", "anonymous_id:phone")
+    bea = lived.people.profiles[lived.people.owners["user_id:bea"]]
+    assert bea.id == BEA
+    # The phone was first shown with Bea; she is somebody, and it is another one.
+    decision, _, _ = lived.undo("user_id:ada", "anonymous_id:phone", "request-2")
+
+    assert [part.identifiers for part in decision.parts] == [("anonymous_id:phone",)]
+    assert lived.people.profiles[lived.people.owners["user_id:bea"]] is bea
+    assert lived.people.owners["anonymous_id:phone"] not in {ADA, BEA}
+    pairs = [("user_id:bea", "anonymous_id:phone"), ("user_id:ada", "anonymous_id:phone")]
+    assert told(lived.people) == told(apart(log, *pairs))
 
 
 def test_who_had_become_part_of_whoever_goes_and_stays_is_found_with_whom_they_stay() -> None:

@@ -23,7 +23,7 @@ from obverse.core.identity import (
     profile_id,
 )
 from obverse.core.identity.evidence import SHARED, TAKEN, UNDONE
-from obverse.core.people import People
+from obverse.core.people import People, forward, keeper_of
 from obverse.core.profiles import Membership, Profile
 from obverse.core.profiles.parts import OUTSIDE
 
@@ -72,12 +72,13 @@ def undo(
     """
     ends = edge_key(*ends)
     profile = tied(people, ends)
-    absorbed = {lost for decision in decisions for lost in decision.absorbed} - {profile.id}
+    ever = {profile.id, *(lost for decision in decisions for lost in decision.absorbed)}
     pieces, nobodys = _pieces(profile, without) if without.complete else (_components(profile, ends), set[str]())
     # The profile stays with what made it.
-    made = {one for one in profile.identifiers if profile_id(people.workspace, one) in {profile.id, *absorbed}}
+    made = {one for one in profile.identifiers if profile_id(people.workspace, one) in ever}
     mine = {one for one in made if profile_id(people.workspace, one) == profile.id}
     stays = min(pieces, key=lambda one: (one.isdisjoint(mine), sorted(one)))
+    absorbed = _absorbed(profile.id, decisions)
     parts = [
         _part(people, piece, [one for one in decisions if one.profile in absorbed], stamp)
         for piece in sorted(pieces, key=sorted)
@@ -97,6 +98,16 @@ def undo(
         received_at=stamp.time,
         parts=tuple(parts),
     )
+
+
+def _absorbed(profile: bytes, decisions: Iterable[Decision]) -> set[bytes]:
+    """Who is part of a profile by now: whoever was parted from it is somebody, and nobody else may have their id."""
+    absorbed: dict[bytes, bytes] = {}
+    for decision in decisions:
+        absorbed.update(dict.fromkeys(decision.absorbed, decision.profile))
+        for part in decision.parts:
+            forward(absorbed, decision.profile, part)
+    return {one for one in absorbed if keeper_of(absorbed, one) == profile}
 
 
 def _pieces(profile: Profile, without: Rerun) -> tuple[list[set[str]], set[str]]:
