@@ -52,3 +52,23 @@ def test_who_had_become_part_of_whoever_goes_and_stays_is_found_with_whom_they_s
     assert lived.people.owners["user_id:ada"] == CLEO
     assert (lived.people.keeper(ADA), lived.people.keeper(BEA)) == (CLEO, BEA)
     assert events_of(lived) == {CLEO: 4, BEA: 1}
+
+
+def test_what_was_taken_back_stays_so_though_the_identifier_was_anothers_and_is_nobodys() -> None:
+    first, second = ("user_id:ada", "anonymous_id:phone"), ("email:a@example.com", "anonymous_id:phone")
+    mail = b'{"traits":{"email":"a@example.com"}}'
+    log = [
+        event("m1", user_id="ada", anonymous_id="phone"),
+        event("m2", at=1, user_id="ada", context=mail),
+        event("m3", at=2, anonymous_id="phone", context=mail),
+    ]
+    lived = Lived(log[:1])
+    lived.undo(*first)
+    lived.fold(*log[1:])
+    assert len(lived.people.profiles) == 1, "another edge ties them"
+    lived.undo(*second, "request-2")
+    again = event("m4", at=3, user_id="ada", anonymous_id="phone")
+    lived.fold(again)
+
+    assert "anonymous_id:phone" not in lived.people.owners
+    assert told(lived.people) == told(apart([*log, again], first, second))
