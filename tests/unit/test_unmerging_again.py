@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
-from obverse.core.identity import profile_id
-from people_steps import bought, event
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obverse.contracts.lattice import LAWS
+from obverse.core import profiles
+from obverse.core.events import Event
+from obverse.core.identity import IdentityRules, Limit, profile_id
+from people_logs import logs
+from people_steps import DEFINITIONS, bought, event
 from unmerging_steps import Lived, apart, told
 
 ADA, BEA, CLEO = (profile_id("main", f"user_id:{name}") for name in ("ada", "bea", "cleo"))
@@ -72,3 +80,61 @@ def test_what_was_taken_back_stays_so_though_the_identifier_was_anothers_and_is_
 
     assert "anonymous_id:phone" not in lived.people.owners
     assert told(lived.people) == told(apart([*log, again], first, second))
+
+
+def test_the_last_that_too_many_share_and_nothing_else_tied_can_be_taken_back() -> None:
+    rules = IdentityRules(limits={"anonymous_id": Limit(1)}, shared=2)
+    mail = b'{"traits":{"email":"test@example.com"}}'
+    log = [bought(f"m{n}", 1, at=n, anonymous_id=f"phone-{n}", context=mail) for n in range(5)]
+    lived = Lived(log, replace(DEFINITIONS, identity=rules))
+    assert "email:test@example.com" in lived.people.set_aside
+    counted = events_of(lived)
+    lived.undo("email:test@example.com", "anonymous_id:phone-0")
+
+    assert "anonymous_id:phone-0" not in lived.people.owners
+    assert events_of(lived) == counted == {one.id: one.events for one in lived.people.profiles.values()}
+
+
+def test_of_a_part_whose_events_are_gone_nothing_is_nobodys() -> None:
+    log = [
+        event("m1", user_id="ada", anonymous_id="a-1"),
+        event("m2", at=1, user_id="bea", anonymous_id="b-1"),
+        event("m3", at=2, type_="alias", user_id="bea", previous_id="a-1"),
+    ]
+    lived = Lived(log)
+    lived.events = []
+    lived.undo("user_id:bea", "anonymous_id:a-1")
+    assert set(lived.people.profiles[BEA].identifiers) == {"user_id:bea", "anonymous_id:b-1"}
+    assert not lived.without("user_id:bea", "anonymous_id:b-1").complete
+    lived.undo("user_id:bea", "anonymous_id:b-1", "request-2")
+
+    owners = lived.people.owners
+    assert owners.keys() == {"user_id:ada", "user_id:bea", "anonymous_id:a-1", "anonymous_id:b-1"}
+    assert (owners["user_id:bea"], len(lived.people.profiles)) == (BEA, 3)
+
+
+@LAWS
+@given(logs(), st.lists(st.tuples(st.integers(1, 4), st.integers(0, 1000)), max_size=4))
+def test_after_all_unmerges_people_are_those_of_a_run_without_these_edges(
+    log: list[Event], asked: list[tuple[int, int]]
+) -> None:
+    lived, pairs, folded = Lived(), list[tuple[str, str]](), 0
+    for number, (more, which) in enumerate(asked):
+        lived.fold(*log[folded : folded + more])
+        folded += more
+        ties = sorted(
+            ends
+            for profile in lived.people.profiles.values()
+            for ends, edge in profile.edges.items()
+            if not edge.refused
+        )
+        if ties:
+            pairs.append(ties[which % len(ties)])
+            others = {one.id for one in lived.people.profiles.values()}
+            decision, _, _ = lived.undo(*pairs[-1], f"request-{number}")
+            assert others.isdisjoint(part.profile for part in decision.parts)
+            assert events_of(lived) == {one.id: one.events for one in lived.people.profiles.values()}
+    lived.fold(*log[folded:])
+    assert told(lived.people) == told(apart(log, *pairs))
+    for profile in lived.people.profiles.values():
+        assert profiles.unpack(profiles.pack(profile, DEFINITIONS), DEFINITIONS) == profile

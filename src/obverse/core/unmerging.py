@@ -77,7 +77,7 @@ def undo(
     # The profile stays with what made it.
     made = {one for one in profile.identifiers if profile_id(people.workspace, one) in ever}
     mine = {one for one in made if profile_id(people.workspace, one) == profile.id}
-    stays = min(pieces, key=lambda one: (one.isdisjoint(mine), sorted(one)))
+    stays = min(pieces, key=lambda one: (one.isdisjoint(mine), sorted(one)), default=set[str]())
     absorbed = _absorbed(profile.id, decisions)
     parts = [
         _part(people, piece, [one for one in decisions if one.profile in absorbed], stamp)
@@ -214,7 +214,7 @@ def rerun(people: People, ends: tuple[str, str], events: Sequence[PastEvent]) ->
     rules = IdentityRules(
         limits={}, merges=_NO_LIMIT, identifiers=_NO_LIMIT, shared=None, apart=apart, added=today.added
     )
-    run = Rerun(People(people.workspace, replace(people.definitions, identity=rules)), len(events) >= profile.events)
+    run = Rerun(People(people.workspace, replace(people.definitions, identity=rules)), _is_whole(profile, events))
     run.people.filled = people.filled  # what is on its way is computed of all of these events, too
     ties = {
         pair: edge
@@ -232,6 +232,16 @@ def rerun(people: People, ends: tuple[str, str], events: Sequence[PastEvent]) ->
         folded = run.people.fold(past.event, (past.partition, past.offset), names)
         run.folded.append((past, None if folded.profile is None else folded.profile.id))
     return run
+
+
+def _is_whole(profile: Profile, events: Sequence[PastEvent]) -> bool:
+    """
+    Whether these are all events of a profile.
+
+    One that an unmerge made of the events that were kept counts no others: it was shown by some that are gone.
+    """
+    known = {past.event.message_id for past in events}
+    return len(events) >= profile.events and all(first.event in known for first in profile.sightings.values())
 
 
 def _tie(people: People, rules: IdentityRules, profile: Profile, edge: Edge) -> None:
