@@ -12,9 +12,11 @@ from obverse.contracts.lattice import LAWS
 from obverse.core import profiles
 from obverse.core.events import Event
 from obverse.core.identity import IdentityRules, Limit, profile_id
+from obverse.core.identity.evidence import ACCEPTED
+from obverse.core.unmerging import accept
 from people_logs import logs
-from people_steps import DEFINITIONS, bought, event
-from unmerging_steps import Lived, apart, told
+from people_steps import DEFINITIONS, NOW, SECOND, bought, event
+from unmerging_steps import LATER, Lived, apart, told
 
 ADA, BEA, CLEO = (profile_id("main", f"user_id:{name}") for name in ("ada", "bea", "cleo"))
 
@@ -111,6 +113,27 @@ def test_of_a_part_whose_events_are_gone_nothing_is_nobodys() -> None:
     owners = lived.people.owners
     assert owners.keys() == {"user_id:ada", "user_id:bea", "anonymous_id:a-1", "anonymous_id:b-1"}
     assert (owners["user_id:bea"], len(lived.people.profiles)) == (BEA, 3)
+
+
+def test_whom_somebody_made_one_was_shown_when_events_showed_them() -> None:
+    log = [
+        event("m1", user_id="ada", anonymous_id="phone"),
+        event("m2", at=100, user_id="bea"),
+        event("m3", at=200, anonymous_id="phone"),
+    ]
+    lived = Lived(log)
+    decision = accept(lived.people, ("user_id:ada", "user_id:bea"), LATER, ACCEPTED)
+    lived.people.carry_out(decision)
+    lived.decisions.append(decision)
+    before = lived.people.profiles[ADA].sightings["user_id:bea"]
+    lived.undo("user_id:ada", "anonymous_id:phone", "request-2")
+
+    ada = lived.people.profiles[ADA]
+    assert ada.identifiers == {"user_id:ada": NOW, "user_id:bea": NOW + 100 * SECOND}
+    assert ada.sightings["user_id:bea"] == before == (NOW + 100 * SECOND, "m2")
+    assert ada.first == log[0].stamp
+    # What was shown with another one alone is part of no other event, and all that is left is whole.
+    assert lived.without("user_id:ada", "user_id:bea").complete
 
 
 @LAWS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from obverse.core import changes, profiles
 from obverse.core.changes import Change
@@ -24,7 +24,7 @@ from obverse.core.identity import (
 )
 from obverse.core.identity.evidence import SHARED, TAKEN, UNDONE
 from obverse.core.people import People, forward, keeper_of
-from obverse.core.profiles import Membership, Profile
+from obverse.core.profiles import Membership, Profile, Sighting
 from obverse.core.profiles.parts import OUTSIDE
 
 ONCE_TIED: Final = frozenset({REFUSED + SHARED, REFUSED + TAKEN})
@@ -187,6 +187,13 @@ def tell_anew(people: People, decision: Decision, without: Rerun) -> tuple[list[
     return moved, of
 
 
+class _Shown(NamedTuple):
+    """When an identifier was shown."""
+
+    first: Sighting
+    last: int
+
+
 @dataclass(slots=True)
 class Rerun:
     """The run of one profile's events in which an edge never was."""
@@ -214,7 +221,7 @@ def rerun(people: People, ends: tuple[str, str], events: Sequence[PastEvent]) ->
     rules = IdentityRules(
         limits={}, merges=_NO_LIMIT, identifiers=_NO_LIMIT, shared=None, apart=apart, added=today.added
     )
-    run = Rerun(People(people.workspace, replace(people.definitions, identity=rules)), _is_whole(profile, events))
+    run = Rerun(People(people.workspace, replace(people.definitions, identity=rules)), len(events) >= profile.events)
     run.people.filled = people.filled  # what is on its way is computed of all of these events, too
     ties = {
         pair: edge
@@ -224,24 +231,49 @@ def rerun(people: People, ends: tuple[str, str], events: Sequence[PastEvent]) ->
     theirs = profile.identifiers.keys() | {*ends, *(end for pair in ties for end in pair)}
     shown = [tuple(one for one in identifiers(past.event, rules) if one in theirs) for past in events]
     by_event = {past.event.message_id: names for past, names in zip(events, shown, strict=True)}
+    early = dict[str, _Shown]()
     for pair, edge in sorted(ties.items()):
         # What no event that is kept would tie again: somebody said so, or the event is gone.
         if not set(pair) <= set(by_event.get(edge.event, ())):
             _tie(run.people, today, profile, edge)
-    for past, names in zip(events, shown, strict=True):
-        folded = run.people.fold(past.event, (past.partition, past.offset), names)
-        run.folded.append((past, None if folded.profile is None else folded.profile.id))
+            early |= {
+                end: _Shown(profile.sightings[end], profile.identifiers[end])
+                for end in pair
+                if end in profile.sightings
+            }
+    _fold(run, zip(events, shown, strict=True), early)
+    # One that an unmerge made of the events that were kept counts no others; whoever is nobody's was shown by some.
+    unseen = profile.identifiers.keys() - run.people.owners.keys()
+    run.complete = run.complete and all(profile.sightings[one].event in by_event for one in unseen)
     return run
 
 
-def _is_whole(profile: Profile, events: Sequence[PastEvent]) -> bool:
-    """
-    Whether these are all events of a profile.
-
-    One that an unmerge made of the events that were kept counts no others: it was shown by some that are gone.
-    """
-    known = {past.event.message_id for past in events}
-    return len(events) >= profile.events and all(first.event in known for first in profile.sightings.values())
+def _fold(run: Rerun, told: Iterable[tuple[PastEvent, tuple[str, ...]]], early: Mapping[str, _Shown]) -> None:
+    """Fold all events; of what is tied already, `early` has when it was shown, unless one of these shows it."""
+    people, firsts, seen = run.people, dict[bytes, Stamp](), dict(early)
+    shown = set[str]()
+    for past, names in told:
+        stamp = past.event.stamp
+        one = people.fold(past.event, (past.partition, past.offset), names).profile
+        run.folded.append((past, None if one is None else one.id))
+        if one is None:
+            continue
+        firsts[one.id] = min(stamp, firsts.get(one.id, stamp))
+        for name in early.keys() & one.identifiers.keys() & set(names) if early else ():
+            now = _Shown(Sighting(stamp.time, past.event.message_id), stamp.time)
+            known = seen[name] if name in shown else now
+            seen[name] = _Shown(min(known.first, now.first), max(known.last, now.last))
+            shown.add(name)
+    for name, known in seen.items():
+        owner = people.profiles[people.owners[name]]
+        owner.sightings[name], owner.identifiers[name] = known
+    # Whoever was tied before is told of as if somebody had been there earlier.
+    told_first = dict[bytes, Stamp]()
+    for into, first in firsts.items():
+        keeper = people.keeper(into)
+        told_first[keeper] = min(first, told_first.get(keeper, first))
+    for keeper, first in told_first.items():
+        people.profiles[keeper].first = first
 
 
 def _tie(people: People, rules: IdentityRules, profile: Profile, edge: Edge) -> None:
