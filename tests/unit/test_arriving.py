@@ -188,3 +188,19 @@ def test_who_is_unmerged_meanwhile_lacks_nothing_and_has_nothing_twice() -> None
     }
     assert (told_of[1]["orders"], told_of[1]["spent"], told_of[1]["lately"]) == (3, 17, 17)
     assert (told_of[2]["orders"], told_of[2]["spent"], told_of[2]["lately"]) == (1, 5, 5)
+
+
+def test_what_leaves_a_window_by_the_instant_at_which_others_become_live_is_told() -> None:
+    lately, orders = (
+        counted("lately", aggregate="count", window={"last": "2 days"}),
+        counted("orders", aggregate="count"),
+    )
+    before, after = define(traits=[lately], identity=RULES), define(traits=[lately, orders], identity=RULES)
+    people = People("main", before)
+    people.fold(at(bought("m1", user_id="ada"), 0), (0, 0))
+    (ada,) = people.profiles.values()
+    assert profiles.computed_traits(ada, before) == {"lately": 1}
+    moved = [*profiles.go_live(ada, before, after, day(3)), *profiles.advance(ada, day(4), after)]
+
+    assert profiles.computed_traits(ada, after) == {"lately": 0}
+    assert [(one.kind, one.name) for one in moved] == [("trait", "lately")]

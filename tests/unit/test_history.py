@@ -162,6 +162,47 @@ def test_who_was_parted_is_one_before_and_two_after() -> None:
     assert related(kept[0].profile, [*decisions, decision]) == {one.profile for one in kept}
 
 
+def test_before_an_unmerge_each_event_is_of_who_had_it_then() -> None:
+    """Ada's order is another's who was there before: the phone goes under the id that it had made, and Ada stays."""
+    log = [
+        event("m1", type_="identify", properties={"email": "a@example.com"}),
+        event("m2", at=1, anonymous_id="phone"),
+        bought("m3", 7, at=2, user_id="ada", anonymous_id="phone"),
+        event("m4", at=3, type_="identify", user_id="ada", properties={"email": "a@example.com"}),
+    ]
+    people, (decisions, kept) = reduced(log, NOW + 9 * SECOND), lived(log)
+    ends = ("user_id:ada", "anonymous_id:phone")
+    without = rerun(people, ends, kept)
+    decision = undo(people, ends, Stamp(NOW + 5 * SECOND, "console", "request"), decisions, without)
+    people.carry_out(decision)
+    _, of = tell_anew(people, decision, without)
+    assert of, "the order is of the other profile by now"
+    kept = [PastEvent(one.id, of.get(one.id, one.profile), 0, one.offset, one.event) for one in kept]
+
+    for seconds in range(5):
+        before = past(NOW + seconds * SECOND, ([*decisions, decision], kept))
+        assert told(before) == told(reduced(log, NOW + seconds * SECOND))
+    assert told(past(NOW + 5 * SECOND, ([*decisions, decision], kept))) == told(people)
+
+
+def test_before_an_unmerge_what_an_identifier_told_that_was_taken_stays_where_it_was() -> None:
+    rules = define(traits=DEFINITIONS.traits, identity=PRESETS["unique_user_id"])
+    log = [
+        event("m1", user_id="ada", anonymous_id="tablet"),
+        bought("m2", 7, at=1, anonymous_id="tablet"),
+        event("m3", at=2, user_id="ada", anonymous_id="phone"),
+        event("m4", at=3, user_id="bob", anonymous_id="tablet"),
+    ]
+    people, (decisions, kept) = reduced(log, NOW + 9 * SECOND, rules), lived(log, rules)
+    ends = ("user_id:ada", "anonymous_id:phone")
+    stamp = Stamp(NOW + 5 * SECOND, "console", "request")
+    decisions.append(undo(people, ends, stamp, decisions, rerun(people, ends, kept[:3])))
+
+    then, expected = past(NOW + 4 * SECOND, (decisions, kept), rules), reduced(log, NOW + 4 * SECOND, rules)
+    assert then.owners == expected.owners
+    assert [who(one, rules) for one in in_order(then)] == [who(one, rules) for one in in_order(expected)]
+
+
 def test_what_was_left_out_beside_a_stronger_one_is_not_taken_when_it_is_told_again() -> None:
     """The device breaks no limit by itself: nothing but what was decided keeps it from the second of the two."""
     limits = {"user_id": Limit(1), "email": Limit(1), "anonymous_id": Limit(5)}

@@ -10,7 +10,7 @@ from obverse.core import json_values, profiles
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event
-from obverse.core.identity import Decision, id_named
+from obverse.core.identity import Decision, id_named, identifiers
 from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.core.profiles.window import message_key
@@ -51,9 +51,18 @@ class PastPeople(People):
         """`at` is in microseconds since 1970; the decisions come in the order in which they were taken."""
         super().__init__("", definitions)
         self.at = at
+        self._parted: set[bytes] = set()
+        """Whoever was parted later: of their events some were another's then."""
+        self._left: set[str] = set()
+        """Identifiers that were taken from somebody, or left to nobody: what they told before stayed."""
         for decision in decisions:
             if decision.received_at <= at:
+                self._left.update(one for one in decision.identifiers if one in self.owners)
+                self._left.update(one.identifier for one in decision.set_aside)
+                self._left.update(one for part in decision.parts if not part.profile for one in part.identifiers)
                 self.carry_out(decision)
+            elif decision.kind == "unmerge":
+                self._parted |= {decision.profile, *(part.profile for part in decision.parts if part.profile)}
 
     def decide(self, event: Event, stamp: Stamp, shown: tuple[str, ...]) -> Decision | None:  # noqa: ARG002 - as in `People`
         """Decide nothing: what was to be decided is."""
@@ -64,13 +73,15 @@ class PastPeople(People):
         Fold an event into whom it belonged to, if it had come by then. Called in the order of their ids.
 
         That is who holds by then whom it is kept with; before there was such a profile, who had one of the identifiers.
+        Of whom it is kept with since an unmerge that came later nothing is said: who had the strongest one.
         """
         event = one.event
         if event.received_at > self.at:
             return
         shown = self.shown(event) or ("",)
         owners = [self.owners[name] for name in shown if name in self.owners]
-        keeper = self._find(one.profile) or (self.profiles[owners[0]] if owners else None)
+        had = self.profiles[owners[0]] if owners else None
+        keeper = (had if self._may_be_anothers(one) else None) or self._find(one.profile) or had
         if keeper is None:
             return  # of somebody who was nobody yet
         # It counted when it was folded, so it counts here, however long its message id is remembered.
@@ -82,6 +93,13 @@ class PastPeople(People):
             del self.owners[shown[0]]
         else:
             self.owners[shown[0]] = owner
+
+    def _may_be_anothers(self, one: PastEvent) -> bool:
+        """Whether it went to another one since; its strongest identifier tells whose it was, unless that went too."""
+        if one.profile not in self._parted:
+            return False
+        strongest, *_ = identifiers(one.event, self.definitions.identity) or ("",)
+        return strongest in self.owners and strongest not in self._left
 
     def settle(self) -> None:
         """Have time go on to the end; called when all events are told."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from obverse.core import changes, groups, profiles
@@ -246,8 +246,7 @@ class People:
         keeper.changed_at = max(keeper.changed_at, decision.received_at)
         if other is None:
             return
-        self.absorbed.pop(other.id, None)
-        self.absorbed.update(dict.fromkeys(part.absorbed, other.id))
+        forward(self.absorbed, keeper.id, part)
         other.merges = len(part.absorbed)
         keeper.merges = max(0, keeper.merges - other.merges - 1)
         other.changed_at = decision.received_at
@@ -267,9 +266,7 @@ class People:
 
     def keeper(self, profile: bytes) -> bytes:
         """Return the profile that holds this one now: itself, unless it was absorbed."""
-        while profile in self.absorbed:
-            profile = self.absorbed[profile]
-        return profile
+        return keeper_of(self.absorbed, profile)
 
     def _find(self, profile: bytes) -> Profile | None:
         return self.profiles.get(self.keeper(profile))
@@ -297,3 +294,23 @@ class People:
         wanted = definitions.audiences if audiences is None else audiences
         judged = (profiles.judge(profile, audience, stamp, definitions, now) for audience in wanted)
         return [change for change in judged if change is not None]
+
+
+def keeper_of(absorbed: Mapping[bytes, bytes], profile: bytes) -> bytes:
+    """Return the profile that holds this one in the end, of those that each absorbed one is part of."""
+    while profile in absorbed:
+        profile = absorbed[profile]
+    return profile
+
+
+def forward(absorbed: dict[bytes, bytes], keeper: bytes, part: Part) -> None:
+    """
+    Have who was merged away lead to whom it is part of, once a part has gone from their keeper.
+
+    Who had become part of what goes, and is no part of it, stays with the keeper.
+    """
+    if part.profile is not None:
+        for one in [one for one in absorbed if keeper_of(absorbed, one) == keeper]:
+            absorbed[one] = keeper
+        absorbed.pop(part.profile, None)
+        absorbed.update(dict.fromkeys(part.absorbed, part.profile))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from obverse.core import changes, profiles
 from obverse.core.changes import Change
@@ -23,8 +23,8 @@ from obverse.core.identity import (
     profile_id,
 )
 from obverse.core.identity.evidence import SHARED, TAKEN, UNDONE
-from obverse.core.people import People
-from obverse.core.profiles import Membership, Profile
+from obverse.core.people import People, forward, keeper_of
+from obverse.core.profiles import Membership, Profile, Sighting
 from obverse.core.profiles.parts import OUTSIDE
 
 ONCE_TIED: Final = frozenset({REFUSED + SHARED, REFUSED + TAKEN})
@@ -72,12 +72,13 @@ def undo(
     """
     ends = edge_key(*ends)
     profile = tied(people, ends)
-    absorbed = {lost for decision in decisions for lost in decision.absorbed} - {profile.id}
+    ever = {profile.id, *(lost for decision in decisions for lost in decision.absorbed)}
     pieces, nobodys = _pieces(profile, without) if without.complete else (_components(profile, ends), set[str]())
     # The profile stays with what made it.
-    made = {one for one in profile.identifiers if profile_id(people.workspace, one) in {profile.id, *absorbed}}
+    made = {one for one in profile.identifiers if profile_id(people.workspace, one) in ever}
     mine = {one for one in made if profile_id(people.workspace, one) == profile.id}
-    stays = min(pieces, key=lambda one: (one.isdisjoint(mine), sorted(one)))
+    stays = min(pieces, key=lambda one: (one.isdisjoint(mine), sorted(one)), default=set[str]())
+    absorbed = _absorbed(profile.id, decisions)
     parts = [
         _part(people, piece, [one for one in decisions if one.profile in absorbed], stamp)
         for piece in sorted(pieces, key=sorted)
@@ -97,6 +98,16 @@ def undo(
         received_at=stamp.time,
         parts=tuple(parts),
     )
+
+
+def _absorbed(profile: bytes, decisions: Iterable[Decision]) -> set[bytes]:
+    """Who is part of a profile by now: whoever was parted from it is somebody, and nobody else may have their id."""
+    absorbed: dict[bytes, bytes] = {}
+    for decision in decisions:
+        absorbed.update(dict.fromkeys(decision.absorbed, decision.profile))
+        for part in decision.parts:
+            forward(absorbed, decision.profile, part)
+    return {one for one in absorbed if keeper_of(absorbed, one) == profile}
 
 
 def _pieces(profile: Profile, without: Rerun) -> tuple[list[set[str]], set[str]]:
@@ -176,6 +187,13 @@ def tell_anew(people: People, decision: Decision, without: Rerun) -> tuple[list[
     return moved, of
 
 
+class _Shown(NamedTuple):
+    """When an identifier was shown."""
+
+    first: Sighting
+    last: int
+
+
 @dataclass(slots=True)
 class Rerun:
     """The run of one profile's events in which an edge never was."""
@@ -213,14 +231,49 @@ def rerun(people: People, ends: tuple[str, str], events: Sequence[PastEvent]) ->
     theirs = profile.identifiers.keys() | {*ends, *(end for pair in ties for end in pair)}
     shown = [tuple(one for one in identifiers(past.event, rules) if one in theirs) for past in events]
     by_event = {past.event.message_id: names for past, names in zip(events, shown, strict=True)}
+    early = dict[str, _Shown]()
     for pair, edge in sorted(ties.items()):
         # What no event that is kept would tie again: somebody said so, or the event is gone.
         if not set(pair) <= set(by_event.get(edge.event, ())):
             _tie(run.people, today, profile, edge)
-    for past, names in zip(events, shown, strict=True):
-        folded = run.people.fold(past.event, (past.partition, past.offset), names)
-        run.folded.append((past, None if folded.profile is None else folded.profile.id))
+            early |= {
+                end: _Shown(profile.sightings[end], profile.identifiers[end])
+                for end in pair
+                if end in profile.sightings
+            }
+    _fold(run, zip(events, shown, strict=True), early)
+    # One that an unmerge made of the events that were kept counts no others; whoever is nobody's was shown by some.
+    unseen = profile.identifiers.keys() - run.people.owners.keys()
+    run.complete = run.complete and all(profile.sightings[one].event in by_event for one in unseen)
     return run
+
+
+def _fold(run: Rerun, told: Iterable[tuple[PastEvent, tuple[str, ...]]], early: Mapping[str, _Shown]) -> None:
+    """Fold all events; of what is tied already, `early` has when it was shown, unless one of these shows it."""
+    people, firsts, seen = run.people, dict[bytes, Stamp](), dict(early)
+    shown = set[str]()
+    for past, names in told:
+        stamp = past.event.stamp
+        one = people.fold(past.event, (past.partition, past.offset), names).profile
+        run.folded.append((past, None if one is None else one.id))
+        if one is None:
+            continue
+        firsts[one.id] = min(stamp, firsts.get(one.id, stamp))
+        for name in early.keys() & one.identifiers.keys() & set(names) if early else ():
+            now = _Shown(Sighting(stamp.time, past.event.message_id), stamp.time)
+            known = seen[name] if name in shown else now
+            seen[name] = _Shown(min(known.first, now.first), max(known.last, now.last))
+            shown.add(name)
+    for name, known in seen.items():
+        owner = people.profiles[people.owners[name]]
+        owner.sightings[name], owner.identifiers[name] = known
+    # Whoever was tied before is told of as if somebody had been there earlier.
+    told_first = dict[bytes, Stamp]()
+    for into, first in firsts.items():
+        keeper = people.keeper(into)
+        told_first[keeper] = min(first, told_first.get(keeper, first))
+    for keeper, first in told_first.items():
+        people.profiles[keeper].first = first
 
 
 def _tie(people: People, rules: IdentityRules, profile: Profile, edge: Edge) -> None:

@@ -162,8 +162,8 @@ class Asked:
             nobodys=nobodys,
         )
         became = [self._became(whole.profiles[one], whole.definitions, [*moved, *more]) for one in touched]
-        self._router.people.replace([one.packed for _, one in became], self._router.place.routed)
         self._router.people.part([decision], nobodys)
+        self._router.people.replace([one.packed for _, one in became], self._router.place.routed)
         self._router.filling.note(touched)
         await self._append([*became, (0, done)], offset + 1)
 

@@ -116,10 +116,10 @@ def take_again(turn: Turn, routed: Sequence[Item], at: int, people: RoutedPeople
                 people.routed((profile.id,), at)
         elif isinstance(one, Defined):
             place.version = max(place.version, one.version)
-    people.replace([one.packed for one in routed if isinstance(one, Became)], at)
     for done in routed:
         if isinstance(done, Done):
             people.part([decision for _, decision in done.decisions], done.nobodys)
+    people.replace([one.packed for one in routed if isinstance(one, Became)], at)
     place.number = turn.end
     if turn.events_end >= 0:
         place.events[turn.partition] = turn.events_end

@@ -8,7 +8,7 @@ from obverse.core import profiles
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event
 from obverse.core.identity import Decision
-from obverse.core.people import People
+from obverse.core.people import People, forward
 from obverse.ports.profile_store import ProfileStore
 
 
@@ -47,10 +47,10 @@ class RoutedPeople(People):
             self._last[one.id] = at
 
     def part(self, decisions: Iterable[Decision], nobodys: Iterable[str]) -> None:
-        """Know who was parted from whom."""
-        for part in (part for decision in decisions for part in decision.parts):
-            if part.profile is not None:
-                self.absorbed.update(dict.fromkeys(part.absorbed, part.profile))
+        """Know who was parted from whom; called before it is known what they became (`replace`)."""
+        for decision in decisions:
+            for part in decision.parts:
+                forward(self.absorbed, decision.profile, part)
         for identifier in nobodys:
             self.owners.pop(identifier, None)
 

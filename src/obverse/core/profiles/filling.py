@@ -65,14 +65,17 @@ def go_live(profile: Profile, before: Definitions, after: Definitions, now: int)
     Whoever was in an audience that is no more leaves it. `now` is in microseconds since 1970.
     """
     now = max(now, profile.now)
+    # First, for what leaves a window by now is told as well: nobody looks at that instant again.
+    names = dict.fromkeys(one.name for one in (*before.traits, *after.traits))
+    values = {name: value_of(profile, TRAIT, name, before) for name in names}
     for trait, kind in after.windowed:
         if trait.key in profile.traits:
             kind.advance(profile.traits[trait.key], now)
     stamp = Stamp(now, DEFINITIONS, f"{DEFINITIONS}:{times.to_text(now)}")
     done = [
-        Change(profile.id, TRAIT, one.name, stamp.message_id)
-        for one in (*before.traits, *(one for one in after.traits if one.name not in before.trait_of_name))
-        if value_of(profile, TRAIT, one.name, before) != value_of(profile, TRAIT, one.name, after)
+        Change(profile.id, TRAIT, name, stamp.message_id)
+        for name, value in values.items()
+        if value != value_of(profile, TRAIT, name, after)
     ]
     # A trait that is gone may be defined again one day, and is computed anew then.
     profile.traits = {key: state for key, state in profile.traits.items() if key in after.trait_of_key}

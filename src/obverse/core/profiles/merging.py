@@ -15,6 +15,7 @@ from obverse.core.profiles.turning import due_of
 
 _FOR_GOOD: Final = frozenset(REFUSED + rule for rule in (SHARED, TAKEN, UNDONE))
 """What is against a pair, whatever else the profile has."""
+_TAKEN_BACK: Final = REFUSED + UNDONE
 MOST_REFUSED: Final = 100
 """Edges that tie nothing of which a profile keeps no more; the latest stay."""
 MOST_GROUPS: Final = 1000
@@ -90,11 +91,13 @@ def separate(one: Profile, other: Profile | None, identifiers: set[str]) -> None
     """
     Move these identifiers of one profile, and what is said of them, to another one; to nobody, if that is None.
 
-    What was refused because of a limit is forgotten on both sides, for there is room now: it is asked about again.
+    What was refused because of a limit is forgotten on both sides, for there is room now: it is asked about again. What
+    somebody has taken back of two that go different ways both sides know; also of an identifier that is nobody's now.
     """
     for ends, edge in list(one.edges.items()):
         if not identifiers.isdisjoint(ends):
-            del one.edges[ends]
+            if edge.rule != _TAKEN_BACK or (other is not None and identifiers.issuperset(ends)):
+                del one.edges[ends]
             if other is not None and (not edge.refused or edge.rule in _FOR_GOOD):
                 other.edges[ends] = edge
         elif edge.refused and edge.rule not in _FOR_GOOD:
