@@ -104,6 +104,20 @@ def test_a_retry_decides_nothing_that_the_event_itself_did_not() -> None:
     assert "anonymous_id:a-1" not in people.owners
 
 
+def test_a_retry_shows_nothing_that_the_event_itself_did_not() -> None:
+    limits = {"anonymous_id": Limit(1, within=2 * DAY)}
+    log = [
+        event("m1", user_id="ada", anonymous_id="a-1"),
+        event("m2", at=DAY, user_id="ada", anonymous_id="a-2"),
+        event("m3", at=4 * DAY, user_id="ada", anonymous_id="a-2"),
+    ]
+    once, twice = new(rules(limits=limits)), new(rules(limits=limits))
+    fold(once, *log)
+    fold(twice, *log, log[1])
+    assert only(once).sightings["anonymous_id:a-2"] == (NOW + 4 * DAY * 1_000_000, "m3")
+    assert told(twice) == told(once)
+
+
 def test_folded_again_after_a_crash_an_event_leaves_out_what_it_left_out() -> None:
     log = [
         event("m1", **seen("ours@example.com", user_id="bob")),

@@ -131,7 +131,7 @@ class People:
             if decision.set_aside:
                 shown = self._not_set_aside(shown)
         profile = self.profiles[self.owners[shown[0]]]
-        profiles.show(profile, shown, stamp.time, event.message_id)
+        profiles.show(profile, shown, event, stamp.time)
         return profile, Folded(profile, decision=decision, changes=moved, others=others)
 
     def _has_come(self, event: Event, strongest: str) -> bool:

@@ -282,7 +282,7 @@ class BucketMachine:
         if profile is None:
             raise LookupError(f"nobody lives here by the id {item.profile.hex()}")
         stamp = event.stamp
-        profiles.show(profile, identifiers(event, definitions.identity), stamp.time, event.message_id)
+        profiles.show(profile, identifiers(event, definitions.identity), event, stamp.time)
         done = profiles.apply(profile, event, stamp, (item.partition, item.offset), definitions)
         self._residents.moved(profile.id, number)
         if done is None:

@@ -32,7 +32,7 @@ class RoutedPeople(People):
     def note(self, event: Event, profile: profiles.Profile, place: tuple[int, int]) -> None:
         """Know of an event that was routed before what identity needs of it."""
         stamp = event.stamp
-        profiles.show(profile, self.shown(event), stamp.time, event.message_id)
+        profiles.show(profile, self.shown(event), event, stamp.time)
         profiles.notice(profile, event, stamp, place)
 
     def replace(self, became: Iterable[bytes], at: int) -> None:

@@ -7,11 +7,13 @@ from typing import Final
 
 from obverse.core.crdt import clock, register
 from obverse.core.definitions import Definitions
+from obverse.core.events import Event
 from obverse.core.identity import REFUSED, Edge
 from obverse.core.identity.evidence import ACCEPTED, SHARED, TAKEN, UNDONE
 from obverse.core.profiles.parts import OUTSIDE, Membership, Sighting
 from obverse.core.profiles.profile import Profile
 from obverse.core.profiles.turning import due_of
+from obverse.core.profiles.window import message_key
 
 _FOR_GOOD: Final = frozenset(REFUSED + rule for rule in (SHARED, TAKEN, UNDONE))
 """What is against a pair, whatever else the profile has."""
@@ -122,8 +124,13 @@ def sight(profile: Profile, identifier: str, first: Sighting, last: int) -> None
     profile.identifiers[identifier] = max(last, profile.identifiers.get(identifier, last))
 
 
-def show(profile: Profile, shown: Iterable[str], at: int, event: str) -> None:
-    """Note that an event showed these identifiers at this time; those that the profile has not are passed over."""
+def show(profile: Profile, shown: Iterable[str], event: Event, at: int) -> None:
+    """
+    Note that an event showed these identifiers at this time; those that the profile has not are passed over.
+
+    So is an earlier time by an event that comes again: what it was refused then, and the profile has come to since, it
+    did not show as this one's.
+    """
     last_shown = profile.identifiers
     for identifier in shown:
         last = last_shown.get(identifier)
@@ -131,8 +138,8 @@ def show(profile: Profile, shown: Iterable[str], at: int, event: str) -> None:
             continue  # it was refused, and is another's
         if at > last:
             last_shown[identifier] = at
-        else:
-            sight(profile, identifier, Sighting(at, event), at)
+        elif Sighting(at, event.message_id) < profile.sightings[identifier] and message_key(event) not in profile.seen:
+            sight(profile, identifier, Sighting(at, event.message_id), at)
 
 
 def join(profile: Profile, group: str, since: Sighting) -> None:
