@@ -72,11 +72,18 @@ def test_a_profile_is_said_in_the_words_of_the_crm() -> None:
     }
 
 
-@pytest.mark.parametrize("number", ["1E+99999999999999", "-1E-99999999999999", "0E-99999999999999"])
-def test_a_number_whose_digits_no_memory_holds_is_said_as_it_was_sent(number: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        ("1E+99999999999999", "1E+99999999999999"),
+        ("-1E-99999999999999", "-1E-99999999999999"),
+        ("0E-99999999999999", "0"),
+    ],
+)
+def test_a_number_whose_digits_no_memory_holds_is_said_as_it_was_sent(number: str, said: str) -> None:
     one = person(("web", "identify", b'{"first_name":%b}' % number.encode()))
 
-    assert mapping.said(one, CRM, DEFINITIONS)["firstname"] == number
+    assert mapping.said(one, CRM, DEFINITIONS)["firstname"] == said
 
 
 def test_only_what_is_new_is_written() -> None:

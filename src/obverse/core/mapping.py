@@ -86,7 +86,8 @@ def as_text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, Decimal):
         # 1e99999999999, which anybody may send, would fill the memory with its digits.
-        return str(value)[:LONGEST] if json_values.number(value) is None else f"{value:f}"
+        within_reach = json_values.number(value)
+        return str(value)[:LONGEST] if within_reach is None else f"{within_reach:f}"
     text = value if isinstance(value, str) else json_values.encode(value).decode()
     # Half a character, which JSON may spell, is none that anybody could be sent.
     return text.replace("\0", "").encode("utf-8", "replace").decode()[:LONGEST]

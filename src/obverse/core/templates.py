@@ -136,7 +136,8 @@ class CompiledTemplate:
 def _within_reach(value: Any, depth: int = 0) -> Any:
     """With numbers that nobody computes with as texts: counting to 1e300000 takes seconds, and further for ever."""
     if isinstance(value, Decimal):
-        return str(value) if json_values.number(value) is None else value
+        within_reach = json_values.number(value)
+        return str(value) if within_reach is None else within_reach
     if not isinstance(value, Mapping | list):
         return value
     if depth > _MOST_LEVELS:
