@@ -17,7 +17,7 @@ from obverse.apps.bench.load import Load
 from obverse.apps.bench.machine import percentile
 from obverse.apps.own_secrets import API_KEY, own_secret
 
-_CONNECTIONS: Final = 16
+_CONNECTIONS: Final = 128
 _PATIENCE: Final = 60.0
 """Seconds within which all must be answered."""
 _TICK: Final = 0.001
