@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 
@@ -51,6 +53,29 @@ def trouble(error: BaseException, doing: str) -> Unreachable | AccessRefused:
         if isinstance(error, kind):
             return AccessRefused(f"{doing}: {said}; {remedy}")
     return Unreachable(f"{doing}: {said}")
+
+
+@asynccontextmanager
+async def borrowed(pool: asyncpg.Pool, *, limit: float) -> AsyncIterator[asyncpg.Connection]:
+    """
+    Have a connection of a pool for as long as the block runs.
+
+    One whose statement took too long is cut off if the server does not say within a second that it has called it off: a
+    server that stands still never does, and whoever gives a connection back would wait for that.
+
+    Raises:
+        one of FAILURES: there was none to be had within `limit` seconds.
+    """
+    connection = await pool.acquire(timeout=limit)
+    try:
+        yield connection
+    finally:
+        with suppress(*FAILURES):
+            await pool.release(connection, timeout=_PATIENCE)
+
+
+_PATIENCE: Final = 1.0
+"""Seconds that a server has to say that it has called off what it was doing."""
 
 
 class Link:

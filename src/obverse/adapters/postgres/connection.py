@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from obverse.adapters._postgres import FAILURES, Link, connect, hang_up, trouble
+from obverse.adapters._postgres import FAILURES, Link, borrowed, connect, hang_up, trouble
 
-__all__ = ["FAILURES", "Link", "connect", "hang_up", "trouble"]
+__all__ = ["FAILURES", "Link", "borrowed", "connect", "hang_up", "trouble"]

@@ -14,7 +14,7 @@ import msgspec
 
 from obverse.adapters.postgres import outbox_queries as queries
 from obverse.adapters.postgres.binary_rows import tidy
-from obverse.adapters.postgres.connection import FAILURES, Link, connect, trouble
+from obverse.adapters.postgres.connection import FAILURES, Link, borrowed, connect, trouble
 from obverse.adapters.postgres.event_log_rows import from_micros, to_micros
 from obverse.adapters.postgres.worker_session import Statement, WorkerSession, lock_key
 from obverse.core.messages import MOST_ATTEMPTS, Attempt, Message, Status
@@ -75,7 +75,11 @@ class PostgresOutbox:
     async def accept(self, message: Message | None, answer: Remembered | None) -> Remembered | None:
         """See `Outbox.accept`."""
         try:
-            async with asyncio.timeout(_LIMIT), self._pool.acquire() as connection, connection.transaction():
+            async with (
+                asyncio.timeout(_LIMIT),
+                borrowed(self._pool, limit=_LIMIT) as connection,
+                connection.transaction(),
+            ):
                 if answer is not None:
                     lock = lock_key(f"idempotency\0{self._workspace}\0{answer.route}\0{answer.key}")
                     if not await connection.fetchval(queries.TRY_LOCK, lock):

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from obverse.adapters.postgres.connection import trouble
+from obverse.adapters.postgres.connection import borrowed, trouble
 from obverse.adapters.postgres.profile_writer import LOST
 
 READ_LIMIT: Final = 30.0
@@ -28,7 +28,8 @@ class Reading:
             Unreachable, AccessRefused: there is no answer.
         """
         try:
-            rows: list[asyncpg.Record] = await self._readers.fetch(query, self._workspace, *args, timeout=limit)
+            async with borrowed(self._readers, limit=limit) as reader:
+                rows: list[asyncpg.Record] = await reader.fetch(query, self._workspace, *args, timeout=limit)
         except LOST as error:
             raise trouble(error, "read profiles") from error
         return rows

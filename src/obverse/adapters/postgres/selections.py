@@ -10,7 +10,7 @@ import asyncpg
 from pyroaring import BitMap64
 
 from obverse.adapters.postgres import selection_queries as queries
-from obverse.adapters.postgres.connection import trouble
+from obverse.adapters.postgres.connection import borrowed, trouble
 from obverse.adapters.postgres.profile_writer import LOST
 from obverse.adapters.postgres.reading import READ_LIMIT, Reading
 from obverse.adapters.postgres.selection_queries import Parameters
@@ -32,7 +32,7 @@ class PostgresSelections(Reading):
         try:
             async with (
                 asyncio.timeout(READ_LIMIT),
-                self._readers.acquire() as reader,
+                borrowed(self._readers, limit=READ_LIMIT) as reader,
                 reader.transaction(isolation="repeatable_read", readonly=True),
             ):
                 await reader.execute(queries.SETTLE)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from obverse.adapters.postgres.binary_rows import tidy
-from obverse.adapters.postgres.connection import trouble
+from obverse.adapters.postgres.connection import borrowed, trouble
 from obverse.adapters.postgres.profile_rows import to_micros
 from obverse.adapters.postgres.profile_writer import LOST
 from obverse.adapters.postgres.reading import READ_LIMIT, Reading
@@ -70,7 +70,7 @@ class PostgresTraitValues(Reading):
         """How many there are, and what a query finds among about `most` of them."""
         try:
             async with (
-                self._readers.acquire() as reader,
+                borrowed(self._readers, limit=READ_LIMIT) as reader,
                 reader.transaction(isolation="repeatable_read", readonly=True),
             ):
                 everybody = await reader.fetchval(EVERYBODY, self._workspace, timeout=READ_LIMIT)
