@@ -173,7 +173,8 @@ def visiting(browser: Browser, demo: Demo, **options: Any) -> Iterator[Visitor]:
 
 
 def serious(page: Page) -> list[str]:
-    """What axe finds."""
+    """What axe finds, once nothing is pale because it is being counted anew."""
+    expect(page.locator("[data-stale]")).to_have_count(0, timeout=PATIENCE)
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [

@@ -173,7 +173,7 @@ async def test_to_validate_nothing_has_to_run(tmp_path: Path) -> None:
 async def test_what_is_not_there_is_told(tmp_path: Path, command: str) -> None:
     code, _, errors = await told(tmp_path / "data", command, project=tmp_path / "nowhere")
     assert code == 1
-    assert "nowhere" in errors or "Start obverse first" in errors
+    assert "nowhere" in errors or "start `obverse up`" in errors
     if command != "pull":
         code, _, errors = await told(tmp_path / "data", command, "nowhere.yml")
         assert (code, errors) == (1, "obverse: there is no nowhere.yml; name files or folders of definitions\n")

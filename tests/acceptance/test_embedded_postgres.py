@@ -144,7 +144,7 @@ async def test_without_a_start_there_is_no_server(tmp_path: Path) -> None:
     await server.erase()
     with pytest.raises(RuntimeError, match="not started"):
         await server.wait_died()
-    with pytest.raises(ServerFailed, match="Start obverse first"):
+    with pytest.raises(ServerFailed, match=r"no database was started in .*: start `obverse up`"):
         server.dsn(OWNER)
     assert not (tmp_path / "never").exists()
 

@@ -201,5 +201,5 @@ async def test_without_an_installation_it_is_said_how_to_make_one(tmp_path: Path
     _, errors = await process.communicate()
 
     assert process.returncode == 1
-    assert "Start obverse first" in errors.decode()
+    assert "start `obverse up`" in errors.decode()
     assert "Traceback" not in errors.decode()

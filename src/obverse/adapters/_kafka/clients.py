@@ -253,7 +253,8 @@ class Topics:
             for answer in (admin.create_topics(new, operation_timeout=self._patience) if new else {}).values():
                 _unless_there(answer.result)
             if missing:
-                known = admin.list_topics(timeout=self._patience).topics
+                # Also those that another process has made: they are held against what is set all the same.
+                known = self._shown(admin, dict.fromkeys(missing, 1), "were made")
             short = {one for one in grows if one in known and len(known[one].partitions) < partitions[one]}
             if short:
                 known = self._grow(admin, {name: partitions[name] for name in short})
@@ -273,13 +274,17 @@ class Topics:
         more = [NewPartitions(name, count) for name, count in partitions.items()]
         for answer in admin.create_partitions(more, operation_timeout=self._patience).values():
             _unless_there(answer.result)
+        return self._shown(admin, partitions, "were given more partitions")
+
+    def _shown(self, admin: AdminClient, partitions: Mapping[str, int], done: str) -> dict[str, TopicMetadata]:
+        """Return all topics once these have so many partitions at least."""
         until = time.monotonic() + self._patience
         while True:
             known = admin.list_topics(timeout=self._patience).topics
-            if all(len(known[name].partitions) >= count for name, count in partitions.items()):
+            if all(name in known and len(known[name].partitions) >= count for name, count in partitions.items()):
                 return known
             if time.monotonic() > until:
-                raise TimeoutError(f"{', '.join(partitions)} were given more partitions, and do not show them")
+                raise TimeoutError(f"{', '.join(partitions)} {done}, and do not show it")
             time.sleep(_PAUSE)
 
 
