@@ -54,6 +54,14 @@ class Difference(msgspec.Struct, frozen=True):
     """Audiences that the person enters once they are mended."""
     left: tuple[str, ...] = ()
 
+    def __or__(self, other: Difference) -> Difference:
+        """All that was otherwise, if somebody was mended twice."""
+        names = {
+            name: tuple(dict.fromkeys((*getattr(self, name), *getattr(other, name))))
+            for name in ("traits", "attributes", "consents", "groups", "entered", "left")
+        }
+        return Difference(**names, unseen=self.unseen or other.unseen)
+
     @property
     def is_any(self) -> bool:
         """Whether there is one."""

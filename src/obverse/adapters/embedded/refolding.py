@@ -167,16 +167,19 @@ class Refolding:
             if made.events < profile.events:
                 missing = profile.events - made.events
                 _log.warning("not all events of a person are kept", profile=one.hex(), missing=missing)
-                self._found[one] = None
+                self._found.setdefault(one, None)
                 continue
             turns = profile.due <= profile.now
             told += profiles.advance(profile, profile.now, definitions)
-            found = self._found[one] = difference(profile, made, definitions)
+            found = difference(profile, made, definitions)
             if found.is_any:
                 stamp = Stamp(profile.now, REPLAY, f"{REPLAY}:{replay}")
                 done = swap_in(profile, made, found, definitions, stamp=stamp, filled=people.filled)
                 told += done
-                self._found[one] = with_moves(found, done)
+                found = with_moves(found, done)
+            # Who was mended before comes again, if somebody became a part of them before it was their turn.
+            before = self._found.get(one)
+            self._found[one] = found if before is None else before | found
             if found.is_any or turns:
                 self.checkpoints.touch(one)
                 swapped.append(profile)
