@@ -16,7 +16,7 @@ from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions
 from obverse.core.events import TYPES
-from obverse.core.people import People
+from obverse.core.people import People, keeper_of
 from obverse.core.profiles import Profile
 from obverse.core.refolding import REPLAY, Difference, difference, for_refold, refold, swap_in, with_moves
 from obverse.ports.engine import EngineParts
@@ -131,16 +131,25 @@ class Refolding:
 
     async def _stand(self, ids: Collection[bytes]) -> dict[bytes, _Stood | None]:
         """How these, or who holds them now, stand; None of those who are not as the store knows them."""
-        people, gone = self.people, {**self.checkpoints.absorbing, **self.people.absorbed}
-        keepers = dict.fromkeys(_last(gone, one) for one in ids)
+        people = self.people
+        keepers = dict.fromkeys(map(self._keeper, ids))
         await self.bring((), keepers)
+        # Who was merged away before the last checkpoint: only the store knows with whom they are.
+        gone = [one for one in keepers if one not in people.profiles]
+        if gone:
+            held = [profiles.unpack_briefly(packed).id for packed in await self.parts.store.load((), gone)]
+            keepers |= dict.fromkeys(map(self._keeper, held))
+            await self.bring((), keepers)
         stood: dict[bytes, _Stood | None] = {}
         for one in keepers:
-            # Nobody, if they were merged away before: those who asked look at who holds them.
             profile = people.profiles.get(one)
             if profile is not None:
                 stood[one] = _Stood.of(profile) if self.checkpoints.stores(profile) else None
         return stood
+
+    def _keeper(self, one: bytes) -> bytes:
+        """Who holds this one, as far as is known since the last checkpoint: it may be just being written."""
+        return keeper_of({**self.checkpoints.absorbing, **self.people.absorbed}, one)
 
     async def _fold(self, ids: Collection[bytes], definitions: Definitions) -> Mapping[bytes, Profile]:
         fresh = {one: Profile(one, filled=self.people.filled) for one in ids}
@@ -193,9 +202,3 @@ class Refolding:
         if some:
             await self.changes.make_room()
         await self.parts.runtime.sleep(0)
-
-
-def _last(gone: Mapping[bytes, bytes], one: bytes) -> bytes:
-    while one in gone:
-        one = gone[one]
-    return one
