@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from obverse.core.identity import id_name
-from obverse.core.messages import Message
+from obverse.ports.runtime import Runtime
 from post_steps import Post, accept, ask, run
 
 
@@ -98,19 +98,32 @@ def test_what_was_never_given_to_the_service_is_no_doubt(trouble: str) -> None:
     run(story, can_be_asked=False)
 
 
-def test_what_is_being_claimed_when_the_worker_is_stopped_is_no_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+class Slow:
+    """An outbox, or its worker, that is late with its answer to a claim: it is claimed by then."""
+
+    def __init__(self, inner: Any, runtime: Runtime) -> None:
+        self._inner, self._runtime = inner, runtime
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def open_worker(self) -> Slow:
+        return Slow(await self._inner.open_worker(), self._runtime)
+
+    async def claim(self, **wanted: Any) -> Any:
+        claimed = await self._inner.claim(**wanted)
+        await self._runtime.sleep(3 if claimed else 0)
+        return claimed
+
+
+def test_what_is_being_claimed_when_the_worker_is_stopped_is_no_doubt() -> None:
     async def story(world: Post) -> None:
         await world.quiet()
-        worker = world.deliver._worker
-        assert worker is not None
-        claim = worker.claim
-
-        async def slow(*, limit: int, now: int) -> Sequence[Message]:
-            claimed = await claim(limit=limit, now=now)
-            await world.runtime.sleep(3 if claimed else 0)  # it is claimed, and the answer is on its way
-            return claimed
-
-        monkeypatch.setattr(worker, "claim", slow)
+        for work in world.works:
+            await work.stop()
+        outbox: Any = Slow(world.outbox, world.runtime)
+        world.outbox = outbox
+        await world.start_worker()
         await accept(world, "ada@example.com")
         await world.runtime.sleep(1)
         assert await world.statuses() == {"sending": 1}
