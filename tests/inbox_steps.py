@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import asgi
-from obverse.apps import processes
+from obverse.apps import http_door
 from obverse.sandboxes.inbox import Inbox, open_inbox
 from obverse.sandboxes.inbox.store import Arrival
 
@@ -90,7 +90,7 @@ async def serving(app: Any) -> AsyncIterator[str]:
 
     def start() -> None:
         loop.remove_reader(door)
-        work.append(loop.create_task(processes.serve(app, door, stop)))
+        work.append(loop.create_task(http_door.serve(app, door, stop)))
 
     with listen() as door:
         loop.add_reader(door, start)

@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from obverse.apps import processes
+from obverse.apps import http_door
 
 
 @asynccontextmanager
 async def serving(app: Any, **options: Any) -> AsyncIterator[str]:
     """Serve while the block runs; gives the server's address."""
-    door = processes.listen("127.0.0.1", 0, "test")
+    door = http_door.listen("127.0.0.1", 0, "test")
     stop = asyncio.Event()
-    work = asyncio.create_task(processes.serve(app, door, stop, **options))
+    work = asyncio.create_task(http_door.serve(app, door, stop, **options))
     try:
         yield f"http://127.0.0.1:{door.getsockname()[1]}"
     finally:

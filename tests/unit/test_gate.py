@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from door_steps import KEY, Door, basic, hash_key, shut_door
-from obverse.apps.processes import Joined, Rounds
+from obverse.apps.http_door import Joined, Rounds
 from obverse.core.definitions import Source, define
 from obverse.flows.collect import Collect
 from obverse.flows.intake import Intake

@@ -335,11 +335,11 @@ def test_the_loop_that_our_processes_run_on_does_all_of_it_too(tmp_path: Path) -
 SERVE = """
 import sys
 from pathlib import Path
-from obverse.apps import processes
+from obverse.apps import http_door, processes
 from obverse.sandboxes.inbox import open_inbox
 async def serve():
     inbox = await open_inbox(Path(sys.argv[1]))
-    door = processes.listen("127.0.0.1", 0, "test")
+    door = http_door.listen("127.0.0.1", 0, "test")
     print(door.getsockname()[1], flush=True)
     await inbox.serve_smtp(door)
 processes.run(serve())

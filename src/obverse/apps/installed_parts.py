@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from obverse.apps import processes
+from obverse.apps import http_door
 from obverse.apps.roles import FLOWS, HOSTS, ROLES, open_doors
 from obverse.settings import Settings
 
@@ -38,7 +38,7 @@ class Part:
         if self.role in HOSTS:
             return {}
         if self.apart:
-            return {self.role: processes.listen(getattr(settings, self.role).host, 0, self.role, "port")}
+            return {self.role: http_door.listen(getattr(settings, self.role).host, 0, self.role, "port")}
         return open_doors(self.role, settings)
 
     def settings(self, settings: Settings) -> Settings:

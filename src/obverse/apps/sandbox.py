@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from obverse.apps import processes
+from obverse.apps import http_door
 from obverse.apps.own_secrets import own_secret
 from obverse.ports.runtime import Runtime
 from obverse.sandboxes.hubspot import HubSpotSandboxSettings, open_hubspot_sandbox
@@ -50,4 +50,4 @@ async def sandbox(settings: Settings, runtime: Runtime, door: socket, smtp_door:
             stack.push_async_callback(hubspot.close)
             stack.push_async_callback(runtime.spawn("send webhooks", hubspot.run()).stop)
             routes.append(Mount("/hubspot", hubspot.app))
-        await processes.serve(Starlette(routes=routes), door, stop)
+        await http_door.serve(Starlette(routes=routes), door, stop)

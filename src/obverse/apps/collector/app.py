@@ -19,8 +19,8 @@ from obverse.apps.collector.bodies import Crowded, Gone, Receive, body_of
 from obverse.apps.collector.endpoints import PIXELS, SENDING, SOURCE_CONFIG, TOLD, WEBHOOK, settings_key
 from obverse.apps.collector.packing import TooMuch
 from obverse.apps.collector.replies import Replies, Send, put, waiting
+from obverse.apps.http_door import ANSWER, WHOLE
 from obverse.apps.metrics import CONTENT_TYPE, exposition
-from obverse.apps.processes import ANSWER, WHOLE
 from obverse.core.records import Callback
 from obverse.core.wire import Unreadable
 from obverse.flows.absorb import Absorb
@@ -104,12 +104,12 @@ class CollectorApp:
             scope.pop(ANSWER, None)  # it holds what holds the scope, and what was sent with it
 
     def turn_away(self, size: int, waited: float) -> bytes | None:
-        """See `processes.Gate`: who would be refused for the crowd is, before anything is made of the request."""
+        """See `http_door.Gate`: who would be refused for the crowd is, before anything is made of the request."""
         size = min(size, self._collect.most_bytes)
         return self._replies.turned_away() if self._collect.intake.crowded(size, waited) else None
 
     def whole(self, size: int) -> int:
-        """See `processes.Gate`."""
+        """See `http_door.Gate`."""
         return self._collect.intake.whole(min(size, self._collect.most_bytes))
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:

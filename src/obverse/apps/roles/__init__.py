@@ -16,7 +16,7 @@ from typing import Any, Final
 import structlog
 
 from obverse.adapters.postgres.server import EmbeddedServer
-from obverse.apps import processes
+from obverse.apps import http_door, processes
 from obverse.apps.roles.api import api, api_key
 from obverse.apps.roles.collector import collector
 from obverse.apps.roles.engine_host import engine_host
@@ -111,7 +111,7 @@ def open_doors(role: str, settings: Settings, *, but: Collection[str] = ()) -> d
     if role == "sandbox":
         wanted[SMTP] = (place.smtp_port, "smtp_port")
     return {
-        name: processes.listen(place.host, port, role, setting)
+        name: http_door.listen(place.host, port, role, setting)
         for name, (port, setting) in wanted.items()
         if name not in but
     }

@@ -7,7 +7,7 @@ import secrets
 from contextlib import AsyncExitStack
 from functools import partial
 
-from obverse.apps import processes
+from obverse.apps import http_door
 from obverse.apps.own_secrets import API_KEY, own_secret
 from obverse.apps.roles.opening import Doors, closed_with, open_definitions, open_stores, start, until_moved
 from obverse.settings import Settings
@@ -86,5 +86,5 @@ async def api(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             api_key=api_key(settings),
             routes=routes(),
         )
-        await processes.serve(build(parts), doors["api"], stop)
+        await http_door.serve(build(parts), doors["api"], stop)
     return 0

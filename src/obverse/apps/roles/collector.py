@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
-from obverse.apps import processes
+from obverse.apps import http_door
 from obverse.apps.roles.opening import Doors, open_definitions, start, until_moved
 from obverse.wiring import Wiring, hash_key
 
@@ -56,5 +56,5 @@ async def collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             public_url=wiring.settings.collector.public_url,
             behind_proxy=wiring.settings.collector.behind_proxy,
         )
-        await processes.serve(app, doors["collector"], stop, gate=app)
+        await http_door.serve(app, doors["collector"], stop, gate=app)
     return 0

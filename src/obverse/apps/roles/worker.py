@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
-from obverse.apps import processes
+from obverse.apps import http_door
 from obverse.apps.roles.opening import Doors, start, until_moved
 from obverse.wiring import Wiring
 
@@ -27,5 +27,5 @@ async def worker(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         registry.register(OutwardMetrics(parts.activate))
         registry.register(FlowMetrics(vitals))
         app = worker_app(parts.engine, vitals, registry, parts.backlog(wiring))
-        await processes.serve(app, doors["worker"], stop)
+        await http_door.serve(app, doors["worker"], stop)
     return 0
