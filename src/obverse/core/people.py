@@ -127,7 +127,8 @@ class People:
         others: Sequence[Profile] = ()
         if decision is not None:
             moved = self.carry_out(decision)
-            others = [self.profiles[one] for one in decision.beside]
+            if decision.beside:
+                others = [self.profiles[one] for one in decision.beside]
             if decision.set_aside:
                 shown = self._not_set_aside(shown)
         profile = self.profiles[self.owners[shown[0]]]
@@ -182,23 +183,32 @@ class People:
             self.profiles[keeper.id] = keeper
         if decision.absorbed:
             moved += self._absorb_all(keeper, decision)
-        at, kinds = decision.stamp.time, []
-        for identifier in decision.identifiers:
-            if identifier not in keeper.identifiers:
-                kind = identifier.partition(":")[0]
-                kinds.append(kind)
-                moved.append(Change(keeper.id, changes.IDENTIFIER, kind, decision.event))
-                if identifier in self.owners:
-                    moved += self._take(identifier, keeper, decision)
-            self.owners[identifier] = keeper.id
-            keeper.claims += (identifier,)
-            profiles.sight(keeper, identifier, Sighting(at, decision.event), at)
+        kinds = self._gain(keeper, decision, moved) if decision.identifiers else ()
         for edge in decision.edges:
             profiles.tie(keeper, (edge.a, edge.b), edge)
             if edge.refused:
                 self._tell_others(edge, decision.received_at)
         keeper.changed_at = max(keeper.changed_at, decision.received_at)
-        return moved + self._judge_identified(keeper, kinds, decision)
+        if kinds:
+            moved += self._judge_identified(keeper, kinds, decision)
+        return moved
+
+    def _gain(self, keeper: Profile, decision: Decision, moved: list[Change]) -> list[str]:
+        """Give a profile the identifiers of a decision; return the kinds of those that it had not."""
+        owners, one, event, kinds = self.owners, keeper.id, decision.event, list[str]()
+        at = decision.stamp.time
+        first = Sighting(at, event)
+        for identifier in decision.identifiers:
+            if identifier not in keeper.identifiers:
+                kind = identifier.partition(":")[0]
+                kinds.append(kind)
+                moved.append(Change(one, changes.IDENTIFIER, kind, event))
+                if identifier in owners:
+                    moved += self._take(identifier, keeper, decision)
+            owners[identifier] = one
+            profiles.sight(keeper, identifier, first, at)
+        keeper.claims += decision.identifiers
+        return kinds
 
     def _tell_others(self, edge: Edge, received_at: int) -> None:
         """Have both sides know that nothing ties them; and whose the identifier is counts who wanted it."""

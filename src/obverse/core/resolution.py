@@ -45,7 +45,7 @@ class Resolution:
         """Return what an event makes of the profiles; None if it shows nothing new. The strongest is shown first."""
         aside: list[SetAside] = []
         while True:
-            owners = {one: self.owners[one] for one in shown if one in self.owners}
+            owners = {one: owner for one in shown if (owner := self.owners.get(one)) is not None}
             case = _Case(self, event, stamp, rules, owners)
             decision = case.decide(shown)
             if not aside and not case.moves_others:
@@ -93,12 +93,13 @@ class _Case:
         """See `Resolution.decide`; nothing is set aside."""
         strongest, *others = shown
         keeper = self.owners.get(strongest)
-        apart: Sequence[str] = ()
+        edges: list[Edge] = []
         if self.rules.apart:
             apart = self._apart(keeper, strongest, others)
+            edges = [self._edge(strongest, one, REFUSED + UNDONE) for one in apart]
             others = [other for other in others if edge_key(strongest, other) not in self.rules.apart]
         others = [other for other in others if self._is_open(strongest, other)]
-        if keeper is not None and not apart and not any(self._is_new(keeper, strongest, other) for other in others):
+        if keeper is not None and not edges and not self._new(keeper, strongest, others):
             return None
         kept, left_out = [strongest, *others], []
         if self.rules.unique:
@@ -107,14 +108,16 @@ class _Case:
         while len(kept) > 1 and self._against(kept, found) is not None:
             left_out.append(kept.pop())
             found = self._found(kept)
-        # Who would break nothing by itself is left out of this event, and free to come again.
-        refused = [
-            self._edge(strongest, one, REFUSED + against)
-            for one in left_out
-            if (against := self._against([*kept, one], self._found([*kept, one]))) is not None
-        ]
+        if left_out:
+            # Who would break nothing by itself is left out of this event, and free to come again.
+            refused = [
+                self._edge(strongest, one, REFUSED + against)
+                for one in left_out
+                if (against := self._against([*kept, one], self._found([*kept, one]))) is not None
+            ]
+            edges = [*refused, *edges]
         absorbed: tuple[bytes, ...] = ()
-        self.moves_others = bool(refused or apart or self.taken)
+        self.moves_others = bool(edges or self.taken)
         if len(found) == 1:
             profile = found[0].id
         elif found:
@@ -123,18 +126,14 @@ class _Case:
             profile, absorbed = survivor.id, tuple(one.id for one in rest)
         else:
             profile = self._new_id(kept)
-        new = tuple(one for one in kept if one not in self.owners)
-        ties = [
-            self._edge(strongest, other, SEEN_TOGETHER)
-            for other in kept[1:]
-            if self._is_new(self.owners.get(strongest), strongest, other)
-        ]
+        new = tuple([one for one in kept if one not in self.owners])
+        tied = self._new(self.owners.get(strongest), strongest, kept[1:]) if len(kept) > 1 else ()
         return Decision(
-            kind="merge" if absorbed else "create" if not found else "link" if ties or new else "refuse",
+            kind="merge" if absorbed else "create" if not found else "link" if tied or new else "refuse",
             profile=profile,
             absorbed=absorbed,
             identifiers=new,
-            edges=(*ties, *refused, *(self._edge(strongest, one, REFUSED + UNDONE) for one in apart)),
+            edges=(*[self._edge(strongest, one, SEEN_TOGETHER) for one in tied], *edges),
             event=self.event.message_id,
             stamp=self.stamp,
             received_at=self.event.received_at,
@@ -213,13 +212,18 @@ class _Case:
 
     def _is_open(self, strongest: str, other: str) -> bool:
         """Whether the pair may tie its profiles, as far as was decided; a limit within a time is asked about again."""
-        pair, owners, profiles = edge_key(strongest, other), self.owners, self.known.profiles
-        for end in (strongest, other):
-            owner = owners.get(end)
-            edge = None if owner is None else profiles[owner].edges.get(pair)
-            if edge is not None and edge.refused and not self._is_over(edge):
-                return False
-        return True
+        one, another = self.owners.get(strongest), self.owners.get(other)
+        if one is None and another is None:
+            return True
+        pair = edge_key(strongest, other)
+        if one is not None and self._is_against(one, pair):
+            return False
+        return another is None or another == one or not self._is_against(another, pair)
+
+    def _is_against(self, owner: bytes, pair: tuple[str, str]) -> bool:
+        """Whether a profile tells that nothing ties a pair."""
+        edge = self.known.profiles[owner].edges.get(pair)
+        return edge is not None and edge.refused and not self._is_over(edge)
 
     def _is_over(self, edge: Edge) -> bool:
         """Whether what was against a pair holds no longer."""
@@ -228,12 +232,16 @@ class _Case:
         within = self._within(edge.rule)
         return within is not None and self.stamp.time >= edge.at + within * _SECOND
 
-    def _is_new(self, keeper: bytes | None, strongest: str, other: str) -> bool:
-        """Whether nothing ties the pair yet; the stronger one is the keeper's."""
-        if keeper is None or self.owners.get(other) != keeper:
-            return True
-        edge = self.known.profiles[keeper].edges.get(edge_key(strongest, other))
-        return edge is None or edge.refused
+    def _new(self, keeper: bytes | None, strongest: str, others: Sequence[str]) -> Sequence[str]:
+        """Those of the others that nothing ties to the strongest yet, which is the keeper's."""
+        if keeper is None:
+            return others
+        owners, edges, new = self.owners, self.known.profiles[keeper].edges, []
+        for other in others:
+            edge = edges.get(edge_key(strongest, other)) if owners.get(other) == keeper else None
+            if edge is None or edge.refused:
+                new.append(other)
+        return new
 
     def _found(self, shown: Iterable[str]) -> list[Profile]:
         """Whose these are, each once."""
@@ -246,25 +254,27 @@ class _Case:
 
     def _against(self, kept: Sequence[str], found: Sequence[Profile]) -> str | None:
         """Name the rule that the profile of all these identifiers would break; None if it would break none."""
-        rules = self.rules
-        new = [one for one in kept if one not in self.owners]
+        rules, owners = self.rules, self.owners
+        new = [one for one in kept if one not in owners]
         if len(found) < 2 and not new:  # noqa: PLR2004 - one profile that has them all
             return None
-        if len(found) > 1 and len(found) - 1 + sum(one.merges for one in found) > rules.merges:
+        merges, identifiers = len(found) - 1, len(new)
+        for one in found:
+            merges += one.merges
+            identifiers += len(one.identifiers)
+        if len(found) > 1 and merges > rules.merges:
             return MERGES
-        if len(new) + sum(len(one.identifiers) for one in found) > rules.identifiers:
+        if identifiers > rules.identifiers:
             return IDENTIFIERS
         if rules.isolated:
             all_of_them = [*new, *(one for profile in found for one in profile.identifiers)]
             if len({_kind(one) in OF_A_DEVICE for one in all_of_them}) > 1:
                 return ISOLATION
-        return self._over_a_limit(found, new)
+        return self._over_a_limit(found, new) if rules.limits else None
 
     def _over_a_limit(self, found: Sequence[Profile], new: Sequence[str]) -> str | None:
         """Name the first kind of which these together would have more than they may."""
         rules, at = self.rules, self.stamp.time
-        if not rules.limits:
-            return None
         counts: dict[str, int] = {}
         for one in new:
             counts[_kind(one)] = counts.get(_kind(one), 0) + 1

@@ -31,17 +31,18 @@ def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
     Afterwards time is to go on to what it is by then for either (`advance`), and audiences are to be judged anew
     (`judge`), since what they look at has moved.
     """
+    known, lost = one.known(), other.known()
     for identifier, last in other.identifiers.items():
-        sight(one, identifier, other.sightings[identifier], last)
-    for ends, edge in other.edges.items():
+        sight(one, identifier, lost.sightings[identifier], last)
+    for ends, edge in lost.edges.items():
         tie(one, ends, edge)
-    for name, written in other.attributes.items():
-        mine = one.attributes.get(name)
-        one.attributes[name] = written if mine is None else register.merge(mine, written)
-    for purpose, written in other.consents.items():
-        mine = one.consents.get(purpose)
-        one.consents[purpose] = written if mine is None else register.merge(mine, written)
-    for group, since in other.groups.items():
+    for name, written in lost.attributes.items():
+        mine = known.attributes.get(name)
+        known.attributes[name] = written if mine is None else register.merge(mine, written)
+    for purpose, written in lost.consents.items():
+        mine = known.consents.get(purpose)
+        known.consents[purpose] = written if mine is None else register.merge(mine, written)
+    for group, since in lost.groups.items():
         join(one, group, since)
     if definitions.beside and not one.filled == other.filled == definitions.beside_version:
         _begin_anew(one, other, definitions)
@@ -117,11 +118,14 @@ def separate(one: Profile, other: Profile | None, identifiers: set[str]) -> None
 
 def sight(profile: Profile, identifier: str, first: Sighting, last: int) -> None:
     """Note that an identifier of this profile was shown, first so and last then."""
-    known = profile.sightings.get(identifier)
+    sightings = profile.known().sightings
+    known = sightings.get(identifier)
     if known is None or first < known:
-        profile.sightings[identifier] = first
+        sightings[identifier] = first
         profile.known_moved = True
-    profile.identifiers[identifier] = max(last, profile.identifiers.get(identifier, last))
+    latest = profile.identifiers.get(identifier)
+    if latest is None or last > latest:
+        profile.identifiers[identifier] = last
 
 
 def show(profile: Profile, shown: Iterable[str], event: Event, at: int) -> None:
@@ -138,7 +142,9 @@ def show(profile: Profile, shown: Iterable[str], event: Event, at: int) -> None:
             continue  # it was refused, and is another's
         if at > last:
             last_shown[identifier] = at
-        elif Sighting(at, event.message_id) < profile.sightings[identifier] and message_key(event) not in profile.seen:
+            continue
+        first = profile.sightings[identifier]
+        if at <= first.at and (at, event.message_id) < first and message_key(event) not in profile.seen:
             sight(profile, identifier, Sighting(at, event.message_id), at)
 
 
@@ -161,12 +167,13 @@ def tie(profile: Profile, ends: tuple[str, str], edge: Edge) -> None:
 
     What somebody said last of them stays; else the earliest edge that ties; else the latest that ties nothing.
     """
-    known = profile.edges.get(ends)
+    edges = profile.known().edges
+    known = edges.get(ends)
     if known is None or _stays(edge, known):
-        profile.edges[ends] = edge
+        edges[ends] = edge
         profile.known_moved = True
         if edge.refused:
-            _keep_latest(profile.edges)
+            _keep_latest(edges)
 
 
 def _keep_latest(edges: dict[tuple[str, str], Edge]) -> None:

@@ -20,8 +20,8 @@ _NO_TRAITS: Final[Mapping[int, Trait]] = {}
 
 
 @dataclass(slots=True)
-class _Known:
-    """What moves seldom."""
+class Known:
+    """What moves seldom; each field as the property of `Profile` that has its name."""
 
     sightings: dict[str, Sighting] = field(default_factory=dict)
     edges: dict[tuple[str, str], Edge] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Profile:
     kept_in: int = 0
     """Which checkpoint of the engine kept it last, counted from 1."""
 
-    _known: _Known | None = field(default_factory=_Known, repr=False)
+    _known: Known | None = field(default_factory=Known, repr=False)
     """None while it rests."""
     _packed_known: bytes = field(default=b"", repr=False)
     """What is known, packed; holds unless `known_moved`."""
@@ -92,37 +92,38 @@ class Profile:
     @property
     def sightings(self) -> dict[str, Sighting]:
         """The first of each identifier."""
-        return self._awake().sightings
+        return self.known().sightings
 
     @property
     def edges(self) -> dict[tuple[str, str], Edge]:
         """By both ends, as `edge_key` orders them."""
-        return self._awake().edges
+        return self.known().edges
 
     @property
     def attributes(self) -> dict[str, Register]:
         """By name."""
-        return self._awake().attributes
+        return self.known().attributes
 
     @property
     def groups(self) -> dict[str, Sighting]:
         """By the ids of those that the person is a member of, the earliest event that said so."""
-        return self._awake().groups
+        return self.known().groups
 
     @property
     def consents(self) -> dict[str, Register]:
         """By purpose, whether it is allowed: JSON true or false."""
-        return self._awake().consents
+        return self.known().consents
 
     def consented(self, purpose: str) -> bool | None:
         """Whether the person has allowed something; None if nothing was said of it."""
-        written = self._awake().consents.get(purpose)
+        written = self.known().consents.get(purpose)
         return None if written is None else written[0].value == b"true"
 
-    def _awake(self) -> _Known:
+    def known(self) -> Known:
+        """All that is known, awake: for whoever reads several fields of it, since each property asks again."""
         known = self._known
         if known is None:
-            known = self._known = _Known(*packing.read_known(self._packed_known))
+            known = self._known = Known(*packing.read_known(self._packed_known))
         return known
 
     def __eq__(self, other: object) -> bool:
@@ -202,7 +203,7 @@ class Profile:
         read = packing.read_state(state)
         profile = Profile(read.id, known_moved=False, _packed_known=known)
         profile._take_state(read, definitions.trait_of_code)
-        profile._known = _Known(*packing.read_known(known))
+        profile._known = Known(*packing.read_known(known))
         return profile
 
     def _take_state(self, read: packing.State, traits: Mapping[int, Trait]) -> None:
