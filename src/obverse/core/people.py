@@ -68,9 +68,9 @@ class People:
         held = self.definitions.held.get(event.source)
         return event if held is None else held.judge(event)
 
-    def shown(self, event: Event) -> tuple[str, ...]:
-        """The identifiers that an event shows, the strongest first."""
-        return self._not_set_aside(identifiers(event, self.definitions.identity))
+    def shown(self, event: Event, definitions: Definitions | None = None) -> tuple[str, ...]:
+        """The identifiers that an event shows, the strongest first; by the present definitions, unless by others."""
+        return self._not_set_aside(identifiers(event, (definitions or self.definitions).identity))
 
     def _not_set_aside(self, shown: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(one for one in shown if one not in self.set_aside) if self.set_aside else shown

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import structlog
 
+from obverse.adapters._admitting import admitted
 from obverse.adapters._buckets import items
 from obverse.adapters._buckets.asked import Asked, outcome_of
 from obverse.adapters._buckets.filling import Filling
@@ -32,7 +33,7 @@ from obverse.adapters._buckets.items import (
 )
 from obverse.adapters._buckets.recalling import adopting, anew, decided_from, take_again, turns_from
 from obverse.adapters._buckets.routed_people import RoutedPeople
-from obverse.adapters._buckets.routing import Pace, Place, RouterSettings, Runs, admitted, now_of
+from obverse.adapters._buckets.routing import Pace, Place, RouterSettings, Runs, now_of
 from obverse.adapters._running import until_failure
 from obverse.core import profiles
 from obverse.core.definitions import Definitions, define

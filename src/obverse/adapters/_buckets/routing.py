@@ -14,7 +14,7 @@ from obverse.adapters._buckets.routed_people import RoutedPeople
 from obverse.adapters._foreign import Foreign
 from obverse.core import codec
 from obverse.core.definitions import Definitions
-from obverse.core.events import Event, RejectedEvent, unfoldable
+from obverse.core.events import Event, RejectedEvent
 from obverse.core.identity import Decision
 from obverse.ports.engine import EngineParts, Progress
 from obverse.ports.event_log import Batch, Stream
@@ -191,18 +191,6 @@ class Runs:
             yield batch.end, [], []
         else:
             yield batch.first, events, []
-
-
-def admitted(event: Event, definitions: Definitions) -> Event | RejectedEvent:
-    """Hold an event against its source's tracking plan: how it goes on, or what it becomes instead."""
-    held = definitions.held.get(event.source)
-    if held is None:
-        return event
-    try:
-        return held.judge(event)
-    except Exception as error:  # noqa: BLE001 - one event that cannot be judged must not stop all others
-        _log.error("event set aside", message_id=event.message_id, error=repr(error))
-        return unfoldable(event, error)
 
 
 async def now_of(parts: EngineParts, place: Place, arrivals: Mapping[int, int]) -> int | None:

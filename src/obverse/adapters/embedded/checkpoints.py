@@ -116,6 +116,8 @@ class Checkpoints:
         """The number of the checkpoint that was begun last."""
         self.done = 0
         """The number of the one that was written last."""
+        self._let_go_of = 0
+        """How many profiles were let go of."""
         self._latest: deque[tuple[int, Sequence[Profile]]] = deque()
         """Whom the last few checkpoints were of."""
         self._owed = asyncio.Event()
@@ -131,14 +133,22 @@ class Checkpoints:
             self._dirty[profile] = self._people.profiles[profile]
             self._owe()
 
-    def fold_reached(
-        self, partition: int, offset: int, touched: Mapping[bytes, Profile], events: Sequence[StoredEvent]
-    ) -> None:
-        """Note how far folding came, whom it touched and what is to be stored. Called with the turn held."""
-        if events:
-            # Now, while they are at hand: ten seconds later each would have to be fetched from memory again.
-            self._packed_events.append(self._writer.pack(events))
-            self.events += len(events)
+    @property
+    def standing(self) -> tuple[int, int]:
+        """While it is the same, whoever is not in memory is in the store as they were."""
+        return self.done, self._let_go_of
+
+    def store(self, events: Sequence[StoredEvent]) -> None:
+        """
+        Note what is to be stored of a turn. Called with the turn held, before `fold_reached`.
+
+        Packed now, while they are at hand: ten seconds later each would have to be fetched from memory again.
+        """
+        self._packed_events.append(self._writer.pack(events))
+        self.events += len(events)
+
+    def fold_reached(self, partition: int, offset: int, touched: Mapping[bytes, Profile]) -> None:
+        """Note how far folding came, and whom it touched. Called with the turn held."""
         self.marks[partition] = offset
         self._dirty.update(touched)
         self._owe()
@@ -368,6 +378,7 @@ class Checkpoints:
             return
         for profile in [one for one in people.profiles.values() if one.id not in self._dirty][:surplus]:
             people.release(profile)
+            self._let_go_of += 1
 
 
 def _slices(members: Sequence[Profile]) -> Iterator[Sequence[Profile]]:

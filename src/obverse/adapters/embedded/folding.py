@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import structlog
 
 from obverse.adapters._changes_out import ChangesOut
 from obverse.adapters._decisions import decided
-from obverse.adapters._foreign import Foreign
 from obverse.adapters.embedded.backfill import Backfilling, Folded
 from obverse.adapters.embedded.checkpoints import Checkpoints
 from obverse.adapters.embedded.clock import Clock
+from obverse.adapters.embedded.coming import Coming, Turn
 from obverse.adapters.embedded.refolding import Refolding
 from obverse.adapters.embedded.requests import Requests
-from obverse.core import codec, groups, profiles
+from obverse.core import groups, profiles
 from obverse.core.changes import Change
-from obverse.core.events import Event, RejectedEvent, unfoldable
+from obverse.core.events import Event, unfoldable
 from obverse.core.identity import Decision
 from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.ports.engine import EngineParts, Progress
-from obverse.ports.event_log import Appender, Batch, Records, Stream
+from obverse.ports.event_log import Appender, Records, Stream
 from obverse.ports.profile_cache import CacheWriter
 from obverse.ports.profile_store import StoredEvent
 
-_events = codec.Decoder(Event)
 _log = structlog.get_logger(__name__)
-
-GATHER: Final = 0.008
-"""Seconds that the fold lets events gather after it has met only a few."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,7 +47,6 @@ class Folding:
     changes: ChangesOut
     slice_events: int
     turn_events: int
-    foreign: Foreign = field(init=False)
     going: asyncio.Event = field(default_factory=asyncio.Event)
     """Cleared while the fold is to wait."""
     requests: Requests = field(init=False)
@@ -63,7 +57,6 @@ class Folding:
     def __post_init__(self) -> None:
         """Make ready for requests, and for what time does."""
         self.going.set()
-        self.foreign = Foreign(self.parts.store)
         self.clock = Clock(
             parts=self.parts,
             people=self.people,
@@ -142,85 +135,49 @@ class Folding:
         log = self.parts.log
         marks = {partition: self.checkpoints.marks.get(partition, 0) for partition in range(log.partitions)}
         reader = await log.open_reader(Stream.EVENTS, marks)
+        coming = Coming(
+            parts=self.parts,
+            people=self.people,
+            checkpoints=self.checkpoints,
+            progress=self.progress,
+            reader=reader,
+            marks=marks,
+            turn_events=self.turn_events,
+            few=self.slice_events,
+        )
         try:
             while True:
-                before, batches = self.progress.events, await reader.next()
-                await self.foreign.recall(batches, marks)
-                for work in self._turns(batches):
-                    await self.going.wait()
-                    await self._fold(work)
-                    await self.checkpoints.make_room()
-                if self.progress.events - before < self.slice_events:
-                    # Few at a time cost much each; a moment later there are more.
-                    await self.parts.runtime.sleep(GATHER)
+                work = await coming.next()
+                await self.going.wait()
+                await self._fold(work, coming.look_ahead)
+                await self.checkpoints.make_room()
         finally:
+            await coming.close()
             await reader.close()
 
-    def _turns(self, batches: Sequence[Batch]) -> Iterable[_Turn]:
-        """Cut what was read into turns; batches that follow each other in one partition share one."""
-        waiting: _Turn | None = None
-        for batch in batches:
-            if not batch.count:
-                if waiting is not None:
-                    yield waiting
-                waiting = None
-                yield _Turn(batch.partition, batch.first, [], self.foreign.kept_of(batch, self.parts.runtime.now()))
-                continue
-            for first, events in self._readable(batch):
-                if waiting is not None and (waiting.partition, waiting.end) == (batch.partition, first):
-                    waiting.events.extend(events)
-                else:
-                    if waiting is not None:
-                        yield waiting
-                    waiting = _Turn(batch.partition, first, list(events))
-                if len(waiting.events) >= self.turn_events:
-                    yield waiting
-                    waiting = None
-        if waiting is not None:
-            yield waiting
+    async def _fold(self, work: Turn, look_ahead: Callable[[], None]) -> None:
+        """
+        Fold some events; decisions are in the log before anything shows them.
 
-    def _readable(self, batch: Batch) -> Iterable[tuple[int, Sequence[Event]]]:
-        try:
-            events = [] if batch.damage else _events.decode(batch.count, batch.body)
-        except codec.UnreadableRecord as error:
-            events, batch = [], replace(batch, damage=str(error))
-        if batch.damage:
-            self.progress.damaged += batch.count
-            _log.error(
-                "damaged batch set aside",
-                partition=batch.partition,
-                first_offset=batch.first,
-                records=batch.count,
-                damage=batch.damage,
-                what_to_do="it stays in the log; restore it from a backup, then replay it",
-            )
-            yield batch.end, ()
-        for at in range(0, len(events), self.turn_events):
-            yield batch.first + at, events[at : at + self.turn_events]
-
-    async def _fold(self, work: _Turn) -> None:
-        """Fold some events; decisions are in the log before anything shows them."""
+        Once they are folded, the log and the store are asked for what comes next while they write: the fold waits for
+        either as little as it can.
+        """
         began, arrived = self.parts.runtime.elapsed(), work.arrived
         people = self.people
         people.definitions = self.parts.definitions()
-        if people.definitions.held:
-            self._admit(work)
-        shown = [() if event is None else people.shown(event) for event in work.events]
+        work.make_ready(people, people.definitions)
         async with self.checkpoints.turn:
             # With the turn held, so that no checkpoint lets go of a profile between its coming and its fold.
-            await self._bring(identifier for one in shown for identifier in one)
+            await self._bring_near(work)
             self.checkpoints.rejected.extend(work.rejected)
-            for at in range(0, len(shown), self.slice_events):
+            for at in range(0, len(work.events), self.slice_events):
                 if at:
                     await self.parts.runtime.sleep(0)
-                self._fold_slice(work, at, shown[at : at + self.slice_events])
-            if work.groups:
-                await self._bring_groups(work.groups)
+                self._fold_slice(work, at)
+            look_ahead()
+            await self._write_down(work)
             present = {one: profile for one, profile in work.touched.items() if one in people.profiles}
-            self.checkpoints.fold_reached(work.partition, work.end, present, work.stored)
-            if work.decisions:
-                first, *_ = [await self.decisions.append(0, records) for records in Records.of(work.decisions)]
-                self.checkpoints.decided(first, work.decisions)
+            self.checkpoints.fold_reached(work.partition, work.end, present)
             # Only now, so that no change is in the log before the decision that it follows from.
             held = self.changes.hold(work.changes)
             self.clock.note(present.values())
@@ -237,24 +194,39 @@ class Folding:
             self.progress.delay.note((self.parts.runtime.now() - arrived) / 1_000_000)
         await self.changes.make_room()
 
-    def _admit(self, work: _Turn) -> None:
-        """Hold the events against their sources' tracking plans."""
-        for place, event in enumerate(work.events):
-            if event is not None:
-                admitted: Event | RejectedEvent
-                try:
-                    admitted = self.people.admit(event)
-                except Exception as error:  # noqa: BLE001 - as in `_fold_slice`
-                    _log.error("event set aside", message_id=event.message_id, error=repr(error))
-                    admitted = unfoldable(event, error)
-                if isinstance(admitted, RejectedEvent):
-                    work.rejected.append(admitted)
-                    work.events[place] = None
-                else:
-                    work.events[place] = admitted
+    async def _write_down(self, work: Turn) -> None:
+        """Append the decisions of a turn; pack meanwhile what is to be stored of it."""
+        first: list[int] = []
+        appending = self.parts.runtime.spawn("unify decisions", self._append(work.decisions, first))
+        try:
+            for at in range(0, len(work.stored), self.slice_events):
+                await self.parts.runtime.sleep(0)
+                self.checkpoints.store(work.stored[at : at + self.slice_events])
+            if work.groups:
+                await self._bring_groups(work.groups)
+            await appending.wait()
+        finally:
+            await appending.stop()
+        if first:
+            self.checkpoints.decided(first[0], work.decisions)
 
-    def _fold_slice(self, work: _Turn, at: int, shown: Sequence[tuple[str, ...]]) -> None:
-        for place, identifiers in enumerate(shown, at):
+    async def _append(self, decisions: Sequence[Decision], first: list[int]) -> None:
+        """Append decisions; `first` is given the offset of each part of them."""
+        if decisions:
+            first += [await self.decisions.append(0, records) for records in Records.of(decisions)]
+
+    async def _bring_near(self, work: Turn) -> None:
+        """Have whom a turn shows in memory; what the store said ahead is taken, if it would still say so."""
+        near, shown = work.near, (identifier for one in work.shown for identifier in one)
+        if near is None or near.standing != self.checkpoints.standing:
+            await self._bring(shown)
+            return
+        self._adopt(near.packed)
+        # Whoever had one of them then may have lost it since.
+        await self._bring(one for one in shown if one not in near.asked)
+
+    def _fold_slice(self, work: Turn, at: int) -> None:
+        for place, identifiers in enumerate(work.shown[at : at + self.slice_events], at):
             event, offset = work.events[place], work.first + place
             if event is None:
                 continue
@@ -267,7 +239,7 @@ class Folding:
         if work.decisions:
             self.cache.hold()  # until they are in the log, and the profiles published
 
-    def _fold_one(self, work: _Turn, offset: int, event: Event, identifiers: tuple[str, ...]) -> None:
+    def _fold_one(self, work: Turn, offset: int, event: Event, identifiers: tuple[str, ...]) -> None:
         folded = self.people.fold(event, (work.partition, offset), identifiers)
         if folded.profile is None:
             self.checkpoints.rejected.append(People.unidentified(event, work.partition, offset))
@@ -308,41 +280,16 @@ class Folding:
             return
         # As of now: a checkpoint may end, and the store answer as of before it.
         gone = {**self.checkpoints.absorbing, **people.absorbed}
-        missing -= gone.keys()
-        for packed in await self.parts.store.load(unknown, missing):
+        self._adopt(await self.parts.store.load(unknown, missing - gone.keys()), gone)
+
+    def _adopt(self, some: Iterable[bytes], gone: Mapping[bytes, bytes] | None = None) -> None:
+        """Take in what the store has of these; `gone` was merged away when it was asked."""
+        people = self.people
+        if gone is None:
+            gone = {**self.checkpoints.absorbing, **people.absorbed}
+        for packed in some:
             profile = profiles.unpack(packed, people.definitions)
             # What is in memory is newer than what is in the store.
             if profile.id not in people.profiles and profile.id not in gone:
                 people.adopt(profile)
                 self.clock.note([profile])
-
-
-@dataclass(slots=True)
-class _Turn:
-    """Some events that follow each other in one partition, and what their fold brings about."""
-
-    partition: int
-    first: int
-    events: list[Event | None]
-    """None for those that go no further."""
-    rejected: list[RejectedEvent] = field(default_factory=list)
-    touched: dict[bytes, Profile] = field(default_factory=dict)
-    stored: list[StoredEvent] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-    groups: dict[str, None] = field(default_factory=dict)
-    """Those that were told something."""
-
-    @property
-    def end(self) -> int:
-        return self.first + len(self.events)
-
-    @property
-    def arrived(self) -> int | None:
-        """When the first of them arrived, in microseconds since 1970; None if there is none."""
-        return next((event.received_at for event in self.events if event is not None), None)
-
-    @property
-    def arrives(self) -> int | None:
-        """The same of the last one."""
-        return next((event.received_at for event in reversed(self.events) if event is not None), None)
