@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from obverse.ports.event_log import TAKEN, Overtaken, Records, Stream
+from obverse.ports.event_log import COLLECTED, TAKEN, Overtaken, Records, Stream
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.runtime import Runtime
 
@@ -69,6 +69,17 @@ async def take_locks(
         await pause()
 
 
+class GroupSettings(Protocol):
+    """What a log's settings say of groups."""
+
+    @property
+    def linger_ms(self) -> float: ...
+    @property
+    def pace_ms(self) -> float: ...
+    @property
+    def group_bytes(self) -> int: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Grouping:
     """When a group is full."""
@@ -81,6 +92,17 @@ class Grouping:
 
     bytes: int
     """Bytes at which a group waits no longer. It is smaller than these and one call together."""
+
+    @staticmethod
+    def of(stream: Stream, settings: GroupSettings) -> Grouping:
+        """
+        How calls of a stream are grouped.
+
+        Where one task appends and waits before it goes on, nobody would join its group: it waits for nobody.
+        """
+        joined = stream in COLLECTED
+        linger, pace = (settings.linger_ms / 1000, settings.pace_ms / 1000) if joined else (0.0, 0.0)
+        return Grouping(linger, pace, settings.group_bytes)
 
 
 @dataclass(frozen=True, slots=True)

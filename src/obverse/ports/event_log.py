@@ -25,9 +25,13 @@ class Stream(StrEnum):
     """What engines of a grown installation are to do; nothing, where one process folds."""
 
 
+COLLECTED: Final = frozenset({Stream.EVENTS, Stream.REJECTED})
+"""What collectors append, many calls at once. To each of the other streams one task appends, one call at a time."""
+
+
 def partitions_of(stream: Stream, partitions: int) -> int:
     """How many partitions a stream has where that of events has so many: one, if one process writes it."""
-    return partitions if stream in {Stream.EVENTS, Stream.REJECTED} else 1
+    return partitions if stream in COLLECTED else 1
 
 
 def check_most(most: int | None) -> None:

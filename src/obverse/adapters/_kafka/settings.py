@@ -59,7 +59,7 @@ class KafkaLogSettings:
     key_password: str = field(default="", repr=False)
 
     linger_ms: float = 3.0
-    """How long an append waits for others to be written with it."""
+    """How long an append of events, or of rejected events, waits for others to be written with it."""
 
     pace_ms: float = 10.0
     """The least time between two groups, if that is longer; a full group waits for neither."""

@@ -286,9 +286,9 @@ class Checkpoints:
                 Stream.CHANGES: {0: self._changes.ended},
             }
             self.absorbing, people.absorbed = people.absorbed, {}
-            members, self._dirty = list(self._dirty.values()), {}
+            self._to_pack, self._dirty = self._dirty, {}
+            members = list(self._to_pack.values())
             told, self._groups = [people.groups[one] for one in self._groups], {}
-            self._to_pack = {profile.id: profile for profile in members}
             self._packed = []
             self.begun += 1
         self._resumed = self._runtime.elapsed()

@@ -47,7 +47,7 @@ class EmbeddedSettings:
     """Beyond, groups that were told nothing for the longest time, and are safe in the store, are let go."""
     slice_events: int = 200
     """Events folded before others get their turn."""
-    turn_events: int = 1000
+    turn_events: int = 2000
     """Events whose decisions are appended together, at most."""
 
 

@@ -91,7 +91,7 @@ class KafkaEventLog:
         def failure(error: Exception) -> Exception:
             return trouble(error, f"append to {stream}", settings)
 
-        grouping = Grouping(settings.linger_ms / 1000, settings.pace_ms / 1000, settings.group_bytes)
+        grouping = Grouping.of(stream, settings)
         writing = Writing(stream, held, again, failure, turn.give)
         appender = GroupCommit(session, writing, grouping, self._runtime)
         self._opened.append(appender)

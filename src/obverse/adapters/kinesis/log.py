@@ -61,7 +61,7 @@ class KinesisEventLog:
             session = await begin_session(source, stream, wanted, most=most)
         except FAILURES as error:
             raise trouble(error, f"open the appender of {stream}") from error
-        grouping = Grouping(settings.linger_ms / 1000, settings.pace_ms / 1000, settings.group_bytes)
+        grouping = Grouping.of(stream, settings)
         held = session.partitions
         writing = Writing(
             stream,

@@ -35,7 +35,7 @@ class PostgresLogSettings:
     """Partitions of the streams of events and of rejected events. The other streams have one."""
 
     linger_ms: float = 3.0
-    """How long an append waits for others to be committed with it."""
+    """How long an append of events, or of rejected events, waits for others to be committed with it."""
 
     pace_ms: float = 10.0
     """The least time between two commits, if that is longer; a full group waits for neither."""
@@ -99,7 +99,7 @@ class PostgresEventLog:
             session = await begin_session(target, self._runtime, most=most)
         except FAILURES as error:
             raise trouble(error, f"open the appender of {stream}") from error
-        grouping = Grouping(settings.linger_ms / 1000, settings.pace_ms / 1000, settings.group_bytes)
+        grouping = Grouping.of(stream, settings)
         target = replace(target, partitions=session.partitions)
         writing = Writing(
             stream,
