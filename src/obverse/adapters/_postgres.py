@@ -30,20 +30,29 @@ _NEEDS_A_PERSON = {
 }
 
 
-async def connect(dsn: str, purpose: str, *, limit: float = 5.0) -> asyncpg.Connection:
+async def connect(dsn: str, purpose: str, *, setup: str = "", limit: float = 5.0) -> asyncpg.Connection:
     """
-    Open a connection that shows its purpose in `pg_stat_activity`.
+    Open a connection that shows its purpose in `pg_stat_activity`, and execute `setup` on it.
+
+    Whoever is cancelled meanwhile leaves none behind.
 
     Raises:
         one of FAILURES: not within `limit` seconds, or refused.
     """
-    return await asyncpg.connect(
-        dsn,
-        timeout=limit,
-        # A statement that was prepared once stays so: preparing again costs a round trip.
-        max_cached_statement_lifetime=0,
-        server_settings={"application_name": f"obverse {purpose}", "jit": "off"},
-    )
+    async with asyncio.timeout(limit):
+        connection = await asyncpg.connect(
+            dsn,
+            # A statement that was prepared once stays so: preparing again costs a round trip.
+            max_cached_statement_lifetime=0,
+            server_settings={"application_name": f"obverse {purpose}", "jit": "off"},
+        )
+        try:
+            if setup:
+                await connection.execute(setup)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
 
 def trouble(error: BaseException, doing: str) -> Unreachable | AccessRefused:
@@ -113,13 +122,11 @@ class Link:
         if self._closed:
             raise asyncpg.InterfaceError("closed")
         if self._connection is None or self._connection.is_closed():
-            self._connection = await connect(self._dsn, self._purpose)
-            try:
-                if self._setup:
-                    await self._connection.execute(self._setup)
-            except BaseException:
-                self._connection.terminate()
-                raise
+            connection = await connect(self._dsn, self._purpose, setup=self._setup)
+            if self._closed:
+                connection.terminate()
+                raise asyncpg.InterfaceError("closed")
+            self._connection = connection
         return self._connection
 
     async def close(self) -> None:

@@ -83,10 +83,9 @@ async def open_profile_store(settings: PostgresStoreSettings, runtime: Runtime) 
 
     async def connect_reader(*_: Any, **__: Any) -> asyncpg.Connection:
         """Open a connection for the pool, whose own wishes we do not need."""
-        reader = await connect(settings.dsn, "reads profiles", limit=CONNECT_LIMIT)
         # A plan that is made anew fits the tables as they are now, and looks only at the partitions that can matter.
-        await reader.execute("set plan_cache_mode = force_custom_plan")
-        return reader
+        setup = "set plan_cache_mode = force_custom_plan"
+        return await connect(settings.dsn, "reads profiles", setup=setup, limit=CONNECT_LIMIT)
 
     # Nobody changes a reader's settings, so that nothing needs to be undone when it is given back.
     readers = asyncpg.create_pool(min_size=0, max_size=settings.pool_size, connect=connect_reader, reset=_leave_it)
