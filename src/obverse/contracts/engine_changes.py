@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from random import Random
 
-from obverse.contracts.engine_steps import PATIENCE, EngineQuestions, append, load, read
+from obverse.contracts.engine_steps import PATIENCE, EngineQuestions, Placed, append, load, read
 from obverse.contracts.stories import DEFINITIONS, tell
 from obverse.core.changes import ENTERED, LEFT, MERGED, Change
 from obverse.core.events import Event
+from obverse.core.people import People
 from obverse.core.profiles import Profile
 from obverse.ports.engine import WRITER, EngineParts
 from obverse.ports.event_log import Stream
@@ -23,22 +25,36 @@ class ChangePromises(EngineQuestions):
         async with self.running(parts) as engine:
             await asyncio.wait_for(engine.drain(), PATIENCE)
 
-        members: dict[str, set[bytes]] = {audience.name: set() for audience in DEFINITIONS.audiences}
-        for change in await read(parts, Stream.CHANGES, Change):
-            if change.kind == ENTERED:
-                members[change.name].add(change.profile)
-            elif change.kind == LEFT:
-                members[change.name].discard(change.profile)
-            elif change.kind == MERGED:
-                for group in members.values():
-                    if bytes.fromhex(change.name) in group:
-                        group.remove(bytes.fromhex(change.name))
-                        group.add(change.profile)
-        people = await load(parts, placed)
-        assert members == {
-            name: {one.id for one in people if name in one.audiences and one.audiences[name].member} for name in members
-        }
+        members = members_of(await read(parts, Stream.CHANGES, Change))
+        assert members == members_in(await load(parts, placed))
         assert any(members.values())
+
+    async def test_what_is_told_is_what_a_reduce_moves(self) -> None:
+        """Each thing that moves on each profile, by the event that moved it last; and once, if nothing is killed."""
+        parts = await self.open_parts(1)
+        placed = await append(parts, tell(seed=12, people=15, events=300), batch=23)
+        await self.fold(parts)
+
+        told = await read(parts, Stream.CHANGES, Change)
+        assert last_of(told) == last_of(moved(placed))
+        assert len(told) == len(set(told))
+
+    async def test_killed_anywhere_it_tells_the_same(self) -> None:
+        parts = await self.open_parts(1)
+        placed: list[Placed] = []
+        dice = Random(13)  # noqa: S311 - a story
+        for part in range(4):
+            placed += await append(parts, tell(seed=130 + part, people=10, events=80), batch=dice.randint(1, 30))
+            engine = await self.open_engine(parts)
+            work = parts.runtime.spawn("engine", engine.run())
+            for _ in range(dice.randint(0, 60)):
+                await parts.runtime.sleep(0)
+            await work.stop()
+        await self.fold(parts)
+
+        told = await read(parts, Stream.CHANGES, Change)
+        assert of_whom(told) == of_whom(moved(placed))
+        assert members_of(told) == members_in(await load(parts, placed))
 
     async def test_the_mark_of_changes_says_what_the_store_knows(self) -> None:
         parts = await self.open_parts(1)
@@ -61,6 +77,57 @@ class ChangePromises(EngineQuestions):
                 one = people.get(change.profile)  # else merged away
                 if change.kind in {ENTERED, LEFT} and one is not None:
                     assert one.audiences[change.name].number >= change.number
+
+
+def moved(placed: Sequence[Placed]) -> list[Change]:
+    """What a plain reduce over the log moves."""
+    people = People("main", DEFINITIONS)
+    return [change for partition, offset, event in placed for change in people.fold(event, (partition, offset)).changes]
+
+
+def last_of(changes: Iterable[Change]) -> dict[tuple[bytes, str, str, int], str]:
+    """The event that did it last, of each thing that moved."""
+    return {(one.profile, one.kind, one.name, one.number): one.event for one in changes}
+
+
+def of_whom(changes: Sequence[Change]) -> set[tuple[bytes, str, str]]:
+    """
+    What moved of whom, each by who keeps them at the end.
+
+    After a crash a merge may come before what moved one of the two: then that is told of the keeper. Whoever was in an
+    audience only before the merge, then never was.
+    """
+    keepers = {bytes.fromhex(one.name): one.profile for one in changes if one.kind == MERGED}
+    found: set[tuple[bytes, str, str]] = set()
+    for change in changes:
+        profile = change.profile
+        while profile in keepers:
+            profile = keepers[profile]
+        if change.kind not in {ENTERED, LEFT}:
+            found.add((profile, change.kind, change.name))
+    return found
+
+
+def members_of(changes: Iterable[Change]) -> dict[str, set[bytes]]:
+    """Who is in each audience, by what is told."""
+    members: dict[str, set[bytes]] = {audience.name: set() for audience in DEFINITIONS.audiences}
+    for change in changes:
+        if change.kind == ENTERED:
+            members[change.name].add(change.profile)
+        elif change.kind == LEFT:
+            members[change.name].discard(change.profile)
+        elif change.kind == MERGED:
+            for group in members.values():
+                if bytes.fromhex(change.name) in group:
+                    group.remove(bytes.fromhex(change.name))
+                    group.add(change.profile)
+    return members
+
+
+def members_in(people: Sequence[Profile]) -> dict[str, set[bytes]]:
+    """Who is in each audience, by their profiles."""
+    names = [audience.name for audience in DEFINITIONS.audiences]
+    return {name: {one.id for one in people if name in one.audiences and one.audiences[name].member} for name in names}
 
 
 async def _known_by_mark(parts: EngineParts, story: Sequence[Event]) -> tuple[int, Mapping[bytes, Profile]]:
