@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import psutil
@@ -102,6 +103,31 @@ class Grown:
         kill(self.pid(name))
 
 
+def told_by(number: int) -> Sequence[Mapping[str, Any]]:
+    """
+    Somebody new, whom the probe looks for; and what makes a death costly: a merge, an order, and one that comes again.
+
+    The device of the probe before signs in, so that two profiles become one; the order is of somebody from long ago.
+    """
+    user, before = f"probe-{number}", f"probe-{number - 1}"
+    orders = [
+        {
+            "type": "track",
+            "event": "Order Completed",
+            "userId": f"probe-{one // 2}",
+            "messageId": f"order-{one}",
+            "properties": {"order_id": f"order-{one}", "revenue": one},
+        }
+        for one in (number, max(1, number - 3))
+    ]
+    return [
+        {"type": "track", "event": "Probed", "userId": user, "messageId": user},
+        {"type": "track", "event": "Probed", "anonymousId": f"device-{number}", "messageId": f"device-{number}"},
+        {"type": "identify", "userId": before, "anonymousId": f"device-{number - 1}", "messageId": f"sign-in-{number}"},
+        *orders,
+    ]
+
+
 @dataclass(slots=True)
 class Probe:
     """Sends events of people whom nobody knew, and looks when each can be read."""
@@ -140,8 +166,7 @@ class Probe:
             self.number += 1
             due, user = began + place * EVERY, f"probe-{self.number}"
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            event = {"type": "track", "event": "Probed", "userId": user, "messageId": user}
-            body = {"batch": [event], "writeKey": self.key}
+            body = {"batch": told_by(self.number), "writeKey": self.key}
             while await self._status("collector", "POST", "/v1/batch", body) != 200:  # noqa: ASYNC110 - others do it
                 await asyncio.sleep(0.05)
             sent.put_nowait((due, user))

@@ -2,7 +2,8 @@
 A grown installation on one machine: brokers, Redis, PostgreSQL, an engine and every role, each a process of its own.
 
 It plays the demo; whatever is killed meanwhile, it comes to the demo's figures, each profile is what a plain reduce
-over the very log makes of it, and nothing stands twice in the changes.
+over the very log makes of it, and so does the embedded engine; each event is one row, and nothing stands twice in the
+changes.
 """
 
 from __future__ import annotations
@@ -11,28 +12,33 @@ import asyncio
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 import pytest
 
 from acceptance.demos import appended, assert_figures, lag_of, secret_is_there, short_folder, summary_of
 from acceptance.shop_figures import shop_figures
 from acceptance.test_demo_kafka import has_kafka
 from brokers import kafka_running, kafka_settings
+from engine_parts import memory_parts
 from grown_steps import PATIENCE, SECONDS, Grown, Probe
 from installation import running, start, until
 from obverse.adapters.definition_files import read_folder
+from obverse.adapters.embedded import EmbeddedSettings
+from obverse.adapters.embedded import open_engine as open_embedded
 from obverse.adapters.kafka import open_event_log
 from obverse.adapters.postgres.profile_store import PostgresStoreSettings, open_profile_store
 from obverse.adapters.postgres.server import EmbeddedServer
 from obverse.adapters.runtime.system import SystemRuntime
 from obverse.apps.own_secrets import API_KEY, own_secret
 from obverse.apps.sources import add_source, new_key
+from obverse.contracts.engine_steps import append, load
 from obverse.core import codec, profiles
 from obverse.core.changes import Change
 from obverse.core.definitions import Definitions
@@ -167,11 +173,14 @@ async def _compare(grown: Grown) -> None:
     definitions = read_folder(grown.data / "definitions", trait_kinds())
     log = await open_event_log(grown.log, SystemRuntime())
     try:
-        wanted = await _reduced(log, definitions)
+        events = await _read(log, Stream.EVENTS, Event)
         changes = [_named(one) for one in await _read(log, Stream.CHANGES, Change)]
     finally:
         await log.close()
+    wanted, stored = _reduced(events, definitions)
     assert await _kept(grown.data, definitions) == wanted
+    assert await _stored(grown.data) == stored
+    assert await _embedded(events, definitions) == wanted
     assert [one for one, count in Counter(changes).items() if count > 1] == []
 
 
@@ -185,12 +194,34 @@ async def _read(log: EventLog, stream: Stream, record: type[Any]) -> list[Any]:
     return found
 
 
-async def _reduced(log: EventLog, definitions: Definitions) -> Hashes:
-    """A plain reduce over the log, profiles matched by identifiers."""
-    people = People("main", definitions)
-    for offset, event in enumerate(await _read(log, Stream.EVENTS, Event)):
-        people.fold(event, (0, offset))
-    return {frozenset(one.identifiers): _hash(one, definitions) for one in people.profiles.values()}
+def _reduced(events: Sequence[Event], definitions: Definitions) -> tuple[Hashes, Mapping[str, int]]:
+    """A plain reduce: profiles matched by identifiers, and how often each message is to be stored."""
+    people, stored = People("main", definitions), Counter[str]()
+    for offset, event in enumerate(events):
+        folded = people.fold(event, (0, offset))
+        if folded.profile is not None and not folded.repeated:
+            stored[event.message_id] += 1
+    return {frozenset(one.identifiers): _hash(one, definitions) for one in people.profiles.values()}, stored
+
+
+async def _embedded(events: Sequence[Event], definitions: Definitions) -> Hashes:
+    """What the embedded engine makes of the same."""
+    parts = await memory_parts(1, definitions)
+    placed = await append(parts, events, batch=1000)
+    engine = await open_embedded(EmbeddedSettings(), parts)
+    work = parts.runtime.spawn("engine", engine.run())
+    await engine.drain()
+    await work.stop()
+    return {frozenset(one.identifiers): _hash(one, definitions) for one in await load(parts, placed)}
+
+
+async def _stored(data: Path) -> Mapping[str, int]:
+    """How many rows `event_stream` has of each message."""
+    connection = await asyncpg.connect(EmbeddedServer(data).dsn("obverse_owner"))
+    try:
+        return Counter(one for (one,) in await connection.fetch("select message_id from event_stream"))
+    finally:
+        await connection.close()
 
 
 async def _kept(data: Path, definitions: Definitions) -> Hashes:
