@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from random import Random
+
 import msgspec
 
+from obverse.adapters.definition_files import read_files
 from obverse.apps.demo.shop import open_shop
 from obverse.core import wire
+from obverse.core.documents import portable
+from obverse.core.documents.written import document
 from obverse.core.events import Event
+from obverse.wiring.finding import trait_kind_places
 
 AT_ONCE = 500
 
@@ -29,3 +38,17 @@ def shop_story() -> list[Event]:
         assert not reading.rejected
         read += reading.events
     return read
+
+
+def shop_documents() -> bytes:
+    """The demo's traits and audiences, on their way to buckets."""
+    folder = Path(str(files("obverse.apps.demo") / "definitions"))
+    written = [one for one in read_files([folder], folder).documents if one.tree["kind"] in {"trait", "audience"}]
+    return portable.write([document(one.tree) for one in written], trait_kind_places())
+
+
+def turned_over(story: Sequence[Event], *, seed: int) -> list[Event]:
+    """The same events in another order, and one in ten of them again, somewhere behind."""
+    dice = Random(seed)
+    order = dice.sample(story, len(story))
+    return [*order, *dice.sample(order, len(order) // 10)]

@@ -14,8 +14,9 @@ import pytest
 
 from obverse.adapters._kafka.java_client import java_client
 from obverse.adapters._kafka.settings import KafkaLogSettings
-from obverse.adapters.flink.home import FlinkLacking, find_home
+from obverse.adapters.flink.home import FlinkHome, FlinkLacking, find_home
 from obverse.adapters.flink.hosting import open_engine_host
+from obverse.adapters.flink.processes import JavaProcess
 from obverse.adapters.flink.settings import FlinkSettings, cluster_configuration, job_configuration
 from obverse.adapters.flink.submitting import job_name, newest_checkpoint, pack
 from obverse.apps.roles.engine_host import engine_host
@@ -164,3 +165,21 @@ def test_what_both_environments_fold_with_is_of_the_same_versions() -> None:
     )
     for name in ("msgspec", "zstandard", "jsonschema-rs"):
         assert ours[name] == flinks[name], f"{name}: put {ours[name]} into requirements-flink.in, then `make lock`"
+
+
+def test_what_rocksdb_logs_stays_beside_its_state(tmp_path: Path) -> None:
+    """Where `log.file` is it would have a name as long as the path of its state: too long, when a job is rescaled."""
+    java = tmp_path / "java"
+    java.write_text('#!/bin/sh\necho "$@"\n')
+    java.chmod(0o755)
+    (tmp_path / "packages").mkdir()
+    home = FlinkHome(str(java), tmp_path, tmp_path / "packages")
+    process = JavaProcess("task-manager", "Main", 64, 64, home, tmp_path)
+
+    process.start()
+    assert process.process is not None
+    process.process.wait()
+
+    words = (tmp_path / "task-manager.out").read_text().split()
+    assert "Main" in words
+    assert not [word for word in words if word.startswith("-Dlog.file=")]

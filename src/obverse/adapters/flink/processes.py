@@ -37,8 +37,8 @@ logger.kafka.name = org.apache.kafka
 logger.kafka.level = WARN
 appender.file.name = File
 appender.file.type = RollingFile
-appender.file.fileName = ${sys:log.file}
-appender.file.filePattern = ${sys:log.file}.%i
+appender.file.fileName = ${sys:obverse.log}
+appender.file.filePattern = ${sys:obverse.log}.%i
 appender.file.layout.type = PatternLayout
 appender.file.layout.pattern = %d %-5p %c{1} - %m%n
 appender.file.policies.type = Policies
@@ -81,7 +81,9 @@ class JavaProcess:
             *("-XX:MaxMetaspaceSize=192m", f"-XX:MaxDirectMemorySize={self.direct_mb}m", *self.options, *OPENED),
             f"-Djava.io.tmpdir={self.folder / 'scratch'}",
             f"-Dlog4j.configurationFile={conf / 'log4j.properties'}",
-            f"-Dlog.file={self.folder / self.name}.log",
+            # Not as `log.file`: RocksDB's own logs would go beside it, each named by the path of its state; of the
+            # states that are made while a job is rescaled that can be longer than a file's name may be.
+            f"-Dobverse.log={self.folder / self.name}.log",
             *("-cp", ":".join(map(str, self.home.jars())), self.main, "--configDir", str(conf)),
         ]
         with Path(f"{self.folder / self.name}.out").open("ab") as printed:
