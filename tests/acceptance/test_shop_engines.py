@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from buckets import Host, Source, quick
 from engine_parts import memory_parts
+from obverse.adapters._buckets.engine import BucketedEngine
 from obverse.adapters.definition_files import read_folder
 from obverse.adapters.embedded import EmbeddedSettings
 from obverse.adapters.embedded import open_engine as open_embedded
@@ -20,7 +23,7 @@ from obverse.core.definitions import Definitions
 from obverse.core.events import Event
 from obverse.ports.engine import Engine, EngineParts
 from obverse.wiring import trait_kinds
-from shop_steps import AT_ONCE, shop_story
+from shop_steps import AT_ONCE, shop_story, turned_over
 
 PATIENCE = 120.0
 
@@ -52,12 +55,22 @@ async def embedded_engine(parts: EngineParts) -> Engine:
     )
 
 
-@pytest.mark.parametrize("open_engine", [memory_engine, embedded_engine])
+async def buckets_engine(parts: EngineParts) -> Engine:
+    hosts = parts.runtime.__dict__
+    if "host" not in hosts:
+        hosts["host"] = Host(parts, buckets=5, dice=Random(12))
+        hosts["work"] = parts.runtime.spawn("host", hosts["host"].run())
+    settings = quick(5, 2000, profiles_in_memory=500)
+    return BucketedEngine(settings, hosts["host"].described(parts), lambda: Source(hosts["host"]))
+
+
+OpenEngine = Callable[[EngineParts], Awaitable[Engine]]
+States = Mapping[frozenset[str], Mapping[str, object]]
+
+
+@pytest.mark.parametrize("open_engine", [memory_engine, embedded_engine, buckets_engine])
 async def test_each_engine_gives_the_profiles_of_reduce(
-    open_engine: Callable[[EngineParts], Awaitable[Engine]],
-    story: list[Event],
-    definitions: Definitions,
-    states: dict[frozenset[str], dict[str, object]],
+    open_engine: OpenEngine, story: Sequence[Event], definitions: Definitions, states: States
 ) -> None:
     parts = await memory_parts(1, definitions)
     placed = await append(parts, story, batch=AT_ONCE)
@@ -69,3 +82,26 @@ async def test_each_engine_gives_the_profiles_of_reduce(
 
     assert len(states) == 1398
     assert await kept(parts, placed) == states
+
+
+@pytest.mark.parametrize("open_engine", [embedded_engine, buckets_engine])
+async def test_turned_over_told_twice_and_killed_half_way_it_gives_the_same(
+    open_engine: OpenEngine, story: Sequence[Event], definitions: Definitions, states: States
+) -> None:
+    parts = await memory_parts(3, definitions)
+    told = turned_over(story, seed=8)
+    placed = await append(parts, told, batch=97)
+    for part in (1, 2):
+        engine = await open_engine(parts)
+        work = parts.runtime.spawn("engine", engine.run())
+        async with asyncio.timeout(PATIENCE):
+            while sum(engine.progress.folded.values()) < part * len(told) // 3:
+                await parts.runtime.sleep(0.001)
+        await work.stop()
+    engine = await open_engine(parts)
+    work = parts.runtime.spawn("engine", engine.run())
+    await asyncio.wait_for(engine.drain(), PATIENCE)
+    await work.stop()
+
+    assert await kept(parts, placed) == states
+    assert (await parts.store.overview()).events == len(story)
