@@ -92,7 +92,8 @@ class Replay:
 
     async def _send(self, one: KeptRejected) -> RejectedEvent | None:
         """Append what it holds; or why it is rejected again. All of it is accepted, or nothing."""
-        event, body = one.event, _plain(one.event.body if one.correction is None else one.correction)
+        event = one.event
+        body = wire.as_called(event.body if one.correction is None else one.correction, event.received_at)
         reading = self._collect.read(event.source, body, received_at=event.received_at, name=f"rejected-{one.id}")
         if isinstance(reading, wire.Unreadable):
             return wire.rejected_whole(body, reading, source=event.source, received_at=event.received_at)
@@ -105,16 +106,3 @@ class Replay:
         refusal = await self._collect.append(events, (), size)
         if refusal is not None:
             raise Unreachable(refusal.message, after=refusal.retry_after or LOOK)
-
-
-def _plain(body: bytes) -> bytes:
-    """An event without what we put beside what was sent."""
-    try:
-        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return body
-    if fields.pop("receivedAt", None) is None:
-        return body
-    if "originalTimestamp" in fields:
-        fields.pop("timestamp", None)  # ours is made of it
-    return msgspec.json.encode(fields)

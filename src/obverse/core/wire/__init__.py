@@ -3,18 +3,22 @@
 from obverse.core.wire.body import SAMPLE, Limits, Message, Unreadable, glimpsed_keys, is_batch, open_body
 from obverse.core.wire.contexts import agent_of
 from obverse.core.wire.items import read_events
+from obverse.core.wire.legible import Legible, legible
 from obverse.core.wire.reading import Reading, rejections
-from obverse.core.wire.refusals import rejected, rejected_whole
+from obverse.core.wire.refusals import as_called, rejected, rejected_whole
 
 __all__ = [
     "SAMPLE",
+    "Legible",
     "Limits",
     "Message",
     "Reading",
     "Unreadable",
     "agent_of",
+    "as_called",
     "glimpsed_keys",
     "is_batch",
+    "legible",
     "open_body",
     "read_events",
     "rejected",

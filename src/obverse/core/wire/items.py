@@ -136,9 +136,9 @@ def _read_item(sent: Item | Raw, place: int, shared: _Shared, limits: Limits) ->
         return _patiently(body)
 
 
-_IDS: Final = frozenset({"userId", "anonymousId", "groupId", "previousId", "messageId"})
-_WORDS: Final = frozenset({"type", "event"})
-_FREE: Final = frozenset({"name", "timestamp", "originalTimestamp", "sentAt", "writeKey"})
+IDS: Final = frozenset({"userId", "anonymousId", "groupId", "previousId", "messageId"})
+WORDS: Final = frozenset({"type", "event"})
+FREE: Final = frozenset({"name", "timestamp", "originalTimestamp", "sentAt", "writeKey"})
 
 
 def _patiently(body: bytes) -> tuple[Item, dict[str, Raw]]:
@@ -150,27 +150,33 @@ def _patiently(body: bytes) -> tuple[Item, dict[str, Raw]]:
     known: dict[str, Any] = {}
     extra: dict[str, Raw] = {}
     for name, raw in fields.items():
-        if name in _IDS:
-            known[name] = _id(name, raw)
-        elif name in _WORDS:
+        if name in IDS:
+            known[name] = id_text(name, raw)
+        elif name in WORDS:
             known[name] = loose_text(raw)
             if known[name] is None and bytes(raw) != b"null":
                 raise Flaw("invalid_type", f"$.{name}", f"expected text, not {_glimpse(raw)}")
-        elif name in _FREE:
+        elif name in FREE:
             known[name] = loose_text(raw)
             if known[name] is None and bytes(raw) != b"null":
                 extra[name] = raw
-        elif name in _ITEM_FIELDS:
+        elif name in ITEM_FIELDS:
             known[name] = raw
         else:
             extra[name] = raw
     return Item(**known), extra
 
 
-_ITEM_FIELDS: Final = frozenset(Item.__struct_fields__)
+ITEM_FIELDS: Final = frozenset(Item.__struct_fields__)
 
 
-def _id(name: str, raw: Raw) -> str | None:
+def id_text(name: str, raw: Raw) -> str | None:
+    """
+    Read an id, which may be a number.
+
+    Raises:
+        Flaw: it is neither text nor a number.
+    """
     text = bytes(raw)
     if text == b"null":
         return None
@@ -226,11 +232,9 @@ def _event(item: Item, extra: dict[str, Raw], shared: _Shared) -> Event:
     properties = _object_text(item.traits if main == "traits" else item.properties, main)
     _hold_to_limits(shared.limits, message_id, group, main, properties)
     kept = dict(extra) if extra else {}
-    _keep_aside(kept, item, kind, side)
-    original = _time(item.originalTimestamp, kept, "originalTimestamp")
-    if original is None:
-        original = _time(item.timestamp, kept, "timestamp")
-    sent_at = _time(item.sentAt, kept, "sentAt") if item.sentAt else shared.sent_at
+    keep_aside(kept, item, kind, side)
+    original = original_time(item, kept)
+    sent_at = instant(item.sentAt, kept, "sentAt") if item.sentAt else shared.sent_at
     context, integrations = _object_text(item.context, "context"), _object_text(item.integrations, "integrations")
     message = shared.message
     if shared.joins:
@@ -266,7 +270,7 @@ _pair = msgspec.json.Decoder(list[dict[str, Raw]])
 def _merging(item: Item, extra: dict[str, Raw]) -> Item:
     """RudderStack's merge, two identifiers of one person, as the alias that shows both."""
     try:
-        told = [(loose_text(one["type"]), _id("value", one["value"])) for one in _pair.decode(extra[_MERGED])]
+        told = [(loose_text(one["type"]), id_text("value", one["value"])) for one in _pair.decode(extra[_MERGED])]
     except (msgspec.MsgspecError, KeyError, Flaw) as error:
         raise Flaw("invalid_merge", f"$.{_MERGED}", "expected two objects, each {type, value}") from error
     kinds = [kind for kind, _ in told]
@@ -325,7 +329,7 @@ def _text(value: str | int | None, name: str) -> str | None:
     return text
 
 
-def _keep_aside(kept: dict[str, Raw], item: Item, kind: str, side: str) -> None:
+def keep_aside(kept: dict[str, Raw], item: Item, kind: str, side: str) -> None:
     """Note what the event has no field for."""
     if (
         item.category is not ABSENT
@@ -349,13 +353,20 @@ def _keep_aside(kept: dict[str, Raw], item: Item, kind: str, side: str) -> None:
         kept["timestamp"] = Raw(_encode(item.timestamp))
 
 
-def _time(text: str | None, kept: dict[str, Raw], name: str) -> int | None:
+def original_time(item: Item, kept: dict[str, Raw]) -> int | None:
+    """Read when it happened by the sender's clock, as far as it says so."""
+    original = instant(item.originalTimestamp, kept, "originalTimestamp")
+    return instant(item.timestamp, kept, "timestamp") if original is None else original
+
+
+def instant(text: str | None, kept: dict[str, Raw], name: str) -> int | None:
+    """Read a time; what is none is kept aside."""
     if text is None:
         return None
-    instant = times.parse(text)
-    if instant is None:
+    moment = times.parse(text)
+    if moment is None:
         kept[name] = Raw(_encode(text))  # it is no time, and says nothing: but it was sent
-    return instant
+    return moment
 
 
 def _object_text(raw: Raw, name: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from obverse.core import times
 from obverse.core.events import Event, RejectedEvent, to_json
 from obverse.core.wire.body import ABSENT, SAMPLE, Message, Raw, Unreadable, as_object, object_decoder, sample
 
@@ -70,3 +71,18 @@ def rejected_whole(body: bytes, unreadable: Unreadable, *, source: str, received
         field="$",
         body=sample(body, SAMPLE),
     )
+
+
+def as_called(body: bytes, received_at: int) -> bytes:
+    """What was kept of a rejected event, without what we put beside what was sent (`to_json`)."""
+    try:
+        fields = object_decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return body
+    if fields.pop("receivedAt", None) is None:
+        return body
+    # The time is ours if it is made of another one, or of the arrival.
+    ours = _encode(times.to_text(received_at))
+    if "originalTimestamp" in fields or bytes(fields.get("timestamp", ABSENT)) == ours:
+        fields.pop("timestamp", None)
+    return _encode(fields)
