@@ -89,6 +89,26 @@ async def totals(here: Installation, user: str) -> list[Any]:
     return [event["properties"]["total"] for event in await until(look)]
 
 
+async def same_columns(here: Installation, message_id: str) -> None:
+    """The rejected event says in its columns what the stored one says, but for what was corrected."""
+    shared = (
+        "event_type, ingested_at, type, source, user_id, anonymous_id, name, context, integrations, extra, timestamp,"
+        " original_timestamp, sent_at, group_id, previous_id"
+    )
+    async with here.sql() as sql:
+        rows = [
+            tuple(await sql.fetchrow(f"select {shared} from {table} where message_id = $1", message_id))
+            for table in ("rejected_events", "event_stream")
+        ]
+        totals = await sql.fetchval(
+            "select array[one.properties ->> 'total', other.properties ->> 'total']"
+            " from rejected_events as one join event_stream as other using (user_id, message_id) where message_id = $1",
+            message_id,
+        )
+    assert rows[0] == rows[1]
+    assert totals == ["12", "12.5"]
+
+
 async def test_a_bad_event_is_corrected_and_sent_again(here: Installation, strict: Held, tmp_path: Path) -> None:
     user = f"u-{secrets.token_hex(4)}"
     event = strict.order(user, total="12")
@@ -109,6 +129,7 @@ async def test_a_bad_event_is_corrected_and_sent_again(here: Installation, stric
     assert done == (0, {"asked": 1, "replayed": 1, "rejected_again": 0, "waiting": 0})
 
     assert await totals(here, user) == [12.5]
+    await same_columns(here, event["messageId"])
     assert (await kept(here, strict, event["messageId"]))["state"] == "replayed"
     # Once for all: it is not sent a second time.
     assert await replay(here, *chosen) == (0, {"asked": 0, "replayed": 0, "rejected_again": 0, "waiting": 0})

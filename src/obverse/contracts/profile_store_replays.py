@@ -40,6 +40,24 @@ class ReplayPromises(StoreQuestions):
         assert await _ids(store, state=WAITING) == []
         assert await _ids(store, source="\0a\ud83d") == []
 
+    async def test_rejected_events_are_found_by_what_can_be_read_of_them(self, store: ProfileStore) -> None:
+        bodies = [
+            rb'{"type": "track", "event": "Bought", "userId": 7, "anonymousId": "a", "properties": {"nul": "\u0000"}}',
+            rb'{"type": "track", "event": "Sold", "userId": {}, "anonymousId": "a", "properties": 5}',
+            rb'{"type": "track", "userId": 7, "anonymousId": "b", "timestamp": "never", "odd": "\u0000"}',
+            rb'{"type": "track", "event": "Sold", "userId": "7',
+        ]
+        await write(store, rejected=[structs.replace(a_rejected(0), body=body) for body in bodies])
+        one, two, three, four = [kept.id for kept in await soon(store.rejected(limit=9))][::-1]
+
+        assert await _ids(store, user="7") == [three, one]
+        assert await _ids(store, user="a") == [two, one]
+        assert await _ids(store, event="Sold") == [two]
+        assert await _ids(store, event="track") == [four, three]
+        assert await _ids(store, event="track", user="b", code="missing_id") == [three]
+        assert await _ids(store, event="Sold", user="7") == []
+        assert await soon(store.ask_replay(RejectedFilter(user="b"))) == [three]
+
     async def test_they_are_counted_by_source_code_and_state(self, store: ProfileStore) -> None:
         assert await soon(store.rejected_counts()) == []
         one, _, _ = await _three(store)

@@ -181,6 +181,10 @@ class RejectedFilter:
     code: str | None = None
     state: ReplayState | None = None
     ids: Collection[int] | None = None
+    event: str | None = None
+    """A track's event name, else the type of the call, as far as it can be read (`wire.legible`)."""
+    user: str | None = None
+    """Its userId or its anonymousId, as far as they can be read."""
 
 
 class RejectedCount(msgspec.Struct, frozen=True, gc=False):

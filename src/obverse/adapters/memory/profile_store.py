@@ -17,6 +17,7 @@ from obverse.adapters.memory.profile_tables import Tables, members_of, packed, p
 from obverse.adapters.memory.replay_turns import MemoryReplayTurn
 from obverse.adapters.memory.selections import MemorySelections
 from obverse.adapters.memory.trait_values import MemoryTraitValues
+from obverse.core import wire
 from obverse.core.events import Event, RejectedEvent
 from obverse.core.history import PastEvent, related
 from obverse.core.identity import SetAside, id_named
@@ -222,6 +223,7 @@ class MemoryProfileStore(MemorySelections, MemoryTraitValues, MemoryBackfills, M
             and wanted.code in {None, one.event.code}
             and wanted.state in {None, one.state}
             and (wanted.ids is None or one.id in wanted.ids)
+            and _says(one.event, wanted)
         ]
 
     def _replace(self, one: KeptRejected) -> None:
@@ -339,6 +341,14 @@ class MemoryProfileStore(MemorySelections, MemoryTraitValues, MemoryBackfills, M
     def group_row(self, group: str) -> GroupRow | None:
         """Return what is kept of a group."""
         return self._tables.groups.get(group)
+
+
+def _says(rejected: RejectedEvent, wanted: RejectedFilter) -> bool:
+    """Whether it is of this event and user, as far as it can be read."""
+    if wanted.event is None and wanted.user is None:
+        return True
+    said = wire.legible(rejected)
+    return wanted.event in {None, said.event_type} and wanted.user in {None, said.user_id, said.anonymous_id}
 
 
 class _MemoryWriter:

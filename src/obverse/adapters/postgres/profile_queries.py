@@ -309,8 +309,10 @@ REJECTED = """
 select rejected_id, source, received_at, code, reason, field, message_id, type, body, state, settled_at, correction
 from public.rejected_events
 where workspace_id = $1 and ($2::text is null or source = $2) and ($3::text is null or code = $3)
-    and ($4::text is null or state = $4) and ($5::bigint[] is null or rejected_id = any($5)) and rejected_id < $6
-order by rejected_id desc limit $7
+    and ($4::text is null or state = $4) and ($5::bigint[] is null or rejected_id = any($5))
+    and ($6::text is null or event_type = $6) and ($7::text is null or user_id = $7 or anonymous_id = $7)
+    and rejected_id < $8
+order by rejected_id desc limit $9
 """
 """The latest rejected events."""
 
@@ -321,9 +323,11 @@ group by source, code, state order by source, code, state
 """How many rejected events there are of each kind."""
 
 ASK_REPLAY = """
-update public.rejected_events set state = 'waiting', correction = $6
+update public.rejected_events set state = 'waiting', correction = $8
 where workspace_id = $1 and ($2::text is null or source = $2) and ($3::text is null or code = $3)
-    and ($4::text is null or state = $4) and ($5::bigint[] is null or rejected_id = any($5)) and state = 'open'
+    and ($4::text is null or state = $4) and ($5::bigint[] is null or rejected_id = any($5))
+    and ($6::text is null or event_type = $6) and ($7::text is null or user_id = $7 or anonymous_id = $7)
+    and state = 'open'
 returning rejected_id
 """
 """Have rejected events wait to be sent again."""

@@ -24,6 +24,7 @@ from obverse.adapters.postgres.binary_rows import (
     unpack_row,
 )
 from obverse.core.events import Event, RejectedEvent
+from obverse.core.wire import Legible, legible
 from obverse.ports.profile_store import KeptRejected, ProfileRow, ReplayState, StoredEvent
 
 EVENT_COLUMNS: Final = (
@@ -35,6 +36,13 @@ EVENT_COLUMNS: Final = (
 REJECTED_COLUMNS: Final = (
     *("workspace_id", "source", "received_at", "code", "reason", "field", "message_id", "type", "body"),
 )
+LEGIBLE_COLUMNS: Final = (
+    *("event_type", "name", "user_id", "anonymous_id", "group_id", "previous_id"),
+    *("timestamp", "original_timestamp", "sent_at"),
+    *("properties", "context", "integrations", "extra"),
+    *("properties_as_sent", "context_as_sent", "integrations_as_sent", "extra_as_sent"),
+)
+"""What `rejected_events` has beside, as far as it can be read."""
 
 PROFILE_COLUMNS: Final = (
     *(
@@ -231,9 +239,9 @@ def _text_or_null(value: str | None) -> bytes:
     return NULL if value is None else text(value)
 
 
-def pack_rejected(workspace: str, rejected: Sequence[RejectedEvent]) -> bytes:
-    """Return the rows of rejected events, one after another."""
-    head = row_head(len(REJECTED_COLUMNS)) + text(workspace)
+def pack_rejected(workspace: str, rejected: Sequence[RejectedEvent], *, careful: bool = False) -> bytes:
+    """Return the rows of rejected events, one after another. `careful` as in `EventRows`."""
+    head = row_head(len(REJECTED_COLUMNS) + len(LEGIBLE_COLUMNS)) + text(workspace)
     return b"".join(
         b"".join(
             (
@@ -246,9 +254,27 @@ def pack_rejected(workspace: str, rejected: Sequence[RejectedEvent]) -> bytes:
                 _text_or_null(one.message_id),
                 _text_or_null(one.type),
                 blob(one.body),
+                _pack_legible(legible(one), careful=careful),
             )
         )
         for one in rejected
+    )
+
+
+def _pack_legible(said: Legible, *, careful: bool) -> bytes:
+    kind = None if said.event_type is None else said.event_type[:LONGEST_TYPE]
+    words = (kind, said.name, said.user_id, said.anonymous_id, said.group_id, said.previous_id)
+    moments = (said.timestamp, said.original_timestamp, said.sent_at)
+    sent = (said.properties, said.context, said.integrations, said.extra)
+    make_sound = jsonb_text.force if careful else jsonb_text.clean
+    sound = [None if one is None else make_sound(one) for one in sent]
+    return b"".join(
+        [
+            *[_text_or_null(one) for one in words],
+            *[NULL if one is None else moment(one) for one in moments],
+            *[NULL if one is None else jsonb(one) for one in sound],
+            *[NULL if other is None or one == other else blob(other) for one, other in zip(sound, sent, strict=True)],
+        ]
     )
 
 

@@ -19,7 +19,7 @@ from obverse.adapters.postgres.connection import connect, trouble
 from obverse.adapters.postgres.event_log_rows import from_micros
 from obverse.adapters.postgres.history_rows import pack_waiting, unpack_decision, unpack_request, unpack_waiting
 from obverse.adapters.postgres.people_of_spans import PostgresPeopleOfSpans
-from obverse.adapters.postgres.profile_rows import to_micros, unpack_event, unpack_rejected
+from obverse.adapters.postgres.profile_rows import LONGEST_TYPE, to_micros, unpack_event, unpack_rejected
 from obverse.adapters.postgres.profile_writer import CONNECT_LIMIT, LOST, Name, become_writer
 from obverse.adapters.postgres.reading import READ_LIMIT
 from obverse.adapters.postgres.replay_turns import PostgresReplayTurn
@@ -356,10 +356,13 @@ def _marks(rows: Sequence[asyncpg.Record]) -> Marks:
 
 def _chosen(wanted: RejectedFilter | None) -> tuple[Any, ...]:
     if wanted is None:
-        return None, None, None, None
+        return None, None, None, None, None, None
     ids = None if wanted.ids is None else [one for one in wanted.ids if 0 < one < _LAST_ID]
-    names = [None if one is None else tidy(one) for one in (wanted.source, wanted.code)]
-    return *names, wanted.state, ids
+    event = None if wanted.event is None else wanted.event[:LONGEST_TYPE]
+    source, code, event, user = (
+        None if one is None else tidy(one) for one in (wanted.source, wanted.code, event, wanted.user)
+    )
+    return source, code, wanted.state, ids, event, user
 
 
 def _beyond(prefix: str) -> str | None:

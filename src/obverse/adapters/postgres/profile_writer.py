@@ -24,6 +24,7 @@ from obverse.adapters.postgres.history_rows import DECISION_COLUMNS, pack_decisi
 from obverse.adapters.postgres.profile_rows import (
     CLAIM_COLUMNS,
     EVENT_COLUMNS,
+    LEGIBLE_COLUMNS,
     MEMBER_COLUMNS,
     PROFILE_COLUMNS,
     REJECTED_COLUMNS,
@@ -200,8 +201,8 @@ class PostgresWriter:
         packed = cut.bundles(checkpoint.events, cut.EVENTS)
         pack_events = partial(_rows_of, EventRows(workspace, careful=True) if careful else None)
         await self._copy("event_stream", EVENT_COLUMNS, packed, 1, pack_events)
-        pack = partial(pack_rejected, workspace)
-        await self._copy("rejected_events", REJECTED_COLUMNS, checkpoint.rejected, cut.REJECTED, pack)
+        pack, columns = partial(pack_rejected, workspace, careful=careful), (*REJECTED_COLUMNS, *LEGIBLE_COLUMNS)
+        await self._copy("rejected_events", columns, checkpoint.rejected, cut.REJECTED, pack)
         pack_them = partial(pack_decisions, workspace)
         await self._copy("identity_decisions", DECISION_COLUMNS, checkpoint.decisions, cut.DECISIONS, pack_them)
         await self._mark(checkpoint.marks, figures)
