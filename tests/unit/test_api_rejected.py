@@ -43,6 +43,9 @@ async def test_they_are_shown_the_latest_first_page_by_page(api: App) -> None:
         "field": "$.userId",
         "message_id": "m2",
         "type": "track",
+        "event": "track",
+        "user_id": None,
+        "anonymous_id": None,
         "body": "\N{REPLACEMENT CHARACTER}{",
         "state": "open",
         "settled_at": None,
@@ -57,12 +60,22 @@ async def test_they_are_filtered_and_counted(api: App) -> None:
     assert [one["id"] for one in (await ask(api, f"{PATH}?source=app")).json["rejected"]] == ["30"]
     assert len((await ask(api, f"{PATH}?code=invalid_json&limit=100")).json["rejected"]) == 29
     assert (await ask(api, f"{PATH}?state=replayed")).json == {"rejected": [], "next": None}
+    assert [one["id"] for one in (await ask(api, f"{PATH}?event=track")).json["rejected"]] == ["30"]
     assert (await ask(api, f"{PATH}/counts")).json == {
         "counts": [
             {"source": "app", "code": "missing_id", "state": "open", "count": 1},
             {"source": "shop", "code": "invalid_json", "state": "open", "count": 29},
         ]
     }
+
+
+async def test_they_are_filtered_by_what_can_be_read_of_them(api: App, shop: Shop) -> None:
+    body = b'{"type": "track", "event": "Bought it", "userId": "ada", "anonymousId": {}}'
+    await shop.checkpoint(rejected=[structs.replace(OTHER, body=body), OTHER])
+    (one,) = (await ask(api, f"{PATH}?event=Bought%20it&user=ada")).json["rejected"]
+    assert (one["event"], one["user_id"], one["anonymous_id"]) == ("Bought it", "ada", None)
+    assert (await ask(api, f"{PATH}?user=eve")).json["rejected"] == []
+    assert (await ask(api, f"{PATH}?user=ada&event=track")).json["rejected"] == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from obverse.core import times
+from obverse.core import times, wire
 from obverse.flows.cursors import BadCursor
 from obverse.flows.views import Time
 from obverse.ports.profile_store import KeptRejected, ProfileStore, RejectedFilter, ReplayState
@@ -29,6 +29,12 @@ class RejectedEventView(msgspec.Struct, frozen=True):
     field: Annotated[str | None, Meta(description="The offending field, as a JSON path.")]
     message_id: str | None
     type: str | None
+    event: Annotated[
+        str | None,
+        Meta(description="A track's name, else the type of the call; as the two that follow, if it can be read."),
+    ]
+    user_id: str | None
+    anonymous_id: str | None
     body: Annotated[str, Meta(description="What was sent, or its beginning.")]
     state: State
     settled_at: Annotated[str | None, Meta(description="When it was sent again last.")]
@@ -110,6 +116,7 @@ def numbers_of(texts: Collection[str]) -> list[int]:
 
 def _view(one: KeptRejected) -> RejectedEventView:
     event = one.event
+    said = wire.legible(event)
     return RejectedEventView(
         id=str(one.id),
         source=event.source,
@@ -119,6 +126,9 @@ def _view(one: KeptRejected) -> RejectedEventView:
         field=event.field,
         message_id=event.message_id,
         type=event.type,
+        event=said.event_type,
+        user_id=said.user_id,
+        anonymous_id=said.anonymous_id,
         body=event.body.decode("utf-8", "replace"),
         state=one.state,
         settled_at=None if one.settled_at is None else times.to_text(one.settled_at),

@@ -64,18 +64,22 @@ def _add_pages(router: APIRouter, review: Review) -> None:
         **describe(RejectedEventsView, "The events.", HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE),
     )
     async def rejected(
+        *,
         source: Annotated[str | None, Query(description="Of this source alone.")] = None,
         code: Annotated[str | None, Query(description="With this code alone.")] = None,
         state: Annotated[
             Literal["open", "waiting", "replayed"] | None, Query(description="In this state alone.")
         ] = None,
+        event: Annotated[
+            str | None, Query(description="Of this event alone: a track's name, else the type of the call.")
+        ] = None,
+        user: Annotated[str | None, Query(description="With this as its userId or its anonymousId alone.")] = None,
         limit: Annotated[int, Query(ge=1, le=MOST, description="How many.")] = 20,
         after: Annotated[str | None, Query(description="`next` of the answer before.")] = None,
     ) -> Response:
+        wanted = RejectedFilter(source=source, code=code, state=state and ReplayState(state), event=event, user=user)
         try:
-            found = await review.events(
-                RejectedFilter(source=source, code=code, state=state and ReplayState(state)), limit=limit, after=after
-            )
+            found = await review.events(wanted, limit=limit, after=after)
         except BadCursor as error:
             raise _bad("invalid-parameter", error) from error
         return Response(json_values.encode(found), media_type="application/json")
