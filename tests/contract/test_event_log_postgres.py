@@ -17,6 +17,7 @@ from obverse.adapters.postgres.event_log_queries import READ
 from obverse.adapters.postgres.event_log_reader import LOOK_ANYWAY, prove
 from obverse.adapters.postgres.event_log_rows import Place, Row, from_micros, seal
 from obverse.contracts.event_log_steps import EVENTS, dense, joined, marked, read, some, soon
+from obverse.core.events import STORED
 from obverse.ports.event_log import EventLog, LogGap, Stream
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from services import Ask, Database, ShiftedRuntime, opened, until
@@ -55,6 +56,8 @@ class TestProof:
             (6, 3, False),
         ]
         assert batches[1].body == b""
+        stored = await ask("select body from event_log order by first_offset")
+        assert [batch.stored for batch in batches] == [b"", stored[1]["body"], b""]
 
     async def test_of_a_thousand_flipped_bits_none_is_overlooked(self, postgres_log: EventLog, ask: Ask) -> None:
         appender = await postgres_log.open_appender(EVENTS)
@@ -102,6 +105,7 @@ class TestProof:
         await ask("update event_log set body = $1, checksum = $2", bomb.body, bomb.checksum)
         (batch,) = await read(postgres_log, {0: 0}, {0: 1})
         assert "claims to hold more" in batch.damage
+        assert batch.stored == bomb.body[:STORED]
 
     async def test_a_damaged_last_row_never_hides_what_follows(self, postgres_log: EventLog, ask: Ask) -> None:
         appender = await postgres_log.open_appender(EVENTS)

@@ -186,6 +186,7 @@ class TestRecords:
             flipped[bit // 8] ^= 1 << bit % 8
             found = read(PLACE, bytes(flipped))
             assert isinstance(found, Foreign) or (found.damage and found.body == b"" and found.first == 5)
+            assert isinstance(found, Foreign) or found.stored == bytes(flipped[-4:])
 
     @pytest.mark.parametrize(
         ("value", "reason"),

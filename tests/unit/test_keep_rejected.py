@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace as replaced
 
 import pytest
 from msgspec.structs import replace
@@ -71,6 +72,60 @@ async def kept_twice(runtime: SimulatedRuntime) -> list[tuple[str, bool]]:
 
 def test_what_others_wrote_is_kept_once_and_holds_nothing_up() -> None:
     assert simulate(1, kept_twice)[0] == [("bad_type", False), ("foreign_record", True)]
+
+
+class Damaged(MemoryEventLog):
+    """A log of whose rejected events the second batch was damaged."""
+
+    async def open_reader(self, stream: Stream, marks: Mapping[int, int]) -> Reader:
+        return Flipped(await super().open_reader(stream, marks))
+
+
+class Flipped:
+    """A reader of a damaged log."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def next(self) -> Sequence[Batch]:
+        return [
+            replaced(one, body=b"", damage="the checksum does not fit", stored=b"bits") if one.first == 1 else one
+            for one in await self._reader.next()
+        ]
+
+    async def close(self) -> None:
+        await self._reader.close()
+
+
+async def kept_of_damaged(runtime: SimulatedRuntime) -> tuple[list[tuple[str, str, bytes]], list[int]]:
+    log, store = Damaged(MemoryLogSettings(), runtime), await open_profile_store(MemoryStoreSettings(), runtime)
+    collector = await log.open_appender(Stream.REJECTED)
+    for records in (Records.of([REJECTED])[0], Records.of([REJECTED] * 2)[0], Records(2, b"\xc1\xc1")):
+        await collector.append(0, records)
+    counted: list[int] = []
+    for _ in range(2):
+        flow = KeepRejected(log, store, runtime)
+        work = runtime.spawn("keep rejected", flow.run())
+        await runtime.sleep(10)
+        await work.stop()
+        counted.append(flow.vitals.records["damaged"])
+    kept = [(one.event.code, one.event.reason, one.event.body) for one in await store.rejected(limit=10)]
+    return kept[::-1], counted
+
+
+def test_a_damaged_batch_leaves_one_row_that_says_where_it_stands() -> None:
+    (first, second, third), counted = simulate(1, kept_of_damaged)[0]
+    assert first == ("bad_type", "a test", b"{}")
+    what = "it stays in the log: see docs/logs.md for what to do"
+    assert second == (
+        "damaged_record",
+        f"rejected partition 0, offsets 1 to 2: the checksum does not fit; {what}",
+        b"bits",
+    )
+    assert third[0] == "damaged_record"
+    assert third[1].startswith("rejected partition 0, offsets 3 to 4: 2 records in 2 bytes cannot be read")
+    assert third[2] == b"\xc1\xc1"
+    assert counted == [4, 0]
 
 
 async def kept_of_two(runtime: SimulatedRuntime) -> list[list[str]]:

@@ -211,6 +211,7 @@ def test_a_damaged_part_damages_its_group_unless_a_sound_copy_comes_in_time() ->
     (batch,) = assembled(Assembly(PLACE, 0), [parts[0], damaged, *parts[2:]])
     assert (batch.first, batch.count, batch.body) == (0, 2, b"")
     assert batch.damage == "events partition 3, offsets 0 to 1: the checksum does not fit the stored bytes"
+    assert batch.stored == b"".join(one[HEAD_BYTES:] for one in (parts[0], damaged, *parts[2:]))
     (batch,) = assembled(Assembly(PLACE, 0), [parts[0], damaged, *parts[1:]])
     assert batch.body == noise(1, 100)
 

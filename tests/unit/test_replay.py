@@ -17,7 +17,7 @@ from obverse.adapters.memory.profile_store import MemoryProfileStore, MemoryStor
 from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
 from obverse.core import wire
 from obverse.core.definitions import define
-from obverse.core.events import Event, RejectedEvent
+from obverse.core.events import Event, RejectedEvent, damaged_record, foreign_record
 from obverse.core.tracking_plans import TrackingPlan, planned_call
 from obverse.flows.replay import AT_ONCE, Replay
 from obverse.ports.event_log import Stream
@@ -109,6 +109,33 @@ def test_what_is_wrong_still_is_open_with_the_reason_of_today() -> None:
             (ReplayState.OPEN, "missing_id", "$.batch[1].userId"),
         ]
         assert all(one.settled_at is not None for one in await rejected.all())
+
+    replaying(test)
+
+
+def test_what_was_found_in_the_log_and_is_no_event_keeps_its_reason() -> None:
+    async def test(_: Installation, rejected: Rejected) -> None:
+        found = [damaged_record("events partition 0, offsets 1 to 2", "bits", b"\xc1", THEN), foreign_record("x", THEN)]
+        writer = await rejected.store.open_writer("test")
+        await writer.commit(Checkpoint(marks={}, rejected=found))
+        await rejected.store.ask_replay(RejectedFilter())
+        assert await rejected.replay.turn() == 2
+        assert [one.event for one in await rejected.all()] == found
+        assert {one.state for one in await rejected.all()} == {ReplayState.OPEN}
+
+    replaying(test)
+
+
+def test_an_event_without_a_time_is_sent_again_as_of_its_arrival() -> None:
+    async def test(here: Installation, rejected: Rejected) -> None:
+        sent = {**GOOD, "sentAt": "2025-12-31T23:30:00Z"}
+        reading = here.collect.read("web", json.dumps(sent).encode(), received_at=THEN, name="x")
+        assert isinstance(reading, wire.Reading)
+        (event,) = reading.events
+        assert (event.timestamp, event.original_timestamp) == (THEN, None)
+        await rejected.keep(wire.rejected(event, "bot", "$", "a crawler").body)
+        await rejected.replay.turn()
+        assert await here.events() == [event]
 
     replaying(test)
 

@@ -1,17 +1,20 @@
-"""What others wrote into the log: kept once, as rejected, however often it is read."""
+"""What cannot be read of the log, and what others wrote there: kept once, as rejected, however often it is read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
-from obverse.core.events import FOREIGN, RejectedEvent, foreign_record
-from obverse.ports.event_log import Batch
+from obverse.core import codec
+from obverse.core.events import FOREIGN, Event, RejectedEvent, foreign_record
+from obverse.ports.event_log import Batch, Stream
 from obverse.ports.profile_store import ProfileStore, RejectedFilter
 
 _AT_ONCE: Final = 1000
+_events = codec.Decoder(Event)
 _log = structlog.get_logger(__name__)
 
 
@@ -49,3 +52,19 @@ class Foreign:
             return []
         _log.error("foreign record set aside", partition=batch.partition, offset=batch.first, reason=rejected.reason)
         return [rejected]
+
+
+def read_events(batch: Batch, now: int) -> tuple[list[Event], RejectedEvent | None]:
+    """
+    The events of a batch; or what is kept of one that cannot be read.
+
+    That moves the mark, so whoever writes it with the mark writes it once.
+    """
+    if not batch.damage:
+        try:
+            return _events.decode(batch.count, batch.body), None
+        except codec.UnreadableRecord as error:
+            batch = replace(batch, damage=str(error), stored=batch.body)
+    rejected = batch.set_aside(Stream.EVENTS, now)
+    _log.error("damaged batch set aside", records=batch.count, reason=rejected.reason)
+    return [], rejected

@@ -243,13 +243,20 @@ class EngineContract(
         appender = await parts.log.open_appender(Stream.EVENTS)
         await appender.append(0, Records(3, b"\xc1\xc1\xc1"))
         await appender.close()
-        placed = await append(parts, tell(seed=10, people=3, events=20), batch=5)
+        told = tell(seed=10, people=3, events=25)
+        placed = await append(parts, told[:20], batch=5)
 
         async with self.running(parts) as engine:
             await asyncio.wait_for(engine.drain(), PATIENCE)
             damaged = engine.progress.damaged
+        # Once, though the engine starts again.
+        placed += await append(parts, told[20:], batch=5)
+        await self.fold(parts)
 
         assert damaged == 3
+        (one,) = await parts.store.rejected(limit=10)
+        assert (one.event.code, one.event.source, one.event.body) == ("damaged_record", "log", b"\xc1\xc1\xc1")
+        assert one.event.reason.startswith("events partition 0, offsets 0 to 2: 3 records in 3 bytes cannot be read")
         assert await kept(parts, placed) == expected(placed)
 
 

@@ -1,4 +1,4 @@
-"""What every engine must prove of a log into which others write: that is kept as rejected, and holds up nothing."""
+"""What every engine must prove of a log that was damaged, or that others write into: that holds up nothing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from dataclasses import replace
 
 from obverse.contracts.engine_steps import PATIENCE, EngineQuestions, append, expected, kept
 from obverse.contracts.stories import tell
+from obverse.core.events import STORED
 from obverse.ports.engine import EngineParts
 from obverse.ports.event_log import Appender, Batch, EventLog, Reader, Stream
 
 _PLACES = (5, 20)
 """Offsets before which somebody wrote something."""
+_FLIPPED = 5
+"""Offset of the first event of the batch that was damaged."""
+_DAMAGE = "events partition 0, offsets 5 to 9: the checksum does not fit the stored bytes"
+_STORED = b"bits" * STORED
 
 
 class ForeignPromises(EngineQuestions):
@@ -36,6 +41,22 @@ class ForeignPromises(EngineQuestions):
         assert len(reasons) == 2
         assert all("Kafka offset" in reason and "see who writes there" in reason for reason in reasons)
         assert await kept(parts, placed) == expected(placed)
+
+    async def test_a_batch_that_was_damaged_is_kept_as_rejected_once(self) -> None:
+        parts = await self.open_parts(1)
+        parts = replace(parts, log=_Damaged(parts.log))
+        story = tell(seed=10, people=3, events=25)
+        placed = await append(parts, story[:20], batch=5)
+        await self.fold(parts)
+        placed += await append(parts, story[20:], batch=5)
+        await self.fold(parts)
+
+        (one,) = await parts.store.rejected(limit=10)
+        assert (one.event.code, one.event.source) == ("damaged_record", "log")
+        assert one.event.reason == f"{_DAMAGE}; it stays in the log: see docs/logs.md for what to do"
+        assert one.event.body == _STORED[:STORED]
+        sound = [event for event in placed if not _FLIPPED <= event[1] < _FLIPPED + 5]
+        assert await kept(parts, sound) == expected(sound)
 
 
 async def _rejected(parts: EngineParts, count: int) -> None:
@@ -74,6 +95,28 @@ class _Intruded:
 
     async def close(self) -> None:
         await self._log.close()
+
+
+class _Damaged(_Intruded):
+    """A log of which one batch has been damaged."""
+
+    async def open_reader(self, stream: Stream, marks: Mapping[int, int]) -> Reader:
+        reader = await self._log.open_reader(stream, marks)
+        return _DamagedReader(reader) if stream is Stream.EVENTS else reader
+
+
+class _DamagedReader:
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def next(self) -> Sequence[Batch]:
+        return [
+            replace(one, body=b"", damage=_DAMAGE, stored=_STORED) if one.first == _FLIPPED else one
+            for one in await self._reader.next()
+        ]
+
+    async def close(self) -> None:
+        await self._reader.close()
 
 
 class _IntrudedReader:

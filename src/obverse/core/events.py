@@ -87,6 +87,24 @@ def foreign_record(damage: str, received_at: int) -> RejectedEvent:
     )
 
 
+DAMAGED: Final = "damaged_record"
+"""The code of what stands in the log and cannot be read."""
+STORED: Final = 32 * 1024
+"""Bytes of it that are kept, at most: as many as an event may have."""
+
+
+def damaged_record(where: str, damage: str, stored: bytes, received_at: int) -> RejectedEvent:
+    """What cannot be read of the log, as it is kept: where it stands, why, and the stored bytes or their beginning."""
+    told = damage if damage.startswith(where) else f"{where}: {damage}"
+    return RejectedEvent(
+        source="log",
+        received_at=received_at,
+        code=DAMAGED,
+        reason=f"{told}; it stays in the log: see docs/logs.md for what to do",
+        body=stored[:STORED],
+    )
+
+
 def to_json(event: Event) -> bytes:
     """The call as an SDK would send it, as JSON text; read again as of its arrival, it is the same event."""
     main = "traits" if event.type in {"identify", "group"} else "properties"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -61,19 +62,20 @@ class KeepRejected:
 
     async def _read(self, batch: Batch) -> list[RejectedEvent]:
         if batch.count:
-            return _records(batch)
+            return self._records(batch)
         # What others wrote does not move the mark, so it may have been read and kept before.
         foreign = foreign_record(batch.damage, self._runtime.now())
         kept = await self._store.rejected(RejectedFilter(code=foreign.code), limit=_FOREIGN)
         return [] if foreign.reason in {one.event.reason for one in kept} else [foreign]
 
-
-def _records(batch: Batch) -> list[RejectedEvent]:
-    try:
+    def _records(self, batch: Batch) -> list[RejectedEvent]:
         if not batch.damage:
-            return _decoder.decode(batch.count, batch.body)
-        damage = batch.damage
-    except codec.UnreadableRecord as error:
-        damage = str(error)
-    _log.error("damaged batch of rejected events", first_offset=batch.first, damage=damage)
-    return []
+            try:
+                return _decoder.decode(batch.count, batch.body)
+            except codec.UnreadableRecord as error:
+                batch = replace(batch, damage=str(error), stored=batch.body)
+        # It moves the mark, which is written with it: so it is kept once.
+        damaged = batch.set_aside(Stream.REJECTED, self._runtime.now())
+        self.vitals.records["damaged"] += batch.count
+        _log.error("damaged batch of rejected events", records=batch.count, reason=damaged.reason)
+        return [damaged]

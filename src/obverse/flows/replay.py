@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from obverse.core import wire
-from obverse.core.events import Event, RejectedEvent
+from obverse.core.events import DAMAGED, FOREIGN, Event, RejectedEvent
 from obverse.flows.collect import Collect
 from obverse.flows.vitals import Vitals, keep_on
 from obverse.ports.outcomes import Unreachable
@@ -18,6 +18,8 @@ from obverse.ports.runtime import Runtime
 LOOK: Final = 1.0
 """Seconds between two looks at what waits."""
 AT_ONCE: Final = 100
+_UNREADABLE: Final = frozenset({DAMAGED, FOREIGN})
+"""Codes of what was found in the log, and is no event."""
 
 
 class Replay:
@@ -93,6 +95,8 @@ class Replay:
     async def _send(self, one: KeptRejected) -> RejectedEvent | None:
         """Append what it holds; or why it is rejected again. All of it is accepted, or nothing."""
         event = one.event
+        if event.code in _UNREADABLE and one.correction is None:
+            return event  # nobody sent it, and it keeps the reason that says where it stands
         body = wire.as_called(event.body if one.correction is None else one.correction, event.received_at)
         reading = self._collect.read(event.source, body, received_at=event.received_at, name=f"rejected-{one.id}")
         if isinstance(reading, wire.Unreadable):

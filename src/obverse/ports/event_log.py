@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Final, Protocol
 
 from obverse.core import codec
+from obverse.core.events import RejectedEvent, damaged_record
 from obverse.ports.outcomes import Unreachable
 
 TAKEN: Final = 16 << 20
@@ -81,11 +82,18 @@ class Batch:
     Where others can write into a log, what they wrote there comes as a damaged batch of no records, each time that it
     is read. This says where it stands, and is the same each time.
     """
+    stored: bytes = b""
+    """Of a damaged batch the stored bytes, or their beginning (`events.STORED`); empty if nothing is there."""
 
     @property
     def end(self) -> int:
         """Offset of the record after the last one: the mark from which reading goes on."""
         return self.first + self.count
+
+    def set_aside(self, stream: Stream, now: int) -> RejectedEvent:
+        """A damaged batch as it is kept among the rejected events."""
+        where = f"{stream} partition {self.partition}, offsets {self.first} to {self.end - 1}"
+        return damaged_record(where, self.damage, self.stored, now)
 
 
 class UnknownMark(Exception):

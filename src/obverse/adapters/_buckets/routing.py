@@ -11,7 +11,7 @@ import structlog
 
 from obverse.adapters._buckets.items import BUCKETS, Item
 from obverse.adapters._buckets.routed_people import RoutedPeople
-from obverse.adapters._foreign import Foreign
+from obverse.adapters._foreign import Foreign, read_events
 from obverse.core import codec
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
@@ -173,24 +173,12 @@ class Runs:
         if not batch.count:
             yield batch.first, [], self.foreign.kept_of(batch, self._runtime.now())
             return
-        try:
-            events = [] if batch.damage else _events.decode(batch.count, batch.body)
-            damage = batch.damage
-        except codec.UnreadableRecord as error:
-            events, damage = [], str(error)
-        if damage:
-            self._progress.damaged += batch.count
-            _log.error(
-                "damaged batch set aside",
-                partition=batch.partition,
-                first_offset=batch.first,
-                records=batch.count,
-                damage=damage,
-                what_to_do="it stays in the log; restore it from a backup, then replay it",
-            )
-            yield batch.end, [], []
-        else:
+        events, damaged = read_events(batch, self._runtime.now())
+        if damaged is None:
             yield batch.first, events, []
+        else:
+            self._progress.damaged += batch.count
+            yield batch.end, [], [damaged]
 
 
 async def now_of(parts: EngineParts, place: Place, arrivals: Mapping[int, int]) -> int | None:

@@ -10,6 +10,8 @@ from zlib import crc32
 
 import zstandard
 
+from obverse.core.events import STORED
+
 MAGIC: Final = b"OBVL"
 VERSION: Final = 1
 """Of the body. The head stays as it is for ever, so that every release knows which offsets a record holds."""
@@ -65,6 +67,8 @@ class Record:
     """As it is stored."""
     damage: str = ""
     """Why the body cannot be trusted; empty if it can. All else can."""
+    stored: bytes = b""
+    """Of a body that cannot be trusted what is stored, or its beginning."""
 
     @property
     def end(self) -> int:
@@ -136,4 +140,5 @@ def read(place: Place, value: bytes | None) -> Record | Foreign:
         appended_at=appended_at,
         body=b"" if damage else body,
         damage=damage,
+        stored=body[:STORED] if damage else b"",
     )

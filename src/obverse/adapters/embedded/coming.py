@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
-import structlog
-
 from obverse.adapters._admitting import admitted
-from obverse.adapters._foreign import Foreign
+from obverse.adapters._foreign import Foreign, read_events
 from obverse.adapters.embedded.checkpoints import Checkpoints
-from obverse.core import codec
 from obverse.core.changes import Change
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event, RejectedEvent
@@ -26,9 +23,6 @@ from obverse.ports.runtime import Work
 GATHER: Final = 0.008
 """Seconds that the fold lets events gather after it has met only a few."""
 
-_events = codec.Decoder(Event)
-_log = structlog.get_logger(__name__)
-
 
 @dataclass(slots=True)
 class Turn:
@@ -39,7 +33,7 @@ class Turn:
     come: list[Event]
     """As the log holds them."""
     kept: Sequence[RejectedEvent] = ()
-    """What others wrote into the log, and is to be kept."""
+    """What others wrote into the log, or cannot be read of it, and is to be kept."""
 
     definitions: Definitions | None = None
     """By which the next three were found; None: not yet."""
@@ -176,41 +170,34 @@ class Coming:
         """Cut what was read into turns; batches that follow each other in one partition share one."""
         waiting: Turn | None = None
         for batch in batches:
-            if not batch.count:
+            events, kept = self._readable(batch)
+            if not events:
                 if waiting is not None:
                     yield waiting
                 waiting = None
-                kept = self._foreign.kept_of(batch, self.parts.runtime.now())
-                yield Turn(batch.partition, batch.first, [], kept)
+                yield Turn(batch.partition, batch.end, [], kept)
                 continue
-            for first, events in self._readable(batch):
+            for at in range(0, len(events), self.turn_events):
+                first, some = batch.first + at, events[at : at + self.turn_events]
                 if waiting is not None and (waiting.partition, waiting.end) == (batch.partition, first):
-                    waiting.come.extend(events)
+                    waiting.come.extend(some)
                 else:
                     if waiting is not None:
                         yield waiting
-                    waiting = Turn(batch.partition, first, list(events))
+                    waiting = Turn(batch.partition, first, list(some))
                 if len(waiting.come) >= self.turn_events:
                     yield waiting
                     waiting = None
         if waiting is not None:
             yield waiting
 
-    def _readable(self, batch: Batch) -> Iterable[tuple[int, Sequence[Event]]]:
-        try:
-            events = [] if batch.damage else _events.decode(batch.count, batch.body)
-        except codec.UnreadableRecord as error:
-            events, batch = [], replace(batch, damage=str(error))
-        if batch.damage:
-            self.progress.damaged += batch.count
-            _log.error(
-                "damaged batch set aside",
-                partition=batch.partition,
-                first_offset=batch.first,
-                records=batch.count,
-                damage=batch.damage,
-                what_to_do="it stays in the log; restore it from a backup, then replay it",
-            )
-            yield batch.end, ()
-        for at in range(0, len(events), self.turn_events):
-            yield batch.first + at, events[at : at + self.turn_events]
+    def _readable(self, batch: Batch) -> tuple[Sequence[Event], Sequence[RejectedEvent]]:
+        """The events of a batch; or what is to be kept of one that cannot be read, or is others'."""
+        now = self.parts.runtime.now()
+        if not batch.count:
+            return [], self._foreign.kept_of(batch, now)
+        events, damaged = read_events(batch, now)
+        if damaged is None:
+            return events, ()
+        self.progress.damaged += batch.count
+        return [], [damaged]

@@ -11,6 +11,7 @@ from obverse.adapters._kafka.fetching import Fetching
 from obverse.adapters._kafka.records import Foreign, Record, read, unpack
 from obverse.adapters._kafka.settings import KafkaLogSettings
 from obverse.adapters.kafka.finding import Partition
+from obverse.core.events import STORED
 from obverse.ports.event_log import Batch, LogGap, Stream, UnknownMark
 
 NEXT_BYTES = 4 * 1024 * 1024
@@ -170,6 +171,7 @@ class KafkaReader:
             body=body,
             appended_at=record.appended_at,
             damage=damage and f"{where} ({self._at(number, offset)}): {damage}",
+            stored=record.stored or record.body[:STORED] if damage else b"",
         )
 
     def _foreign(self, number: int, first: int, offset: int, record: Foreign) -> Batch:

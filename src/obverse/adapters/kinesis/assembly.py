@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from obverse.adapters.kinesis.records import Foreign, Kind, Part, Place, read, unpack
+from obverse.core.events import STORED
 from obverse.ports.event_log import Batch
 
 
@@ -118,6 +119,7 @@ class Assembly:
             body=body,
             appended_at=self.appended_at,
             damage=f"{where}: {damage}" if damage else "",
+            stored=b"".join(one.body for one in parts)[:STORED] if damage else b"",
         )
 
     def _told(self, held: Held, foreign: Foreign) -> Batch:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
+from obverse.adapters._foreign import read_events
 from obverse.core import codec, profiles
 from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
@@ -39,7 +40,6 @@ PATIENCE: Final = 300_000
 """Microseconds that an event may take from its arrival into the log, and still come before what time changes."""
 _ALL: Final = 1 << 40
 """Events of a profile."""
-_events = codec.Decoder(Event)
 _decisions = codec.Decoder(Decision)
 
 
@@ -298,7 +298,7 @@ class MemoryEngine:
         known = owed.known.get(batch.partition, 0)
         decisions: list[Decision] = []
         moved: list[Change] = []
-        events = self._readable(batch)
+        events = self._readable(batch, owed, known)
         await self._set_aside(batch, owed, known)
         for offset, event in enumerate(map(self._people.admit, events), batch.first):
             if isinstance(event, RejectedEvent):
@@ -338,12 +338,12 @@ class MemoryEngine:
         if rejected.reason not in {one.event.reason for one in kept}:
             owed.rejected.append(rejected)
 
-    def _readable(self, batch: Batch) -> Sequence[Event]:
-        try:
-            events = [] if batch.damage else _events.decode(batch.count, batch.body)
-        except codec.UnreadableRecord:
-            events = []
+    def _readable(self, batch: Batch, owed: _Owed, known: int) -> Sequence[Event]:
+        """The events of a batch; one that cannot be read is kept, unless it was before."""
+        events, damaged = read_events(batch, self._parts.runtime.now()) if batch.count else ([], None)
         self.progress.damaged += batch.count - len(events)
+        if damaged is not None and batch.end > known:
+            owed.rejected.append(damaged)
         return events
 
     def _present(self, owed: _Owed) -> list[Profile]:

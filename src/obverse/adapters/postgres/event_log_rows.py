@@ -10,6 +10,7 @@ from zlib import crc32
 import zstandard
 
 from obverse.adapters._postgres import from_micros, to_micros
+from obverse.core.events import STORED
 from obverse.ports.event_log import Batch
 
 __all__ = ["Place", "Row", "from_micros", "seal", "to_micros", "unseal"]
@@ -71,6 +72,7 @@ def unseal(place: Place, row: Row) -> Batch:
         body=records,
         appended_at=to_micros(row.appended_at),
         damage=damage,
+        stored=row.body[:STORED] if damage else b"",
     )
 
 
