@@ -124,12 +124,13 @@ async def shut_door(
     definitions: Definitions | Callable[[], Definitions],
     account: MemoryAccount | None = None,
     queue_bytes: int = 64 << 20,
+    log: EventLog | None = None,
     **options: Any,
 ) -> AsyncIterator[tuple[Collect, Door]]:
-    """Run a collector over a log in memory, which it has not opened yet."""
+    """Run a collector over a log, in memory if none is given, which it has not opened yet."""
     current = definitions if callable(definitions) else lambda: definitions
     runtime = open_runtime()
-    log = await open_event_log(MemoryLogSettings(), runtime)
+    log = log or await open_event_log(MemoryLogSettings(), runtime)
     collect = Collect(
         log=log,
         definitions=current,
