@@ -71,7 +71,7 @@ async def fold(log: EventLog, database: Database) -> None:
     async with store_at(database.dsn("obverse_worker")) as store:
         cache = await open_profile_cache(MemoryCacheSettings(), runtime)
         parts = EngineParts(workspace="main", log=log, store=store, cache=cache, definitions=define, runtime=runtime)
-        engine = await open_engine(EmbeddedSettings(), parts)
+        engine = await open_engine(EmbeddedSettings(turn_events=20), parts)
         work = runtime.spawn("engine", engine.run())
         await engine.drain()
         await work.stop()
