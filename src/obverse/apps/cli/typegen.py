@@ -31,7 +31,10 @@ def typegen(settings: Settings, name: str, *, version: str, language: str, out: 
     fit = [one for one in plans if one.name == name and version in {"", version_text(one.version)}]
     if not fit:
         known = ", ".join(sorted(one.title for one in plans)) or "none"
-        raise BadTypegen(f"there is no tracking plan {f'{name} {version}'.strip()!r} (defined: {known})")
+        raise BadTypegen(
+            f"there is no tracking plan {f'{name} {version}'.strip()!r} in the files of {settings.definitions_folder} "
+            f"(there: {known}); one that was made elsewhere, such as in the console, `obverse pull` writes there first"
+        )
     text = write(max(fit, key=lambda one: one.version))
     if out is None:
         sys.stdout.write(text)
