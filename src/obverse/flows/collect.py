@@ -163,7 +163,7 @@ class Collect:
             new_id=self._new_id,
             limits=limits,
         )
-        unwelcome = self._sort_out(request, found, reading)
+        unwelcome = self._sort_out(request, found, reading) or _refused_alone(message, reading)
         refusal = await self.append(reading.events, reading.rejected, len(request.body))
         return (
             refusal
@@ -330,3 +330,17 @@ class Collect:
 
     def _new_id(self) -> str:
         return f"obverse-{self._runtime.now():x}-{self._runtime.random.getrandbits(64):016x}"
+
+
+def _refused_alone(message: wire.Message, reading: wire.Reading) -> Answer | None:
+    """What is answered to a call of which Segment says 400, though it can be read; None for all others."""
+    for one in reading.rejected if message.single else ():
+        if one.code == wire.MISSING_CONSENT:
+            return Answer(
+                status=HTTPStatus.BAD_REQUEST,
+                code=one.code,
+                message=one.reason,
+                source=one.source,
+                rejected=reading.rejected,
+            )
+    return None

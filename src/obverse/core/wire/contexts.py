@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from obverse.core.events import Event
-from obverse.core.wire.body import ABSENT, Message, object_decoder
+from obverse.core.wire.body import ABSENT, Message, Raw, object_decoder
 
 _encode = msgspec.json.encode
 
@@ -19,6 +21,30 @@ def placed(context: bytes, message: Message) -> bytes:
     if "ip" in fields or not (message.browser or bytes(fields.get("direct", ABSENT)) == b"true"):
         return context
     return b'{"ip":' + _encode(message.address) + (b"," + context[1:] if fields else b"}")
+
+
+CONSENT_UPDATED: Final = "Segment Consent Preference Updated"
+"""The event by which a person's consent is told, and nothing else: without it, it says nothing."""
+
+
+class _Preferences(msgspec.Struct, gc=False):
+    categoryPreferences: dict[str, Raw]  # noqa: N815 - the wire's own name
+
+
+class _Consent(msgspec.Struct, gc=False):
+    consent: _Preferences
+
+
+_consent = msgspec.json.Decoder(_Consent)
+
+
+def tells_consent(context: bytes) -> bool:
+    """Whether a context has the object that says what a person allows; it may name no purpose."""
+    try:
+        _consent.decode(context)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 class _Agent(msgspec.Struct, gc=False):

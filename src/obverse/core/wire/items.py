@@ -26,11 +26,13 @@ from obverse.core.wire.body import (
     sample,
     scalar_decoder,
 )
-from obverse.core.wire.contexts import placed
+from obverse.core.wire.contexts import CONSENT_UPDATED, placed, tells_consent
 from obverse.core.wire.reading import Reading
 from obverse.core.wire.refusals import alone, joined
 
 _encode = msgspec.json.encode
+MISSING_CONSENT: Final = "missing_consent"
+"""The code of an event that should tell a consent, and does not; alone in a request, it is answered 400."""
 _EXTRAS: Final = ("category", "channel", "version", "receivedAt", "_metadata")
 
 
@@ -239,6 +241,8 @@ def _event(item: Item, extra: dict[str, Raw], shared: _Shared) -> Event:
     message = shared.message
     if shared.joins:
         context, integrations = joined(message.context, context), joined(message.integrations, integrations)
+    if name == CONSENT_UPDATED and kind == "track" and not tells_consent(context):
+        raise Flaw(MISSING_CONSENT, "$.context.consent", "it tells a consent: send categoryPreferences in this object")
     return Event(
         type=kind,
         message_id=message_id or shared.new_id(),
