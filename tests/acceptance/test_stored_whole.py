@@ -1,4 +1,4 @@
-"""What SDKs really send, and Segment's examples, are found field for field in the rows of `event_stream`."""
+"""What SDKs and devices really send, and Segment's examples, is found field for field in the rows of `event_stream`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from door_steps import KEY, hash_key, open_door
 from engine_parts import SettableRuntime
+from mobile_steps import ANDROID, IOS, mobile, send_mobile
 from obverse.adapters.embedded import EmbeddedSettings, open_engine
 from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_profile_cache
 from obverse.adapters.postgres.event_log import PostgresLogSettings
@@ -53,6 +54,11 @@ async def send_all(log: EventLog) -> list[Sent]:
                 envelope = request["json"]
                 items = envelope.get("batch", [envelope])
                 sent.append((name, items, envelope if "batch" in envelope else {}))
+        for context in (IOS, ANDROID):
+            sources.turn(context["device"]["type"])
+            body = mobile(context)
+            assert (await send_mobile(door, body)).status == 200
+            sent.append((context["device"]["type"], body["batch"], body))
         for place, example in enumerate(one for one in EXAMPLES if "json" in one):
             sources.turn(f"example-{place}")
             before = len((await door.kept())[1])
@@ -107,7 +113,7 @@ async def test_all_of_it_is_in_the_rows_field_for_field(database: Database) -> N
     )
     await sql.close()
 
-    assert (len(sent), sum(envelope is None for _, _, envelope in sent)) == (42 + 73, 73)
+    assert (len(sent), sum(envelope is None for _, _, envelope in sent)) == (42 + 2 + 73, 73)
     wanted = [(name, item, envelope) for name, items, envelope in sent for item in items]
     for (source, item, envelope), row in zip(wanted, rows, strict=True):
         event = told(row)

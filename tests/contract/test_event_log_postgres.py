@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import sys
 from dataclasses import replace
@@ -64,8 +65,8 @@ class TestProof:
         for first in range(0, 1100, 50):
             # One after another in the log, whoever is written first.
             await asyncio.gather(*(appender.append(0, some(1)) for _ in range(first, first + 50)))
-        seed = secrets.randbits(32)
-        sys.stdout.write(f"seed {seed}\n")
+        seed = int(os.environ.get("OBVERSE_SEED", secrets.randbits(32)))
+        sys.stdout.write(f"seed {seed} (set OBVERSE_SEED to flip the same bits)\n")
         rows = await ask("select first_offset, count, octet_length(body) as size from event_log order by first_offset")
         dice = Random(seed)
         flipped = [

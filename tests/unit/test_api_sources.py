@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from obverse.contracts.definition_store import ADA
 from obverse.ports.definition_store import DefinitionSet
 from obverse.wiring import hash_key, trait_kinds
 from reading import Shop
+from spaces_steps import USERS
 
 PATH = "/v1/sources"
 
@@ -204,3 +206,22 @@ async def test_who_loses_a_race_tries_again_and_in_the_end_is_told(shop: Shop) -
     assert len((await busy.read()).entries) == 1
     busier = build_api(shop, definition_store=Busy(100))
     assert is_problem(await post(busier, PATH, {"name": "web"}), 409, "lost-race")
+
+
+async def test_a_write_key_is_good_for_sending_only(shop: Shop, tmp_path: Path) -> None:
+    options = {"definitions": lambda: read_folder(tmp_path, trait_kinds()), "definitions_folder": tmp_path}
+    key = (await post(build_api(shop, **options), PATH, {"name": "web"})).json["write_key"]
+    (source,) = read_folder(tmp_path, trait_kinds()).sources
+    api = build_api(shop, **options, api_key="secret")
+    shop.faulty_store.asked.clear()
+    basic = {one: "Basic " + b64encode(one.encode()).decode() for one in (key, f"{key}:", f":{key}", f"{key}:{key}")}
+
+    for given in (f"Bearer {key}", f"Bearer {hash_key(key)}", *basic.values()):
+        for path in (PATH, "/v1/overview", "/v1/profiles/user_id:ada", f"{USERS}/user_id:ada/traits"):
+            assert (await ask(api, path, headers={"Authorization": given})).status == 401
+        asked = await ask(api, f"{PATH}/web/rotate", method="POST", headers={"Authorization": given})
+        assert asked.status == 401
+    assert shop.faulty_store.asked == shop.faulty_cache.asked == []
+    assert read_folder(tmp_path, trait_kinds()).sources == (source,)
+    for path in ("/v1/overview", f"{USERS}/user_id:ada/traits"):
+        assert (await ask(api, path, headers={"Authorization": "Bearer secret"})).status == 200
