@@ -24,6 +24,10 @@ pytestmark = pytest.mark.service
 CHART: Final = DEPLOY / "helm" / "obverse"
 RELEASES: Final = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").iterdir())
 OPERATED: Final = {"FlinkDeployment", "SparkApplication"}
+SPARK: Final = (
+    *("secrets.existingSecret=a", "kafka.servers=kafka:9092"),
+    *("engine.kind=spark", "engine.checkpoints=s3a://a"),
+)
 Document = Mapping[str, Any]
 
 
@@ -126,6 +130,11 @@ def test_helm_finds_nothing_to_say(release: str) -> None:
         (("secrets.existingSecret=a", "trial.enabled=true"), "trial.existingSecret must name"),
         (("secrets.existingSecret=a", "settings.database_url=postgresql://u:p@h/d"), "/settings/database_url"),
         (("secrets.existingSecret=a", "settings.partitions=0"), "/settings/partitions"),
+        (("secrets.existingSecret=a", "settings.engine.spark.history=kafka"), "leave it out, or write store"),
+        (
+            (*SPARK, "workers.identity.settings.engine.spark.history=archive"),
+            "engine.spark.history is archive: here Spark's operator stands for the role engine-spark",
+        ),
         (("secrets.existingSecret=a", "collector.partitions=0"), "/collector/partitions"),
         (("secrets.existingSecret=a", "collector.partitions=9"), "must be at most settings.partitions (8)"),
         (("secrets.existingSecret=a", "kafka.servers=kafka"), "/kafka/servers"),
@@ -135,6 +144,12 @@ def test_what_cannot_be_is_refused(told: Sequence[str], answer: str) -> None:
     refused = helm("template", "obverse", CHART, *(word for one in told for word in ("--set", one)))
     assert refused.returncode != 0
     assert answer in refused.stderr
+
+
+def test_histories_of_the_store_may_be_asked_for() -> None:
+    told = (*SPARK, "settings.engine.spark.history=store")
+    made = helm("template", "obverse", CHART, *(word for one in told for word in ("--set", one)))
+    assert made.returncode == 0, made.stderr
 
 
 def pods(documents: Sequence[Document]) -> Iterator[tuple[str, Document]]:

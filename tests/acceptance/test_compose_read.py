@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from deploy_steps import DEPLOY, TOOLS
+from obverse.settings import read_settings
 
 pytestmark = pytest.mark.service
 
@@ -88,6 +89,29 @@ def test_collectors_can_have_a_port_each(reader: Path, made: Path) -> None:
     assert told["environment"]["OBVERSE_COLLECTOR__PARTITIONS"] == "2"
     # A name of its own would keep it from being scaled.
     assert "container_name" not in told
+
+
+def test_apis_can_have_a_port_each(reader: Path, made: Path) -> None:
+    told = read(reader, {**secrets_in(made), "API_PORT": "8040-8041"})["services"]["api"]
+    (port,) = told["ports"]
+    assert (port["host_ip"], port["published"], port["target"]) == ("127.0.0.1", "8040-8041", 8040)
+    assert "container_name" not in told
+
+
+def test_who_asks_for_histories_and_who_computes_them_are_told_alike(
+    reader: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(made.parent)
+    secrets = {**secrets_in(made), "OBVERSE_ENGINE": "spark"}
+    for told, history in ((secrets, "store"), ({**secrets, "ENGINE_HISTORY": "kafka"}, "kafka")):
+        services = read(reader, told, "spark")["services"]
+        for name in ("worker-identity", "engine-spark"):
+            with monkeypatch.context() as patch:
+                for variable, value in services[name]["environment"].items():
+                    if not variable.endswith("_FILE"):
+                        patch.setenv(variable, value)
+                adapter, table = read_settings().port_options("engine")
+            assert (adapter, table["history"]) == ("spark", history), name
 
 
 def test_without_secrets_it_says_how_to_make_them(reader: Path) -> None:

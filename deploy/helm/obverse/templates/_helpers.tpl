@@ -63,7 +63,12 @@ Takes (root, settings).
 {{- if include "obverse.redisSecret" .root -}}
 {{-   $_ := set $made "profile_cache" (dict "adapter" "redis") -}}
 {{- end -}}
-{{- mergeOverwrite $made (deepCopy $values.settings) (deepCopy (.settings | default dict)) | toToml -}}
+{{- $whole := mergeOverwrite $made (deepCopy $values.settings) (deepCopy (.settings | default dict)) -}}
+{{- $history := dig "engine" "spark" "history" "store" $whole -}}
+{{- if ne (toString $history) "store" -}}
+{{-   fail (printf "engine.spark.history is %s: here Spark's operator stands for the role engine-spark, and nobody runs the batch job that this asks for, so a changed trait would wait for ever; leave it out, or write store" $history) -}}
+{{- end -}}
+{{- $whole | toToml -}}
 {{- end -}}
 
 {{/* What the role engine-flink is told of the cluster that the operator made. */}}
