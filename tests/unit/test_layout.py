@@ -12,25 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from obverse.apps.bench.layout import bench_layout, recovered, simulated
+from obverse.adapters._kafka import folded
+from obverse.adapters.kafka.turns import TURNS
+from obverse.apps.bench.layout import bench_layout, partitions, recovered, simulated
+from obverse.apps.bench.layout.asked import Asked, BadCost, Costs, Habits, Machine, TooMuch, costs_of
+from obverse.apps.bench.layout.partitions import brokers_of, murmur2, partitioned, traffic
 from obverse.apps.bench.layout.queues import Clock, Job, Latencies, Station
 from obverse.apps.bench.layout.road import World
-from obverse.apps.bench.layout.sizing import (
-    Asked,
-    BadCost,
-    Costs,
-    Habits,
-    Machine,
-    TooMuch,
-    costs_of,
-    harmonic,
-    held_by,
-    layout_of,
-    packed,
-    weights_of,
-)
+from obverse.apps.bench.layout.sizing import harmonic, held_by, layout_of, packed, weights_of
+from obverse.ports.event_log import Stream
 
-SMALL = Asked(rate=40_000, habits=Habits(people=100_000, buckets=8, checkpoint=2.0))
+QUICK = Costs(collector=4, kafka=2, router=10, engine=25, slice=100, keeper=8, postgres=8, redis=2)
+SMALL = Asked(rate=40_000, costs=QUICK, habits=Habits(people=100_000, buckets=8, checkpoint=2.0, partition_mb=100.0))
 """One workspace, so that a test takes little."""
 
 
@@ -156,6 +149,7 @@ def visible_ms(asked: Asked) -> float:
     [
         lambda asked: replace(asked, habits=replace(asked.habits, pace=0.05)),
         lambda asked: replace(asked, habits=replace(asked.habits, ack=0.05)),
+        lambda asked: replace(asked, habits=replace(asked.habits, gather=0.2)),
         lambda asked: replace(asked, costs=replace(asked.costs, turn=8000.0)),
     ],
 )
@@ -198,11 +192,89 @@ def test_more_machines_hold_more_and_in_proportion() -> None:
     assert one < ten < hundred
     assert hundred == pytest.approx(100 * one, rel=0.15)
     assert layout_of(Asked(rate=ten)).machines <= 10
-    assert held_by(10, Asked(machine=Machine(cores=32))) == pytest.approx(2 * ten, rel=0.15)
+    assert held_by(10, Asked(machine=Machine(cores=32, network_mb=2500))) == pytest.approx(2 * ten, rel=0.15)
+
+
+def test_what_the_network_cannot_carry_is_not_held() -> None:
+    ten = held_by(10, Asked())
+    assert held_by(10, Asked(machine=Machine(cores=32))) < 1.5 * ten
+    assert held_by(10, Asked(machine=Machine(network_mb=125))) < 0.25 * ten
+    # One machine sends nothing to another.
+    assert held_by(1, Asked(machine=Machine(network_mb=125))) == held_by(1, Asked())
+
+
+@pytest.mark.parametrize(
+    ("key", "hashed"),
+    [
+        (b"21", -973932308),
+        (b"foobar", -790332482),
+        (b"a-little-bit-long-string", -985981536),
+        (b"a-little-bit-longer-string", -1486304829),
+        (b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
+        (b"abc", 479470107),
+    ],
+)
+def test_keys_are_hashed_as_kafkas_own_tests_say(key: bytes, hashed: int) -> None:
+    assert murmur2(key) == hashed % 2**32
+
+
+def counts_of(asked: Asked) -> dict[str, int]:
+    told = partitions(asked, layout_of(asked), seed=1)
+    counts: dict[str, int] = told["of_a_workspace"]
+    assert told["all"] == layout_of(asked).cells * sum(counts.values())
+    assert max(told["busiest_mb_s"].values()) <= asked.habits.partition_mb
+    return counts
+
+
+def with_partitions_of(megabytes: float) -> Asked:
+    return replace(SMALL, habits=replace(SMALL.habits, partition_mb=megabytes))
+
+
+def test_every_topic_that_there_is_has_its_partitions() -> None:
+    assert set(counts_of(SMALL)) == {*Stream, folded.FOLDED, folded.MOVES, TURNS}
+
+
+def test_a_smaller_bound_gives_more_partitions_but_where_order_wants_one() -> None:
+    few, more = counts_of(with_partitions_of(100.0)), counts_of(with_partitions_of(30.0))
+    assert few["folded"] == few["moves"] < more["folded"] == more["moves"]
+    assert few["events"] == few["rejected"] == more["events"] == 1
+    for ordered in (Stream.DECISIONS, Stream.CHANGES, Stream.ROUTED):
+        assert few[ordered] == more[ordered] == 1
+    # Two are not enough of what two can hold on average, as a hash puts buckets where it likes.
+    assert more["folded"] > SMALL.rate * SMALL.sizes.folded / 1e6 / 30
+
+
+def test_a_higher_rate_gives_more_partitions() -> None:
+    asked = with_partitions_of(50.0)
+    assert counts_of(replace(asked, rate=20_000))["folded"] < counts_of(asked)["folded"]
+
+
+def test_what_has_one_partition_bounds_a_workspace() -> None:
+    # Of 100 bytes each, 20,000 events a second are 2 MB/s.
+    asked = replace(with_partitions_of(2.0), sizes=replace(SMALL.sizes, folded=100))
+    assert layout_of(replace(asked, rate=20_000)).cells == 1
+    assert layout_of(asked).cells == 2
+    with pytest.raises(TooMuch, match="raise the number of buckets or of workspaces, or what a partition takes"):
+        layout_of(with_partitions_of(5.0))
+
+
+def test_brokers_carry_all_copies_and_the_busiest_the_most() -> None:
+    asked = Asked(rate=500_000)
+    layout = layout_of(asked)
+    topics = partitioned(asked, asked.rate / layout.cells, layout.weights)
+    brokers = brokers_of(asked, topics, cells=layout.cells, brokers=layout.brokers, seed=1)
+    assert len(brokers) == layout.brokers > 3
+    assert sum(one.partitions for one in brokers) == 3 * layout.cells * sum(map(len, topics.values()))
+    comes, goes = traffic(asked, 3)
+    assert sum(one.comes for one in brokers) == pytest.approx(asked.rate * comes / 1e6)
+    assert sum(one.goes for one in brokers) == pytest.approx(asked.rate * goes / 1e6)
+    told = partitions(asked, layout, seed=1)
+    assert told["busiest_broker"]["goes_mb_s"] > asked.rate * goes / 1e6 / layout.brokers
+    assert told["on_a_broker"]["most"] > told["on_a_broker"]["mean"]
 
 
 def test_what_cannot_be_held_says_why() -> None:
-    with pytest.raises(TooMuch, match="spread them over 17 workspaces"):
+    with pytest.raises(TooMuch, match="spread them over 57 workspaces"):
         layout_of(Asked(), cells=2)
     with pytest.raises(TooMuch, match="raise the number of buckets"):
         layout_of(Asked(habits=Habits(skew=2.0)))
@@ -232,6 +304,7 @@ def test_all_figures_are_told() -> None:
         "settings",
         "held",
         "layout",
+        "partitions",
         "visible_ms",
         "busy",
         "checkpoints",

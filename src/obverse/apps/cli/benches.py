@@ -314,6 +314,9 @@ def bench_layout_command(
     busy: Annotated[float, typer.Option(min=0.05, max=0.95, help="Of a core, as it is planned.")] = 0.6,
     people: Annotated[int, typer.Option(min=1000, help="Of all workspaces.")] = 10_000_000,
     skew: Annotated[float, typer.Option(min=0, max=2, help="The k-th person is k ** SKEW times as rare.")] = 1.0,
+    partition: Annotated[
+        float, typer.Option(min=0.1, max=1000, help="MB a second that one partition of Kafka takes.")
+    ] = 10.0,
     cost: Annotated[
         list[str] | None, typer.Option(help="NAME=MICROSECONDS, such as engine=20; may be said several times.")
     ] = None,
@@ -323,9 +326,9 @@ def bench_layout_command(
 ) -> None:
     """What machines hold, computed from costs that were measured; and the road of a layout, simulated. Runs nothing."""
     from obverse.apps.bench.layout import bench_layout
-    from obverse.apps.bench.layout.sizing import Asked, Habits, Machine, costs_of
+    from obverse.apps.bench.layout.asked import Asked, Habits, Machine, costs_of
 
-    habits = Habits(busy=busy, people=people, skew=skew)
+    habits = Habits(busy=busy, people=people, skew=skew, partition_mb=partition)
     asked = Asked(rate=events, costs=told(lambda: costs_of(cost or [])), machine=Machine(cores=cores), habits=habits)
     _bench(bench_layout(asked, seconds=seconds, seed=seed, cells=workspaces or None), as_json=as_json)
 

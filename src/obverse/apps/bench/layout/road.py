@@ -10,8 +10,10 @@ from functools import partial
 from random import Random
 from typing import Final
 
+from obverse.apps.bench.layout.asked import MB, MICRO, Asked
+from obverse.apps.bench.layout.partitions import topics_of
 from obverse.apps.bench.layout.queues import Clock, Job, Latencies, Station
-from obverse.apps.bench.layout.sizing import MB, MICRO, Asked, Layout, harmonic
+from obverse.apps.bench.layout.sizing import Layout, harmonic
 
 Arrivals = list[tuple[float, int]]
 """When events were sent, and how many of them: in the middle, as a group's are spread over the time that it took."""
@@ -39,11 +41,12 @@ class Cell:
         self._rate = asked.rate / layout.cells
         self._random = Random(f"{world.seed}/{number}")  # noqa: S311 - the same seed gives the same run
         self.collector = Station(world.clock)
-        self.router = Station(world.clock, turn=turn, most=asked.habits.turn)
+        self.router = Station(world.clock)
         self.tasks = [Station(world.clock) for _ in range(layout.tasks)]
         self.keeper = Station(world.clock, turn=turn, most=asked.habits.turn)
         self.postgres = Station(world.clock)
-        self._routed: list[Arrivals] = [[] for _ in range(asked.habits.buckets)]
+        self._gathered: list[tuple[float, Sequence[int]]] = []
+        self._turned_at = -math.inf
         self._since = [0] * layout.tasks
         """Events that each task has folded since the last checkpoint that was done."""
         self._checkpointed_at = 0.0
@@ -84,20 +87,29 @@ class Cell:
         self._world.through_kafka("events", sum(counts), bytes_, partial(self._route, born, counts))
 
     def _route(self, born: float, counts: Sequence[int]) -> None:
-        events = sum(counts)
-        self.router.put(Job(events, events * self._asked.costs.router * MICRO, partial(self._gather, born, counts)))
+        """What comes gathers until it is time for a turn."""
+        if not self._gathered:
+            clock, wait = self._world.clock, self._asked.gather(self._rate)
+            clock.at(max(clock.now, self._turned_at + wait), self._turn)
+        self._gathered.append((born, counts))
 
-    def _gather(self, born: float, counts: Sequence[int]) -> None:
-        """What a turn of the router has put together goes out when the last group of the turn is in it."""
-        if not any(self._routed):
-            self._world.clock.after(0, self._cut)
-        for bucket, count in enumerate(counts):
-            if count:
-                self._routed[bucket].append((born, count))
+    def _turn(self) -> None:
+        self._turned_at = self._world.clock.now
+        gathered, self._gathered = self._gathered, []
+        habits, costs = self._asked.habits, self._asked.costs
+        at = 0
+        while at < len(gathered):
+            events, routed = 0, [Arrivals() for _ in range(habits.buckets)]
+            while at < len(gathered) and events < habits.turn:
+                born, counts = gathered[at]
+                events, at = events + sum(counts), at + 1
+                for bucket, count in enumerate(counts):
+                    if count:
+                        routed[bucket].append((born, count))
+            seconds = (costs.turn + events * costs.router) * MICRO
+            self.router.put(Job(events, seconds, partial(self._send, events, routed)))
 
-    def _cut(self) -> None:
-        routed, self._routed = self._routed, [[] for _ in self._routed]
-        events = sum(count for arrivals in routed for _, count in arrivals)
+    def _send(self, events: int, routed: Sequence[Arrivals]) -> None:
         send = partial(self._slices, routed)
         self._world.through_kafka("routed", events, events * self._asked.sizes.logged, send)
 
@@ -122,7 +134,7 @@ class Cell:
         world, half = self._world, self._asked.habits.pace / 2
         self.visible += events
         self._unwritten += events
-        world.carry("keepers to Redis", events * self._asked.sizes.profile // 4)
+        world.carry("keepers to Redis", events * self._asked.sizes.shown)
         if world.clock.now >= world.from_:
             for born, count in arrivals:
                 took = world.clock.now - born
@@ -164,8 +176,7 @@ class Cell:
             station.stop()
             again, self._since[task] = self._since[task], 0
             self._world.again += again
-            per_slice = max(1.0, self._rate * self._asked.habits.pace / self._asked.habits.buckets)
-            cost = again * (self._asked.costs.engine + self._asked.costs.slice / per_slice) * MICRO
+            cost = again * self._asked.folding(self._rate)
             # What comes of it is known by its numbers, and passed over.
             station.put(Job(0, cost), in_front=True)
             self._world.clock.after(seconds, station.start)
@@ -193,6 +204,7 @@ class World:
         """By hop."""
         self._total = harmonic(asked.habits.people, asked.habits.skew)
         self._known: dict[int, int] = {}
+        self._readers: dict[str, int] = {topic.name: topic.readers for topic in topics_of(asked)}
         looked_at = layout.cells if cells is None else min(cells, layout.cells)
         self.brokers = Station(self.clock, max(1, math.ceil(layout.broker_threads * looked_at / layout.cells)))
         self.cells = [Cell(self, number) for number in range(looked_at)]
@@ -206,7 +218,7 @@ class World:
         habits, copies = self.asked.habits, min(self.asked.habits.replication, self.layout.brokers)
         self.carry(f"{stream} to brokers", bytes_)
         self.carry("between brokers", bytes_ * (copies - 1))
-        self.carry(f"{stream} from brokers", bytes_)
+        self.carry(f"{stream} from brokers", bytes_ * self._readers[stream])
         acked = partial(self.clock.after, habits.ack, then)
         self.brokers.put(Job(events, events * self.asked.costs.kafka * MICRO, acked))
 

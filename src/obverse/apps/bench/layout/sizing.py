@@ -4,95 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
-MICRO: Final = 1e-6
-MB: Final = 1e6
+from obverse.apps.bench.layout.asked import MB, MICRO, Asked, Habits, TooMuch
+from obverse.apps.bench.layout.partitions import most_in_one_order, partitioned, traffic
+
 REACH: Final = 4096
 """Of the most active people each is looked at by himself; the rest spread evenly over the buckets."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Costs:
-    """Microseconds of one core, an event if nothing else is said. As measured in docs/benchmarks.md."""
-
-    collector: float = 4.0
-    kafka: float = 2.0
-    """Of each stream that an event goes through: brokers, clients' shares not included."""
-    router: float = 10.0
-    engine: float = 25.0
-    slice: float = 100.0
-    """Of each slice of a bucket, whatever it holds."""
-    keeper: float = 8.0
-    postgres: float = 8.0
-    turn: float = 500.0
-    """Of each turn of the router and the keeper."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
-    """Bytes, an event if nothing else is said."""
-
-    sent: int = 400
-    logged: int = 100
-    """Compressed, as in the streams of events and of what is routed."""
-    folded: int = 150
-    row: int = 350
-    profile: int = 1000
-    """Of each profile, packed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """One machine; all are alike."""
-
-    cores: int = 16
-    network_mb: float = 1250.0
-    """MB a second and direction."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Habits:
-    """What is set, and what is the case."""
-
-    busy: float = 0.6
-    """Of a core, and of a network: what is planned with, so that what fails or lags can be caught up with."""
-    people: int = 10_000_000
-    skew: float = 1.0
-    """The k-th most active person is k to the power of this times as rare as the first."""
-    buckets: int = 32
-    pace: float = 0.010
-    """Seconds between two groups of an appender."""
-    ack: float = 0.004
-    """Seconds until a group is acknowledged by enough brokers, and until a reader has it."""
-    turn: int = 10_000
-    """Events after which a turn of the router or the keeper takes no more."""
-    replication: int = 3
-    checkpoint: float = 10.0
-    """Seconds between two checkpoints of the engine."""
-    flush_mb: float = 400.0
-    """MB a second that a task writes down while it stands still for a checkpoint."""
-    upload_mb: float = 100.0
-    """MB a second of a task, to where checkpoints are kept and back."""
-    barrier: float = 0.020
-    """Seconds that a task stands still for a checkpoint at least."""
-    notice: float = 10.0
-    """Seconds until a machine that is gone is missed."""
-    restart: float = 8.0
-    """Seconds until its job's tasks run again elsewhere, their state not counted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What is to be held, and by what."""
-
-    rate: int = 1_000_000
-    costs: Costs = field(default_factory=Costs)
-    sizes: Sizes = field(default_factory=Sizes)
-    machine: Machine = field(default_factory=Machine)
-    habits: Habits = field(default_factory=Habits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,38 +39,6 @@ class Layout:
     def busiest(self) -> float:
         """Share of a cell's events that its busiest task folds."""
         return max(shares_of(self.weights, self.homes, self.tasks))
-
-
-class TooMuch(ValueError):
-    """What is asked for cannot be held; the message says why, and what to change."""
-
-
-class BadCost(ValueError):
-    """A cost that cannot be; the message says which there are."""
-
-
-def costs_of(told: Sequence[str]) -> Costs:
-    """
-    Read costs as people write them: `engine=20`.
-
-    >>> costs_of(["engine=20", "router=5.5"]).engine
-    20.0
-
-    Raises:
-        BadCost: one is no cost, or no number above 0.
-    """
-    known = [one.name for one in fields(Costs)]
-    read: dict[str, float] = {}
-    for one in told:
-        name, _, text = one.partition("=")
-        try:
-            cost = float(text)
-        except ValueError:
-            cost = math.nan
-        if name not in known or not 0 < cost < math.inf:
-            raise BadCost(f"{one!r} is no cost: write NAME=MICROSECONDS, such as engine=20, of {', '.join(known)}")
-        read[name] = cost
-    return replace(Costs(), **read)
 
 
 def harmonic(people: int, skew: float) -> float:
@@ -197,17 +85,11 @@ def layout_of(asked: Asked, *, cells: int | None = None, seed: int = 1) -> Layou
         TooMuch: one workspace has more than its single router, keeper or appender takes, or its tasks can share.
     """
     costs, habits = asked.costs, asked.habits
-    single = max(costs.router, costs.keeper, costs.collector, costs.postgres) * MICRO
-    fewest = max(1, math.ceil(asked.rate * single / habits.busy))
-    if cells is not None and cells < fewest:
-        raise TooMuch(
-            f"{asked.rate:,} events a second of {cells} workspaces are {asked.rate / cells * single:.1f} cores of what "
-            f"each has one of: spread them over {fewest} workspaces, or lower the cost of its router and keeper"
-        )
-    cells = cells or fewest
+    cells = _cells(asked, cells)
     rate = asked.rate / cells
     weights = weights_of(habits, seed)
-    folding = (costs.engine + costs.slice / max(1.0, rate * habits.pace / habits.buckets)) * MICRO
+    partitioned(asked, rate, weights)
+    folding = asked.folding(rate)
     for tasks in range(1, habits.buckets + 1):
         homes = homes_of(weights, tasks)
         shares = shares_of(weights, homes, tasks)
@@ -220,14 +102,13 @@ def layout_of(asked: Asked, *, cells: int | None = None, seed: int = 1) -> Layou
         )
     kafka = asked.rate * 3 * costs.kafka * MICRO
     room = asked.machine.cores * habits.busy
+    each = (costs.collector, costs.router, costs.keeper, costs.postgres, costs.redis)
+    loads = [*[rate * cost * MICRO for cost in each] * cells, *[share * rate * folding for share in shares] * cells]
     brokers = max(1, math.ceil(kafka / room))
-    alone = [rate * cost * MICRO for cost in (costs.collector, costs.router, costs.keeper, costs.postgres)] * cells
-    loads = [*alone, *[share * rate * folding for share in shares] * cells]
     machines = packed([*loads, *[kafka / brokers] * brokers], room)
     if machines > 1:
-        # A copy on each of as many machines.
-        brokers = max(brokers, habits.replication)
-        machines = max(packed([*loads, *[kafka / brokers] * brokers], room), habits.replication)
+        brokers = _brokers(asked, brokers)
+        machines = max(packed([*loads, *[kafka / brokers] * brokers], room), brokers, _linked(asked))
     return Layout(
         cells=cells,
         tasks=tasks,
@@ -239,6 +120,35 @@ def layout_of(asked: Asked, *, cells: int | None = None, seed: int = 1) -> Layou
         machines=machines,
         engines=max(1, math.ceil(cells * rate * folding / room)),
     )
+
+
+def _cells(asked: Asked, cells: int | None) -> int:
+    costs, habits = asked.costs, asked.habits
+    single = max(costs.router, costs.keeper, costs.collector, costs.postgres, costs.redis) * MICRO
+    most = min(habits.busy / single, most_in_one_order(asked))
+    fewest = max(1, math.ceil(asked.rate / most))
+    if cells is not None and cells < fewest:
+        raise TooMuch(
+            f"{asked.rate:,} events a second of {cells} workspaces are {asked.rate / cells * single:.1f} cores of what "
+            f"each has one of: spread them over {fewest} workspaces, or lower the cost of its router and keeper"
+        )
+    return cells or fewest
+
+
+def _brokers(asked: Asked, brokers: int) -> int:
+    """How many there are at least where copies are kept: one for each copy, and as many as their network wants."""
+    link = asked.machine.network_mb * MB * asked.habits.busy
+    busiest = max(traffic(asked, asked.habits.replication)) * asked.rate
+    return max(brokers, asked.habits.replication, math.ceil(busiest / link))
+
+
+def _linked(asked: Asked) -> int:
+    """How many machines it takes to carry all that goes from one to another."""
+    sizes, (comes, goes) = asked.sizes, traffic(asked, asked.habits.replication)
+    # What goes between brokers is in both.
+    between = comes * (1 - 1 / asked.habits.replication)
+    whole = sizes.sent + comes + goes - between + sizes.shown + sizes.row
+    return math.ceil(whole * asked.rate / (asked.machine.network_mb * MB * asked.habits.busy))
 
 
 def packed(loads: Sequence[float], room: float) -> int:
