@@ -39,11 +39,54 @@ POD_MONITOR: Final = {
             "type": "object",
             "required": ["selector", "podMetricsEndpoints"],
             "properties": {
+                "jobLabel": _TEXT,
                 "selector": {"type": "object", "properties": {"matchLabels": _TEXTS}},
                 "podMetricsEndpoints": {
                     "type": "array",
                     "items": {"type": "object", "properties": {"port": _TEXT, "path": _TEXT, "interval": _TEXT}},
                 },
+            },
+        },
+    },
+}
+PROMETHEUS_RULE: Final = {
+    # As above.
+    "type": "object",
+    "required": ["apiVersion", "kind", "metadata", "spec"],
+    "properties": {
+        "apiVersion": {"const": "monitoring.coreos.com/v1"},
+        "kind": {"const": "PrometheusRule"},
+        "metadata": {"type": "object"},
+        "spec": {
+            "type": "object",
+            "required": ["groups"],
+            "properties": {
+                "groups": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "type": "object",
+                        "required": ["name", "rules"],
+                        "properties": {
+                            "name": _TEXT,
+                            "rules": {
+                                "type": "array",
+                                "minItems": 1,
+                                "items": {
+                                    "type": "object",
+                                    "required": ["alert", "expr"],
+                                    "properties": {
+                                        "alert": _TEXT,
+                                        "expr": _TEXT,
+                                        "for": {"type": "string", "pattern": "^\\d+[smhd]$"},
+                                        "labels": _TEXTS,
+                                        "annotations": _TEXTS,
+                                    },
+                                },
+                            },
+                        },
+                    },
+                }
             },
         },
     },
@@ -101,6 +144,7 @@ def main(packages: Path, jars: Path, out: Path) -> None:
         ("flinkdeployment-flink-v1beta1", flink_deployment(jars)),
         ("sparkapplication-sparkoperator-v1beta2", spark_application(packages)),
         ("podmonitor-monitoring-v1", closed(POD_MONITOR)),
+        ("prometheusrule-monitoring-v1", closed(PROMETHEUS_RULE)),
     ):
         (operators / f"{name}.json").write_text(json.dumps(schema), encoding="utf-8")
 

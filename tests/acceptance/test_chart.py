@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -94,6 +95,7 @@ def test_kubernetes_knows_every_field(written: Mapping[str, Path], kubernetes: s
         ("flink", "FlinkDeployment", ("flinkVersion: v2_3", "flinkVersion: v9_9")),
         ("flink", "FlinkDeployment", ("serviceAccount:", "serviceAcount:")),
         ("flink", "PodMonitor", ("podMetricsEndpoints:", "podMetricEndpoints:")),
+        ("flink", "PrometheusRule", ("expr:", "expression:")),
         ("spark", "SparkApplication", ("mainApplicationFile:", "mainAplicationFile:")),
         ("spark", "SparkApplication", ("cores: 1", "cores: one")),
     ],
@@ -331,6 +333,36 @@ def test_the_secret_of_a_trial_holds_what_its_pods_read(
     assert len(set(held.values())) == len(held)
     again = subprocess.run(["sh", script, "obverse"], capture_output=True, text=True, check=True)
     assert again.stdout != made.stdout
+
+
+def test_prometheus_asks_every_pod_that_has_something_to_tell(documents: Mapping[str, Sequence[Document]]) -> None:
+    told = documents["flink"]
+    monitors = [one["spec"] for one in told if one["kind"] == "PodMonitor"]
+    (rule,) = [one for one in told if one["kind"] == "PrometheusRule"]
+    (away,) = [one for one in rule["spec"]["groups"][0]["rules"] if one["alert"] == "RoleAway"]
+    jobs = re.compile(away["expr"].split('"')[1])
+    asked = [pod for _, pod in pods(told)]
+    asked += [one["spec"]["podTemplate"] for one in told if one["kind"] == "FlinkDeployment"]
+    for pod in asked:
+        labels = pod["metadata"]["labels"]
+        component = labels["app.kubernetes.io/component"]
+        ports = {port["name"] for port in pod["spec"]["containers"][0].get("ports", [])}
+        choosing = [one for one in monitors if one["selector"]["matchLabels"].items() <= labels.items()]
+        found = [one for one in choosing if one["podMetricsEndpoints"][0]["port"] in ports]
+        # The migration ends, and engine-flink has no door.
+        assert len(found) == (component not in {"migrate", "engine-flink"}), component
+        for one in found:
+            assert one["jobLabel"] == "app.kubernetes.io/component"
+            assert jobs.fullmatch(component), component
+
+
+def test_the_chart_has_the_rules_of_the_compose_file(documents: Mapping[str, Sequence[Document]]) -> None:
+    rules = yaml.safe_load((DEPLOY / "prometheus" / "rules.yml").read_text(encoding="utf-8"))
+    for release in RELEASES:
+        watched = "PodMonitor" in {one["kind"] for one in documents[release]}
+        found = [one["spec"] for one in documents[release] if one["kind"] == "PrometheusRule"]
+        assert found == ([rules] if watched else []), release
+    assert yaml.safe_load(values_of("flink").read_text(encoding="utf-8"))["podMonitor"]["enabled"]
 
 
 def test_spark_is_told_what_the_role_would_tell_it(documents: Mapping[str, Sequence[Document]]) -> None:
