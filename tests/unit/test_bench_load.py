@@ -12,7 +12,7 @@ import pytest
 
 from obverse.apps.bench.bodies import bodies, introductions
 from obverse.apps.bench.load import Load
-from obverse.apps.bench.patterns import A_MINUTE, EACH, Users, active, sessions, uniform, zipf
+from obverse.apps.bench.patterns import A_MINUTE, EACH, Users, active, session_seconds, sessions, uniform, zipf
 
 NOON = 1_767_268_800.0
 """2026-01-01T12:00:00Z."""
@@ -149,6 +149,19 @@ def test_a_load_tells_its_settings() -> None:
         "marked": False,
         "reads": 0,
         "active": 120_000,
+        "session_s": 300.0,
     }
     assert Load(people=1000, users="zipf").told()["active"] == 1000
-    assert Load(rate=0, people=1000, users="sessions").told()["active"] == 1000
+    assert "session_s" not in Load(people=1000, users="zipf").told()
+    few = Load(rate=0, people=1000, users="sessions").told()
+    assert (few["active"], few["session_s"]) == (500, 1.2)
+
+
+@pytest.mark.parametrize("known", [2, 7, 100, 3001, 100_000])
+def test_of_few_who_are_known_half_are_active_and_others_take_over(known: int) -> None:
+    rate = 50_000
+    at_once = active(rate, known)
+    assert at_once == known // 2
+    assert session_seconds(rate, known) == at_once * EACH / rate < 300
+    met = set(islice(Load(rate=rate, people=known, users="sessions").who(Random(1)), at_once * EACH * 4))
+    assert met == set(range(known))

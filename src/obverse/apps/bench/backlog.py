@@ -80,8 +80,13 @@ async def bench_backlog(load: Load, backlog: int) -> dict[str, Any]:
         "filling": filling.answer_figures(load.batch),
         **steady.answer_figures(load.batch),
     }
-    flaws = steady.failures() + steady.lacks(load.batch) + trial.losses(accepted)
+    flaws = _flaws(steady, gone) + steady.lacks(load.batch) + trial.losses(accepted)
     return {**trial.figures(own), "histogram_ms": histogram(steady.accepted), "flaws": flaws}
+
+
+def _flaws(steady: Phase, gone: float | None) -> list[str]:
+    left = [f"the backlog was not gone after {steady.seconds} s"] if gone is None else []
+    return [*steady.failures(), *left, *steady.late()]
 
 
 @contextmanager

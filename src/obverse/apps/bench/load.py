@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any, Final
 
-from obverse.apps.bench.patterns import PATTERNS, Users, active
+from obverse.apps.bench.patterns import PATTERNS, Users, active, session_seconds
 
 _UNPACED: Final = 50_000
 """Events a second that sessions are laid out for if the load comes as fast as it is taken."""
@@ -49,4 +49,7 @@ class Load:
 
     def told(self) -> dict[str, Any]:
         """The settings that figures are told with."""
-        return {**asdict(self), "active": self.active}
+        told = {**asdict(self), "active": self.active}
+        if self.users == "sessions":
+            told["session_s"] = round(session_seconds(self.rate or _UNPACED, self.people), 1)
+        return told

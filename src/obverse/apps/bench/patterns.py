@@ -23,14 +23,24 @@ _STRIDE: Final = 7919
 
 def active(rate: int, known: int) -> int:
     """
-    How many are active at once, so that each sends `A_MINUTE` at `rate` events a second; never more than are known.
+    How many are active at once, so that each sends `A_MINUTE` at `rate` events a second; half of the known at most.
 
-    Where more would be needed, all are active all the time, and each sends more.
+    Where more would be needed, each sends more a minute, and so has an end the sooner: another takes over in any case.
 
-    >>> active(50_000, 1_000_000), active(50_000, 1_000)
-    (120000, 1000)
+    >>> active(50_000, 1_000_000), active(50_000, 100_000)
+    (120000, 50000)
     """
-    return max(1, min(known, rate * 60 // A_MINUTE))
+    return max(1, min(known // 2, rate * 60 // A_MINUTE))
+
+
+def session_seconds(rate: int, known: int) -> float:
+    """
+    How long a person is active, then: five minutes, if enough are known.
+
+    >>> session_seconds(50_000, 1_000_000), session_seconds(50_000, 100_000)
+    (300.0, 125.0)
+    """
+    return active(rate, known) * EACH / rate
 
 
 def sessions(at_once: int, known: int) -> Iterator[int]:

@@ -19,6 +19,8 @@ from obverse.apps.bench.machine import BenchFailed, memory_bytes, percentile, sp
 
 PATIENCE: Final = 60.0
 """Seconds within which everything that was sent must be answered."""
+PROMISED: Final = 0.15
+"""Seconds within which 99 of 100 that are accepted must be answered, whatever else goes on."""
 _ENOUGH: Final = 0.99
 """Share of the asked rate that must be sent; less is a failure of the generator."""
 _TICK: Final = 0.001
@@ -95,6 +97,14 @@ class Phase:
     def failures(self) -> list[str]:
         """The flaw that some were not answered 200, if it is one."""
         return [f"{self.failed} batches were not answered 200"] if self.failed else []
+
+    def late(self) -> list[str]:
+        """The flaw that who was accepted waited for longer than is promised, if it is one."""
+        p99 = percentile(self.accepted, 0.99)
+        if p99 < PROMISED:
+            return []
+        took, promised = f"{p99 * 1000:.0f} ms at the 99th percentile", f"{PROMISED * 1000:.0f} are promised"
+        return [f"answers to {self.rate} events a second took {took}, {promised}"]
 
     def lacks(self, batch: int) -> list[str]:
         """The flaw of a generator that could not keep up, if it is one."""
