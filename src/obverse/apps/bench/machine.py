@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Final
 
 import asyncpg
@@ -127,17 +128,27 @@ class Watch:
     _peaks: dict[str, int] = field(default_factory=dict)
     peak: int = 0
     """Most of all together at one look, in bytes."""
+    looks: list[tuple[float, dict[str, int]]] = field(default_factory=list)
+    """Seconds since the first look, and the bytes of each then."""
+    _first: float = 0.0
 
     def look(self) -> None:
         """Look once; every ten seconds is often enough, for the kernel adds up the pages of every process."""
-        together, children = 0, _children()
+        now, together, sizes, children = perf_counter(), 0, dict[str, int](), _children()
+        self._first = self._first or now
         for name, pid in self.pids.items():
             pids = _of(name, pid, children)
             self._begun.setdefault(name, cpu_seconds(pids))
             size = memory_bytes(pids)
             together += size
+            sizes[name] = size
             self._peaks[name] = max(size, self._peaks.get(name, 0))
         self.peak = max(self.peak, together)
+        self.looks.append((now - self._first, sizes))
+
+    def looks_until(self, moment: float) -> list[tuple[float, dict[str, int]]]:
+        """Those up to a moment by `perf_counter`; the first one in any case."""
+        return [look for look in self.looks if look[0] <= moment - self._first] or self.looks[:1]
 
     def spent(self) -> dict[str, float]:
         """CPU seconds of each since the first look."""

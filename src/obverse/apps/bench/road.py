@@ -6,6 +6,7 @@ import asyncio
 import os
 from typing import Any
 
+from obverse.apps.bench.growth import grown, growth
 from obverse.apps.bench.load import Load
 from obverse.apps.bench.machine import histogram, percentile
 from obverse.apps.bench.marks import Marks
@@ -30,7 +31,7 @@ async def bench_road(load: Load) -> dict[str, Any]:
         trial.ended = phase.ended
         await asyncio.gather(*works)
         wrote = await messages_of(trial.here, marks) if load.marked else None
-    accepted = len(phase.accepted) * load.batch + marks.accepted
+    accepted, looks = len(phase.accepted) * load.batch + marks.accepted, trial.watch.looks_until(phase.ended)
     own = {
         "accepted": accepted,
         **phase.answer_figures(load.batch),
@@ -38,7 +39,9 @@ async def bench_road(load: Load) -> dict[str, Any]:
         "visible_p99_ms": round(percentile(marks.visible, 0.99) * 1000, 2),
         **({} if wrote is None else wrote.figures()),
         **reads.figures(),
+        "memory": growth(looks),
     }
     flaws = phase.failures() + marks.flaws() + phase.lacks(load.batch) + trial.losses(accepted) + reads.flaws()
+    flaws += grown(looks, load.seconds)
     flaws += [] if wrote is None else wrote.flaws()
     return {**trial.figures(own), "histogram_ms": histogram(phase.accepted), "flaws": flaws}
