@@ -148,6 +148,7 @@ def test_a_load_tells_its_settings() -> None:
         "heavy": False,
         "marked": False,
         "reads": 0,
+        "roll": False,
         "active": 120_000,
         "session_s": 300.0,
     }

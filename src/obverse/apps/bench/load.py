@@ -37,6 +37,8 @@ class Load:
     """Whether marked events have their people enter an audience, for which a message is written."""
     reads: int = 0
     """Profiles that are read a second beside, one a request."""
+    roll: bool = False
+    """Whether a segment of the log and a partition of `event_stream` roll over in the middle."""
 
     @property
     def active(self) -> int:

@@ -39,6 +39,8 @@ class Phase:
     statuses: Counter[int] = field(default_factory=Counter)
     accepted: array[float] = field(default_factory=lambda: array("d"))
     """Seconds from the moment a batch was to be sent to its 200."""
+    due: array[float] = field(default_factory=lambda: array("d"))
+    """That moment of each of them."""
     refused: array[float] = field(default_factory=lambda: array("d"))
     """The same, to its 429."""
     memory: list[int] = field(default_factory=list)
@@ -119,6 +121,7 @@ class Phase:
         self.statuses[status] += 1
         if status == OK:
             self.accepted.append(took)
+            self.due.append(due)
         elif status == HTTPStatus.TOO_MANY_REQUESTS:
             self.refused.append(took)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import nullcontext
 from typing import Any
 
 from obverse.apps.bench.growth import grown, growth
@@ -27,7 +28,8 @@ async def bench_road(load: Load) -> dict[str, Any]:
     async with trial_of(load) as trial:
         reads = Reads(load)
         works = [asyncio.create_task(one) for one in (marks.send(trial.doors, load.seconds), reads.send(trial.here))]
-        await send_phase(phase, trial.doors, load, b"load-%d" % os.getpid())
+        async with nullcontext() if trial.rolls is None else trial.rolls.watched():
+            await send_phase(phase, trial.doors, load, b"load-%d" % os.getpid())
         trial.ended = phase.ended
         await asyncio.gather(*works)
         wrote = await messages_of(trial.here, marks) if load.marked else None
@@ -39,9 +41,11 @@ async def bench_road(load: Load) -> dict[str, Any]:
         "visible_p99_ms": round(percentile(marks.visible, 0.99) * 1000, 2),
         **({} if wrote is None else wrote.figures()),
         **reads.figures(),
+        **({} if trial.rolls is None else trial.rolls.figures(phase)),
         "memory": growth(looks),
     }
     flaws = phase.failures() + marks.flaws() + phase.lacks(load.batch) + trial.losses(accepted) + reads.flaws()
     flaws += grown(looks, load.seconds)
+    flaws += [] if trial.rolls is None else trial.rolls.flaws(phase)
     flaws += [] if wrote is None else wrote.flaws()
     return {**trial.figures(own), "histogram_ms": histogram(phase.accepted), "flaws": flaws}

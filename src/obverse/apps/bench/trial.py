@@ -20,6 +20,7 @@ from obverse.apps.bench.installed import Installed, installed, log_of
 from obverse.apps.bench.known import make_known
 from obverse.apps.bench.load import Load
 from obverse.apps.bench.machine import Watch, database_settings, machine
+from obverse.apps.bench.rolls import Rolls, arrange_rolls
 from obverse.apps.own_secrets import API_KEY, own_secret
 
 _FOLDER: Final = Path(str(files("obverse.apps.bench")))
@@ -58,6 +59,8 @@ class Trial:
     """Events in the store, without those that made people known."""
     distinct: int = 0
     """Of these, the distinct ones."""
+    rolls: Rolls | None = None
+    """What rolls over in the middle of the load, if something is to."""
 
     def figures(self, own: dict[str, Any]) -> dict[str, Any]:
         """A benchmark's own figures among those that all have."""
@@ -99,8 +102,10 @@ async def trial_of(load: Load) -> AsyncIterator[Trial]:
             began = perf_counter()
             known = await make_known(doors, load)
             await drained(http, here)
-            watch, took = Watch({**here.pids, "generator": os.getpid()}), perf_counter() - began
-            trial = Trial(load, here, doors, watch, postgres, known, took)
+            took = perf_counter() - began
+            rolls = await arrange_rolls(here, load) if load.roll else None
+            watch = Watch({**here.pids, "generator": os.getpid()})
+            trial = Trial(load, here, doors, watch, postgres, known, took, rolls=rolls)
             trial.watch.look()
             looking = asyncio.create_task(_look(trial.watch))
             try:

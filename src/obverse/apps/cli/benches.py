@@ -35,6 +35,14 @@ def bench_road_command(
         bool, typer.Option("--outbox", help="Marked people enter an audience: how soon their message is in the outbox.")
     ] = False,
     reads: Annotated[int, typer.Option(min=0, help="Profiles that are read a second beside, one a request.")] = 0,
+    roll: Annotated[
+        bool,
+        typer.Option(
+            "--roll",
+            help="Have a segment of the log and a partition of event_stream roll over in the middle, and tell the "
+            "answers around that, around checkpoints and elsewhere. For the log in PostgreSQL.",
+        ),
+    ] = False,
     repeat: Repeat = 1,
     as_json: Json = False,
 ) -> None:
@@ -58,6 +66,7 @@ def bench_road_command(
         heavy=heavy,
         marked=outbox,
         reads=reads,
+        roll=roll,
     )
     _bench(partial(bench_road, load), as_json=as_json, repeat=repeat)
 
