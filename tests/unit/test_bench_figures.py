@@ -66,6 +66,18 @@ def test_each_answer_is_told_once_whole_or_in_parts() -> None:
     assert [request.rpartition(b"\r\n")[2] for request in wire.written] == [b"1", b"22", b"333", b"4444"]
 
 
+def test_refusals_that_do_not_say_when_to_come_again_are_counted_each_time() -> None:
+    explained = REFUSED.replace(b"content", b"Retry-After: 1\r\ncontent")
+    away = REFUSED.replace(b"429 Too Many Requests", b"503 Service Unavailable")
+    sender, connection, _ = connected()
+    told: list[int] = []
+    for answer in (explained, explained, REFUSED, explained, REFUSED, away, ACCEPTED, ACCEPTED):
+        sender.send(b"", b"", told.append)
+        connection.data_received(answer)
+    assert told == [429, 429, 429, 429, 429, 503, 200, 200]
+    assert sender.unexplained == 3
+
+
 async def test_a_broken_connection_is_told_too() -> None:
     sender, connection, _ = connected()
     answer = sender.post("/v1/batch", b"", b"{}")

@@ -66,11 +66,16 @@ def test_short_runs_do_not_judge_and_very_short_ones_tell_no_rate() -> None:
     }
 
 
-def test_a_watch_notes_each_look_until_the_load_has_ended() -> None:
-    watch = Watch({"generator": os.getpid()})
-    watch.look()
-    ended = perf_counter()
-    watch.look()
-    assert [len(watch.looks), len(watch.looks_until(ended)), len(watch.looks_until(0.0))] == [2, 1, 1]
+def test_a_watch_notes_each_look_and_tells_those_of_one_load() -> None:
+    watch, moments = Watch({"generator": os.getpid()}), [perf_counter()]
+    for _ in range(4):
+        watch.look()
+        moments.append(perf_counter())
+    assert len(watch.looks) == 4
     assert watch.looks[0][0] == 0.0
+    assert len(watch.looks_between(moments[0], moments[4])) == 4
+    assert len(watch.looks_between(moments[1], moments[3])) == 3
+    later = watch.looks_between(moments[2], moments[3])
+    assert [at for at, _ in later] == [0.0, watch.looks[2][0] - watch.looks[1][0]]
+    assert len(watch.looks_between(0.0, 0.0)) == 1
     assert watch.looks[0][1]["generator"] > MB

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Final
 
 import aiohttp
 
+from obverse.apps.bench.holding import held
 from obverse.apps.bench.load import Load
 from obverse.apps.bench.machine import histogram
 from obverse.apps.bench.phases import Phase, send_phase
@@ -63,7 +61,7 @@ async def bench_backlog(load: Load, backlog: int) -> dict[str, Any]:
     """
     filling, steady, course = Phase(FILLING, -(-backlog // FILLING)), Phase(load.rate, load.seconds), _Course()
     async with trial_of(load) as trial:
-        with _held(trial.here.pids["worker"]):
+        with held(trial.here.pids["worker"]):
             await send_phase(filling, trial.doors, load, b"backlog-%d" % os.getpid())
         following = asyncio.create_task(course.follow(trial.here.worker))
         await send_phase(steady, trial.doors, load, b"steady-%d" % os.getpid())
@@ -87,13 +85,3 @@ async def bench_backlog(load: Load, backlog: int) -> dict[str, Any]:
 def _flaws(steady: Phase, gone: float | None) -> list[str]:
     left = [f"the backlog was not gone after {steady.seconds} s"] if gone is None else []
     return [*steady.failures(), *left, *steady.late()]
-
-
-@contextmanager
-def _held(pid: int) -> Iterator[None]:
-    """Have a process stand still, as a machine that is asleep does."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)

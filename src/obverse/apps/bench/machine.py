@@ -146,9 +146,11 @@ class Watch:
         self.peak = max(self.peak, together)
         self.looks.append((now - self._first, sizes))
 
-    def looks_until(self, moment: float) -> list[tuple[float, dict[str, int]]]:
-        """Those up to a moment by `perf_counter`; the first one in any case."""
-        return [look for look in self.looks if look[0] <= moment - self._first] or self.looks[:1]
+    def looks_between(self, began: float, ended: float) -> list[tuple[float, dict[str, int]]]:
+        """Those between two moments by `perf_counter` and the last before; seconds are since the first of these."""
+        looks = [look for look in self.looks if look[0] <= ended - self._first] or self.looks[:1]
+        first = max((place for place, look in enumerate(looks) if look[0] <= began - self._first), default=0)
+        return [(at - looks[first][0], sizes) for at, sizes in looks[first:]]
 
     def spent(self) -> dict[str, float]:
         """CPU seconds of each since the first look."""

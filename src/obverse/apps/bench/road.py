@@ -33,7 +33,10 @@ async def bench_road(load: Load) -> dict[str, Any]:
         trial.ended = phase.ended
         await asyncio.gather(*works)
         wrote = await messages_of(trial.here, marks) if load.marked else None
-    accepted, looks = len(phase.accepted) * load.batch + marks.accepted, trial.watch.looks_until(phase.ended)
+    accepted, looks = (
+        len(phase.accepted) * load.batch + marks.accepted,
+        trial.watch.looks_between(phase.began, phase.ended),
+    )
     own = {
         "accepted": accepted,
         **phase.answer_figures(load.batch),

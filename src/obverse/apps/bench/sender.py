@@ -6,12 +6,15 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Final, cast
 
 import httptools
 
 FAILED = 0
 """The status of a request that got no answer."""
+_FOR_NOW: Final = frozenset({int(HTTPStatus.TOO_MANY_REQUESTS), int(HTTPStatus.SERVICE_UNAVAILABLE)})
+"""Statuses that are to say when to come again."""
 _REMEMBERED: Final = 256
 """Answers that are known again without being read."""
 
@@ -36,6 +39,8 @@ class Sender:
         self._closed = False
         self.known: dict[bytes, int] = {}
         """Whole answers as they came, and their statuses: nearly all are the same to the letter."""
+        self.unexplained = 0
+        """Answers 429 and 503 that did not say when to come again."""
 
     async def open(self) -> None:
         """
@@ -125,6 +130,7 @@ class _Connection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         """Set while the answer has come in part."""
         self._whole = False
+        self._says_when = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.WriteTransport", transport)
@@ -149,10 +155,16 @@ class _Connection(asyncio.Protocol):
             return
         if self._whole:
             status = parser.get_status_code()
-            self._parser, self._whole = None, False
-            if first and len(known) < _REMEMBERED:
+            explained = self._says_when or status not in _FOR_NOW
+            self._parser, self._whole, self._says_when = None, False, False
+            if not explained:
+                self._sender.unexplained += 1
+            elif first and len(known) < _REMEMBERED:
                 known[data] = status
             self._answered(status)
+
+    def on_header(self, name: bytes, _: bytes) -> None:
+        self._says_when = self._says_when or name.lower() == b"retry-after"
 
     def on_message_complete(self) -> None:
         self._whole = True

@@ -122,16 +122,25 @@ def bench_overload_command(
         int, typer.Option(min=1, help="Of the overload; the usual rate comes before, a third as long.")
     ] = 60,
     connections: Annotated[int, typer.Option(min=1, help="Senders.")] = 512,
+    slow_consumer: Annotated[
+        bool,
+        typer.Option("--slow-consumer", help="The worker goes on for a quarter of each second only, meanwhile."),
+    ] = False,
     people: People = 20_000,
     repeat: Repeat = 1,
     as_json: Json = False,
 ) -> None:
-    """Several times what a collector can take: what is refused, and how those fare who are let in."""
+    """
+    Several times what a collector can take: what is refused, and how those fare who are let in.
+
+    Flaws are answers later than 150 ms at the 99th percentile, refusals without a Retry-After, losses, and a collector
+    that grows; from --seconds 300 on any process that does.
+    """
     from obverse.apps.bench.load import Load
     from obverse.apps.bench.overload import bench_overload
 
     load = Load(rate=rate, seconds=seconds, people=people, connections=connections)
-    _bench(partial(bench_overload, load, times), as_json=as_json, repeat=repeat)
+    _bench(partial(bench_overload, load, times, slow_consumer=slow_consumer), as_json=as_json, repeat=repeat)
 
 
 @bench.command("backlog")
