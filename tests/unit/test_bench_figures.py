@@ -13,14 +13,15 @@ from obverse.adapters.definition_files import read_folder
 from obverse.apps.bench import known
 from obverse.apps.bench.doors import Doors
 from obverse.apps.bench.fold import bench_fold
+from obverse.apps.bench.installed import Installed
 from obverse.apps.bench.load import Load
-from obverse.apps.bench.machine import BenchFailed, histogram, machine, spread
+from obverse.apps.bench.machine import BenchFailed, Watch, histogram, machine, spread
 from obverse.apps.bench.marks import Marks
 from obverse.apps.bench.messages_written import _found
 from obverse.apps.bench.phases import Phase
 from obverse.apps.bench.reads import Reads
 from obverse.apps.bench.sender import FAILED, Sender, _Connection
-from obverse.apps.bench.trial import DEFINITIONS
+from obverse.apps.bench.trial import DEFINITIONS, Trial
 from obverse.wiring import trait_kinds
 
 ACCEPTED = b'HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n{"success":true}'
@@ -131,6 +132,21 @@ def test_what_was_not_accepted_is_a_flaw() -> None:
     assert phase.told_statuses() == {"0": 1, "200": 2, "429": 1}
 
 
+@pytest.mark.parametrize(
+    ("stored", "distinct", "flaws"),
+    [
+        (40, 40, []),
+        (39, 39, ["40 accepted, 39 stored, 39 of them distinct"]),
+        (41, 40, ["40 accepted, 41 stored, 40 of them distinct"]),
+        (40, 39, ["40 accepted, 40 stored, 39 of them distinct"]),
+    ],
+)
+def test_what_is_not_stored_or_twice_is_a_flaw(stored: int, distinct: int, flaws: list[str]) -> None:
+    trial = Trial(Load(), cast("Installed", None), cast("Doors", None), Watch({}), {}, 0, 0.0)
+    trial.stored, trial.distinct = stored, distinct
+    assert trial.losses(accepted=40) == flaws
+
+
 def test_latencies_are_told_in_milliseconds() -> None:
     seconds = [number / 10_000 for number in range(10_000, 0, -1)]
     assert spread(seconds) == {"p50_ms": 500.1, "p99_ms": 990.1, "p999_ms": 999.1}
@@ -151,6 +167,7 @@ async def test_the_fold_is_measured_over_profiles_that_have_all_they_should() ->
     assert (figures["profiles"], figures["events"], figures["traits_per_event"]) == (1000, 1500, 4)
     assert figures["each_profile"] == {"identifiers": 3, "attributes": 8, "traits": 8, "audiences": 3}
     assert "us_per_event_by_trait" not in figures
+    assert min(figures[name] for name in ("events_per_second", "us_per_event", "bytes_per_profile")) > 0
 
 
 async def test_traits_over_windows_are_computed_beside_and_each_definition_is_told_apart() -> None:

@@ -59,7 +59,8 @@ async def bench_backlog(load: Load, backlog: int) -> dict[str, Any]:
     Raises:
         BenchFailed: the installation did not start, or not everything was answered.
     """
-    filling, steady, course = Phase(FILLING, -(-backlog // FILLING)), Phase(load.rate, load.seconds), _Course()
+    filling = Phase(min(FILLING, backlog), -(-backlog // FILLING))
+    steady, course = Phase(load.rate, load.seconds), _Course()
     async with trial_of(load) as trial:
         with held(trial.here.pids["worker"]):
             await send_phase(filling, trial.doors, load, b"backlog-%d" % os.getpid())

@@ -74,7 +74,7 @@ _BOMB: Final = _packer.compress(b" " * 50_000_000) + _packer.flush()
 _KINDS: Final[tuple[Callable[[Random, int], bytes], ...]] = (_deep, _wide, _large, _too_much, _odd, _odd, _cut, _bomb)
 
 
-async def bench_poison(load: Load, poison: int) -> dict[str, Any]:
+async def bench_poison(load: Load, poison: int, *, turns: int = TURNS) -> dict[str, Any]:
     """
     Send the load without and with `poison` hostile requests a second, in turns, and tell how the answers differ.
 
@@ -84,7 +84,7 @@ async def bench_poison(load: Load, poison: int) -> dict[str, Any]:
     statuses: Counter[int] = Counter()
     phases: dict[bool, list[Phase]] = {False: [], True: []}
     async with trial_of(load) as trial:
-        for number in range(2 * TURNS):
+        for number in range(2 * turns):
             hostile = number % 2 == 1
             phase = Phase(load.rate, load.seconds)
             looking = asyncio.create_task(look_at_memory(phase, trial.here.pids["collector"]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import nullcontext
 from typing import Any
 
 from obverse.apps.bench.growth import grown, growth
@@ -28,8 +27,7 @@ async def bench_road(load: Load) -> dict[str, Any]:
     async with trial_of(load) as trial:
         reads = Reads(load)
         works = [asyncio.create_task(one) for one in (marks.send(trial.doors, load.seconds), reads.send(trial.here))]
-        async with nullcontext() if trial.rolls is None else trial.rolls.watched():
-            await send_phase(phase, trial.doors, load, b"load-%d" % os.getpid())
+        await send_phase(phase, trial.doors, load, b"load-%d" % os.getpid())
         trial.ended = phase.ended
         await asyncio.gather(*works)
         wrote = await messages_of(trial.here, marks) if load.marked else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -108,13 +108,14 @@ async def trial_of(load: Load) -> AsyncIterator[Trial]:
             trial = Trial(load, here, doors, watch, postgres, known, took, rolls=rolls)
             trial.watch.look()
             looking = asyncio.create_task(_look(trial.watch))
-            try:
-                yield trial
-            finally:
-                looking.cancel()
-            trial.ended = trial.ended or perf_counter()
-            trial.sending = trial.watch.spent()
-            await drained(http, here)
+            async with nullcontext() if rolls is None else rolls.watched():
+                try:
+                    yield trial
+                finally:
+                    looking.cancel()
+                trial.ended = trial.ended or perf_counter()
+                trial.sending = trial.watch.spent()
+                await drained(http, here)
             trial.lag = perf_counter() - trial.ended
             trial.watch.look()
         trial.costs = trial.watch.report()
