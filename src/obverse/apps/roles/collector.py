@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final
 
 from obverse.apps import http_door
 from obverse.apps.roles.opening import Doors, open_definitions, start, until_moved
 from obverse.wiring import Wiring, hash_key
+
+if TYPE_CHECKING:
+    from obverse.flows.collect import Collect
+    from obverse.ports.runtime import Runtime
+
+_PATIENCE: Final = 0.9
+"""Seconds that senders may wait at the door of a collector that begins: less than within which they are answered."""
+_LOOK: Final = 0.005
 
 
 async def collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
@@ -56,5 +65,17 @@ async def collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
             public_url=wiring.settings.collector.public_url,
             behind_proxy=wiring.settings.collector.behind_proxy,
         )
+        await _first_share(collect, wiring.runtime)
         await http_door.serve(app, doors["collector"], stop, gate=app)
     return 0
+
+
+async def _first_share(collect: Collect, runtime: Runtime) -> None:
+    """
+    Wait until events can be taken in, for a moment: who comes meanwhile waits at the door, and is not turned away.
+
+    So a restart in good order refuses nobody. Where the log is away, or others have all of it, that is told then.
+    """
+    until = runtime.elapsed() + _PATIENCE
+    while not collect.ready and runtime.elapsed() < until:
+        await runtime.sleep(_LOOK)
