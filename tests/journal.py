@@ -14,6 +14,9 @@ from installation import Installation, until
 from obverse.adapters.postgres.server import EmbeddedServer
 
 BATCH = 10
+FOR_NOW = frozenset({429, 500, 502, 503, 504, 507})
+"""Statuses after which the same is to be sent again, later."""
+COLOURS = ("red", "blue", "green")
 
 
 @dataclass
@@ -34,10 +37,21 @@ class Journal:
     stop: bool = False
 
     def batch(self) -> list[dict[str, Any]]:
-        ids = [f"{self.user}-{place}" for place in range(self.made, self.made + BATCH)]
+        """The next ones: nine that something was sent, and one that tells of the person."""
+        numbers = range(self.made, self.made + BATCH)
         self.made += BATCH
-        event = {"type": "track", "event": "Sent", "userId": self.user, "properties": {"padding": self.padding}}
-        return [{**event, "messageId": one} for one in ids]
+        return [self._told(number) if number % BATCH == 0 else self._sent(number) for number in numbers]
+
+    def _sent(self, number: int) -> dict[str, Any]:
+        properties = {"padding": self.padding, "number": number, "sku": f"s-{number % 7}"}
+        return {"type": "track", "event": "Sent", "properties": properties, **self._who(number)}
+
+    def _told(self, number: int) -> dict[str, Any]:
+        traits = {"colour": COLOURS[number // BATCH % len(COLOURS)], "reached": number}
+        return {"type": "identify", "traits": traits, **self._who(number)}
+
+    def _who(self, number: int) -> dict[str, Any]:
+        return {"userId": self.user, "messageId": f"{self.user}-{number}"}
 
 
 async def send(here: Installation, journal: Journal, pause: float = 0.0, every: float = 0.0) -> None:
@@ -56,7 +70,7 @@ async def send(here: Installation, journal: Journal, pause: float = 0.0, every: 
                 body = {"batch": events, "writeKey": here.key}
                 async with here.http.post(f"{here.note['collector']}/v1/batch", json=body) as response:
                     answer = str(response.status)
-                    if response.status >= 500 and "Retry-After" not in response.headers:
+                    if response.status in FOR_NOW and "Retry-After" not in response.headers:
                         journal.unexplained[answer] += 1
             except (aiohttp.ClientConnectionError, TimeoutError):
                 answer = "cut off"

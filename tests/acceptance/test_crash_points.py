@@ -13,6 +13,7 @@ import pytest
 from crash_points import CrashPoints
 from installation import Installation, installation, kill, until
 from journal import Journal, is_stored, send
+from oracle import define, profiles_are_a_fold
 from services import Database, PostgresServer, fresh_name
 
 pytestmark = pytest.mark.service
@@ -66,6 +67,7 @@ async def test_whoever_dies_between_two_words_with_the_database(short: Path, pos
     name = fresh_name()
     await postgres_server.create(name)
     database, crowd = Database(postgres_server, name), Crowd()
+    define(short / "data")
     async with (
         CrashPoints(database.dsn(), crowd.die) as points,
         installation(short / "data", DATABASE_URL=points.dsn) as here,
@@ -96,5 +98,8 @@ async def test_whoever_dies_between_two_words_with_the_database(short: Path, pos
             assert set(journal.answers) <= {"200", "429", "503", "cut off"}, journal.answers
             await is_stored(here, journal, database.dsn())
             status, profile = await here.get(f"/v1/profiles/user_id:{journal.user}")
-            assert (status, profile["events"]) == (200, len(journal.taken)), "as a fold of what is stored"
+            assert (status, profile["events"]) == (200, len(journal.taken))
+            assert profile["traits"].keys() == {"sent", "total", "favourite", "latest"}
+            assert not journal.unexplained, "a refusal for now says when to come again"
+        assert await profiles_are_a_fold(here.data, database.dsn()) >= SENDERS
     await postgres_server.drop(name)

@@ -14,6 +14,8 @@ import pytest
 
 from installation import Installation, installation, kill, until
 from journal import Journal, is_stored, send
+from obverse.adapters.postgres.server import EmbeddedServer
+from oracle import define, profiles_are_a_fold
 
 pytestmark = pytest.mark.service
 
@@ -40,6 +42,7 @@ async def test_whoever_is_killed_nothing_is_lost_or_doubled(short: Path) -> None
     seed = int(os.environ.get("OBVERSE_SEED", secrets.randbits(32)))
     sys.stdout.write(f"seed {seed} (set OBVERSE_SEED to repeat the kills in their order)\n")
     dice = Random(seed)
+    define(short / "data")
     async with installation(short / "data") as here:
         journals = [Journal(f"kill-{number}") for number in range(SENDERS)]
         sending = [asyncio.create_task(send(here, journal, pause=0.02)) for journal in journals]
@@ -64,4 +67,7 @@ async def test_whoever_is_killed_nothing_is_lost_or_doubled(short: Path) -> None
             assert set(journal.answers) <= {"200", "429", "503", "cut off"}, journal.answers
             await is_stored(here, journal)
             status, profile = await here.get(f"/v1/profiles/user_id:{journal.user}")
-            assert (status, profile["events"]) == (200, len(journal.taken)), "as a fold of what is stored"
+            assert (status, profile["events"]) == (200, len(journal.taken))
+            assert profile["traits"].keys() == {"sent", "total", "favourite", "latest"}
+            assert not journal.unexplained, "a refusal for now says when to come again"
+        assert await profiles_are_a_fold(here.data, EmbeddedServer(here.data).dsn("obverse_owner")) >= SENDERS
