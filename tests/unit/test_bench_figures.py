@@ -10,9 +10,10 @@ from typing import Any, cast
 import pytest
 
 from obverse.adapters.definition_files import read_folder
-from obverse.apps.bench import known
+from obverse.apps.bench import definitions_apart, definitions_made, known
+from obverse.apps.bench.definitions_made import MOST_TRAITS, made_audiences, made_traits
 from obverse.apps.bench.doors import Doors
-from obverse.apps.bench.fold import bench_fold
+from obverse.apps.bench.fold import Folded, bench_fold
 from obverse.apps.bench.installed import Installed
 from obverse.apps.bench.load import Load
 from obverse.apps.bench.machine import BenchFailed, Watch, histogram, machine, spread
@@ -22,6 +23,9 @@ from obverse.apps.bench.phases import Phase
 from obverse.apps.bench.reads import Reads
 from obverse.apps.bench.sender import FAILED, Sender, _Connection
 from obverse.apps.bench.trial import DEFINITIONS, Trial
+from obverse.core.conditions import as_tree, nodes
+from obverse.core.conditions.parsing import SUBJECTS
+from obverse.core.traits.windows import Windowed
 from obverse.wiring import trait_kinds
 
 ACCEPTED = b'HTTP/1.1 200 OK\r\ncontent-length: 16\r\n\r\n{"success":true}'
@@ -170,14 +174,55 @@ async def test_the_fold_is_measured_over_profiles_that_have_all_they_should() ->
     assert min(figures[name] for name in ("events_per_second", "us_per_event", "bytes_per_profile")) > 0
 
 
-async def test_traits_over_windows_are_computed_beside_and_each_definition_is_told_apart() -> None:
-    figures = await bench_fold(profiles=1000, events=1500, windowed=7, each=True)
+async def test_traits_over_windows_are_computed_beside_and_each_definition_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(definitions_apart, "ROUNDS", 1)
+    figures = await bench_fold(profiles=1000, events=1500, folded=Folded(windowed=7), each=True)
     assert figures["flaws"] == []
     assert figures["each_profile"]["traits"] == 15
     assert figures["traits_per_event"] > 4
     assert len(figures["us_per_event_by_trait"]) == 15
     assert figures["us_per_event_by_trait"].keys() >= {"orders", "windowed_1", "windowed_7"}
     assert len(figures["us_per_event_by_audience"]) == 3
+
+
+async def test_so_many_traits_and_audiences_as_are_asked_for_are_folded_with_and_told_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(definitions_apart, "ROUNDS", 1)
+    figures = await bench_fold(profiles=1000, events=200, folded=Folded(traits=12, audiences=20), each=True)
+    assert figures["flaws"] == []
+    assert (figures["traits"], figures["audiences"]) == (12, 20)
+    assert len(figures["us_per_event_by_trait"]) == 12
+    assert len(figures["us_per_event_by_audience"]) == 20
+    assert figures["us_per_event_of_all"] > max(figures["us_per_event_by_trait"].values())
+
+
+def test_what_is_made_for_the_fold_is_of_every_sort() -> None:
+    """Fifty traits and a hundred audiences, none twice: of every kind, window and test that there is."""
+    traits = made_traits(42)
+    audiences = made_audiences(97, traits)
+    assert {one.name.split(".")[1] for one in traits} == set(trait_kinds())
+    for name in trait_kinds():
+        of_kind = [one for one in traits if one.name.split(".")[1] == name]
+        assert {(isinstance(one.kind, Windowed), one.where is not None) for one in of_kind} >= {
+            (False, False),
+            (True, False),
+            (False, True),
+        }
+    assert len({one.key for one in traits}) == 42
+    assert len({str(as_tree(one.where)) for one in audiences}) == 97
+    found = [node for one in audiences for node in nodes(one.where)]
+    looked_at = {getattr(node, "subject", type(node).__name__) for node in found}
+    assert looked_at >= {*SUBJECTS, "audience", "group", "Did", "Steps", "Every", "Some", "Not"}
+    assert len({one.key for one in made_traits(MOST_TRAITS - 8)}) == MOST_TRAITS - 8
+
+
+async def test_a_trait_that_nobody_has_is_a_flaw_of_the_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(definitions_made, "_KINDS", ({"aggregate": "count", "event": "Never"},))
+    figures = await bench_fold(profiles=1000, events=1000, folded=Folded(traits=9))
+    assert figures["flaws"] == ["nobody has the trait made.count"]
 
 
 def test_messages_of_marked_people_are_counted_once_and_timed_from_their_event() -> None:

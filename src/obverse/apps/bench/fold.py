@@ -17,9 +17,11 @@ from obverse.adapters.definition_files import read_folder
 from obverse.apps.bench.bodies import CONTEXT, anonymous_id_of, happenings, traits_of
 from obverse.apps.bench.definitions_apart import costs as apart
 from obverse.apps.bench.definitions_apart import with_windowed
+from obverse.apps.bench.definitions_made import with_made
 from obverse.apps.bench.machine import machine, memory_bytes, percentile
 from obverse.apps.bench.trial import DEFINITIONS
 from obverse.core import codec
+from obverse.core.definitions import Definitions
 from obverse.core.events import Event
 from obverse.core.people import People
 from obverse.core.profiles import Profile
@@ -49,13 +51,33 @@ _SHORT: Final = 20_000
 """Events that each definition by itself is folded with."""
 
 
-async def bench_fold(*, profiles: int, events: int, windowed: int = 0, each: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """What is folded with: traits and audiences in all, and so many traits over windows beside."""
+
+    traits: int = _EACH["traits"]
+    audiences: int = _EACH["audiences"]
+    windowed: int = 0
+
+    def definitions(self) -> Definitions:
+        """Those of the bench's own file, and what is made beside them."""
+        own = read_folder(DEFINITIONS, trait_kinds())
+        return with_windowed(with_made(own, traits=self.traits, audiences=self.audiences), self.windowed)
+
+    @property
+    def made(self) -> bool:
+        """Whether a profile may have fewer than all: a made trait's condition may hold for no event of somebody."""
+        return self.traits > _EACH["traits"] or self.audiences > _EACH["audiences"]
+
+
+async def bench_fold(*, profiles: int, events: int, folded: Folded | None = None, each: bool = False) -> dict[str, Any]:
     """
     Make so many profiles, visit them at random with so many events, and tell what both cost.
 
-    `windowed` is how many traits over windows are computed beside; with `each`, what each definition costs is told too.
+    With `each`, what each definition costs is told too.
     """
-    people = People("bench", with_windowed(read_folder(DEFINITIONS, trait_kinds()), windowed))
+    folded = folded or Folded()
+    people = People("bench", folded.definitions())
     before = _settled_memory()
     making = _fold(people, _introductions(profiles))
     _rest(people, people.profiles.values())
@@ -65,7 +87,6 @@ async def bench_fold(*, profiles: int, events: int, windowed: int = 0, each: boo
     shape = _shape(sample)
     visits = _fold(people, _visits(profiles, events))
     short = min(events, _SHORT)
-    expected = {**_EACH, "traits": _EACH["traits"] + windowed}
     costs = {
         **visits.figures(),
         "bytes_per_profile": round(grown / profiles - window),
@@ -76,7 +97,9 @@ async def bench_fold(*, profiles: int, events: int, windowed: int = 0, each: boo
     return {
         "profiles": len(people.profiles),
         "events": visits.events,
-        "windowed": windowed,
+        "traits": len(people.definitions.traits),
+        "audiences": len(people.definitions.audiences),
+        "windowed": folded.windowed,
         "batch": BATCH,
         "pid": os.getpid(),
         "machine": machine(),
@@ -88,11 +111,7 @@ async def bench_fold(*, profiles: int, events: int, windowed: int = 0, each: boo
         "each_profile": shape,
         "traits_per_event": _traits_per_event(people),
         **costs,
-        "flaws": [
-            f"a profile has {shape[part]} {part}, not {count}"
-            for part, count in expected.items()
-            if shape[part] != count
-        ],
+        "flaws": [*_flaws(shape, folded), *_unused(people)],
         **(apart(people.definitions, lambda: _visits(_FEW, short), short) if each else {}),
     }
 
@@ -156,10 +175,10 @@ def _fold(people: People, events: Iterable[Event]) -> _Costs:
                 met[folded.profile.id] = folded.profile
         took = perf_counter() - decoded
         if costs.events % _CHECKPOINT == 0:
-            began = perf_counter()
+            resting = perf_counter()
             _rest(people, (one for one in met_before.values() if one.id not in met))
             met, met_before = {}, met
-            costs.resting += perf_counter() - began
+            costs.resting += perf_counter() - resting
         costs.cpu += process_time() - begun
         costs.decoding += decoded - began
         costs.folding += took
@@ -237,6 +256,26 @@ def _shape(sample: list[Profile]) -> dict[str, float]:
         "audiences": [sum(standing.member for standing in one.audiences.values()) for one in sample],
     }
     return {name: sum(counts) / len(counts) for name, counts in parts.items()}
+
+
+def _flaws(shape: dict[str, float], folded: Folded) -> Iterator[str]:
+    """What a profile has too little or too much of."""
+    expected = {**_EACH, "traits": folded.traits + folded.windowed, "audiences": folded.audiences}
+    for part, count in expected.items():
+        if shape[part] != count and not (folded.made and part in ("traits", "audiences")):
+            yield f"a profile has {shape[part]} {part}, not {count}"
+
+
+def _unused(people: People) -> Iterator[str]:
+    """Each trait that nobody has a value of, and each audience that nobody is in: they would cost too little."""
+    definitions = people.definitions
+    valued: set[str] = set()
+    entered: set[str] = set()
+    for profile in islice(people.profiles.values(), _SAMPLE):
+        valued.update(profile.traits)
+        entered.update(name for name, standing in profile.audiences.items() if standing.member)
+    yield from (f"nobody has the trait {one.name}" for one in definitions.traits if one.key not in valued)
+    yield from (f"nobody is in the audience {one.name}" for one in definitions.audiences if one.name not in entered)
 
 
 def _traits_per_event(people: People) -> float:

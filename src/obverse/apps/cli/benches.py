@@ -98,16 +98,21 @@ def bench_fold_command(
     *,
     profiles: Annotated[int, typer.Option(min=1000, help="Profiles in memory.")] = 1_000_000,
     events: Annotated[int, typer.Option(min=1000, help="Events that visit them at random.")] = 1_000_000,
+    traits: Annotated[
+        int, typer.Option(min=8, max=248, help="Traits, of every kind, with and without a window and a condition.")
+    ] = 8,
+    audiences: Annotated[int, typer.Option(min=3, max=500, help="Audiences, of every test that there is.")] = 3,
     windowed: Annotated[int, typer.Option(min=0, help="Traits over windows that are computed beside.")] = 0,
     each: Annotated[bool, typer.Option("--each", help="What each trait and audience costs an event, too.")] = False,
     repeat: Repeat = 1,
     as_json: Json = False,
 ) -> None:
     """What an event's fold costs, and a profile's memory: the worker's own code, in this process alone."""
-    from obverse.apps.bench.fold import bench_fold
+    from obverse.apps.bench.fold import Folded, bench_fold
 
+    folded = Folded(traits=traits, audiences=audiences, windowed=windowed)
     _bench(
-        partial(bench_fold, profiles=profiles, events=events, windowed=windowed, each=each),
+        partial(bench_fold, profiles=profiles, events=events, folded=folded, each=each),
         as_json=as_json,
         repeat=repeat,
     )
