@@ -199,7 +199,7 @@ async def test_what_cannot_be_done_is_said(here: Installation, short: Path) -> N
     assert not (short / "nothing").exists(), "no database is made where there was none"
 
     code, _, errors = await run(here.data, "--definitions", str(short / "nowhere"))
-    assert code == 2
+    assert code == 1
     assert "--definitions" in errors
 
     (short / "bad.yml").write_text("version: obverse/v1\nkind: identity\nmetadata: {name: a}\nspec: {merges: -1}\n")

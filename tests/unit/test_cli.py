@@ -10,8 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from obverse.apps.cli import app
 from obverse.apps.cli.asker import asker
+from obverse.apps.cli.definitions import CHANGES
 
 
 def test_help_needs_nothing_of_what_the_commands_do() -> None:
@@ -29,8 +32,41 @@ def test_the_version_is_told() -> None:
 def test_a_command_that_is_meant_otherwise_is_suggested() -> None:
     command = [sys.executable, "-m", "obverse.apps.cli", "lod"]
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert refused.returncode == 2
+    assert refused.returncode == 1
     assert "Did you mean 'load'?" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plan", "--bogus"],
+        ["apply", "--bogus"],
+        ["validate", "--bogus"],
+        ["pull", "--bogus"],
+        ["dry-run", "--definitions", "/nowhere"],
+        ["load"],
+        ["replay", "--run", "seven"],
+        ["bench", "fold", "--bogus"],
+        ["migrate", "log", "--bogus"],
+        ["--bogus"],
+        ["plna"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_line_that_cannot_be_read_ends_with_1_and_not_with_what_says_that_there_is_something_to_do(
+    arguments: list[str],
+) -> None:
+    refused = CliRunner().invoke(app, arguments)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "Usage: " in refused.stderr
+
+
+def test_a_command_that_ends_with_2_itself_goes_on_doing_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def something_to_do(*_: object, **__: object) -> int:
+        return CHANGES
+
+    monkeypatch.setattr("obverse.apps.cli.definitions.plan", something_to_do)
+    assert CliRunner().invoke(app, ["plan"]).exit_code == CHANGES == 2
 
 
 def test_a_cost_or_a_rate_that_cannot_be_is_told_in_one_line() -> None:

@@ -6,9 +6,10 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from obverse.apps.cli import benches
 from obverse.apps.cli.loading import load
@@ -19,8 +20,41 @@ from obverse.apps.cli.running import run as _run
 from obverse.apps.cli.running import set_options as _set
 from obverse.apps.cli.telling import fail, told
 
+_UNREADABLE = 2
+"""What typer ends with if a command line cannot be read."""
+
+
+class _Commands(TyperGroup):
+    """
+    Ends with 1 if the command line cannot be read, as with everything else that is wrong.
+
+    2 is what `plan` and others end with if all went well and there is something to do: to a script, a slip of the pen
+    would look like that.
+    """
+
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        try:
+            return super().make_context(*args, **more)
+        except Exception as error:  # noqa: BLE001 - typer keeps the class of these errors to itself
+            raise _ending_with_1(error) from error.__cause__
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:  # noqa: BLE001 - typer keeps the class of these errors to itself
+            raise _ending_with_1(error) from error.__cause__
+
+
+def _ending_with_1(error: Exception) -> Exception:
+    """The same error, if it is of the command line with another exit code. A command's own end is `typer.Exit`."""
+    if not isinstance(error, typer.Exit) and getattr(error, "exit_code", 1) == _UNREADABLE:
+        error.exit_code = 1  # type: ignore[attr-defined]  # typer's errors have one, and a name that is its own
+    return error
+
+
 app = typer.Typer(
     name="obverse",
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -256,7 +290,7 @@ def dry_run(
     """
     Show who would merge and who would split if identity were decided anew, and change nothing.
 
-    Ends with 0 if everybody would be who they are, with 3 if not.
+    Ends with 0 if everybody would be who they are, with 2 if not, with 1 if something is wrong.
     """
     _set(data, None)
     from obverse.apps.cli.dry_run import run as run_dry

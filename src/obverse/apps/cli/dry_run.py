@@ -21,8 +21,8 @@ from obverse.flows.dry_run import DryRunParts, DryRunReport, dry_run
 from obverse.settings import Settings
 from obverse.wiring import Wiring, trait_kinds
 
-OTHERWISE: Final = 3
-"""Exit code if somebody would merge, split or vanish; 1 and 2 are errors."""
+OTHERWISE: Final = 2
+"""Exit code if somebody would merge, split or vanish; 1 is an error."""
 _SHORT: Final = 4
 """Entries that one cell of a table has room for."""
 
