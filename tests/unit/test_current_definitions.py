@@ -117,6 +117,62 @@ def test_before_anything_was_read_it_is_said_why() -> None:
     assert followed(store, nothing, back) == [UNKNOWN, why, why, []]
 
 
+def test_whoever_folds_follows_a_changed_trait_after_all_others() -> None:
+    """It lets go of what the trait was: who still reads by the definitions of a moment ago would find nothing."""
+    store = FaultyStore()
+
+    def counts(event: str) -> Document:
+        spec = {"aggregate": "count", "event": event}
+        return document({"version": "obverse/v1", "kind": "trait", "metadata": {"name": "a"}, "spec": spec})
+
+    async def run(runtime: SimulatedRuntime) -> list[tuple[str | None, str | None]]:
+        await store.put(counts("A"))
+        await store.go_live(1)
+        await store.put(counts("B"))
+        folds, reads = (CurrentDefinitions(store, CHECKS.kinds, runtime) for _ in range(2))
+        await folds.open()
+        await runtime.sleep(0.3)
+        await reads.open()
+        watching = [runtime.spawn("watch", one.watch()) for one in (folds, reads)]
+        seen: list[tuple[str | None, str | None]] = []
+
+        async def look() -> None:
+            while True:
+                events = [one.current().trait_of_name["a"].event for one in (folds, reads)]
+                if not seen or seen[-1] != (events[0], events[1]):
+                    seen.append((events[0], events[1]))
+                await runtime.sleep(0.05)
+
+        looking = runtime.spawn("look", look())
+        await runtime.sleep(0.55)
+        await folds.announce(2)
+        await folds.go_live(2)
+        await runtime.sleep(2 * LOOK)
+        for one in (*watching, looking):
+            await one.stop()
+        return seen
+
+    assert simulate(0, run)[0] == [("A", "A"), ("A", "B"), ("B", "B")]
+
+
+def test_what_nobody_can_miss_is_followed_by_all_alike() -> None:
+    store = FaultyStore()
+
+    async def run(runtime: SimulatedRuntime) -> float:
+        await store.put(a_trait("a"))
+        await store.go_live(1)
+        await store.put(a_trait("b"), gone=[Key("trait", "a")])
+        folds = CurrentDefinitions(store, CHECKS.kinds, runtime)
+        await folds.open()
+        began = runtime.elapsed()
+        await folds.announce(2)
+        await folds.go_live(2)
+        assert named(folds) == ["b"]
+        return runtime.elapsed() - began
+
+    assert simulate(0, run)[0] == 0
+
+
 def a_bad(name: str) -> Document:
     """As a later release may write it."""
     return document(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
+from typing import cast
 
 import msgspec
 import pytest
 
 from obverse.core import json_values
+from obverse.core.definitions import define
 from obverse.core.identity import IdentityRules, id_text, profile_id
 from obverse.core.profiles import Profile, parts, whole
 from obverse.flows.serve import BadIdentifier, Serve, UnreadableProfile, parse_identifier
 from obverse.flows.views import PartitionLag
 from obverse.ports.outcomes import AccessRefused, Unreachable
+from obverse.ports.profile_cache import ProfileCache
 from reading import DEFINITIONS, Shop, identify, open_shop, pack, track
 
 
@@ -324,6 +328,28 @@ async def test_a_component_that_says_nothing_is_unreachable(shop: Shop) -> None:
 
     assert (store.status, store.detail) == ("unreachable", "no answer within 0.01 s")
     assert cache.status == "ok"
+
+
+async def test_definitions_that_go_live_while_a_profile_is_fetched_leave_no_trait_without_its_value(shop: Shop) -> None:
+    await shop.fold(track(0, "0.10", user_id="ada"), track(1, "0.20", user_id="ada"))
+    orders = replace(DEFINITIONS.trait_of_name["orders"], key="another:orders")
+    others = [one for one in DEFINITIONS.traits if one.name != "orders"]
+    now = [DEFINITIONS]
+
+    class Turning:
+        """A cache during whose answers others go live."""
+
+        async def get(self, identifier: str) -> bytes | None:
+            now[0] = define(traits=[*others, orders], audiences=DEFINITIONS.audiences)
+            return await shop.cache.get(identifier)
+
+    serve = Serve(shop.store, cast("ProfileCache", Turning()), lambda: now[0])
+    before = await serve.profile("user_id:ada")
+    after = await serve.profile("user_id:ada")
+
+    assert before is not None
+    assert after is not None
+    assert (before.traits["orders"], after.traits.get("orders")) == (2, None), "nobody has computed the other one here"
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import Any, Final, cast
 
@@ -22,7 +23,7 @@ from obverse.core.traits.collections import UniqueCount
 from obverse.core.traits.kind import TraitKind
 from obverse.core.traits.numbers import Count, Sum
 from obverse.ports.backfills import Phase
-from obverse.ports.engine import Arriving, EngineParts
+from obverse.ports.engine import Arriving, Engine, EngineParts
 from obverse.ports.event_log import Stream
 from obverse.ports.profile_store import ProfileStore
 
@@ -49,6 +50,10 @@ NEWEST: Final = define(
 """Against `DEFINITIONS` two traits are changed and one is new; an audience is changed, two are new, two are gone."""
 
 
+async def _nobody() -> None:
+    """Nobody reads."""
+
+
 class Changing:
     """Definitions that change, as an engine sees them."""
 
@@ -56,6 +61,7 @@ class Changing:
         self.newest = self.live = self.shown = live
         self.version = self.arrived_at = 1
         self.arrived_last = 0
+        self.others: Callable[[], Awaitable[None]] = _nobody
 
     def change(self, newest: Definitions) -> None:
         """Have these on their way."""
@@ -70,6 +76,11 @@ class Changing:
         """What is on its way."""
         return Arriving(self.version, self.newest) if self.version != self.arrived_at else None
 
+    async def announce(self, version: int) -> None:
+        """Have others follow it, and do what they do meanwhile."""
+        if version == self.version:
+            await self.others()
+
     async def arrived(self, version: int) -> None:
         """Take it that a version is there."""
         self.arrived_last = version
@@ -79,7 +90,7 @@ class Changing:
 
     def given_to(self, parts: EngineParts) -> EngineParts:
         """The same parts, with these definitions."""
-        return replace(parts, definitions=self.now, arriving=self.coming, arrived=self.arrived)
+        return replace(parts, definitions=self.now, arriving=self.coming, announce=self.announce, arrived=self.arrived)
 
 
 class SlowHistory:
@@ -180,6 +191,32 @@ class BackfillPromises(ClockPromises):
                     await parts.runtime.sleep(0.005)
             await self.live(changing, parts)
         assert all(seen)
+        await self.as_from_the_start(parts, placed)
+
+    async def test_others_read_both_the_old_and_the_new_value_until_all_of_them_follow(self) -> None:
+        changing, parts = await self.changing()
+        story = tell(seed=68, people=8, events=120)
+        placed = await append(parts, story[:80], batch=10)
+        await self.fold(parts)
+        asked = 0
+
+        async def read_by_both(engine: Engine) -> None:
+            nonlocal asked, placed
+            if self.folds_while_it_reads:
+                placed += await append(parts, story[80:], batch=10)
+                await asyncio.wait_for(engine.drain(), PATIENCE)
+            for definitions in (DEFINITIONS, NEWEST):
+                wanted = expected(placed, definitions)
+                for one in await load(parts, placed, definitions):
+                    values = profiles.computed_traits(one, definitions)
+                    assert values == wanted[frozenset(one.identifiers)]["traits"]
+                    asked += 1
+
+        async with self.running(parts) as engine:
+            changing.others = partial(read_by_both, engine)
+            changing.change(NEWEST)
+            await self.live(changing, parts)
+        assert asked >= 8
         await self.as_from_the_start(parts, placed)
 
     async def test_events_are_folded_and_kept_while_history_is_read(self) -> None:

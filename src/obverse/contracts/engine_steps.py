@@ -82,9 +82,9 @@ def expected(placed: Sequence[Placed], definitions: Definitions = DEFINITIONS) -
     return {frozenset(one.identifiers): profiles.state_of(one, definitions) for one in people.profiles.values()}
 
 
-async def load(parts: EngineParts, placed: Sequence[Placed]) -> list[Profile]:
-    """Every profile of the store that these events belong to."""
-    people = People("main", parts.definitions())
+async def load(parts: EngineParts, placed: Sequence[Placed], definitions: Definitions | None = None) -> list[Profile]:
+    """Every profile of the store that these events belong to, as who has these definitions reads it."""
+    people = People("main", definitions or parts.definitions())
     shown = {identifier for _, _, event in placed for identifier in people.shown(event)}
     return [profiles.unpack(packed, people.definitions) for packed in await parts.store.load(shown)]
 

@@ -76,6 +76,15 @@ class Arrivals:
             self._coming = None if coming is None else (coming[0], self._definitions.newest_documents)
         return self._begun
 
+    async def announce(self, version: int) -> None:
+        """
+        Have every other process see a version that an engine has computed for everybody; see `arrived`.
+
+        Raises:
+            Unreachable, AccessRefused: that cannot be written.
+        """
+        await self._definitions.announce(version)
+
     async def arrived(self, version: int) -> None:
         """
         Take it that an engine has computed a version for everybody.

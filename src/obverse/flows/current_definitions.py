@@ -17,6 +17,8 @@ from obverse.ports.runtime import Runtime
 
 LOOK: Final = 1.0
 """Seconds between two looks at the version."""
+FOLLOWED: Final = 2 * LOOK
+"""Seconds after which every other process has looked, and follows what it found."""
 
 _log = structlog.get_logger(__name__)
 
@@ -37,6 +39,8 @@ class CurrentDefinitions:
         self._newest = self._living = Definitions()
         self._current: Definitions | None = None
         self._trouble: str | None = None
+        self._last = False
+        """Whether what has gone live is followed by others first, and here by `go_live` alone."""
         self._documents: Sequence[Document] = ()
         self._living_documents: Sequence[Document] = ()
 
@@ -92,6 +96,22 @@ class CurrentDefinitions:
         """
         return [one.document for one in (await self._store.read(version)).entries]
 
+    async def announce(self, version: int) -> None:
+        """
+        Have every other process see this version, which is computed for everybody; `current` stays until `go_live`.
+
+        Whoever folds lets go of what a changed trait was, and must be the last to do so: who reads by the definitions
+        of a moment ago would find no value at all.
+
+        Raises:
+            Unreachable, AccessRefused: the store cannot be written.
+        """
+        if version == self._version and not arriving.replaces(self._newest, self._living):
+            return  # nobody can miss what was not there
+        self._last = True
+        await self._store.go_live(version)
+        await self._runtime.sleep(FOLLOWED)
+
     async def go_live(self, version: int) -> None:
         """
         Note that this version is computed for everybody; `current` follows at once.
@@ -100,6 +120,7 @@ class CurrentDefinitions:
             Unreachable, AccessRefused: the store cannot be written, or read.
         """
         await self._store.go_live(version)
+        self._last = False
         await self._look()
 
     async def open(self) -> None:
@@ -123,6 +144,8 @@ class CurrentDefinitions:
             await self._try()
 
     async def _try(self) -> None:
+        if self._last:
+            return
         try:
             await self._look()
         except (Unreachable, AccessRefused) as error:

@@ -91,12 +91,13 @@ class History:
             AccessRefused, UnreadableProfile: as `Serve.find`. So do all below.
         """
         self._check(at)
-        found = await self._serve.read(name)
+        definitions = self._definitions()
+        found = await self._serve.read(name, definitions)
         if found is None:
             return None
         current, read_from = found
         if at >= current.now:
-            profiles.advance(current, at, self._definitions())
+            profiles.advance(current, at, definitions)
             past = PastView(
                 as_of=times.to_text(at),
                 complete=True,
@@ -105,7 +106,7 @@ class History:
                 now=id_text(current.id),
                 merged=[],
             )
-            return Found(structs.replace(view_profile(current, self._definitions()), past=past), read_from)
+            return Found(structs.replace(view_profile(current, definitions), past=past), read_from)
         story, people, one = await self._who(name, found, at)
         if one is None:
             raise _not_there(story, people)

@@ -124,11 +124,12 @@ class Serve:
             Unreachable, AccessRefused: the store cannot be read, and the cache does not know.
             UnreadableProfile: another release wrote it.
         """
-        found = await self.read(identifier)
+        definitions = self._definitions()
+        found = await self.read(identifier, definitions)
         if found is None:
             return None
         profile, read_from = found
-        return Found(view_profile(profile, self._definitions()), read_from)
+        return Found(view_profile(profile, definitions), read_from)
 
     async def current(self, identifier: str) -> Profile | None:
         """
@@ -242,14 +243,17 @@ class Serve:
         """Whether the identifier's value is one that many share, such as null."""
         return is_blocked(identifier.partition(":")[2], self._definitions().identity)
 
-    async def read(self, identifier: str) -> tuple[Profile, ReadFrom] | None:
+    async def read(self, identifier: str, definitions: Definitions | None = None) -> tuple[Profile, ReadFrom] | None:
         """
         Return the profile that owns this identifier (`parse_identifier`), and who knew it; None if nobody does.
+
+        Whoever looks at its traits names the definitions to look by: by those of a moment later, a trait that has
+        changed meanwhile has no value.
 
         Raises:
             Unreachable, AccessRefused, UnreadableProfile: as `find`.
         """
-        definitions = self._definitions()
+        definitions = definitions or self._definitions()
         cached = await self._cached(identifier, definitions)
         if cached is not None:
             return cached, "cache"

@@ -27,8 +27,8 @@ class Arriving:
     definitions: Definitions
 
 
-async def _arrived(_version: int) -> None:
-    """Nothing was on its way."""
+async def _nothing_was_on_its_way(_version: int) -> None:
+    """Neither to tell others of, nor to follow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,12 @@ class EngineParts:
     runtime: Runtime
     arriving: Callable[[], Arriving | None] = lambda: None
     """What is on its way; None while `definitions` are all that was defined. It stays until it has `arrived`."""
-    arrived: Callable[[int], Awaitable[None]] = _arrived
+    announce: Callable[[int], Awaitable[None]] = _nothing_was_on_its_way
+    """
+    Have every other process see this version, which is computed for everybody, in the store too; `definitions` are what
+    they were. To be called before `arrived`, while what traits were and what they become are both folded.
+    """
+    arrived: Callable[[int], Awaitable[None]] = _nothing_was_on_its_way
     """Say that this version is computed for everybody, in the store too; then `definitions` are what it defines."""
     documents: Callable[[bool], bytes] = lambda _: b""
     """

@@ -105,6 +105,7 @@ class Wiring(Adapters):
                     definitions.documents(), trait_kind_places(), definitions.coming_documents() if beside else None
                 ),
                 arriving=definitions.arriving,
+                announce=definitions.announce,
                 arrived=definitions.arrived,
                 runtime=self.runtime,
                 decides=decides,

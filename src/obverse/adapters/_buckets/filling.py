@@ -208,8 +208,9 @@ class Filling:
         """Have everybody see it, and buckets fold with it alone."""
         router = self._router
         turning = Backfill(known.version, known.marks, Phase.TURNING, known.names)
-        await router.turn.acquire()  # kept if this fails, as in `_start`
         await self._parts.store.note_backfill(turning)
+        await self._parts.announce(known.version)
+        await router.turn.acquire()  # kept if this fails, as in `_start`
         await self._parts.arrived(known.version)
         self._coming = None
         router.define(self._parts.definitions())

@@ -126,6 +126,7 @@ class Backfilling:
             await self._durable()
         turning = Backfill(known.version, known.marks, Phase.TURNING, known.names)
         await self.parts.store.note_backfill(turning)
+        await self.parts.announce(coming.version)
         await self.parts.arrived(coming.version)
         async with self.checkpoints.turn:
             self.folded.begin((), coming.version)

@@ -180,11 +180,17 @@ class MemoryEngine:
         if coming is None:
             return
         before, store = people.definitions, self._parts.store
-        alone = arriving.only(arriving.fresh(coming.definitions, before), coming.definitions)
+        fresh = arriving.fresh(coming.definitions, before)
+        alone = arriving.only(fresh, coming.definitions)
         calls = list(dict.fromkeys((one.type, one.event) for one in alone.trait_of_key.values()))
         for one in people.profiles.values():
             told = await store.told_of([one.id], calls, limit=_ALL)
             profiles.fill(one, profiles.history_of(one, told, owed.reached, alone), alone, coming.version)
+        # Who has not heard of it yet reads what was, and who has, what is.
+        people.definitions = arriving.folding(before, fresh, coming.version)
+        owed.touched.update(dict.fromkeys(people.profiles))
+        await self._keep(owed, writer)
+        await self._parts.announce(coming.version)
         await self._parts.arrived(coming.version)
         people.definitions, people.filled = self._parts.definitions(), coming.version
         moved = [

@@ -102,6 +102,12 @@ def changed(newest: Definitions, live: Definitions) -> tuple[Trait, ...]:
     return (*mine, *(one for one in live.traits if one.name not in ours))
 
 
+def replaces(newest: Definitions, live: Definitions) -> bool:
+    """Whether a trait of the live set has another state in the newest one."""
+    theirs = newest.trait_of_name
+    return any(one.name in theirs and theirs[one.name].key != one.key for one in live.traits)
+
+
 def without(definitions: Definitions, names: Iterable[str]) -> Definitions:
     """The same, of which these traits have no value."""
     gone = set(names)
