@@ -1,4 +1,7 @@
-"""`obverse bench backfill`: how long it takes until a changed trait is computed from history, while events come."""
+"""`obverse bench backfill`: how long it takes until a changed trait is computed from history, while events come.
+
+Some people are read all the while: everybody must show the old value until the swap, and then the new one.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from obverse.apps.bench.load import Load
 from obverse.apps.bench.machine import histogram
 from obverse.apps.bench.phases import Phase, send_phase
 from obverse.apps.bench.trial import drained, trial_of
+from obverse.apps.bench.watched import Watched, histories, judge, sample
 
 _LOOK: Final = 0.2
 """Seconds between two looks at where the backfill stands."""
@@ -60,27 +64,38 @@ class _Course:
 
 async def bench_backfill(load: Load, history: int) -> dict[str, Any]:
     """
-    Have a trait changed over a history of so many events while the load is sent, and hold it against a plain count.
+    Have a trait changed over a history of so many events while the load is sent and some people are read.
+
+    What was read, and what everybody has in the end, is held against a plain count over their events.
 
     Raises:
         BenchFailed: the installation did not start, or not everything was answered.
     """
-    filling, steady, course = Phase(FILLING, -(-history // FILLING)), Phase(load.rate, load.seconds), _Course()
+    filling = Phase(min(FILLING, history), -(-history // FILLING))
+    steady, course = Phase(load.rate, load.seconds), _Course()
+    watched = Watched(sample(load.people))
     async with trial_of(load) as trial:
         await send_phase(filling, trial.doors, load, b"history-%d" % os.getpid())
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
             await drained(http, trial.here)
+        reading = asyncio.create_task(watched.read(trial.here))
+        await watched.everybody()
         path = trial.here.data / "definitions" / "traits.yml"
         path.write_text(path.read_text().replace(_BEFORE, _AFTER))
+        changed = perf_counter()
         following = asyncio.create_task(course.follow(trial.here))
         await send_phase(steady, trial.doors, load, b"steady-%d" % os.getpid())
         trial.ended = steady.ended
         await asyncio.wait_for(following, 20 * load.seconds)
+        await watched.everybody()
+        watched.end()
+        await reading
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
             await drained(http, trial.here)
         connection = await asyncpg.connect(trial.here.dsn)
         wrong = await connection.fetchval(_WRONG)
         await connection.close()
+        judged = judge(watched.readings, await histories(trial.here, watched.people), changed)
     before = len(filling.accepted) * load.batch
     accepted = before + len(steady.accepted) * load.batch
     own = {
@@ -89,9 +104,10 @@ async def bench_backfill(load: Load, history: int) -> dict[str, Any]:
         "live_after_s": None if course.live is None else round(course.live, 1),
         "done_after_s": None if course.done is None else round(course.done, 1),
         "people_with_another_value": wrong,
+        "watched": judged.figures(),
         **steady.answer_figures(load.batch),
     }
-    flaws = steady.failures() + steady.lacks(load.batch) + trial.losses(accepted)
+    flaws = judged.flaws() + steady.failures() + steady.lacks(load.batch) + trial.losses(accepted)
     if wrong:
         flaws.append(f"{wrong} people have another value than a count over their events gives")
     return {**trial.figures(own), "histogram_ms": histogram(steady.accepted), "flaws": flaws}
