@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from obverse.core import profiles
+from obverse.core.asking_again import Refusal, decide_again, refusals
 from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions
@@ -27,6 +28,10 @@ class Lived:
         self.people = People("main", definitions)
         self.decisions: list[Decision] = []
         self.events: list[PastEvent] = []
+        self.refused: list[Refusal] = []
+        """What the last unmerge had asked about again …"""
+        self.again: list[Decision] = []
+        """… and what came of it."""
         self.offset = 0
         self.fold(*log)
 
@@ -49,9 +54,13 @@ class Lived:
     ) -> tuple[Decision, list[Change], dict[int, bytes]]:
         without = self.without(one, other)
         decision = undo(self.people, (one, other), LATER._replace(message_id=request), self.decisions, without)
+        self.refused = refusals(tied(self.people, (one, other)), self.decisions, self.people.definitions.identity)
+        self.again = decide_again(self.people, decision, without, self.refused)
         self.people.carry_out(decision)
         moved, of = tell_anew(self.people, decision, without)
-        self.decisions.append(decision)
+        for more in self.again:
+            moved += self.people.carry_out(more)
+        self.decisions += [decision, *self.again]
         for place, past in enumerate(self.events):
             if past.id in of:
                 self.events[place] = PastEvent(past.id, of[past.id], past.partition, past.offset, past.event)

@@ -133,21 +133,6 @@ def test_without_all_of_its_history_a_profile_stays_as_it_is_and_the_other_is_wh
     assert profiles.unpack(profiles.pack(bob, DEFINITIONS), DEFINITIONS) == bob
 
 
-def test_what_a_limit_had_refused_is_asked_about_again() -> None:
-    rules = replace(DEFINITIONS, identity=IdentityRules())
-    log = [
-        event("m1", user_id="ada", anonymous_id="a-1"),
-        event("m2", at=1, anonymous_id="a-2"),
-        event("m3", at=2, type_="alias", user_id="ada", previous_id="a-2"),
-        event("m4", at=3, user_id="bob", anonymous_id="a-2"),
-    ]
-    lived = Lived(log, rules)
-    assert lived.people.owners["user_id:bob"] != lived.people.owners["anonymous_id:a-2"]
-    lived.undo("user_id:ada", "anonymous_id:a-2")
-    lived.fold(event("m5", at=4, anonymous_id="a-2"), event("m6", at=5, user_id="bob2", anonymous_id="a-2"))
-    assert lived.people.owners["user_id:bob2"] == lived.people.owners["anonymous_id:a-2"]
-
-
 @pytest.mark.parametrize(
     "ends",
     [

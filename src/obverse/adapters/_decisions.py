@@ -7,7 +7,7 @@ from itertools import count
 
 from obverse.core import codec
 from obverse.core.identity import Decision
-from obverse.ports.event_log import EventLog, Stream
+from obverse.ports.event_log import EventLog, Records, Stream
 from obverse.ports.profile_history import KeptDecision
 from obverse.ports.profile_store import Checkpoint, ProfileStore, StoreWriter
 
@@ -27,6 +27,17 @@ async def decided(log: EventLog, at: int, end: int) -> AsyncIterator[tuple[int, 
                 at = batch.end
     finally:
         await reader.close()
+
+
+def at_once(decision: Decision, again: Sequence[Decision]) -> tuple[Records, Sequence[Decision]]:
+    """
+    Encode a decision with those that follow from it, and return these.
+
+    No more of them than a log takes together: so whoever reads them after a crash finds all of them, or none.
+    """
+    while len(records := Records.of([decision, *again])) > 1:
+        again = again[: len(again) // 2]
+    return records[0], again
 
 
 async def bring_up(log: EventLog, store: ProfileStore, writer: StoreWriter, mark: int) -> None:

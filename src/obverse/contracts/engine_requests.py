@@ -13,13 +13,14 @@ from obverse.core import profiles
 from obverse.core.changes import UNMERGED, Change
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event
-from obverse.core.identity import Decision, IdentityRules, edge_key, id_name
+from obverse.core.identity import Decision, IdentityRules, Limit, edge_key, id_name
 from obverse.ports.engine import EngineParts
 from obverse.ports.event_log import Stream
 from obverse.ports.identity_requests import IdentityRequest, Outcome
 from obverse.ports.profile_store import Checkpoint, ProfileStore, StoreWriter
 
 ADA, BOB, TABLET = "user_id:ada", "user_id:bob", "anonymous_id:tablet"
+CLEO = "user_id:cleo"
 LIMITLESS = replace(DEFINITIONS, identity=IdentityRules(limits={}))
 
 
@@ -46,6 +47,18 @@ ORDERS = [
     shown(3, user_id="bob", anonymous_id="tablet"),
     shown(4, user_id="bob"),
     shown(5, anonymous_id="tablet"),
+]
+
+
+LIMITED = replace(DEFINITIONS, identity=IdentityRules(limits={"user_id": Limit(1)}))
+REFUSED = [
+    shown(0, user_id="ada", anonymous_id="phone"),
+    shown(1, anonymous_id="tablet"),
+    # The mistake: it is Bob's tablet.
+    shown(2, user_id="ada", anonymous_id="tablet"),
+    shown(3, user_id="bob", anonymous_id="tablet"),
+    shown(4, user_id="cleo", anonymous_id="tablet"),
+    shown(5, user_id="bob"),
 ]
 
 
@@ -167,6 +180,56 @@ class RequestPromises(EngineQuestions):
         await self.fold(ruled)
         kinds = [one.kind for one in await read(parts, Stream.DECISIONS, Decision)]
         assert kinds.count("unmerge") == 1
+
+    async def test_what_a_limit_refused_because_of_the_edge_is_tied_once_it_is_taken_back(self) -> None:
+        parts = await self.limitless(LIMITED)
+        placed = await append(parts, REFUSED, batch=2)
+        await self.fold(parts)
+        assert await kept(parts, placed) == expected(placed, LIMITED)
+        await parts.store.ask_identity(asked(ADA, TABLET))
+        async with self.running(parts) as engine:
+            await self.settled(parts, "r1")
+            more = [shown(6, anonymous_id="tablet"), shown(7, user_id="cleo", anonymous_id="tablet")]
+            placed += [(0, len(REFUSED) + place, one) for place, one in enumerate(more)]
+            await append(parts, more, batch=1)
+            await asyncio.wait_for(engine.drain(), PATIENCE)
+
+        await self.bobs_tablet(parts, placed)
+        # And once more, after a restart.
+        await self.fold(parts)
+        await self.bobs_tablet(parts, placed)
+
+    async def test_killed_after_that_was_decided_it_is_done_once_all_the_same(self) -> None:
+        parts = await self.limitless(LIMITED)
+        placed = await append(parts, REFUSED, batch=3)
+        await self.fold(parts)
+        await parts.store.ask_identity(asked(ADA, TABLET))
+        before = (await parts.log.bounds(Stream.DECISIONS))[0][1]
+        async with self.running(replace(parts, store=_never_settled(parts))):
+            async with asyncio.timeout(PATIENCE):
+                while (await parts.log.bounds(Stream.DECISIONS))[0][1] == before:
+                    await parts.runtime.sleep(0.02)
+        assert (await parts.log.bounds(Stream.DECISIONS))[0][1] == before + 3, "all of it is written down at once"
+        async with self.running(parts):
+            await self.settled(parts, "r1")
+
+        await self.fold(parts)
+        await self.bobs_tablet(parts, placed)
+
+    async def bobs_tablet(self, parts: EngineParts, placed: list[Any]) -> None:
+        """Hold what is kept against a run in which the tablet was never Ada's; what was refused was decided once."""
+        apart = replace(LIMITED.identity, apart=frozenset({edge_key(ADA, TABLET)}))
+        assert await kept(parts, placed) == expected(placed, replace(LIMITED, identity=apart))
+        decided = await read(parts, Stream.DECISIONS, Decision)
+        again = [(one.kind, one.event) for one in decided if one.again]
+        assert again == [("merge", "asked-3"), ("refuse", "asked-4")]
+        assert [one.kind for one in decided].count("unmerge") == 1
+        (packed,) = await parts.store.load([TABLET])
+        bob = profiles.unpack(packed, parts.definitions())
+        assert (bob.edges[edge_key(BOB, TABLET)].event, bob.edges[edge_key(CLEO, TABLET)].rule) == (
+            "asked-3",
+            "refused:user_id",
+        )
 
     async def settled(self, parts: EngineParts, name: str) -> None:
         """Wait until a request is done with."""

@@ -148,6 +148,13 @@ class People:
             return None
         return self._resolution.decide(event, stamp, shown, self.definitions.identity)
 
+    def decide_again(self, event: Event, stamp: Stamp, shown: tuple[str, ...]) -> Decision | None:
+        """What it makes of the profiles now that limits had refused what it shows; None if all of that is tied."""
+        shown = self._not_set_aside(shown)
+        if len(shown) < 2:  # noqa: PLR2004 - a pair
+            return None
+        return self._resolution.decide(event, stamp, shown, self.definitions.identity, again=True)
+
     @staticmethod
     def unidentified(event: Event, partition: int, offset: int) -> RejectedEvent:
         """The rejected event of one that shows no identifier which identifies anybody."""
@@ -184,6 +191,8 @@ class People:
         if decision.absorbed:
             moved += self._absorb_all(keeper, decision)
         kinds = self._gain(keeper, decision, moved) if decision.identifiers else ()
+        if decision.again:
+            self._decide_otherwise(keeper, decision)
         for edge in decision.edges:
             profiles.tie(keeper, (edge.a, edge.b), edge)
             if edge.refused:
@@ -209,6 +218,20 @@ class People:
             profiles.sight(keeper, identifier, first, at)
         keeper.claims += decision.identifiers
         return kinds
+
+    def _decide_otherwise(self, keeper: Profile, decision: Decision) -> None:
+        """Note what was shown and had been refused; of what is left out, what nothing is against may come again."""
+        for edge in decision.edges:
+            if not edge.refused:
+                # The event was folded when this was refused, and could not note that it showed it.
+                for end in keeper.identifiers.keys() & {edge.a, edge.b}:
+                    profiles.sight(keeper, end, Sighting(edge.at, edge.event), edge.at)
+        for pair in decision.pairs_left_out:
+            profiles.forget_refusal(keeper, pair)
+            for end in pair:
+                owner = self.profiles.get(self.owners.get(end, b""))
+                if owner is not None:
+                    profiles.forget_refusal(owner, pair)
 
     def _tell_others(self, edge: Edge, received_at: int) -> None:
         """Have both sides know that nothing ties them; and whose the identifier is counts who wanted it."""

@@ -20,7 +20,7 @@ from obverse.core.identity import (
     edge_key,
     profile_id,
 )
-from obverse.core.identity.evidence import IDENTIFIERS, ISOLATION, MERGES, TAKEN, UNDONE
+from obverse.core.identity.evidence import FOR_GOOD, IDENTIFIERS, ISOLATION, MERGES, TAKEN, UNDONE
 from obverse.core.profiles import Profile
 
 _SECOND = 1_000_000
@@ -41,12 +41,18 @@ class Resolution:
     """By identifier, the profile that has it."""
     profiles: Mapping[bytes, Profile]
 
-    def decide(self, event: Event, stamp: Stamp, shown: Sequence[str], rules: IdentityRules) -> Decision | None:
-        """Return what an event makes of the profiles; None if it shows nothing new. The strongest is shown first."""
+    def decide(
+        self, event: Event, stamp: Stamp, shown: Sequence[str], rules: IdentityRules, *, again: bool = False
+    ) -> Decision | None:
+        """
+        Return what an event makes of the profiles; None if it shows nothing new. The strongest is shown first.
+
+        `again`: what limits have refused is asked about once more.
+        """
         aside: list[SetAside] = []
         while True:
             owners = {one: owner for one in shown if (owner := self.owners.get(one)) is not None}
-            case = _Case(self, event, stamp, rules, owners)
+            case = _Case(self, event, stamp, rules, owners, again)
             decision = case.decide(shown)
             if not aside and not case.moves_others:
                 return decision
@@ -84,6 +90,8 @@ class _Case:
     rules: IdentityRules
     owners: dict[str, bytes]
     """Of what is shown; without what is taken from its owner."""
+    again: bool
+    """Whether what limits have refused is asked about once more."""
     taken: dict[str, bytes] = field(default_factory=dict)
     """From whom."""
     moves_others: bool = False
@@ -137,6 +145,7 @@ class _Case:
             event=self.event.message_id,
             stamp=self.stamp,
             received_at=self.event.received_at,
+            left_out=tuple(reversed(left_out)),
         )
 
     def nothing(self, profile: bytes) -> Decision:
@@ -229,6 +238,8 @@ class _Case:
         """Whether what was against a pair holds no longer."""
         if edge.rule == REFUSED + TAKEN:
             return self.stamp.time > edge.at  # else it was shown before it was taken
+        if self.again and edge.rule not in FOR_GOOD:
+            return True
         within = self._within(edge.rule)
         return within is not None and self.stamp.time >= edge.at + within * _SECOND
 

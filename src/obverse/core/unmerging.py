@@ -209,7 +209,8 @@ def rerun(people: People, ends: tuple[str, str], events: Sequence[PastEvent]) ->
     """
     Fold the events of the profile that two identifiers tie, in their order, without this edge; changes nothing.
 
-    What else the profile was refused stays refused. What is set aside or blocked by now counted then.
+    What else the profile was refused stays refused here: it is asked about again afterwards, in the order in which it
+    was refused (`asking_again`). What is set aside or blocked by now counted then.
 
     Raises:
         NothingToUndo: nothing ties these two.
@@ -217,19 +218,27 @@ def rerun(people: People, ends: tuple[str, str], events: Sequence[PastEvent]) ->
     ends, profile = edge_key(*ends), tied(people, ends)
     refused = {pair for pair, edge in profile.edges.items() if edge.refused and edge.rule not in ONCE_TIED}
     today = people.definitions.identity
-    apart = frozenset({*refused, ends})
-    rules = IdentityRules(
-        limits={}, merges=_NO_LIMIT, identifiers=_NO_LIMIT, shared=None, apart=apart, added=today.added
-    )
-    run = Rerun(People(people.workspace, replace(people.definitions, identity=rules)), len(events) >= profile.events)
-    run.people.filled = people.filled  # what is on its way is computed of all of these events, too
     ties = {
         pair: edge
         for pair, edge in profile.edges.items()
         if pair != ends and (not edge.refused or edge.rule in ONCE_TIED)
     }
     theirs = profile.identifiers.keys() | {*ends, *(end for pair in ties for end in pair)}
-    shown = [tuple(one for one in identifiers(past.event, rules) if one in theirs) for past in events]
+    told = [identifiers(past.event, IdentityRules(added=today.added)) for past in events]
+    shown = [tuple(one for one in names if one in theirs) for names in told]
+    # What an event showed of theirs and did not tie was left out of it, with a stronger one that a limit was against.
+    pairs = {edge_key(names[0], one) for names in shown for one in names[1:]}
+    left_out = {pair for pair in pairs - ties.keys() if profile.identifiers.keys() >= set(pair)}
+    rules = IdentityRules(
+        limits={},
+        merges=_NO_LIMIT,
+        identifiers=_NO_LIMIT,
+        shared=None,
+        apart=frozenset({*refused, *left_out, ends}),
+        added=today.added,
+    )
+    run = Rerun(People(people.workspace, replace(people.definitions, identity=rules)), len(events) >= profile.events)
+    run.people.filled = people.filled  # what is on its way is computed of all of these events, too
     by_event = {past.event.message_id: names for past, names in zip(events, shown, strict=True)}
     early = dict[str, _Shown]()
     for pair, edge in sorted(ties.items()):

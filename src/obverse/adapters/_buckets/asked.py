@@ -12,6 +12,7 @@ from obverse.adapters._buckets.histories import told_of
 from obverse.adapters._buckets.items import Became, Done, Item, bucket_of
 from obverse.adapters._buckets.routing import Routing
 from obverse.core import profiles
+from obverse.core.asking_again import decide_again, refusals
 from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions
@@ -90,7 +91,7 @@ class Asked:
             one, other = [await self._brought(name) for name in (request.one, request.other)]
             if request.kind == "merge":
                 decision = accept(router.people, (one, other), stamp, ACCEPTED, by_person=request.by != BY_ITSELF)
-                offset = await router.write_down(decision)
+                offset, _ = await router.write_down(decision)
                 router.people.carry_out(decision)
                 settled = Done(settled={request.id: outcome_of(decision)})
                 await self._append([*router.items_of(offset, decision), (0, settled)], offset + 1)
@@ -119,8 +120,28 @@ class Asked:
         history = await history_of(self._parts.store, profile.id, whole.definitions)
         without = await asyncio.to_thread(rerun, whole, ends, history.events)
         decision = undo(whole, ends, stamp, history.decisions, without)
-        offset = await self._router.write_down(decision)
-        await self._carry_out(offset, decision, whole, without)
+        waiting = refusals(profile, history.decisions, whole.definitions.identity)
+        await self._bring_all({name for one in waiting for name in one.shown}, whole)
+        again: Sequence[Decision] = decide_again(whole, decision, without, waiting)
+        offset, again = await self._router.write_down(decision, again)
+        await self._carry_out(offset, decision, whole, without, again)
+        for place, follows in enumerate(again, offset + 1):
+            await self.carry_out_again(place, follows)
+
+    async def _bring_all(self, names: Collection[str], whole: People) -> None:
+        """Have whoever has these among the people that the store has."""
+        whole.set_aside.update(self._router.people.set_aside)
+        for packed in await self._parts.store.load(names - whole.owners.keys(), ()):
+            one = profiles.unpack_briefly(packed)
+            if one.id not in whole.profiles:
+                whole.adopt(profiles.unpack(packed, whole.definitions))
+
+    async def carry_out_again(self, offset: int, decision: Decision) -> None:
+        """Have buckets do what follows from an edge that is taken back, after that. The turn is held."""
+        people = self._router.people
+        await people.bring((), (decision.profile, *decision.absorbed, *decision.beside))
+        people.recall(decision)
+        await self._append(self._router.items_of(offset, decision), offset + 1)
 
     async def carry_out_recalled(self, offset: int, decision: Decision) -> None:
         """Do what was decided on request, and not routed before this run. The turn is held."""
@@ -148,7 +169,9 @@ class Asked:
             whole.adopt(profiles.unpack(packed, whole.definitions))
         return whole
 
-    async def _carry_out(self, offset: int, decision: Decision, whole: People, without: Rerun) -> None:
+    async def _carry_out(
+        self, offset: int, decision: Decision, whole: People, without: Rerun, again: Iterable[Decision] = ()
+    ) -> None:
         keeper = whole.keeper(decision.profile)
         before = whole.profiles[keeper].events
         moved = whole.carry_out(decision)
@@ -159,7 +182,8 @@ class Asked:
             decisions=((offset, decision),),
             settled={decision.event: outcome_of(decision, before - len(without.folded))},
             moved=dict(moves),
-            nobodys=nobodys,
+            # Who comes to one next may be shown before this.
+            nobodys=tuple(one for one in nobodys if not any(one in follows.identifiers for follows in again)),
         )
         became = [self._became(whole.profiles[one], whole.definitions, [*moved, *more]) for one in touched]
         self._router.people.part([decision], nobodys)

@@ -34,6 +34,7 @@ from obverse.adapters._buckets.items import (
 from obverse.adapters._buckets.recalling import adopting, anew, decided_from, take_again, turns_from
 from obverse.adapters._buckets.routed_people import RoutedPeople
 from obverse.adapters._buckets.routing import Pace, Place, RouterSettings, Runs, now_of
+from obverse.adapters._decisions import at_once
 from obverse.adapters._running import until_failure
 from obverse.core import profiles
 from obverse.core.definitions import Definitions, define
@@ -130,6 +131,10 @@ class Router:
         if self._recalled and self._recalled[0][1].is_asked:
             async with self.turn:
                 await self.asked.carry_out_recalled(*self._recalled.pop(0))
+        # No event brings these: what they follow from is routed.
+        while self._recalled and self._recalled[0][1].again:
+            async with self.turn:
+                await self.asked.carry_out_again(*self._recalled.pop(0))
 
     async def _learn(self) -> list[tuple[int, Decision]]:
         """
@@ -339,11 +344,15 @@ class Router:
         """How far the store is."""
         return (await self.parts.store.overview()).marks.get(WRITER, {})
 
-    async def write_down(self, decision: Decision) -> int:
-        """Write a decision down; return its offset. The turn is held, and `append` says how far decisions are then."""
-        (records,) = Records.of([decision])
-        self._progress.decisions += 1
-        return await self._decided.append(0, records)
+    async def write_down(self, decision: Decision, again: Sequence[Decision] = ()) -> tuple[int, Sequence[Decision]]:
+        """
+        Write a decision down with those that follow from it; return its offset, and those that do.
+
+        The turn is held, and `append` says how far decisions are then.
+        """
+        records, again = at_once(decision, again)
+        self._progress.decisions += records.count
+        return await self._decided.append(0, records), again
 
     # Time.
 

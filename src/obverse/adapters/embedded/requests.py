@@ -10,7 +10,10 @@ from typing import Final
 import structlog
 
 from obverse.adapters._changes_out import ChangesOut
+from obverse.adapters._decisions import at_once
 from obverse.adapters.embedded.checkpoints import Checkpoints
+from obverse.core.asking_again import decide_again, refusals
+from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
 from obverse.core.identity import Decision, edge_key, id_name, id_named
 from obverse.core.identity.evidence import ACCEPTED
@@ -18,7 +21,7 @@ from obverse.core.people import People
 from obverse.core.profiles import Profile, unpack
 from obverse.core.unmerging import NothingToTie, NothingToUndo, Rerun, accept, rerun, tell_anew, tied, undo
 from obverse.ports.engine import EngineParts
-from obverse.ports.event_log import Appender, Records
+from obverse.ports.event_log import Appender
 from obverse.ports.identity_requests import IdentityRequest, Outcome, by_rule
 from obverse.ports.merge_requests import BY_ITSELF
 from obverse.ports.outcomes import Unreachable
@@ -109,6 +112,7 @@ class Requests:
         people.definitions = self.parts.definitions()
         stamp = Stamp(self.parts.runtime.now(), request.by, request.id)
         without: Rerun | None = None
+        again: Sequence[Decision] = ()
         try:
             one, other = [await self._brought(name) for name in (request.one, request.other)]
             if request.kind == "merge":
@@ -117,13 +121,42 @@ class Requests:
                 history = await self._history_of_edge(one, other)
                 without = await _without(people, (one, other), history)
                 decision = undo(people, (one, other), stamp, history.decisions, without)
+                again = await self._asked_again(decision, history.decisions, without)
         except (NothingToUndo, NothingToTie) as error:
             _log.info("request refused", request=request.id, reason=str(error))
             self.settle(request.id, Outcome(done=False, detail=str(error)))
             return
-        (records,) = Records.of([decision])
+        records, again = at_once(decision, again)
         offset = await self.decisions.append(0, records)
         await self.carry_out(offset, decision, without)
+        if again:
+            await self._carry_out_again(offset + 1, again)
+
+    async def _asked_again(
+        self, decision: Decision, decisions: Sequence[Decision], without: Rerun
+    ) -> Sequence[Decision]:
+        """Decide anew what limits had refused of a profile before it was parted; others may have the other end."""
+        people = self.people
+        profile = people.profiles[people.keeper(decision.profile)]
+        waiting = refusals(profile, decisions, people.definitions.identity)
+        await self.bring((name for one in waiting for name in one.shown), ())
+        return decide_again(people, decision, without, waiting)
+
+    async def _carry_out_again(self, first: int, again: Sequence[Decision]) -> None:
+        """Do what follows from an edge that is taken back; after a crash it is any decision. The turn is held."""
+        people, moved, touched = self.people, list[Change](), dict[bytes, None]()
+        for decision in again:
+            concerned = (decision.profile, *decision.absorbed, *decision.beside)
+            await self.bring((), concerned)
+            moved += people.carry_out(decision)
+            touched |= dict.fromkeys(concerned)
+        self.checkpoints.decided(first, again)
+        present = [people.profiles[one] for one in touched if one in people.profiles]
+        for one in present:
+            self.checkpoints.touch(one.id)
+        self.note(present)
+        with self.changes.hold(moved):
+            await self.cache.publish(present, [one.identifier for each in again for one in each.set_aside])
 
     async def carry_out(self, offset: int, decision: Decision, without: Rerun | None = None) -> None:
         """Do what was decided on request, also when it is read in the log after a crash. The turn is held."""

@@ -11,6 +11,7 @@ from typing import Final
 
 from obverse.adapters._foreign import read_events
 from obverse.core import codec, profiles
+from obverse.core.asking_again import decide_again, refusals
 from obverse.core.changes import Change
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import arriving
@@ -208,6 +209,7 @@ class MemoryEngine:
         people, ends = self._people, (request.one, request.other)
         stamp = Stamp(self._parts.runtime.now(), request.by, request.id)
         without: Rerun | None = None
+        again: Sequence[Decision] = ()
         try:
             if request.kind == "merge":
                 decision = accept(people, ends, stamp, ACCEPTED, by_person=request.by != BY_ITSELF)
@@ -215,15 +217,20 @@ class MemoryEngine:
                 whole = await history_of(self._parts.store, tied(people, ends).id, people.definitions)
                 without = rerun(people, ends, whole.events)
                 decision = undo(people, ends, stamp, whole.decisions, without)
+                waiting = refusals(tied(people, ends), whole.decisions, people.definitions.identity)
+                again = decide_again(people, decision, without, waiting)
         except (NothingToTie, NothingToUndo) as error:
             owed.settled[request.id] = Outcome(done=False, detail=str(error))
             return
-        owed.decide(await _append(decided, [decision]), [decision])
+        owed.decide(await _append(decided, [decision, *again]), [decision, *again])
         moved = people.carry_out(decision)
         if without is not None:
             more, moves = tell_anew(people, decision, without)
             owed.moved.update(moves)
             moved += more
+        for follows in again:
+            moved += people.carry_out(follows)
+            owed.touched.update(dict.fromkeys((follows.profile, *follows.beside)))
         await _append(changed, moved)
         self._settle(decision, owed)
 

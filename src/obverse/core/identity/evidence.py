@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from obverse.core.crdt.clock import Stamp
+from obverse.core.identity.names import edge_key
 
 SEEN_TOGETHER: Final = "seen_together"
 """The rule behind an edge: one event showed both identifiers."""
@@ -26,6 +27,8 @@ UNDONE: Final = "undone"
 """Somebody has taken the edge back, or a rule keeps the two apart."""
 ACCEPTED: Final = "accepted"
 """The rule behind an edge: somebody said that both are of one person."""
+FOR_GOOD: Final = frozenset(REFUSED + rule for rule in (SHARED, TAKEN, UNDONE))
+"""Behind an edge: what is against a pair, whatever else the profile has. All else is a limit."""
 
 
 class Edge(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -90,11 +93,22 @@ class Decision(msgspec.Struct, array_like=True, frozen=True, gc=False, kw_only=T
     """Other profiles that it moves: they lose an identifier, or are told that nothing ties them."""
     parts: tuple[Part, ...] = ()
     """What goes from the profile, and is no part of it any more."""
+    left_out: tuple[str, ...] = ()
+    """What the event showed beside and was left out, the strongest first; something is against some of it only."""
+    again: str = ""
+    """The request by which an edge was taken back, if what an event had shown was asked about again because of it."""
 
     @property
     def is_asked(self) -> bool:
         """Whether it was taken on request, and not for an event."""
         return self.kind == "unmerge" or any(edge.rule == ACCEPTED for edge in self.edges)
+
+    @property
+    def pairs_left_out(self) -> list[tuple[str, str]]:
+        """The pairs that were left out, as `edge_key` orders them."""
+        ends = (end for edge in self.edges if edge.refused for end in (edge.a, edge.b) if end not in self.left_out)
+        strongest = next(ends, "")
+        return [edge_key(strongest, one) for one in self.left_out] if strongest else []
 
     @property
     def related(self) -> tuple[bytes, ...]:

@@ -3,7 +3,7 @@
 from obverse.core.profiles.filling import fill, go_live, history_of
 from obverse.core.profiles.fold import apply, notice
 from obverse.core.profiles.judging import judge
-from obverse.core.profiles.merging import join, lose, merge, separate, show, sight, tie
+from obverse.core.profiles.merging import forget_refusal, join, lose, merge, separate, show, sight, tie
 from obverse.core.profiles.packing import due_in, pack_traits, parts, read_traits, whole
 from obverse.core.profiles.parts import NEVER, Membership, Sighting
 from obverse.core.profiles.profile import Brief, Profile, pack, unpack, unpack_briefly
@@ -34,6 +34,7 @@ __all__ = [
     "due_in",
     "due_of",
     "fill",
+    "forget_refusal",
     "go_live",
     "history_of",
     "identity_graph",

@@ -9,14 +9,12 @@ from obverse.core.crdt import clock, register
 from obverse.core.definitions import Definitions
 from obverse.core.events import Event
 from obverse.core.identity import REFUSED, Edge
-from obverse.core.identity.evidence import ACCEPTED, SHARED, TAKEN, UNDONE
+from obverse.core.identity.evidence import ACCEPTED, FOR_GOOD, UNDONE
 from obverse.core.profiles.parts import OUTSIDE, Membership, Sighting
 from obverse.core.profiles.profile import Profile
 from obverse.core.profiles.turning import due_of
 from obverse.core.profiles.window import message_key
 
-_FOR_GOOD: Final = frozenset(REFUSED + rule for rule in (SHARED, TAKEN, UNDONE))
-"""What is against a pair, whatever else the profile has."""
 _TAKEN_BACK: Final = REFUSED + UNDONE
 MOST_REFUSED: Final = 100
 """Edges that tie nothing of which a profile keeps no more; the latest stay."""
@@ -94,16 +92,17 @@ def separate(one: Profile, other: Profile | None, identifiers: set[str]) -> None
     """
     Move these identifiers of one profile, and what is said of them, to another one; to nobody, if that is None.
 
-    What was refused because of a limit is forgotten on both sides, for there is room now: it is asked about again. What
-    somebody has taken back of two that go different ways both sides know; also of an identifier that is nobody's now.
+    What was refused because of a limit is forgotten on both sides, for there is room now: whoever decided this asks
+    about it again. What somebody has taken back of two that go different ways both sides know; also of an identifier
+    that is nobody's now.
     """
     for ends, edge in list(one.edges.items()):
         if not identifiers.isdisjoint(ends):
             if edge.rule != _TAKEN_BACK or (other is not None and identifiers.issuperset(ends)):
                 del one.edges[ends]
-            if other is not None and (not edge.refused or edge.rule in _FOR_GOOD):
+            if other is not None and (not edge.refused or edge.rule in FOR_GOOD):
                 other.edges[ends] = edge
-        elif edge.refused and edge.rule not in _FOR_GOOD:
+        elif edge.refused and edge.rule not in FOR_GOOD:
             del one.edges[ends]
     for identifier in identifiers:
         last, first = one.identifiers.pop(identifier), one.sightings.pop(identifier)
@@ -174,6 +173,14 @@ def tie(profile: Profile, ends: tuple[str, str], edge: Edge) -> None:
         profile.known_moved = True
         if edge.refused:
             _keep_latest(edges)
+
+
+def forget_refusal(profile: Profile, ends: tuple[str, str]) -> None:
+    """Forget that a limit was against a pair, if one was."""
+    edge = profile.known().edges.get(ends)
+    if edge is not None and edge.refused and edge.rule not in FOR_GOOD:
+        del profile.edges[ends]
+        profile.known_moved = True
 
 
 def _keep_latest(edges: dict[tuple[str, str], Edge]) -> None:
