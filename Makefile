@@ -44,11 +44,11 @@ engines: engines-flink engines-spark  ## the suite of engines in Flink and in Sp
 
 engines-flink: .venv/ready .venv/kafka/ready .venv-flink/ready  ## in Flink, also what is saved and rescaled: half an hour
 	OBVERSE_FLINK_EVENTS=30000 $(BIN)/pytest -q -n 0 tests/acceptance/test_flink.py tests/acceptance/test_flink_fold.py \
-		tests/acceptance/test_shop_grown.py tests/contract/test_engine_flink.py $(ARGS)
+		tests/acceptance/test_shop_grown.py tests/acceptance/test_bench_grown.py tests/contract/test_engine_flink.py $(ARGS)
 
 engines-spark: .venv/ready .venv/kafka/ready .venv-spark/ready  ## in Spark: an hour
 	OBVERSE_SPARK_EVENTS=30000 OBVERSE_SPARK_ROUNDS=5 $(BIN)/pytest -q -n 0 tests/acceptance/test_spark.py \
-		tests/acceptance/test_spark_folds.py tests/acceptance/test_shop_grown.py tests/contract/test_engine_spark.py $(ARGS)
+		tests/acceptance/test_spark_folds.py tests/acceptance/test_shop_grown.py tests/acceptance/test_bench_grown.py tests/contract/test_engine_spark.py $(ARGS)
 
 ENGINE ?= flink
 grown: .venv/ready .venv/console .venv/kafka/ready .venv-$(ENGINE)/ready  ## everything as processes of its own, killed amid the demo; ENGINE=spark

@@ -25,8 +25,6 @@ _WINDOWED: Final[Sequence[dict[str, Any]]] = (
     {**_SPENT, "window": {"calendar": "month", "time_zone": "Europe/Berlin"}},
     {**_ORDERS, "window": {"calendar": "day"}, "where": {"op": "gte", "property": "revenue", "value": 50}},
 )
-ROUNDS: Final = 5
-"""Runs of each definition and of none, in turns; the quickest of each counts."""
 
 
 def windowed(count: int) -> list[Trait]:
@@ -46,13 +44,14 @@ def with_windowed(definitions: Definitions, count: int) -> Definitions:
     )
 
 
-def costs(definitions: Definitions, events: Callable[[], Iterator[Event]], count: int) -> dict[str, Any]:
+def costs(definitions: Definitions, events: Callable[[], Iterator[Event]], count: int, *, runs: int) -> dict[str, Any]:
     """
     Return what each trait and each audience costs an event of them all, in microseconds of CPU.
 
     Each is folded by itself, and none of them, with the same events; an audience with the traits and audiences that it
     looks at, less what these cost alone. All together may cost less than the sum: a property is read once for all of
-    them, and what several remember of events is kept once.
+    them, and what several remember of events is kept once. Each definition and none are run `runs` times in turns, and
+    the quickest of each counts.
     """
     nothing = define(identity=definitions.identity)
     traits = {one.name: define(traits=[one], identity=definitions.identity) for one in definitions.traits}
@@ -68,7 +67,7 @@ def costs(definitions: Definitions, events: Callable[[], Iterator[Event]], count
     told = list(events())
 
     def cost(one: Definitions, than: Definitions) -> float:
-        took = [(_seconds(one, told), _seconds(than, told)) for _ in range(ROUNDS)]
+        took = [(_seconds(one, told), _seconds(than, told)) for _ in range(runs)]
         return round((min(mine for mine, _ in took) - min(other for _, other in took)) * 1_000_000 / count, 3)
 
     return {

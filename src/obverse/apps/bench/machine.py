@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import timeit
 from bisect import bisect_left
 from collections import Counter
@@ -17,6 +18,8 @@ import asyncpg
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _TURNS: Final = 200_000
+_HEAP: Final = re.compile(r"-Xmx([0-9]+)([mMgG])")
+_MEGABYTES: Final = {"m": 1, "g": 1024}
 _SHOWN: Final = (
     "server_version",
     "fsync",
@@ -63,6 +66,21 @@ async def database_settings(dsn: str) -> dict[str, str]:
 def tree(pid: int) -> list[int]:
     """A process and all that descend from it."""
     return _tree(pid, _children())
+
+
+def heaps_mb(pids: Mapping[str, int]) -> dict[str, list[int]]:
+    """The largest heaps of the Java of these processes and of their children, as their command lines say."""
+    found: dict[str, list[int]] = {}
+    for name, pid in pids.items():
+        for one in tree(pid):
+            try:
+                words = Path(f"/proc/{one}/cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
+            except OSError:
+                continue
+            said = [match for word in words if (match := _HEAP.fullmatch(word))]
+            if said:
+                found.setdefault(name, []).append(int(said[-1][1]) * _MEGABYTES[said[-1][2].lower()])
+    return found
 
 
 def _tree(pid: int, children: Mapping[int, list[int]]) -> list[int]:

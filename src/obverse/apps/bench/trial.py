@@ -19,7 +19,7 @@ from obverse.apps.bench.doors import Doors, doors_of
 from obverse.apps.bench.installed import Installed, installed, log_of
 from obverse.apps.bench.known import make_known
 from obverse.apps.bench.load import Load
-from obverse.apps.bench.machine import Watch, database_settings, machine
+from obverse.apps.bench.machine import Watch, database_settings, heaps_mb, machine
 from obverse.apps.bench.rolls import Rolls, arrange_rolls
 from obverse.apps.own_secrets import API_KEY, own_secret
 
@@ -59,6 +59,8 @@ class Trial:
     """Events in the store, without those that made people known."""
     distinct: int = 0
     """Of these, the distinct ones."""
+    heaps: dict[str, list[int]] = field(default_factory=dict)
+    """Java's heaps, in MB, by who it runs for."""
     rolls: Rolls | None = None
     """What rolls over in the middle of the load, if something is to."""
 
@@ -74,6 +76,7 @@ class Trial:
             "lag_after_s": round(self.lag, 2),
             "cpu_core_seconds": round(sum(cost["cpu_seconds"] for cost in self.costs.values()), 2),
             "peak_memory_bytes": self.watch.peak,
+            **({"java_heaps_mb": self.heaps} if self.heaps else {}),
             "processes": {
                 name: {**cost, "cpu_seconds_sending": self.sending[name]} for name, cost in self.costs.items()
             },
@@ -118,6 +121,8 @@ async def trial_of(load: Load) -> AsyncIterator[Trial]:
                 await drained(http, here)
             trial.lag = perf_counter() - trial.ended
             trial.watch.look()
+            # The supervisor's are those of the roles, told by their own names.
+            trial.heaps = heaps_mb({name: pid for name, pid in here.pids.items() if name != "supervisor"})
         trial.costs = trial.watch.report()
         stored, distinct = await count_stored(here)
         trial.stored, trial.distinct = stored - known, distinct - known

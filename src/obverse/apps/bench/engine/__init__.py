@@ -14,14 +14,14 @@ from typing import Any, Final
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.bench.engine.asked import BATCH, EMBEDDED, STEADY, Asked
 from obverse.apps.bench.engine.cores import on_cores, shared_out
-from obverse.apps.bench.engine.course import Look, heaps_mb, look, steady_figures, threads_figures
+from obverse.apps.bench.engine.course import Look, look, steady_figures, threads_figures
 from obverse.apps.bench.engine.events import batches, happening, known
 from obverse.apps.bench.engine.hosts import Fold, Place, folding
 from obverse.apps.bench.engine.machine_alone import profiled
 from obverse.apps.bench.engine.pacing import A_SECOND, Paced
 from obverse.apps.bench.engine.routing import Filled, filled_by
 from obverse.apps.bench.installed import log_of, new_folder
-from obverse.apps.bench.machine import Watch, machine
+from obverse.apps.bench.machine import Watch, heaps_mb, machine
 from obverse.apps.log_stand_ins import LogToUse
 
 __all__ = ["Asked", "bench_engine"]

@@ -21,10 +21,6 @@ _NUMBERS: Final = re.compile(r"[-_ ]?[(]?[0-9]+/[0-9].*|[-_#][0-9]+$")
 """Of a name, what tells one of many alike from the others."""
 
 
-_HEAP: Final = re.compile(r"-Xmx([0-9]+)([mMgG])")
-_MEGABYTES: Final = {"m": 1, "g": 1024}
-
-
 @dataclass(slots=True)
 class Course:
     """What was seen of the fold."""
@@ -102,21 +98,6 @@ def _by_thread(pids: Mapping[str, int]) -> dict[str, float]:
                 fields = rest.split()
                 thread = _NUMBERS.sub("", before.partition("(")[2]).strip()
                 found[f"{_NUMBERS.sub('', name)}: {thread}"] += sum(map(int, fields[11:13])) / _TICKS
-    return found
-
-
-def heaps_mb(pids: Mapping[str, int]) -> dict[str, list[int]]:
-    """The largest heaps of the Java of these processes and of their children, as their command lines say."""
-    found: dict[str, list[int]] = {}
-    for name, pid in pids.items():
-        for one in tree(pid):
-            try:
-                words = Path(f"/proc/{one}/cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
-            except OSError:
-                continue
-            said = [match for word in words if (match := _HEAP.fullmatch(word))]
-            if said:
-                found.setdefault(name, []).append(int(said[-1][1]) * _MEGABYTES[said[-1][2].lower()])
     return found
 
 
