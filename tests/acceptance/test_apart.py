@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import aiohttp
@@ -99,10 +100,11 @@ async def told(data: Path, settings: dict[str, str], *arguments: str) -> str:
 
 
 @asynccontextmanager
-async def role(data: Path, name: str, settings: dict[str, str]) -> AsyncIterator[str]:
+async def role(data: Path, name: str, settings: dict[str, str], *, folder: str = "") -> AsyncIterator[str]:
     """Run a role until the end, in a folder that no other one sees; its address."""
     port = free_port()
-    process = await command(data.parent / name, {**settings, f"OBVERSE_{name.upper()}__PORT": str(port)}, "run", name)
+    settings = {**settings, f"OBVERSE_{name.upper()}__PORT": str(port)}
+    process = await command(data.parent / (folder or name), settings, "run", name)
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -151,6 +153,62 @@ async def test_each_role_has_a_login_of_its_own(data: Path, secrets: Path) -> No
         assert link.startswith(f"{api}/sign-in#")
         async with http.post(f"{api}/v1/session", json={"token": token}, headers={"Origin": api}) as answer:
             assert answer.ok, await answer.text()
+
+
+async def test_two_apis_beside_one_worker_answer_alike(data: Path, secrets: Path) -> None:
+    add_source(data / "definitions", "shop", key := new_key())
+    await told(data, settings_for("owner", secrets), "migrate")
+    await told(data, settings_for("api", secrets), "apply", "--yes")
+    folding = settings_for("worker", secrets, OBVERSE_ENGINE__EMBEDDED__CHECKPOINT_SECONDS="0.5")
+    served = settings_for("api", secrets, OBVERSE_API__KEY_FILE=str(secrets / "api-key"))
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)))
+        collector, _, one = [
+            await stack.enter_async_context(role(data, name, settings))
+            for name, settings in (
+                ("collector", settings_for("collector", secrets)),
+                ("worker", folding),
+                ("api", served),
+            )
+        ]
+        async with role(data, "api", served, folder="other-api") as other:
+            for url in (collector, one, other):
+                await until(lambda url=url: ready(http, url))
+            for number in range(2):
+                identify = {"userId": "bea", "traits": {"visits": number}, "writeKey": key}
+                async with http.post(f"{collector}/v1/identify", json=identify) as answer:
+                    assert answer.status == 200
+
+            bearer = {"Authorization": f"Bearer {api_key(secrets)}"}
+
+            async def profile(url: str, **headers: str) -> Any:
+                async with http.get(f"{url}/v1/profiles/user_id:bea", headers=headers) as answer:
+                    return await answer.json() if answer.ok else {}
+
+            async def alike() -> bool:
+                first, second = [await profile(url, **bearer) for url in (one, other)]
+                return bool(first == second and first.get("attributes", {}).get("visits", {}).get("value") == 1)
+
+            await until(alike)
+
+            link = await told(data, settings_for("api", secrets, OBVERSE_API__PUBLIC_URL=one), "sign-in")
+            token = {"token": urlsplit(link.strip()).fragment.removeprefix("token=")}
+            async with http.post(f"{one}/v1/session", json=token, headers={"Origin": one}) as answer:
+                assert answer.status == 204, await answer.text()
+                # Browsers send it to every port of a machine; our client does not to an address.
+                cookie = {"Cookie": "; ".join(f"{name}={held.value}" for name, held in answer.cookies.items())}
+            async with http.post(f"{other}/v1/session", json=token, headers={"Origin": other}) as answer:
+                assert answer.status == 401, "a link lets in once, wherever"
+
+            async def session(url: str) -> Any:
+                async with http.get(f"{url}/v1/session", headers=cookie) as answer:
+                    return await answer.json() if answer.ok else None
+
+            assert await session(one) == await session(other) is not None
+            assert await profile(one, **cookie) == await profile(other, **cookie) != {}
+        # That one is gone.
+        assert await profile(one, **cookie) != {}
+        assert await session(one) is not None
 
 
 async def test_a_second_collector_is_well_and_waits_until_the_first_is_gone(data: Path, secrets: Path) -> None:
