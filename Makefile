@@ -7,7 +7,7 @@ KILLS ?= 500
 IDENTITY ?= 1000000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo up console pictures test check fuzz chaos identity unit lint types imports bench clean lock format openapi kafka flink engines deploy-tools deploy-check spark engines-flink engines-spark grown
+.PHONY: demo up console pictures test check fuzz chaos identity figures unit lint types imports bench clean lock format openapi kafka flink engines deploy-tools deploy-check spark engines-flink engines-spark grown
 
 demo: .venv/ready .venv/console  ## run everything with six weeks of a real shop's orders
 	$(BIN)/obverse demo $(ARGS)
@@ -39,6 +39,9 @@ identity: .venv/ready  ## identity at length: 100 orders, a storm of a million m
 		OBVERSE_STORM_THROUGH_ENGINE=$(IDENTITY) OBVERSE_SHARING=$(IDENTITY) \
 		$(BIN)/pytest -q -s -n 0 tests/unit/test_permutations.py tests/unit/test_merge_races.py tests/unit/test_merge_storm.py \
 		tests/unit/test_super_node.py tests/acceptance/test_naughty_strings.py tests/acceptance/test_dry_run.py $(ARGS)
+
+figures: .venv/ready  ## traits of every customer of two real shops, as SQL has them: a quarter of an hour
+	OBVERSE_SHOP_PART=1 $(BIN)/pytest -q -n 0 tests/acceptance/test_trait_figures.py --durations=2 $(ARGS)
 
 engines: engines-flink engines-spark  ## the suite of engines in Flink and in Spark, and what of them is killed: one hour and a half
 

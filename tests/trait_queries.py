@@ -18,6 +18,7 @@ import duckdb
 CDNOW_FILE: Final = Path(__file__).parent / "data/cdnow/CDNOW_master.txt.gz"
 SHOP_FILE: Final = Path(__file__).parents[1] / "src/obverse/apps/demo/online_retail_first_50k.csv.gz"
 HOUR, DAY = 3_600_000_000, 86_400_000_000
+PARTS: Final = ("id", "person", "at", "arrived", "amount", "word", "note")
 LATE: Final = 3 * DAY
 """Every seventeenth row arrives so much later than it happened, in microseconds."""
 
@@ -83,6 +84,8 @@ class Row:
     """A decimal number, as the file spells it."""
     word: Any
     """What is counted by value: a text, or a whole number."""
+    note: str | None
+    """A few letters and a digit, for conditions on texts; nothing is noted of every fourth row."""
 
 
 def cdnow(every: int) -> list[Row]:
@@ -114,9 +117,13 @@ def shop(every: int) -> list[Row]:
 
 def _rows(parts: list[tuple[str, int, str, Any]]) -> list[Row]:
     return [
-        Row(f"m{number:06}", person, at, at + (LATE if number % 17 == 0 else 0), amount, word)
+        Row(f"m{number:06}", person, at, at + (LATE if number % 17 == 0 else 0), amount, word, _note(number))
         for number, (person, at, amount, word) in enumerate(parts)
     ]
+
+
+def _note(number: int) -> str | None:
+    return None if number % 4 == 0 else f"{('ab', 'b', 'cab', 'a', 'xyz')[number % 5]}{number % 10}"
 
 
 class Figures:
@@ -125,18 +132,24 @@ class Figures:
     def __init__(self, rows: list[Row]) -> None:
         self._connection = duckdb.connect(config={"threads": 1})
         self._connection.execute("set timezone = 'UTC'")
-        columns = [[getattr(row, part) for row in rows] for part in ("id", "person", "at", "arrived", "amount", "word")]
+        columns = [[getattr(row, part) for row in rows] for part in PARTS]
         word = "bigint" if isinstance(rows[0].word, int) else "text"
         self._connection.execute(
             f"""
             create table rows as
-            select id, person, word, amount::decimal(18, 3) as amount,
+            select id, person, word, note, amount::decimal(18, 3) as amount,
                 make_timestamptz(happened) as happened, make_timestamptz(arrived) as arrived
             from (select unnest($1::text[]) as id, unnest($2::text[]) as person, unnest($3::bigint[]) as happened,
-                unnest($4::bigint[]) as arrived, unnest($5::text[]) as amount, unnest($6::{word}[]) as word)
+                unnest($4::bigint[]) as arrived, unnest($5::text[]) as amount, unnest($6::{word}[]) as word,
+                unnest($7::text[]) as note)
             """,
             columns,
         )
+
+    def holding(self, condition: str) -> int:
+        """Of how many rows a condition holds."""
+        (count,) = self._connection.execute(f"select count(*) from rows where {condition}").fetchall()[0]
+        return int(count)
 
     def at(self, now: int, window: str, condition: str) -> dict[str, dict[str, Any]]:
         """Return each trait of each person of whom a row had come that the condition holds for."""
