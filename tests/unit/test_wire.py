@@ -276,10 +276,60 @@ def test_the_envelopes_context_and_integrations_are_in_every_item_and_the_item_w
     assert integrations == [{"All": False, "X": {"a": 1}}, {"All": True, "X": {"a": 1}}, {"All": False, "X": {"a": 1}}]
 
 
+@pytest.mark.parametrize("odd", [{}, {"odd": 1}], ids=["at one go", "item by item"])
 @pytest.mark.parametrize("shared", [None, 5, "x", [1]])
-def test_an_envelopes_context_that_is_no_object_is_passed_over(shared: Any) -> None:
-    reading = read(batch({**GOOD, "context": {"a": 1}}, context=shared, integrations=shared))
+def test_an_envelopes_context_that_is_no_object_joins_none_and_is_kept(shared: Any, odd: dict[str, Any]) -> None:
+    reading = read(batch({**GOOD, "context": {"a": 1}, **odd}, context=shared, integrations=shared))
     assert (reading.events[0].context, reading.events[0].integrations) == (b'{"a":1}', b"{}")
+    left = {"envelope": {"context": shared, "integrations": shared}} if shared is not None else {}
+    assert msgspec.json.decode(reading.events[0].extra) == {**odd, **left}
+
+
+@pytest.mark.parametrize("odd", [{}, {"odd": 1}], ids=["at one go", "item by item"])
+@pytest.mark.parametrize(
+    ("envelope", "left"),
+    [
+        ({"sentAt": "now"}, {"sentAt": "now"}),
+        ({"sentAt": 5}, {"sentAt": 5}),
+        ({"sentAt": ["2026-01-01T00:00:00Z"]}, {"sentAt": ["2026-01-01T00:00:00Z"]}),
+        ({"requestId": "r1", "channel": {"a": [None]}}, {"requestId": "r1", "channel": {"a": [None]}}),
+        ({"timestamp": "2026-01-01T00:00:00Z"}, {"timestamp": "2026-01-01T00:00:00Z"}),
+        (
+            {"timestamp": "2026-01-01T00:00:00Z", "sentAt": "now"},
+            {"timestamp": "2026-01-01T00:00:00Z", "sentAt": "now"},
+        ),
+        ({"timestamp": 5, "sentAt": "2026-01-01T00:00:00Z"}, {"timestamp": 5}),
+        # It says the same as `sentAt`: some SDKs for Node send both.
+        ({"timestamp": "2026-01-01T00:00:00Z", "sentAt": "2026-01-01T00:00:00Z"}, None),
+        ({"sentAt": None, "context": {}, "integrations": None, "other": None, "writeKey": "wk_x"}, None),
+    ],
+)
+def test_what_an_envelope_says_and_nobody_understands_is_kept_with_each_event(
+    envelope: dict[str, Any], left: dict[str, Any] | None, odd: dict[str, Any]
+) -> None:
+    reading = read(batch({**GOOD, **odd}, {**GOOD, "messageId": "m2"}, {"type": "track"}, **envelope))
+    wanted = {} if left is None else {"envelope": left}
+    assert [msgspec.json.decode(one.extra) for one in reading.events] == [{**odd, **wanted}, wanted]
+    (rejected,) = reading.rejected
+    kept = msgspec.json.decode(rejected.body)
+    assert kept.get("envelope") == left
+    assert b"wk_x" not in rejected.body + reading.events[0].extra
+    # Sent again by itself, it says so still.
+    again = read(msgspec.json.encode({**kept, **GOOD}), call="track").events
+    assert msgspec.json.decode(again[0].extra).get("envelope") == left
+
+
+@pytest.mark.parametrize("value", ["x" * 2000, [[[]] * 60] * 2], ids=["long", "deep"])
+def test_of_much_that_nobody_understands_the_beginning_is_kept_as_text(value: Any) -> None:
+    events = read(batch(GOOD, {**GOOD, "messageId": "m2"}, odd=value)).events
+    for event in events:
+        text = msgspec.json.decode(event.extra)["envelope"]
+        assert msgspec.json.encode({"odd": value}).decode()[:1024] == text
+
+
+def test_an_event_that_has_such_a_field_itself_keeps_its_own() -> None:
+    (event,) = read(batch({**GOOD, "envelope": "blue"}, odd=1)).events
+    assert msgspec.json.decode(event.extra) == {"envelope": "blue"}
 
 
 def test_the_write_key_is_found_in_the_envelope_or_in_an_item() -> None:

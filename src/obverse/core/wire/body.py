@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 import msgspec
+
+from obverse.core import times
 
 SAMPLE: Final = 1024
 """Bytes of an unreadable body that are kept."""
@@ -68,12 +70,14 @@ class Item(msgspec.Struct, gc=False, forbid_unknown_fields=True, omit_defaults=T
     _metadata: Raw = ABSENT
 
 
-class _Envelope(msgspec.Struct, gc=False):
+class _Envelope(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     batch: list[Item]
     context: Raw = ABSENT
     integrations: Raw = ABSENT
     sentAt: str | None = None  # noqa: N815
     writeKey: str | None = None  # noqa: N815
+    timestamp: Raw = ABSENT
+    """Some SDKs for Node give the time of sending twice."""
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
@@ -107,6 +111,8 @@ class Message:
     context: bytes = b"null"
     integrations: bytes = b"null"
     sent_at: str | None = None
+    left: Raw | None = None
+    """What the envelope says and no event has a place for (`_left`)."""
     flaw: Flaw | None = None
     """Set if it is JSON but holds no events at all."""
     body: bytes = b""
@@ -166,7 +172,9 @@ def _open(body: bytes, *, batch: bool, limits: Limits) -> Message:
             pass
         else:
             key = read.writeKey or next((item.writeKey for item in read.batch if item.writeKey), None)
-            return Message(read.batch, key, bytes(read.context), bytes(read.integrations), read.sentAt, body=body)
+            context, integrations = bytes(read.context), bytes(read.integrations)
+            left = _left(context, integrations, read.sentAt, {"timestamp": read.timestamp})
+            return Message(read.batch, key, context, integrations, read.sentAt, left, body=body)
     return _open_patiently(body)
 
 
@@ -180,14 +188,45 @@ def _open_patiently(body: bytes) -> Message:
         items = _list.decode(fields["batch"])
     except (KeyError, msgspec.ValidationError):
         return Message((), write_key, flaw=Flaw("missing_batch", "$.batch", "expected a list of events"), body=body)
-    return Message(
-        items,
-        write_key or next((key for key in map(_key_of, items) if key), None),
-        bytes(fields.get("context", ABSENT)),
-        bytes(fields.get("integrations", ABSENT)),
-        loose_text(fields.get("sentAt")),
-        body=body,
-    )
+    context, integrations = bytes(fields.get("context", ABSENT)), bytes(fields.get("integrations", ABSENT))
+    sent_at = loose_text(fields.get("sentAt"))
+    others = {name: raw for name, raw in fields.items() if name not in _UNDERSTOOD}
+    if sent_at is None:
+        others["sentAt"] = fields.get("sentAt", ABSENT)
+    left = _left(context, integrations, sent_at, others)
+    key = write_key or next((key for key in map(_key_of, items) if key), None)
+    return Message(items, key, context, integrations, sent_at, left, body=body)
+
+
+_UNDERSTOOD: Final = frozenset({"batch", "context", "integrations", "sentAt", "writeKey"})
+_FLAT: Final = 100
+"""Brackets in what is left of an envelope, beyond which it is kept as text."""
+
+
+def _left(context: bytes, integrations: bytes, sent_at: str | None, others: Mapping[str, Raw]) -> Raw | None:
+    """
+    What an envelope says and no event has a place for, as one JSON object; None if there is nothing.
+
+    That is what nobody knows, and what is not what it should be. It is kept with each event, so of a large one only the
+    beginning is, as text. A `timestamp` beside a good `sentAt` says the same, and is passed over.
+    """
+    timed = bool(sent_at) and times.parse(sent_at or "") is not None
+    found = {
+        name: raw
+        for name, raw in others.items()
+        if bytes(raw) != b"null" and not (timed and name == "timestamp" and bytes(raw)[:1] == b'"')
+    }
+    for name, text in (("context", context), ("integrations", integrations)):
+        if text != b"null" and text[:1] != b"{":
+            found[name] = Raw(text)
+    if sent_at and not timed:
+        found["sentAt"] = Raw(_encode(sent_at))
+    if not found:
+        return None
+    told = _encode(found)
+    if len(told) <= SAMPLE and brackets(told) <= _FLAT:
+        return Raw(told)
+    return Raw(_encode(sample(told, SAMPLE).decode(errors="replace")))
 
 
 def is_batch(body: bytes) -> bool:

@@ -28,7 +28,7 @@ from obverse.core.wire.body import (
 )
 from obverse.core.wire.contexts import CONSENT_UPDATED, placed, tells_consent
 from obverse.core.wire.reading import Reading
-from obverse.core.wire.refusals import alone, joined
+from obverse.core.wire.refusals import ENVELOPE, alone, joined
 
 _encode = msgspec.json.encode
 MISSING_CONSENT: Final = "missing_consent"
@@ -235,6 +235,8 @@ def _event(item: Item, extra: dict[str, Raw], shared: _Shared) -> Event:
     _hold_to_limits(shared.limits, message_id, group, main, properties)
     kept = dict(extra) if extra else {}
     keep_aside(kept, item, kind, side)
+    if shared.message.left is not None:
+        kept.setdefault(ENVELOPE, shared.message.left)
     original = original_time(item, kept)
     sent_at = instant(item.sentAt, kept, "sentAt") if item.sentAt else shared.sent_at
     context, integrations = _object_text(item.context, "context"), _object_text(item.integrations, "integrations")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Final
+
 import msgspec
 
 from obverse.core import times
@@ -20,31 +23,43 @@ def joined(shared: bytes, own: bytes) -> bytes:
     return _encode({**object_decoder.decode(shared), **object_decoder.decode(own)})
 
 
+ENVELOPE: Final = "envelope"
+"""Where an event keeps what its batch said and no event has a place for."""
+
+
 def alone(body: bytes, message: Message, call: str | None) -> bytes:
     """An item with what its envelope and its path say of it, so that it can be sent again by itself."""
     shared = {"context": message.context, "integrations": message.integrations}
     told = {name: text for name, text in shared.items() if text[:1] == b"{"}
-    if not told and message.sent_at is None and call is None:
+    shares = bool(told) or message.sent_at is not None or message.left is not None
+    if not shares and call is None:
         return body
     try:
         fields = as_object(body)
         if not fields:
             return body
-        for name, text in told.items():
-            own = bytes(fields.get(name, ABSENT))
-            if own == b"null" or own[:1] == b"{":
-                fields[name] = Raw(joined(text, b"{}" if own == b"null" else own))
+        fields.update([*_joined_with(fields, told)])
     except (msgspec.DecodeError, RecursionError):
         return body  # as deep as can just be read
     if call is not None and bytes(fields.get("type", ABSENT)) == _encode(call):
         call = None  # as it says itself
-    if not told and message.sent_at is None and call is None:
+    if not shares and call is None:
         return body
+    if message.left is not None:
+        fields.setdefault(ENVELOPE, message.left)
     if call is not None:
         fields["type"] = Raw(_encode(call))
     if message.sent_at is not None and bytes(fields.get("sentAt", ABSENT)) == b"null":
         fields["sentAt"] = Raw(_encode(message.sent_at))
     return _encode(fields)
+
+
+def _joined_with(fields: Mapping[str, Raw], told: Mapping[str, bytes]) -> Iterator[tuple[str, Raw]]:
+    """What the envelope says, with the item's own on top; nothing where that is no object."""
+    for name, text in told.items():
+        own = bytes(fields.get(name, ABSENT))
+        if own == b"null" or own[:1] == b"{":
+            yield name, Raw(joined(text, b"{}" if own == b"null" else own))
 
 
 def rejected(event: Event, code: str, field: str, reason: str) -> RejectedEvent:
