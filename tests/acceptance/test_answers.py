@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import re
 import secrets
 import signal
 from base64 import b64encode
@@ -253,10 +254,35 @@ async def test_a_path_that_is_none_and_a_method_that_is_none_say_so(here: Instal
 
 
 async def test_health_readiness_and_metrics_of_every_role(here: Installation) -> None:
-    for role in ("collector", "worker", "api"):
+    for role in ("collector", "worker", "api", "sandbox"):
         for path in ("/health", "/ready", "/metrics"):
             async with here.http.get(here.note[role] + path) as answer:
                 text = await answer.text()
                 assert answer.status == 200, (role, path, text)
         assert "# EOF" in text
         assert f'role="{role}"' in text
+
+
+WAITING = {
+    "collector": {("replay", "rejected"), ("replay", "events")},
+    "worker": {
+        ("unify", "events"),
+        ("keep_rejected", "rejected"),
+        ("activate", "changes"),
+        ("deliver", "changes"),
+        ("deliver", "messages"),
+        ("replaying", "replays"),
+    },
+}
+
+
+@pytest.mark.parametrize("role", WAITING)
+async def test_of_each_flow_that_has_a_queue_it_is_told_what_waits(here: Installation, role: str) -> None:
+    async def told() -> bool:
+        async with here.http.get(f"{here.note[role]}/metrics") as answer:
+            labels = re.findall(
+                r'^obverse_flow_waiting\{flow="(\w+)",queue="(\w+)"\}', await answer.text(), re.MULTILINE
+            )
+        return set(labels) >= WAITING[role]
+
+    await until(told)

@@ -12,7 +12,7 @@ from installation import Installation
 pytestmark = pytest.mark.service
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
-ROLES = ("collector", "worker", "api")
+ROLES = ("collector", "worker", "api", "sandbox")
 
 
 async def test_the_page_of_metrics_names_what_a_scraper_finds(here: Installation) -> None:

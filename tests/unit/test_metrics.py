@@ -15,16 +15,21 @@ from obverse.adapters.memory.event_log import MemoryLogSettings
 from obverse.adapters.memory.event_log import open_event_log as open_log
 from obverse.adapters.memory.outbox import MemoryOutboxSettings
 from obverse.adapters.memory.outbox import open_outbox as open_memory_outbox
+from obverse.adapters.memory.replays import MemoryReplaysSettings
+from obverse.adapters.memory.replays import open_replays as open_memory_replays
 from obverse.adapters.memory.sync_queue import MemoryQueueSettings
 from obverse.adapters.memory.sync_queue import open_sync_queue as open_queue
+from obverse.adapters.runtime.simulated import SimulatedRuntime, simulate
 from obverse.adapters.runtime.system import open_runtime
 from obverse.apps.metrics import FlowMetrics, new_registry
 from obverse.apps.worker import EngineMetrics, worker_app
 from obverse.contracts.outbox import wanted
 from obverse.core.durations import BOUNDS, Durations
 from obverse.core.identity import profile_id
+from obverse.core.replays import Wanted
 from obverse.flows.backlog import Backlog
 from obverse.flows.vitals import Vitals, keep_on
+from obverse.flows.waiting import Ends
 from obverse.ports.engine import Progress
 from obverse.ports.event_log import LogGap, Records, Stream
 from obverse.ports.outbox import Outbox
@@ -60,9 +65,10 @@ async def scraped() -> AsyncIterator[Scraped]:
         queue=await open_queue(MemoryQueueSettings(), runtime),
         outbox=cast("Outbox", Faulty(await open_memory_outbox(MemoryOutboxSettings(), runtime))),
         rejected_marks=dict,
+        replays=await open_memory_replays(MemoryReplaysSettings(), runtime),
         runtime=runtime,
     )
-    vitals = {"unify": Vitals(), "deliver": Vitals()}
+    vitals = {name: Vitals() for name in ("unify", "keep_rejected", "activate", "deliver", "replaying")}
     registry = new_registry("worker")
     registry.register(FlowMetrics(vitals))
     registry.register(EngineMetrics(backlog.engine, runtime))
@@ -123,6 +129,73 @@ async def test_a_scraper_reads_what_waits_and_for_how_long(
     ages = dict(line.rsplit(" ", 1) for line in told if line.startswith("obverse_flow_waiting_seconds{"))
     assert 9 <= float(ages['obverse_flow_waiting_seconds{flow="activate",queue="crm"}']) < 60
     assert not any("messages" in name for name in ages), "it is not due yet"
+
+
+async def test_of_what_others_do_nothing_is_told(scraped: Scraped) -> None:
+    _, _, backlog = scraped
+    appender = await backlog.log.open_appender(Stream.EVENTS)
+    await appender.append(0, Records(5, b"12345"))
+    assert [(one.flow, one.queue) for one in await backlog.measure({"unify"})] == [("unify", "events")]
+    assert await backlog.measure({"collect"}) == []
+
+
+def test_what_the_log_and_the_ledger_hold_waits_since_it_was_seen_first() -> None:
+    simulate(1, waiting_since_it_was_seen)
+
+
+async def waiting_since_it_was_seen(runtime: SimulatedRuntime) -> None:
+    log = await open_log(MemoryLogSettings(partitions=1), runtime)
+    engine, rejected = Standing(), {0: 0}
+    backlog = Backlog(
+        log=log,
+        engine=engine,
+        queue=await open_queue(MemoryQueueSettings(), runtime),
+        outbox=await open_memory_outbox(MemoryOutboxSettings(), runtime),
+        rejected_marks=lambda: rejected,
+        replays=await open_memory_replays(MemoryReplaysSettings(), runtime),
+        runtime=runtime,
+    )
+
+    async def told(flow: str) -> tuple[int, float | None]:
+        (one,) = await backlog.measure({flow})
+        return one.count, one.seconds
+
+    events, refused = await log.open_appender(Stream.EVENTS), await log.open_appender(Stream.REJECTED)
+    await events.append(0, Records(3, b"123"))
+    await refused.append(0, Records(1, b"1"))
+    assert (await told("unify"), await told("keep_rejected")) == ((0, None), (1, 0))
+    await runtime.sleep(10)
+    await events.append(0, Records(2, b"45"))
+    assert (await told("unify"), await told("keep_rejected")) == ((2, 0), (1, 10))
+    await runtime.sleep(5)
+    await events.append(0, Records(4, b"6789"))
+    rejected[0] = 1
+    assert (await told("unify"), await told("keep_rejected")) == ((6, 5), (0, None))
+    await runtime.sleep(1)
+    engine.progress.folded = {0: 5}
+    assert await told("unify") == (4, 1)
+    engine.progress.folded = {0: 9}
+    assert await told("unify") == (0, None)
+    await runtime.sleep(60)
+    await events.append(0, Records(1, b"0"))
+    assert await told("unify") == (1, 0), "and not since the one before it"
+    assert await told("replaying") == (0, None)
+    await backlog.replays.ask(Wanted(flows=("unify",)), by="ada", at=runtime.now())
+    assert await told("replaying") == (1, 0)
+    await runtime.sleep(7)
+    assert await told("replaying") == (1, 7)
+
+
+def test_looks_at_the_end_of_a_stream_are_never_many() -> None:
+    ends = Ends()
+    for number in range(1, 5000):
+        ends.look({0: number}, number)
+    assert len(ends._looks) <= 1000
+    assert ends.since({0: 0}) == 1
+    assert 3000 <= (ends.since({0: 3000}) or 0) <= 3100
+    assert ends.since({0: 4999}) is None
+    ends.forget({0: 4999})
+    assert len(ends._looks) == 1
 
 
 async def test_what_cannot_be_asked_is_left_out_and_the_rest_is_told(

@@ -238,6 +238,28 @@ def test_while_the_log_is_away_what_was_asked_for_waits() -> None:
     replaying(test, opened=False)
 
 
+def test_what_waits_is_told_with_the_time_since_it_was_seen() -> None:
+    async def test(here: Installation, rejected: Rejected) -> None:
+        def told() -> dict[str, tuple[int, float | None]]:
+            waiting = rejected.replay.vitals.queues.waiting("replay", here.runtime.now())
+            return {one.queue: (one.count, one.seconds) for one in waiting}
+
+        await rejected.keep(GOOD)
+        await rejected.store.ask_event(ASKED)
+        for _ in range(2):
+            with pytest.raises(Unreachable):
+                await rejected.replay.turn()
+            with pytest.raises(Unreachable):
+                await rejected.replay.bring()
+            await here.runtime.sleep(30)
+        assert told() == {"rejected": (1, 60), "events": (1, 60)}
+        await here.collect.share.open()
+        assert await rejected.replay.turn() == await rejected.replay.bring() == 1
+        assert told() == {"rejected": (0, None), "events": (0, None)}
+
+    replaying(test, opened=False)
+
+
 def test_many_are_sent_in_turns_and_what_comes_later_too() -> None:
     async def test(here: Installation, rejected: Rejected) -> None:
         await rejected.keep(*[{**GOOD, "messageId": f"m{number}"} for number in range(2 * AT_ONCE + 1)])

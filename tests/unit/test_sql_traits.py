@@ -140,10 +140,15 @@ def test_who_runs_one_query_is_away_and_others_go_on() -> None:
         assert place.value("user_id:ada") == 7
         assert (flow.vitals.failure, place.runner.asked.count(SPENT)) == ("the server closed the connection", 1)
         assert place.runner.asked.count(SIZE) > 1
+        (waiting,) = flow.vitals.queues.waiting("sql_traits", place.runtime.now())
+        assert (waiting.queue, waiting.count) == ("queries", 1)
+        assert 9 < (waiting.seconds or 0) <= 10
 
         place.says(("ada", 1), sql=SIZE)
         await place.runtime.sleep(10)
         assert (flow.vitals.failure, {one.trait for one in await place.runs.latest()}) == (None, {"size", "spent"})
+        (waiting,) = flow.vitals.queues.waiting("sql_traits", place.runtime.now())
+        assert (waiting.count, waiting.seconds) == (0, None)
         await work.stop()
 
     placed(test, size=SIZE, spent=SPENT)

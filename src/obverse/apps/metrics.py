@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, GCCollector, Info, Metric, PlatformCollector, ProcessCollector
@@ -12,6 +12,8 @@ from prometheus_client.registry import Collector
 
 from obverse.core.durations import BOUNDS, Durations
 from obverse.flows.vitals import Vitals
+from obverse.flows.waiting import Waiting
+from obverse.ports.runtime import Runtime
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -58,6 +60,27 @@ class FlowMetrics(Collector):
             interruptions.add_metric([name], flow.interruptions)
             up.add_metric([name], flow.failure is None)
         yield from (records, interruptions, up)
+
+
+class WaitingMetrics(Collector):
+    """What waits for the flows of a role: what each saw when it looked last, and what was measured for them."""
+
+    def __init__(self, flows: Mapping[str, Vitals], runtime: Runtime) -> None:
+        self._flows = flows
+        self._runtime = runtime
+        self.measured: Sequence[Waiting] = ()
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        """See `prometheus_client.registry.Collector.collect`."""
+        labels, now = ["flow", "queue"], self._runtime.now()
+        counts = GaugeMetricFamily("obverse_flow_waiting", "What waits for a flow", labels=labels)
+        ages = GaugeMetricFamily("obverse_flow_waiting_seconds", "How long the first of it has been due", labels=labels)
+        seen = (one for name, flow in self._flows.items() for one in flow.queues.waiting(name, now))
+        for one in (*self.measured, *seen):
+            counts.add_metric([one.flow, one.queue], one.count)
+            if one.seconds is not None:
+                ages.add_metric([one.flow, one.queue], one.seconds)
+        return [counts, ages]
 
 
 def exposition(registry: CollectorRegistry) -> bytes:

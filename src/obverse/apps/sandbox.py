@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from obverse.apps import http_door
+from obverse.apps.metrics import CONTENT_TYPE, exposition, new_registry
 from obverse.apps.own_secrets import own_secret
 from obverse.ports.runtime import Runtime
 from obverse.sandboxes.hubspot import HubSpotSandboxSettings, open_hubspot_sandbox
@@ -32,7 +33,13 @@ async def sandbox(settings: Settings, runtime: Runtime, door: socket, smtp_door:
     async def well(_: Request) -> Response:
         return Response(b'{"status":"ok"}', media_type="application/json")
 
+    registry = new_registry("sandbox")
+
+    async def metrics(_: Request) -> Response:
+        return Response(exposition(registry), media_type=CONTENT_TYPE)
+
     routes: list[BaseRoute] = [Route(path, well) for path in ("/health", "/livez", "/healthz", "/ready", "/readyz")]
+    routes.append(Route("/metrics", metrics))
     async with AsyncExitStack() as stack:
         inbox = await open_inbox(folder / "inbox")
         stack.push_async_callback(inbox.close)

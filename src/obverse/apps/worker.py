@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import msgspec
@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from obverse.apps.metrics import CONTENT_TYPE, exposition, histogram
+from obverse.apps.metrics import CONTENT_TYPE, WaitingMetrics, exposition, histogram
 from obverse.flows.activate import Activate
-from obverse.flows.backlog import Backlog, Waiting
+from obverse.flows.backlog import Backlog
 from obverse.flows.vitals import Vitals
 from obverse.ports.engine import Engine
 from obverse.ports.runtime import Runtime
@@ -73,27 +73,9 @@ class OutwardMetrics(Collector):
         return [writes]
 
 
-class WaitingMetrics(Collector):
-    """What waited for the flows when it was measured last."""
-
-    def __init__(self) -> None:
-        self.measured: Sequence[Waiting] = ()
-
-    def collect(self) -> list[GaugeMetricFamily]:
-        """See `prometheus_client.registry.Collector.collect`."""
-        labels = ["flow", "queue"]
-        counts = GaugeMetricFamily("obverse_flow_waiting", "What waits for a flow", labels=labels)
-        ages = GaugeMetricFamily("obverse_flow_waiting_seconds", "How long the first of it has been due", labels=labels)
-        for one in self.measured:
-            counts.add_metric([one.flow, one.queue], one.count)
-            if one.seconds is not None:
-                ages.add_metric([one.flow, one.queue], one.seconds)
-        return [counts, ages]
-
-
 def worker_app(engine: Engine, flows: Mapping[str, Vitals], registry: CollectorRegistry, backlog: Backlog) -> Starlette:
     """The ASGI application: it is ready while `unify` goes on; how the other flows are is told beside it."""
-    waiting = WaitingMetrics()
+    waiting = WaitingMetrics(flows, backlog.runtime)
     registry.register(waiting)
 
     async def health(_: Request) -> Response:
@@ -112,7 +94,7 @@ def worker_app(engine: Engine, flows: Mapping[str, Vitals], registry: CollectorR
         return Response(body, status_code=status, media_type="application/json")
 
     async def metrics(_: Request) -> Response:
-        waiting.measured = await backlog.measure()
+        waiting.measured = await backlog.measure(flows)
         return Response(exposition(registry), media_type=CONTENT_TYPE)
 
     aliases = {health: ("/health", "/livez", "/healthz"), ready: ("/ready", "/readyz"), metrics: ("/metrics",)}

@@ -67,12 +67,14 @@ class Replay:
         """
         waiting = await self._store.waiting_replays(limit=AT_ONCE)
         began = self._runtime.elapsed()
+        self.vitals.queues.seen("rejected", len(waiting), self._runtime.now())
         for one in waiting:
             again = await self._send(one)
             await self._store.settle_replay(one.id, at=self._runtime.now(), again=again)
             self.vitals.records["accepted" if again is None else "rejected"] += 1
         if waiting:
             self.vitals.turns.note(self._runtime.elapsed() - began)
+            self._went("rejected", len(waiting))
         return len(waiting)
 
     async def bring(self) -> int:
@@ -84,13 +86,19 @@ class Replay:
         """
         waiting = await self._store.waiting_events(limit=AT_ONCE)
         now = self._runtime.now()
+        self.vitals.queues.seen("events", len(waiting), now)
         if waiting:
             arriving = [msgspec.structs.replace(one, received_at=now) for one in waiting]
             await self._append(arriving, sum(len(one.properties) for one in waiting))
         for one in waiting:
             await self._store.settle_event(one.message_id, at=now)
             self.vitals.records["asked for"] += 1
+        self._went("events", len(waiting))
         return len(waiting)
+
+    def _went(self, queue: str, count: int) -> None:
+        if count < AT_ONCE:  # else there are more, which the next look tells of
+            self.vitals.queues.seen(queue, 0, self._runtime.now())
 
     async def _send(self, one: KeptRejected) -> RejectedEvent | None:
         """Append what it holds; or why it is rejected again. All of it is accepted, or nothing."""

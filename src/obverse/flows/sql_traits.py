@@ -110,6 +110,7 @@ class SqlTraits:
                 who runs a query is away: the others were run.
         """
         due = [(trait, query) for trait, query in self._queries().items() if self._is_due(trait, query)]
+        self._tell_due(dict(due))
         away: Unreachable | AccessRefused | None = None
         for trait, query in due:
             began = self._runtime.elapsed()
@@ -127,6 +128,7 @@ class SqlTraits:
             if run.flaw is not None:
                 self.vitals.interrupted(run.flaw)
                 _log.warning("the query of a trait failed", trait=trait, reason=run.flaw)
+        self._tell_due({trait: query for trait, query in due if self._is_due(trait, query)})
         if due:
             await self._store.forget_events(SOURCE, before=self._runtime.now() - KEPT)
         await self._forget(worker)
@@ -155,6 +157,13 @@ class SqlTraits:
         now = self._runtime.now()
         # Where the clock was set back it waits: of two values the one of the later time holds.
         return now > last.at and (last.digest != query.digest or last.at + query.every <= now)
+
+    def _tell_due(self, due: Mapping[str, Query]) -> None:
+        """Note which wait, and since when: since the first of those was due that ran before."""
+        ran = [self._latest[trait].at + query.every for trait, query in due.items() if trait in self._latest]
+        now = self._runtime.now()
+        since = min((at for at in ran if at <= now), default=None)
+        self.vitals.queues.seen("queries", len(due), now, since)
 
     def _flaws(self) -> Iterator[str]:
         for trait in self._queries():

@@ -10,6 +10,7 @@ from typing import Protocol
 import structlog
 
 from obverse.core.durations import Durations
+from obverse.flows.waiting import Queues
 from obverse.ports.event_log import LogGap, UnknownMark
 from obverse.ports.outcomes import AccessRefused, Unreachable
 from obverse.ports.profile_store import Fenced
@@ -26,6 +27,8 @@ class Vitals:
     """How long each batch, call or commit took."""
     records: Counter[str] = field(default_factory=Counter)
     """What went through it, by what became of it."""
+    queues: Queues = field(default_factory=Queues)
+    """What waits for it, where it looks for that itself."""
     interruptions: int = 0
     failure: str | None = None
     """Why it stands still; None while it goes on."""

@@ -25,7 +25,7 @@ async def collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
 
     from obverse.apps.collector import CollectorApp
     from obverse.apps.collector.bots import is_bot
-    from obverse.apps.metrics import FlowMetrics, new_registry
+    from obverse.apps.metrics import FlowMetrics, WaitingMetrics, new_registry
     from obverse.flows.replay import Replay
 
     async with AsyncExitStack() as stack:
@@ -51,7 +51,9 @@ async def collector(wiring: Wiring, doors: Doors, stop: asyncio.Event) -> int:
         registry = new_registry("collector")
         partitions = Gauge("obverse_collector_partitions", "Of the log, that it appends to", registry=registry)
         partitions.set_function(lambda: len(collect.share.partitions))
-        registry.register(FlowMetrics({"collect": collect.vitals, "absorb": absorb.vitals, "replay": replay.vitals}))
+        vitals = {"collect": collect.vitals, "absorb": absorb.vitals, "replay": replay.vitals}
+        registry.register(FlowMetrics(vitals))
+        registry.register(WaitingMetrics(vitals, wiring.runtime))
         disk = wiring.disk()
         if disk is not None:
             free = Gauge("obverse_disk_free_bytes", "Of the embedded database's disk", registry=registry)

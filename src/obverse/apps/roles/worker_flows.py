@@ -26,6 +26,7 @@ from obverse.ports.engine import Engine
 from obverse.ports.event_log import EventLog
 from obverse.ports.outbox import Outbox
 from obverse.ports.profile_store import ProfileStore
+from obverse.ports.replays import Replays
 from obverse.ports.sync_queue import SyncQueue
 from obverse.wiring import Wiring
 
@@ -42,6 +43,7 @@ class WorkerParts:
     profiles: CurrentProfiles
     queue: SyncQueue
     outbox: Outbox
+    replays: Replays
     activate: Activate
     deliver: Deliver
     keep_rejected: KeepRejected
@@ -61,6 +63,7 @@ class WorkerParts:
             queue=self.queue,
             outbox=self.outbox,
             rejected_marks=lambda: self.keep_rejected.marks,
+            replays=self.replays,
             runtime=wiring.runtime,
         )
 
@@ -92,6 +95,7 @@ async def open_parts(stack: AsyncExitStack, wiring: Wiring) -> WorkerParts:
         profiles=profiles,
         queue=queue,
         outbox=outbox,
+        replays=closed_with(stack, await wiring.replays()),
         activate=wiring.activate(log, store, profiles, queue, definitions),
         deliver=wiring.deliver(log, profiles, outbox, service, definitions),
         keep_rejected=KeepRejected(log, store, wiring.runtime),
@@ -111,7 +115,7 @@ async def open_flows(stack: AsyncExitStack, wiring: Wiring, parts: WorkerParts) 
     whole_log, archiving = await _archiving(stack, wiring, parts.log)
     if archiving is not None:
         flows["archive"] = archiving
-    flows["replaying"] = await _replaying(stack, wiring, parts, whole_log)
+    flows["replaying"] = _replaying(wiring, parts, whole_log)
     flows["retain"] = Retain(
         *(parts.log, parts.engine, parts.store, wiring.runtime),
         days=wiring.settings.log_days,
@@ -137,10 +141,10 @@ async def _archiving(stack: AsyncExitStack, wiring: Wiring, log: EventLog) -> tu
     return ArchivedLog(log, archive), wiring.archiving(log, archive)
 
 
-async def _replaying(stack: AsyncExitStack, wiring: Wiring, parts: WorkerParts, log: EventLog) -> Replaying:
+def _replaying(wiring: Wiring, parts: WorkerParts, log: EventLog) -> Replaying:
     return Replaying(
         ReplayingParts(
-            replays=closed_with(stack, await wiring.replays()),
+            replays=parts.replays,
             log=log,
             store=parts.store,
             engine=parts.engine,
