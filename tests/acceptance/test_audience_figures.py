@@ -16,8 +16,19 @@ import shop_audiences
 from acceptance.shop_figures import shop_figures
 from obverse.adapters.memory.profile_store import MemoryStoreSettings, open_profile_store
 from obverse.adapters.runtime.system import SystemRuntime
-from obverse.core import conditions, profiles
-from obverse.core.conditions import AUDIENCE, Did, Explanation, Member, Some, Steps, compiled, parts_of
+from obverse.core import conditions, json_values, profiles
+from obverse.core.conditions import (
+    AUDIENCE,
+    Did,
+    Every,
+    Explanation,
+    Member,
+    Not,
+    Some,
+    Steps,
+    compiled,
+    parts_of,
+)
 from obverse.core.conditions.sql.reading import parse_sql
 from obverse.core.conditions.sql.writing import as_sql
 from obverse.core.definitions import Definitions, reader
@@ -166,18 +177,21 @@ def judged(world: World, now: int) -> tuple[dict[str, set[bytes]], Counter[tuple
                 profile.identifiers,
                 reason,
             )
-            assert_names_the_value(reason, profile, traits[profile.id])
+            assert_names_the_value(reason, profile, traits[profile.id], now)
             nodes.update((name, path) for path, one in told(reason) if one.holds)
             if member:
                 members[name].add(profile.id)
     return members, nodes
 
 
-def assert_names_the_value(reason: Explanation, profile: Profile, traits: Mapping[str, Any]) -> None:
+def assert_names_the_value(reason: Explanation, profile: Profile, traits: Mapping[str, Any], now: int) -> None:
     """What is said to have been found is what the profile has, and it tells the verdict."""
     match reason.condition:
         case conditions.Test(subject="trait", name=name):
             assert reason.value == traits.get(name)
+        case conditions.Test(subject="attribute", name=name):
+            told = profile.attributes.get(name)
+            assert json_values.encode(reason.value) == (b"null" if told is None else canonical(told[0].value))
         case conditions.Test(subject="consent", name=name):
             assert reason.value is profile.consented(name)
         case conditions.Test(subject="identifier", name=name):
@@ -187,10 +201,34 @@ def assert_names_the_value(reason: Explanation, profile: Profile, traits: Mappin
         case Did(times=times):
             count = len(reason.value)
             assert reason.holds is (times.least <= count and (times.most is None or count <= times.most))
-        case Steps(within=None):
-            assert reason.holds is bool(reason.value)
+        case Steps(within=within):
+            # A sequence that is over at an instant is within an hour of it while less than the hour has passed.
+            assert reason.holds is any(within is None or at > now - within for at in reason.value)
+            assert all(at <= now for at in reason.value)
+        case Member():
+            assert_names_the_standing(reason, reason.condition, profile)
+        case Every() | Some() | Not():
+            assert reason.value is None
+        case _:
+            raise AssertionError(f"nobody says what is to be found of {reason.condition}")
     for part in reason.parts:
-        assert_names_the_value(part, profile, traits)
+        assert_names_the_value(part, profile, traits, now)
+
+
+def assert_names_the_standing(reason: Explanation, member: Member, profile: Profile) -> None:
+    """The groups that somebody is in are told; of an audience since when, and its own condition stands below."""
+    if member.subject == AUDIENCE:
+        assert reason.value == profile.audiences.get(member.name)
+        assert reason.holds is (reason.value is not None and reason.value.member)
+        assert [part.holds for part in reason.parts] == [reason.holds]
+    else:
+        assert reason.value == sorted(profile.groups)
+        assert reason.holds is (member.name in reason.value)
+
+
+def canonical(text: bytes) -> bytes:
+    """A value as it was sent, in one spelling."""
+    return json_values.encode(json_values.lenient(text))
 
 
 def told(reason: Explanation, path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Explanation]]:

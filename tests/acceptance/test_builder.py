@@ -286,6 +286,31 @@ def test_a_profile_tells_why(browser: Browser, demo: Demo, scheme: str, viewport
         assert [one for one in visitor.wrong if "404" not in one] == []
 
 
+def test_reasons_name_groups_and_other_audiences(visitor: Visitor) -> None:
+    page = visitor.page
+
+    def reason(found: object, *of: object, **condition: object) -> dict[str, object]:
+        return {"condition": condition, "holds": bool(found), "value": found, "changes_at": None, "of": of}
+
+    spent = reason(1200, op="gte", trait="lifetime_value", value=1000)
+    since = {"member": True, "since": "2010-12-07T10:00:00Z", "number": 1}
+    parts = [
+        reason(["acme", "firm"], op="member", group="acme"),
+        reason([], op="member", group="other"),
+        reason(since, spent, op="member", audience="big_spenders"),
+        reason(since | {"member": False}, spent, op="member", audience="refunded"),
+        reason(None, spent, op="member", audience="one_time_buyers"),
+    ]
+    told = {"audience": "big_spenders", "profile": "", "member": True, "since": None, "number": 1}
+    body = json.dumps({**told, "reason": reason(None, *parts, op="or", of=[one["condition"] for one in parts])})
+    page.route("**/why", lambda route: route.fulfill(body=body, content_type="application/json"))
+    visitor.open("/profiles/user_id:17850?why=big_spenders")
+    dialog = page.get_by_role("dialog")
+    for words in ("In these groups: acme, firm", "In no group.", "In it since", "In it once; left", "Never in it."):
+        expect(dialog).to_contain_text(words)
+    expect(dialog.get_by_text("Found: 1")).to_have_count(3)
+
+
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_profile_leads_to_how_a_trait_is_spread(

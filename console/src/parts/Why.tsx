@@ -100,7 +100,7 @@ function Told({ reason }: { reason: Reason }) {
       </span>
       <div>
         {joint === null ? <Leaf condition={reason.condition} /> : <Joint op={joint.op} />}
-        {joint === null && reason.of.length === 0 && (
+        {joint === null && (
           <div className="reasonFound">
             <Found reason={reason} />
           </div>
@@ -123,12 +123,30 @@ function Told({ reason }: { reason: Reason }) {
   );
 }
 
+type Standing = { member: boolean; since: string };
+
+/** How a person stands to an audience that another one looks at; its own condition stands below. */
+function Stood({ standing }: { standing: Standing | null }) {
+  const { t } = useTranslation();
+  if (standing === null) return t("why.neverIn");
+  return t(standing.member ? "why.inSince" : "why.leftIt", { time: dateTime(standing.since) });
+}
+
 /** The value that was found, or when it happened. */
 function Found({ reason }: { reason: Reason }) {
   const { t } = useTranslation();
-  const { op } = reason.condition as { op?: string };
+  const { op, group } = reason.condition as { op?: string; group?: string };
   const value = reason.value as unknown;
-  if (op === "member") return null;
+  if (op === "member" && group === undefined) return <Stood standing={value as Standing | null} />;
+  if (op === "member") {
+    const groups = Array.isArray(value) ? value.map(String) : [];
+    if (groups.length === 0) return t("why.noGroup");
+    return (
+      <>
+        {t("why.inGroups")} <code>{groups.join(", ")}</code>
+      </>
+    );
+  }
   if (op === "did" || op === "sequence") {
     const moments = Array.isArray(value) ? value.map(String) : [];
     if (moments.length === 0) return t(op === "did" ? "why.never" : "why.neverAll");

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from obverse.core import json_values, times
-from obverse.core.conditions import Did, Explanation, Steps, as_tree
+from obverse.core.conditions import Did, Explanation, Member, Steps, as_tree
 from obverse.core.definitions import Definitions
 from obverse.core.identity import id_text
 from obverse.flows.browse import NoSuchAudience
@@ -30,7 +30,9 @@ class ReasonView(msgspec.Struct, frozen=True):
         Raw,
         Meta(
             description="What was found: of a test the value, null while there is none; of events the times of those "
-            f"that count, the latest {SHOWN}; of a sequence the times at which all of its steps were done."
+            f"that count, the latest {SHOWN}; of a sequence the times at which all of its steps were done; of a "
+            f"group the ids of those that the person is in, the first {SHOWN}; of an audience `member`, `since` and "
+            "`number`, as for the whole, or null if they never were in it."
         ),
     ]
     changes_at: Annotated[Time | None, Meta(description="When time alone may change it.")]
@@ -87,8 +89,13 @@ class Explain:
 
 def _view(reason: Explanation) -> ReasonView:
     value = reason.value
-    if isinstance(reason.condition, (Did, Steps)):
-        value = [times.to_text(at) for at in value[-SHOWN:]]
+    match reason.condition:
+        case Did() | Steps():
+            value = [times.to_text(at) for at in value[-SHOWN:]]
+        case Member(subject="group"):
+            value = value[:SHOWN]
+        case Member() if value is not None:
+            value = {"member": value.member, "since": times.to_text(value.since), "number": value.number}
     return ReasonView(
         condition=as_tree(reason.condition),
         holds=reason.holds,

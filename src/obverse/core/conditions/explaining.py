@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,12 +21,17 @@ class Explanation:
     value: Any = None
     """
     What was found: of a test the value, None while there is none; of events the moments that count, in microseconds
-    since 1970; of a sequence the moments at which all of its steps were done.
+    since 1970; of a sequence the moments at which all of its steps were done; of a group or an audience what `standing`
+    says.
     """
     changes_at: int | None = None
     """When it may change by time alone, in microseconds since 1970."""
     parts: tuple[Explanation, ...] = field(default=())
     """Of what it is joined of; of an audience, that audience's condition."""
+
+
+def _unknown(_person: Any, _member: Member) -> None:
+    """Nothing is known of it but whether it holds."""
 
 
 def explain(
@@ -35,8 +40,14 @@ def explain(
     person: Person,
     now: int,
     audiences: Mapping[str, Condition] | None = None,
+    *,
+    standing: Callable[[Person, Member], Any] = _unknown,
 ) -> Explanation:
-    """Every node of the condition, as it stands for a person at an instant; the arguments are those of `compiled`."""
+    """
+    Every node of the condition, as it stands for a person at an instant; the arguments are those of `compiled`.
+
+    `standing` says how a person stands to groups, and to an audience.
+    """
     known = audiences or {}
     holds = compiled(condition, readers, known)(person, now)
     due = changing(condition, readers, known)
@@ -46,9 +57,9 @@ def explain(
     return Explanation(
         condition,
         holds,
-        _found(condition, readers, person, now),
+        standing(person, condition) if isinstance(condition, Member) else _found(condition, readers, person, now),
         None if due is None else due(person, now),
-        tuple(explain(part, readers, person, now, known) for part in below),
+        tuple(explain(part, readers, person, now, known, standing=standing) for part in below),
     )
 
 

@@ -21,7 +21,7 @@ from obverse.core.conditions import (
     did_you_mean,
 )
 from obverse.core.conditions.evaluation import Check, Due
-from obverse.core.definitions.looking import Person, nothing_known, reader, remembered
+from obverse.core.definitions.looking import Person, nothing_known, reader, remembered, standing
 from obverse.core.definitions.traits import NO_PLAN, NOTHING, Guarded, Move, Plan, Trait, Watchers, plans_of, trait_code
 from obverse.core.events import Event
 from obverse.core.identity import IdentityRules
@@ -124,7 +124,9 @@ class Definitions:
     def explain(self, audience: Audience, person: Person, now: int) -> Explanation:
         """Why an audience's condition holds for a person at an instant, or does not."""
         readers = partial(reader, self.trait_of_name)
-        return conditions.explain(audience.where, readers, person, now, conditions_of(self.audiences))
+        return conditions.explain(
+            audience.where, readers, person, now, conditions_of(self.audiences), standing=standing
+        )
 
 
 def define(

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Protocol
 
 from obverse.core import json_values
-from obverse.core.conditions import ATTRIBUTE, CONSENT, GROUP, IDENTIFIER, OCCURRENCES, Need, as_tree
+from obverse.core.conditions import ATTRIBUTE, CONSENT, GROUP, IDENTIFIER, OCCURRENCES, Member, Need, as_tree
 from obverse.core.definitions.traits import Trait
 from obverse.core.traits.occurrences import Occurrences
+
+
+class Standing(Protocol):
+    """How somebody stands to an audience."""
+
+    @property
+    def member(self) -> bool: ...  # noqa: D102 - as the class says
+    @property
+    def number(self) -> int:
+        """How often they have entered."""
+        ...
+
+    @property
+    def since(self) -> int:
+        """When they entered or left it last, in microseconds since 1970."""
+        ...
 
 
 class Person(Protocol):
@@ -28,6 +44,11 @@ class Person(Protocol):
     @property
     def groups(self) -> Collection[str]:
         """Ids of those that the person is a member of."""
+        ...
+
+    @property
+    def audiences(self) -> Mapping[str, Standing]:
+        """How the person stands to those audiences that they have ever been in."""
         ...
 
     def told(self, attribute: str) -> bytes | None:
@@ -62,6 +83,11 @@ def _states(trait: Trait) -> Callable[[Person], Any]:
         return None if state is None else read(state)
 
     return read_trait
+
+
+def standing(person: Person, member: Member) -> Sequence[str] | Standing | None:
+    """The ids of all groups that a person is in; or how they stand to an audience, None if they never were in it."""
+    return sorted(person.groups) if member.subject == GROUP else person.audiences.get(member.name)
 
 
 def nothing_known(subject: str, _name: Any) -> Callable[[Any], Any]:
