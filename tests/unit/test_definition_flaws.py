@@ -89,7 +89,17 @@ spec:
             "OB014",
             "spec.version: Expected `str`, got `float`; a tracking plan has",
         ),
-        (TEMPLATE.replace("Hello", "'{{ customer.'"), 4, 7, "OB016", ""),
+        (
+            TEMPLATE.replace("Hello", "'{{ customer.'"),
+            4,
+            7,
+            "OB016",
+            "close it: write }} where it ends, as in {{",
+        ),
+        (TEMPLATE.replace("Hello", "'{% for a in trigger.b %}'"), 4, 7, "OB016", "write {% endfor %} where it ends"),
+        (TEMPLATE.replace("Hello", "'{% if %}x{% endif %}'"), 4, 7, "OB016", "as in {% if customer.orders > 1 %}"),
+        (TEMPLATE.replace("Hello", "'{% iff customer.orders %}'"), 4, 51, "OB016", "correct its name, or take it out"),
+        (TEMPLATE.replace("Hello", "'{{ customer.a b }}'"), 4, 7, "OB016", "write {{ name }}, or {{ name | filter"),
         (TEMPLATE.replace("text: Hello", "mjml_file: no.mjml"), 4, 56, "OB031", "write it beside"),
         # Secrets.
         (CONNECTION.replace("${env:TOKEN}", "pat-1"), 7, 12, "OB030", "spec.settings.token: a secret is not written"),

@@ -74,7 +74,7 @@ def test_numbers_are_counted_with_and_written_with_their_own_digits(source: str,
     [
         ("mjml", MJML.format("<b>Hello"), "spec.mjml, line 4, column", "close every tag"),
         ("mjml", MJML.format("x").replace("</mj-column>", ""), "spec.mjml, line 6, column", "close every tag"),
-        ("mjml", MJML.format("{{ customer.first_name"), "spec.mjml, line 4, column 39", "close it"),
+        ("mjml", MJML.format("{{ customer.first_name"), "spec.mjml, line 4, column 39", "write {{ name }}"),
         ("mjml", MJML.format("{% if customer.first_name %}a"), "spec.mjml, line 8", "endif"),
         ("mjml", "hello", "spec.mjml", "cannot be read as MJML"),
         ("mjml", "<mjml><mj-body><mj-nope/></mj-body></mjml>", "spec.mjml, line 1, column 16", "components of MJML"),

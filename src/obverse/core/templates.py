@@ -151,12 +151,31 @@ _MOST_LEVELS: Final = 100
 """Of a value that a template may look into."""
 
 
+_ADVICE: Final = (
+    (
+        re.compile(r"expected '(\}\}|%\})'"),
+        r"close it: write \1 where it ends, as in {{ customer.email }}, {% endif %}",
+    ),
+    (re.compile(r"expected tag (end\w+)"), r"write {% \1 %} where it ends"),
+    (re.compile("missing expression"), "write what it is about, as in {% if customer.orders > 1 %}"),
+    (re.compile("unexpected tag"), "correct its name, or take it out: Liquid knows if, unless, case, for, assign"),
+)
+"""What to write, by what Liquid says is wrong."""
+
+
+def _advice(said: str) -> str:
+    for wrong, advice in _ADVICE:
+        if found := wrong.search(said):
+            return found.expand(advice)
+    return "write {{ name }}, or {{ name | filter: value }}, of what is known, and texts in quotes"
+
+
 def _parsed(source: str, environment: liquid.Environment, part: str) -> liquid.BoundTemplate:
     try:
         parsed = environment.from_string(source)
         used = parsed.analyze(include_partials=False)
     except LiquidError as error:
-        raise BadTemplate(f"{part}{_place(source, error)}: {_said(error)}; close it, or correct its name") from error
+        raise BadTemplate(f"{part}{_place(source, error)}: {_said(error)}; {_advice(_said(error))}") from error
     for tag in _FOREIGN:
         if tag in used.tags:
             raise BadTemplate(
