@@ -8,9 +8,14 @@ from itertools import pairwise
 
 import pytest
 
+from obverse.core.audiences import Audience
+from obverse.core.conditions import parse
+from obverse.core.definitions import Trait, define
+from obverse.core.identity import IdentityRules
 from obverse.core.mails import Mail
 from obverse.core.messages import campaign_message
 from obverse.core.outgoing import Template
+from obverse.core.traits.numbers import Count
 from obverse.ports.outcomes import AccessRefused, Deferred, Refused, Unknown, Unreachable
 from post_steps import CAMPAIGN, WELCOME, Post, accept, defined, run
 
@@ -32,6 +37,53 @@ def test_who_enters_the_audience_is_written_to_once() -> None:
         assert world.deliver.vitals.records == {"sent": 1}
 
     run(story)
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["sent", "still in the outbox"])
+def test_what_was_written_stays_though_a_late_event_takes_its_person_out(*, away: bool) -> None:
+    """A late event moves people as if it had come in time; it takes nothing back that was written."""
+
+    async def story(world: Post) -> None:
+        world.post.trouble = Unreachable("gone") if away else None
+        await world.tell("ada", email="ada@example.com")
+        began = world.runtime.now()
+        await world.buys("ada")
+        await world.quiet()
+        (message,) = await world.outbox.page(limit=5)
+        assert message.status == ("queued" if away else "sent")
+
+        # It happened before she bought anything: she should never have been in, and is not any more.
+        await world.tell("ada", "track", "Opted Out", at=began - 60_000_000)
+        await world.quiet()
+        assert not (await world.profile("user_id:ada")).audiences["buyers"].member
+        (left,) = await world.outbox.page(limit=5)
+        assert (left.id, left.number, left.status) == (message.id, 1, message.status), "nothing is cancelled"
+        assert (left.subject, left.sent_at) == (message.subject, message.sent_at)
+
+        world.post.trouble = None
+        await world.quiet()
+        assert world.arrived() == {"ada@example.com": 1}
+        await world.quiet(600)
+        assert world.arrived() == {"ada@example.com": 1}, "and there is no second one"
+
+        # Whoever enters anew is written to anew: each entry is one message.
+        await world.tell("ada", "track", "Opted In")
+        await world.quiet()
+        assert (await world.profile("user_id:ada")).audiences["buyers"].number == 2
+        assert world.arrived() == {"ada@example.com": 2}
+        assert sorted(one.number for one in await world.outbox.page(limit=5)) == [1, 2]
+
+    opted = {"op": "sequence", "steps": [{"event": "Opted Out"}, {"event": "Opted In"}]}
+    stays = {"op": "or", "of": [{"op": "not", "of": {"op": "did", "event": "Opted Out"}}, opted]}
+    where = {"op": "and", "of": [{"op": "gte", "trait": "orders", "value": 1}, stays]}
+    definitions = define(
+        traits=[Trait("orders", Count(), "k:orders:1", "track", "Bought", None, None)],
+        audiences=[Audience("buyers", parse(where))],
+        templates=[WELCOME],
+        campaigns=[CAMPAIGN],
+        identity=IdentityRules(limits={}),
+    )
+    run(story, definitions=definitions)
 
 
 def test_a_message_that_is_asked_for_goes_out_at_once() -> None:
