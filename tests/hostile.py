@@ -7,6 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
+
+from services import Database
+
 NAUGHTY: Final[list[str]] = json.loads((Path(__file__).parent / "data/blns/blns.json").read_text(encoding="utf-8"))
 EXPRESSIONS: Final = (
     "%{(#a=@java.lang.Runtime@getRuntime().exec('id'))}",
@@ -104,3 +108,30 @@ REFUSED: Final[dict[str, Callable[[str], Any]]] = {
     "not": lambda text: {"op": "sequence", "steps": [{"event": "a"}, {"event": "b", "not": text}]},
 }
 """By place, a condition with a text that means nothing there."""
+
+
+MARK: Final = "zq7mark"
+"""Stands in every text of a test, and nowhere else in the server's log."""
+
+
+async def log_everything(database: Database) -> None:
+    """Have the server log each statement that comes over connections from now on."""
+    connection = await asyncpg.connect(database.admin)
+    try:
+        await connection.execute(f"alter database {database.name} set log_statement = 'all'")
+    finally:
+        await connection.close()
+
+
+async def server_log(database: Database) -> str:
+    """What the server has logged, up to a statement of our own with the mark in it."""
+    connection = await asyncpg.connect(database.admin)
+    try:
+        await connection.execute(f"select '{MARK} was here'")
+        rows = await connection.fetch(
+            "select pg_read_file(current_setting('log_directory') || '/' || name) as said from pg_ls_logdir() "
+            "where name like 'server-%'"
+        )
+        return "".join(row["said"] for row in rows)
+    finally:
+        await connection.close()
