@@ -35,6 +35,8 @@ class Load:
     """Whether ten traits, four of them over windows, and twenty audiences are computed in place of the usual ones."""
     marked: bool = False
     """Whether marked events have their people enter an audience, for which a message is written."""
+    closing: int = 0
+    """People who leave an audience by time alone while it is sent."""
     reads: int = 0
     """Profiles that are read a second beside, one a request."""
     roll: bool = False

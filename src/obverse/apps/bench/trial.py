@@ -30,6 +30,8 @@ HEAVY: Final = _FOLDER / "definitions_heavy"
 """Ten traits, four of them over windows, and twenty audiences."""
 MARKED: Final = _FOLDER / "definitions_marked"
 """A marked event has its person enter an audience, for which a message is written."""
+CLOSING: Final = _FOLDER / "definitions_closing"
+"""Audiences that people leave by time alone."""
 _LOOK: Final = 10.0
 """Seconds between two looks at what all processes use."""
 
@@ -129,7 +131,8 @@ async def trial_of(load: Load) -> AsyncIterator[Trial]:
 
 
 def _definitions(load: Load) -> list[Path]:
-    return [HEAVY if load.heavy else DEFINITIONS, *([MARKED] if load.marked else [])]
+    beside = ((load.marked, MARKED), (bool(load.closing), CLOSING))
+    return [HEAVY if load.heavy else DEFINITIONS, *(folder for asked, folder in beside if asked)]
 
 
 async def _look(watch: Watch) -> None:

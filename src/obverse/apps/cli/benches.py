@@ -190,6 +190,25 @@ def bench_backfill_command(
     _bench(partial(bench_backfill, load, history), as_json=as_json)
 
 
+@bench.command("clock")
+def bench_clock_command(
+    *,
+    closing: Annotated[int, typer.Option("--people", min=2, help="Whose window closes meanwhile.")] = 2_000,
+    rate: Annotated[int, typer.Option(min=100, help="Events a second that come in beside.")] = 5_000,
+    seconds: Annotated[int, typer.Option(min=4)] = 20,
+    batch: Batch = 20,
+    users: Who = "sessions",
+    known: Annotated[int, typer.Option(min=1, help="Others who are known, and send the events.")] = 20_000,
+    as_json: Json = False,
+) -> None:
+    """How late people are moved whose window closes by time alone: half at one whole minute, half one by one."""
+    from obverse.apps.bench.clock import bench_clock
+    from obverse.apps.bench.load import Load
+
+    load = Load(rate=rate, batch=batch, seconds=seconds, people=known, users=users, closing=closing)
+    _bench(bench_clock(load), as_json=as_json)
+
+
 @bench.command("poison")
 def bench_poison_command(
     rate: Annotated[int, typer.Option(min=100, help="Good events a second.")] = 5_000,
