@@ -78,18 +78,14 @@ async def bench_backfill(load: Load, history: int) -> dict[str, Any]:
         await send_phase(filling, trial.doors, load, b"history-%d" % os.getpid())
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
             await drained(http, trial.here)
-        reading = asyncio.create_task(watched.read(trial.here))
-        await watched.everybody()
-        path = trial.here.data / "definitions" / "traits.yml"
-        path.write_text(path.read_text().replace(_BEFORE, _AFTER))
-        changed = perf_counter()
-        following = asyncio.create_task(course.follow(trial.here))
-        await send_phase(steady, trial.doors, load, b"steady-%d" % os.getpid())
-        trial.ended = steady.ended
-        await asyncio.wait_for(following, 20 * load.seconds)
-        await watched.everybody()
-        watched.end()
-        await reading
+        async with watched.all_the_while(trial.here):
+            path = trial.here.data / "definitions" / "traits.yml"
+            path.write_text(path.read_text().replace(_BEFORE, _AFTER))
+            changed = perf_counter()
+            following = asyncio.create_task(course.follow(trial.here))
+            await send_phase(steady, trial.doors, load, b"steady-%d" % os.getpid())
+            trial.ended = steady.ended
+            await asyncio.wait_for(following, 20 * load.seconds)
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
             await drained(http, trial.here)
         connection = await asyncpg.connect(trial.here.dsn)

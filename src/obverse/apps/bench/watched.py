@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
 from time import perf_counter
@@ -57,8 +58,20 @@ class Watched:
     _sent: int = 0
     _over: bool = False
 
-    async def read(self, here: Installed) -> None:
-        """Read them in turn, until `end` is called and all are answered."""
+    @asynccontextmanager
+    async def all_the_while(self, here: Installed) -> AsyncIterator[None]:
+        """Have them be read while the block runs, everybody once at least before it and once after it."""
+        reading = asyncio.create_task(self._read(here))
+        try:
+            await self._everybody()
+            yield
+            await self._everybody()
+        finally:
+            self._over = True
+            await reading
+
+    async def _read(self, here: Installed) -> None:
+        """Read them in turn, until it is over and all are answered."""
         headers = {"Authorization": f"Bearer {own_secret(here.data, API_KEY)}"}
         timeout = aiohttp.ClientTimeout(total=60)
         async with aiohttp.ClientSession(here.api, headers=headers, timeout=timeout) as http, asyncio.TaskGroup() as on:
@@ -79,15 +92,11 @@ class Watched:
         seen = {"events": body["events"], "value": body["traits"].get("orders") or 0} if status == OK else {}
         self.readings.append(Reading(person=person, due=due, sent=sent, answered=perf_counter(), status=status, **seen))
 
-    async def everybody(self) -> None:
+    async def _everybody(self) -> None:
         """Wait until everybody has been read once more, from now on."""
         wanted = self._sent + len(self.people)
         while len(self.readings) < wanted:  # noqa: ASYNC110 - an event would cost each answer a look
             await asyncio.sleep(0.5 / RATE)
-
-    def end(self) -> None:
-        """Read nobody any more."""
-        self._over = True
 
 
 async def histories(here: Installed, people: Sequence[str]) -> dict[str, list[tuple[int, int]]]:
