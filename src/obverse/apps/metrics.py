@@ -30,12 +30,14 @@ def new_registry(role: str) -> CollectorRegistry:
     return registry
 
 
-def histogram(name: str, text: str, label: str, values: Mapping[str, Durations]) -> HistogramMetricFamily:
-    """A family of durations in seconds, one for each value of a label."""
-    family = HistogramMetricFamily(name, text, labels=[label], unit="seconds")
+def histogram(name: str, text: str, label: str | None, values: Mapping[str, Durations]) -> HistogramMetricFamily:
+    """A family of durations in seconds, one for each value of a label; or one alone, without a label."""
+    family = HistogramMetricFamily(name, text, labels=[] if label is None else [label], unit="seconds")
     for value, durations in values.items():
         ends = [*map(str, BOUNDS), "+Inf"]
-        family.add_metric([value], list(zip(ends, durations.counts, strict=True)), durations.total)
+        family.add_metric(
+            [] if label is None else [value], list(zip(ends, durations.counts, strict=True)), durations.total
+        )
     return family
 
 

@@ -325,7 +325,8 @@ class Collect:
         self.vitals.failure = None
         self.vitals.turns.note(self._runtime.elapsed() - began)
         self.vitals.records["accepted"] += len(events)
-        self.vitals.records["rejected"] += len(rejected)
+        if rejected:
+            self.vitals.records["rejected"] += len(rejected)
         return None
 
     def _new_id(self) -> str:

@@ -225,6 +225,20 @@ def bench_poison_command(
     _bench(partial(bench_poison, load, poison), as_json=as_json)
 
 
+@bench.command("metrics")
+def bench_metrics_command(
+    *,
+    rounds: Annotated[int, typer.Option(min=2, help="With and without them each.")] = 100,
+    requests: Annotated[int, typer.Option(min=1, help="To the collector, of each round.")] = 50,
+    batch: Batch = 20,
+    as_json: Json = False,
+) -> None:
+    """What metrics cost a request to the collector and an event of the fold: the same code with and without them."""
+    from obverse.apps.bench.metrics_cost import bench_metrics
+
+    _bench(partial(bench_metrics, rounds=rounds, requests=requests, batch=batch), as_json=as_json)
+
+
 @bench.command("log")
 def bench_log_command(
     small: Annotated[int, typer.Option(help="Events at which it is measured first.")] = 1_000_000,

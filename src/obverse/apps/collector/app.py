@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import zlib
 from base64 import b64decode
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,15 +13,17 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 
 from obverse.apps.collector import packing, settings_of_sdks
+from obverse.apps.collector.answer_metrics import AnswerMetrics
 from obverse.apps.collector.bodies import Crowded, Gone, Receive, body_of
 from obverse.apps.collector.endpoints import PIXELS, SENDING, SOURCE_CONFIG, TOLD, WEBHOOK, settings_key
 from obverse.apps.collector.packing import TooMuch
 from obverse.apps.collector.replies import Replies, Send, put, waiting
 from obverse.apps.http_door import ANSWER, WHOLE
 from obverse.apps.metrics import CONTENT_TYPE, exposition
+from obverse.core.durations import Durations
 from obverse.core.records import Callback
 from obverse.core.wire import Unreadable
 from obverse.flows.absorb import Absorb
@@ -71,20 +74,10 @@ class CollectorApp:
         self._registry = registry
         self._hash_key = hash_key
         self._hashes: dict[bytes, tuple[str, ...]] = {}
-        self._received = Counter(
-            "obverse_events_received",
-            "Events that senders were answered for",
-            ["source", "outcome"],
-            registry=registry,
-        )
-        self._counters: dict[tuple[str, str], Counter] = {}
-        self._replies = Replies(registry)
-        self._seconds = Histogram(
-            "obverse_collector_answer_seconds",
-            "From the whole request to its answer",
-            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10),
-            registry=registry,
-        )
+        self._received = defaultdict[tuple[str, str], int](int)
+        self._replies = Replies()
+        self._answering = Durations()
+        registry.register(AnswerMetrics(self._replies, self._received, self._answering))
         Gauge("obverse_log_queue_bytes", "On their way into the log", registry=registry).set_function(
             lambda: collect.intake.waiting_bytes + collect.intake.reading_bytes
         )
@@ -243,7 +236,7 @@ class CollectorApp:
     async def _answered(self, asked: Request, flaw: Unreadable | None) -> Answer:
         began = self._runtime.elapsed()
         answer = await (self._collect.take(asked) if flaw is None else self._collect.refuse(asked, flaw))
-        self._seconds.observe(self._runtime.elapsed() - began)
+        self._answering.note(self._runtime.elapsed() - began)
         if answer.events:
             self._count(answer.source, "accepted", len(answer.events))
         if answer.rejected:
@@ -251,10 +244,7 @@ class CollectorApp:
         return answer
 
     def _count(self, source: str, outcome: str, events: int) -> None:
-        counter = self._counters.get((source, outcome))
-        if counter is None:
-            counter = self._counters[source, outcome] = self._received.labels(source, outcome)
-        counter.inc(events)
+        self._received[source, outcome] += events
 
     async def _start(self, path: str, scope: Scope, send: Send) -> None:
         """Tell an SDK what it starts with."""

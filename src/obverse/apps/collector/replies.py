@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter
 
 from obverse.flows.answers import OVERLOADED, Answer
 
@@ -22,9 +22,14 @@ _SUCCESS: Final = b'{"success":true}'
 class Replies:
     """Answers to senders, each counted by its status."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._requests = Counter("obverse_collector_requests", "Answers given", ["status"], registry=registry)
-        self._counters: dict[int, Counter] = {}
+    def __init__(self) -> None:
+        self._accepted = 0
+        self._others: Counter[int] = Counter()
+
+    @property
+    def counts(self) -> Mapping[int, int]:
+        """How many there were of each status."""
+        return {**({int(HTTPStatus.OK): self._accepted} if self._accepted else {}), **self._others}
 
     async def answer(
         self, send: Send, answer: Answer, *, report: bool = False, at_once: Callable[[bytes], bool] | None = None
@@ -32,7 +37,7 @@ class Replies:
         """Tell what came of it; `report`: with what was rejected, and why. `at_once` takes an answer whole."""
         plain = answer.status is HTTPStatus.OK and not report  # nearly all are these
         if plain and at_once is not None and at_once(_ACCEPTED):
-            self._count(HTTPStatus.OK)
+            self._accepted += 1
         elif answer.status is not HTTPStatus.OK:
             await self.refuse(send, answer.status, answer.code, answer.message, waiting(answer))
         elif report:
@@ -41,10 +46,10 @@ class Replies:
             await self.send(send, HTTPStatus.OK, _SUCCESS)
 
     def _count(self, status: int) -> None:
-        counter = self._counters.get(status)
-        if counter is None:
-            counter = self._counters[status] = self._requests.labels(int(status))
-        counter.inc()
+        if status == HTTPStatus.OK:
+            self._accepted += 1
+        else:
+            self._others[int(status)] += 1
 
     def turned_away(self) -> bytes:
         """The answer to somebody who is not let in, whole as it goes over the wire."""
