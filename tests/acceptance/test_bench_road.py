@@ -87,6 +87,7 @@ async def test_overload_with_a_slow_consumer_loses_nothing_and_says_when_to_come
     figures = await bench_overload(load, 20, slow_consumer=True)
     whole(figures)
     assert (figures["times"], figures["slow_consumer"], figures["without_retry_after"]) == (20, True, 0)
+    assert figures["consumer_stood_still_s"] >= 1.2, "three quarters of two seconds, or a little less"
     assert figures["usual"]["statuses"].keys() | figures["overload"]["statuses"].keys() <= {"200", "429"}
 
 

@@ -57,12 +57,13 @@ async def test_who_is_slowed_stands_still_and_goes_on_again_and_again() -> None:
         with held(process.pid):
             await is_in(process.pid, "T")
         await is_in(process.pid, "S")
-        async with slowed(process.pid, turn=0.1):
+        async with slowed(process.pid, turn=0.1) as stood:
             for _ in range(2):
                 await is_in(process.pid, "T")
                 await is_in(process.pid, "S")
             await is_in(process.pid, "T")
         await is_in(process.pid, "S")
+        assert stood.seconds >= 2 * 0.075
     finally:
         process.kill()
         await process.wait()

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from obverse.apps.bench.growth import grown, growth
-from obverse.apps.bench.holding import slowed
+from obverse.apps.bench.holding import Stood, slowed
 from obverse.apps.bench.load import Load
 from obverse.apps.bench.machine import percentile
 from obverse.apps.bench.phases import Phase, look_at_memory, send_phase
@@ -35,7 +35,8 @@ async def bench_overload(load: Load, times: int, *, slow_consumer: bool = False)
         pids = trial.here.pids
         for number, phase in enumerate((usual, much)):
             looking = asyncio.create_task(look_at_memory(phase, pids["collector"]))
-            async with slowed(pids["worker"]) if slow_consumer and phase is much else nullcontext():
+            slow = slow_consumer and phase is much
+            async with slowed(pids["worker"]) if slow else nullcontext(Stood()) as stood:
                 await send_phase(phase, trial.doors, load, b"phase-%d-%d" % (number, os.getpid()))
             looking.cancel()
         trial.ended = much.ended
@@ -45,6 +46,7 @@ async def bench_overload(load: Load, times: int, *, slow_consumer: bool = False)
         {
             "times": times,
             "slow_consumer": slow_consumer,
+            "consumer_stood_still_s": round(stood.seconds, 2),
             "usual": usual.figures(load.batch),
             "overload": much.figures(load.batch),
             "p99_ratio": round(percentile(much.accepted, 0.99) / percentile(usual.accepted, 0.99), 2),
