@@ -29,7 +29,7 @@ def phase() -> Phase:
 
 def test_answers_are_told_around_each_roll_around_checkpoints_and_elsewhere() -> None:
     rolls = Rolls(
-        HERE, 0.0, 0, segment=105.0, partition=107.0, checkpoints=[(90.0, 95.0), (106.0, 106.9), (109.0, 109.2)]
+        HERE, "one", 0, segment=105.0, partition=107.0, checkpoints=[(90.0, 95.0), (106.0, 106.9), (109.0, 109.2)]
     )
     told = rolls.figures(phase())
     assert told["rolls"]["log_segment"] == {"at_s": 5.0, "answers": 10, "p50_ms": 80, "p99_ms": 80, "p999_ms": 80}
@@ -49,7 +49,7 @@ def test_answers_are_told_around_each_roll_around_checkpoints_and_elsewhere() ->
 
 
 def test_what_did_not_happen_while_events_were_sent_is_a_flaw() -> None:
-    rolls = Rolls(HERE, 0.0, 0, segment=99.0)
+    rolls = Rolls(HERE, "one", 0, segment=99.0)
     assert rolls.figures(phase())["rolls"]["event_stream_partition"] == {"at_s": None, "answers": 0}
     assert rolls.figures(phase())["elsewhere"]["answers"] == 100
     assert rolls.flaws(phase()) == [

@@ -42,8 +42,8 @@ class Rolls:
     """What is to roll over, and what was seen of it."""
 
     here: Installed
-    segment_ends: float
-    """By the clock, in seconds since 1970."""
+    segment_name: str
+    """Of the one that ends."""
     partition_ends: int
     """The number of the first event in the next partition."""
     segment: float | None = None
@@ -99,8 +99,8 @@ class Rolls:
         try:
             first = await connection.fetchval(
                 "select extract(epoch from min(appended_at))::float8 from event_log"
-                " where stream = 'events' and appended_at >= to_timestamp($1)",
-                self.segment_ends,
+                " where stream = 'events' and tableoid::regclass::text <> $1",
+                self.segment_name,
             )
         finally:
             await connection.close()
@@ -196,7 +196,7 @@ async def arrange_rolls(here: Installed, load: Load) -> Rolls:
     connection = await asyncpg.connect(here.dsn)
     try:
         ends = time() + load.seconds / 2
-        await _end_segment(connection, ends)
+        segment = await _end_segment(connection, ends)
         half = load.rate * load.seconds // 2
         last = await connection.fetchval(_LAST)
         parts = [row[0] for row in await connection.fetch(_PARTITIONS)]
@@ -206,10 +206,11 @@ async def arrange_rolls(here: Installed, load: Load) -> Rolls:
         await connection.fetchval("select setval('event_stream_event_id_seq', $1)", full - half)
     finally:
         await connection.close()
-    return Rolls(here, ends, full)
+    return Rolls(here, segment, full)
 
 
-async def _end_segment(connection: asyncpg.Connection, ends: float) -> None:
+async def _end_segment(connection: asyncpg.Connection, ends: float) -> str:
+    """Give the segment of now an end; return its name."""
     segments = await connection.fetch(_SEGMENT)
     now = [one for one in segments if one["starts_at"].timestamp() <= time() < one["ends_at"].timestamp()]
     if not now or ends >= now[0]["ends_at"].timestamp():
@@ -228,3 +229,5 @@ async def _end_segment(connection: asyncpg.Connection, ends: float) -> None:
             f'alter table event_log attach partition "{one["name"]}"'
             f" for values from ('events', {bounds[0]}) to ('events', {bounds[1]})"
         )
+    name: str = one["name"]
+    return name

@@ -12,7 +12,7 @@ People = Annotated[
     typer.Option(
         min=1,
         help="How many are known before the clock starts, made known through the road itself. "
-        "The road's aims are of a million: --people 1000000.",
+        "The road's aims are of a million, --people 1000000, which takes minutes beforehand (people_known_in_s tells).",
     ),
 ]
 Who = Annotated[
