@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -137,6 +138,8 @@ async def test_of_what_others_do_nothing_is_told(scraped: Scraped) -> None:
     await appender.append(0, Records(5, b"12345"))
     assert [(one.flow, one.queue) for one in await backlog.measure({"unify"})] == [("unify", "events")]
     assert await backlog.measure({"collect"}) == []
+    # Who decides only does not know how far others have folded: not that all of it waits.
+    assert await replace(backlog, keeps=False).measure({"unify"}) == []
 
 
 def test_what_the_log_and_the_ledger_hold_waits_since_it_was_seen_first() -> None:

@@ -34,6 +34,8 @@ class Backlog:
     """How far rejected events are kept, by partition."""
     replays: Replays
     runtime: Runtime
+    keeps: bool = True
+    """Whether the engine keeps what is folded here: where it only decides, it is not known how far the fold is."""
     _ends: dict[str, Ends] = field(default_factory=dict)
     """By flow."""
     _ledger: Queues = field(default_factory=Queues)
@@ -65,7 +67,8 @@ class Backlog:
         }
 
     async def _of_unify(self) -> AsyncIterator[Waiting]:
-        yield await self._of_stream("unify", Stream.EVENTS, self.engine.progress.folded)
+        if self.keeps:
+            yield await self._of_stream("unify", Stream.EVENTS, self.engine.progress.folded)
 
     async def _of_rejected(self) -> AsyncIterator[Waiting]:
         yield await self._of_stream("keep_rejected", Stream.REJECTED, self.rejected_marks())

@@ -65,6 +65,7 @@ class WorkerParts:
             rejected_marks=lambda: self.keep_rejected.marks,
             replays=self.replays,
             runtime=wiring.runtime,
+            keeps="keep" in self.wanted,
         )
 
 
