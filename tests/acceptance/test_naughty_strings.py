@@ -40,6 +40,12 @@ async def found(here: Installation, identifier: str) -> tuple[int, Any]:
         return answer.status, msgspec.json.decode(await answer.read())
 
 
+async def group_found(here: Installation, group: str) -> tuple[int, Any]:
+    url = URL(f"{here.note['api']}/v1/groups/{quote(group, safe='')}", encoded=True)
+    async with here.http.get(url) as answer:
+        return answer.status, msgspec.json.decode(await answer.read())
+
+
 async def rejected(here: Installation, kind: str) -> dict[str, tuple[str, str]]:
     async with here.sql() as connection:
         rows = await connection.fetch(
@@ -83,12 +89,28 @@ async def test_each_is_stored_and_found_as_it_is_or_refused_with_a_reason(here: 
         assert (shown[0]["event"] == f"blns-{kind}-{place}") or kind == "email", text
 
 
-RULES = IdentityRules(added=(Kind("loyalty_card"), Kind("member_email", "email"), Kind("phone", "phone", "GB")))
+RULES = IdentityRules(
+    added=(
+        Kind("braze_id"),
+        Kind("coupon", "lower_case"),
+        Kind("cross_domain_id"),
+        Kind("loyalty_card"),
+        Kind("member_email", "email"),
+        Kind("phone", "phone", "GB"),
+    )
+)
 KINDS = """
 version: obverse/v1
 kind: identity
 metadata: {name: kinds}
-spec: {kinds: {loyalty_card: {}, member_email: {spelling: email}, phone: {region: GB}}}
+spec:
+  kinds:
+    braze_id: {}
+    coupon: {spelling: lower_case}
+    cross_domain_id: {}
+    loyalty_card: {}
+    member_email: {spelling: email}
+    phone: {region: GB}
 """
 
 
@@ -102,7 +124,9 @@ def carrying(kind: str, place: int, text: str) -> dict[str, Any]:
         return {**sent, "context": {"device": device}}
     if kind == "ga_client_id":
         return {**sent, "context": {"integrations": {"Google Analytics": {"clientId": text}}}}
-    if kind == "loyalty_card":
+    if kind == "braze_id":
+        return {**sent, "context": {"integrations": {"Braze": {"braze_id": text}}}}
+    if kind in {"loyalty_card", "cross_domain_id"}:
         external = {"id": text, "type": kind, "collection": "users", "encoding": "none"}
         return {**sent, "context": {"externalIds": [external]}}
     return {**sent, "properties": {kind: text}}
@@ -113,7 +137,7 @@ async def test_of_every_other_kind_too(tmp_path: Path) -> None:
     (tmp_path / "data" / "definitions").mkdir(parents=True)
     (tmp_path / "data" / "definitions" / "kinds.yml").write_text(KINDS)
     kinds = [kind for kind in RULES.kinds if kind not in {"user_id", "email", "anonymous_id"}]
-    assert len(kinds) == 10
+    assert len(kinds) == 13
     async with installation(tmp_path / "data") as here:
         calls = [carrying(kind, place, text) for kind in kinds for place, text in enumerate(STRINGS)]
         for at in range(0, len(calls), AT_ONCE):
@@ -133,3 +157,41 @@ async def test_of_every_other_kind_too(tmp_path: Path) -> None:
                 else:
                     assert status == 200, (kind, text)
                     assert [one for one in told["identifiers"] if (one["kind"], one["value"]) == (kind, spelt)], text
+
+
+async def test_each_is_a_group_of_that_id_or_names_none(here: Installation) -> None:
+    """An id is trimmed, and keeps its capitals; the call of one that names no group is its holder's all the same."""
+    calls = [
+        {"type": "group", "messageId": f"blns-group-{n}", "userId": f"blns-member-{n}", "groupId": text}
+        for n, text in enumerate(STRINGS)
+    ]
+    for at in range(0, len(calls), AT_ONCE):
+        status, _ = await here.post("/v1/batch", {"batch": calls[at : at + AT_ONCE], "writeKey": here.key})
+        assert status == 200
+    await until(here.drained)
+
+    async def all_told() -> bool:
+        async with here.sql() as connection:
+            stored = await connection.fetchval("select count(*) from event_stream where message_id like 'blns-group-%'")
+        return bool(stored + len(await rejected(here, "group")) == len(calls))
+
+    await until(all_told)
+    refused = await rejected(here, "group")
+    for place, text in enumerate(STRINGS):
+        kept, message = text.strip(), f"blns-group-{place}"
+        if not text:
+            code, reason = refused[message]
+            assert (code, reason.endswith("a group call needs a groupId")) == ("missing_id", True)
+            continue
+        assert message not in refused, text
+        _, member = await found(here, f"user_id:blns-member-{place}")
+        mine = [one["id"] for one in member["groups"]]
+        status, told = await group_found(here, kept)
+        if text in NOBODYS:
+            problem = told["type"].rsplit(":", 1)[-1]
+            assert (mine, status, problem) == ([], *((404, "group-not-found") if kept else (400, "invalid-group"))), (
+                text
+            )
+            continue
+        assert mine == [kept], text
+        assert (status, told["id"]) == (200, kept), text
