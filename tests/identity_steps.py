@@ -47,6 +47,11 @@ def _told(profile: Profile, definitions: Definitions) -> Any:
                 (name, [[*write.stamp, write.value.decode()] for write in writes])
                 for name, writes in state["attributes"].items()
             ),
+            "consents": sorted(
+                (name, [[*write.stamp, write.value.decode()] for write in writes])
+                for name, writes in state["consents"].items()
+            ),
+            "groups": sorted((name, *first) for name, first in state["groups"].items()),
             "traits": sorted(state["traits"].items()),
             "seen": sorted(state["seen"]),
             # Which event showed a pair first is told in the order of arrival: a pair that is known is not decided anew.

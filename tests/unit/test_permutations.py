@@ -6,7 +6,8 @@ The same log gives the same people; and one that hits no limit does so in any or
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from random import Random
@@ -15,20 +16,24 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from engine_parts import memory_parts
-from identity_steps import digest, digest_of, size, tell
+from engine_parts import SettableRuntime, memory_parts
+from identity_steps import digest_of, size, tell
 from obverse.adapters.embedded import EmbeddedSettings, open_engine
-from obverse.contracts.engine_steps import Placed, append, load
+from obverse.contracts.engine_steps import Placed, append, load, read
 from obverse.contracts.stories import DEFINITIONS
 from obverse.contracts.stories import tell as tell_story
+from obverse.core import profiles
 from obverse.core.events import Event
-from obverse.core.identity import REFUSED, IdentityRules, Limit, edge_key
+from obverse.core.identity import REFUSED, Decision, IdentityRules, Limit, edge_key
 from obverse.core.people import People
 from obverse.core.profiles import Profile
+from obverse.ports.engine import EngineParts
+from obverse.ports.event_log import Stream
+from permutation_steps import EVERY_SORT, THREE_DAYS, at_the_end, every_sort_of_event, shuffled
 
 EVENTS, ORDERS, ENGINES = size("EVENTS", 600), size("ORDERS", 4), size("ENGINES", 1)
 DAY = 24 * 3600
-THREE_DAYS = 3 * DAY * 1_000_000
+PATIENCE = 120
 
 
 def reduced(placed: Sequence[Placed]) -> People:
@@ -38,7 +43,7 @@ def reduced(placed: Sequence[Placed]) -> People:
         people.fold(one[2], one[:2])
         return people
 
-    return reduce(step, placed, People("main", DEFINITIONS))
+    return reduce(step, placed, People("main", EVERY_SORT))
 
 
 def placed(events: Sequence[Event], dice: Random, partitions: int) -> list[Placed]:
@@ -51,19 +56,10 @@ def placed(events: Sequence[Event], dice: Random, partitions: int) -> list[Place
     return found
 
 
-def shuffled(story: Sequence[Event], dice: Random) -> list[Event]:
-    """Return the events in another order, three in ten of them twice, the copy up to three days later."""
-    copies = [
-        structs.replace(event, received_at=event.received_at + dice.randrange(THREE_DAYS))
-        for event in dice.sample(story, len(story) * 3 // 10)
-    ]
-    return dice.sample([*story, *copies], len(story) + len(copies))
-
-
 @pytest.fixture(scope="module")
 def story() -> list[Event]:
     """Events that come in order, and happened up to three days before."""
-    return tell_story(seed=14, people=max(5, EVENTS // 30), events=EVENTS)
+    return every_sort_of_event(seed=14, people=max(5, EVENTS // 30), events=EVENTS)
 
 
 @pytest.fixture(scope="module")
@@ -71,22 +67,38 @@ def expected(story: list[Event]) -> str:
     people = reduced([(0, offset, event) for offset, event in enumerate(story)])
     assert len(people.profiles) > 5
     assert people.absorbed, "somebody merged"
-    assert not any(edge.refused for profile in people.profiles.values() for edge in profile.edges.values())
-    return digest(people)
+    everybody = at_the_end(people.profiles.values(), story)
+    assert not any(edge.refused for profile in everybody for edge in profile.edges.values())
+    # All that is defined moves somebody.
+    entered = {name for one in everybody for name, standing in one.audiences.items() if standing.number}
+    assert entered == {one.name for one in EVERY_SORT.audiences}
+    assert {name for one in everybody for name, value in told(one).items() if value} == {
+        one.name for one in EVERY_SORT.traits if not one.hidden
+    }
+    assert any(one.groups for one in everybody)
+    assert any(one.consents for one in everybody)
+    return digest_of(everybody, EVERY_SORT)
+
+
+def told(profile: Profile) -> Mapping[str, Any]:
+    return profiles.computed_traits(profile, EVERY_SORT)
 
 
 def test_any_order_gives_the_people_of_reduce(story: list[Event], expected: str) -> None:
     for seed in range(ORDERS):
         dice = Random(seed)
         again = reduced(placed(shuffled(story, dice), dice, partitions=1 + seed % 7))
-        assert digest(again) == expected, f"order {seed}"
+        assert digest_of(at_the_end(again.profiles.values(), story), EVERY_SORT) == expected, f"order {seed}"
     tell(events=EVENTS, orders=ORDERS, repeated=EVENTS * 3 // 10, digest=expected[:16])
 
 
 @pytest.mark.parametrize("seed", range(ENGINES))
 async def test_so_does_an_engine_over_partitions(story: list[Event], expected: str, seed: int) -> None:
     dice = Random(seed)
-    parts = await memory_parts(4)
+    parts = await memory_parts(4, EVERY_SORT)
+    assert isinstance(parts.runtime, SettableRuntime)
+    # What time has changed by then is changed when all of it is looked at, too.
+    parts.runtime.set(story[-1].received_at + THREE_DAYS)
     there = await append(parts, shuffled(story, dice), batch=dice.randint(1, 500))
     engine = await open_engine(
         EmbeddedSettings(checkpoint_seconds=0.2, profiles_awake=0, rest_after=1, profiles_in_memory=50), parts
@@ -94,7 +106,7 @@ async def test_so_does_an_engine_over_partitions(story: list[Event], expected: s
     work = parts.runtime.spawn("engine", engine.run())
     await engine.drain()
     await work.stop()
-    assert digest_of(await load(parts, there), DEFINITIONS) == expected
+    assert digest_of(at_the_end(await load(parts, there), story), EVERY_SORT) == expected
 
 
 # With limits that are hit.
@@ -190,3 +202,40 @@ async def test_with_limits_the_same_log_gives_the_same_graph() -> None:
     for offset, event in enumerate(story):
         people.fold(event, (0, offset))
     assert outcomes[0] == outcomes[1] == graph(list(people.profiles.values()))
+
+
+async def folded(parts: EngineParts, settings: EmbeddedSettings, there: Sequence[Placed], *, until: int) -> list[Any]:
+    """Fold until so many events are, and stop dead; return who there is in the store."""
+    engine = await open_engine(settings, parts)
+    work = parts.runtime.spawn("engine", engine.run())
+    if until < len(there):
+        async with asyncio.timeout(PATIENCE):
+            while engine.progress.events < until:
+                await parts.runtime.sleep(0.001)
+    else:
+        await asyncio.wait_for(engine.drain(), PATIENCE)
+    await work.stop()
+    return graph(await load(parts, there))
+
+
+@pytest.mark.parametrize("batch", [5, 60])
+async def test_with_limits_a_log_in_partitions_gives_the_graph_that_was_decided_however_often_it_is_folded(
+    batch: int,
+) -> None:
+    """Which partition is read first decides who is first; what was decided holds, from the log of decisions."""
+    parts = await memory_parts(3, LIMITED)
+    there = await append(parts, crowded(EVENTS, seed=3), batch=batch)
+    small = EmbeddedSettings(slice_events=3, turn_events=20, checkpoint_events=40, profiles_in_memory=5)
+    rare = EmbeddedSettings(turn_events=20, checkpoint_events=10**9, checkpoint_seconds=1e9, idle_seconds=1e9)
+    await folded(parts, small, there, until=EVENTS // 3)
+    await folded(parts, rare, there, until=EVENTS * 2 // 3)
+    whole = await folded(parts, EmbeddedSettings(), there, until=EVENTS)
+    decided = await read(parts, Stream.DECISIONS, Decision)
+    assert len({one.event for one in decided}) == len(decided), "nothing is decided twice"
+    assert {edge.rule for one in decided for edge in one.edges} >= {REFUSED + "user_id", REFUSED + "email"}
+
+    # In a store that knows nobody yet: all of it is recalled, and nothing is decided anew.
+    fresh = await memory_parts(3, LIMITED)
+    again = replace(parts, store=fresh.store, cache=fresh.cache)
+    assert await folded(again, small, there, until=EVENTS) == whole
+    assert await read(again, Stream.DECISIONS, Decision) == decided
