@@ -22,6 +22,7 @@ from obverse.adapters.memory.profile_cache import MemoryCacheSettings, open_prof
 from obverse.adapters.postgres.event_log import PostgresLogSettings, open_event_log
 from obverse.adapters.postgres.profile_store import PostgresStoreSettings, open_profile_store
 from obverse.adapters.runtime.system import open_runtime
+from obverse.apps.bench.as_of import bench_as_of
 from obverse.contracts.engine_steps import Placed, append, reduced
 from obverse.contracts.stories import DEFINITIONS, START, tell
 from obverse.core import json_values, times
@@ -230,3 +231,13 @@ async def test_a_merge_a_late_event_a_killed_worker_and_values_that_are_restored
                 *range(await sql.fetchval("select count(*) from identity_decisions"))
             ]
         assert running(short / "data") is not None
+
+
+async def test_the_benchmark_tells_how_long_a_read_takes_and_in_what_memory() -> None:
+    figures = await bench_as_of(changes=40, instants=3, rounds=2)
+
+    assert figures["flaws"] == []
+    assert (figures["changes"], figures["instants"], figures["reads"]) == (40, 3, 6)
+    assert 0 < figures["p50_ms"] <= figures["p99_ms"] <= figures["worst_ms"]
+    assert figures["peak_memory_bytes"] > 20 << 20
+    assert {"machine", "postgres", "under_50_ms", "first_ms", "cpu_p50_ms", "cpu_worst_ms"} <= figures.keys()

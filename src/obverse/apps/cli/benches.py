@@ -333,6 +333,19 @@ def bench_dry_run_command(
     _bench(partial(bench_dry_run, events=events, people=people), as_json=as_json)
 
 
+@bench.command("history")
+def bench_history_command(
+    changes: Annotated[int, typer.Option(min=10, help="Events of one person, each of which changes something.")] = 500,
+    instants: Annotated[int, typer.Option(min=1, help="Random ones, as of which they are read.")] = 10,
+    rounds: Annotated[int, typer.Option(min=1, help="How often as of each of them.")] = 10,
+    as_json: Json = False,  # noqa: FBT002 - a flag
+) -> None:
+    """How long it takes to read a profile as of an earlier time, out of PostgreSQL."""
+    from obverse.apps.bench.as_of import bench_as_of
+
+    _bench(bench_as_of(changes=changes, instants=instants, rounds=rounds), as_json=as_json)
+
+
 @bench.command("match")
 def bench_match_command(
     *,
