@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 
 from obverse.adapters.definition_files import read_folder
-from obverse.apps.bench import definitions_made, known
+from obverse.apps.bench import known
 from obverse.apps.bench.definitions_made import MOST_TRAITS, made_audiences, made_traits
 from obverse.apps.bench.doors import Doors
-from obverse.apps.bench.fold import Folded, bench_fold
+from obverse.apps.bench.fold import Folded, _unused, bench_fold
 from obverse.apps.bench.installed import Installed
 from obverse.apps.bench.load import Load
 from obverse.apps.bench.machine import BenchFailed, Watch, histogram, machine, spread
@@ -25,6 +25,7 @@ from obverse.apps.bench.sender import FAILED, Sender, _Connection
 from obverse.apps.bench.trial import DEFINITIONS, Trial
 from obverse.core.conditions import as_tree, nodes
 from obverse.core.conditions.parsing import SUBJECTS
+from obverse.core.people import People
 from obverse.core.traits.windows import Windowed
 from obverse.wiring import trait_kinds
 
@@ -214,10 +215,11 @@ def test_what_is_made_for_the_fold_is_of_every_sort() -> None:
     assert len({one.key for one in made_traits(MOST_TRAITS - 8)}) == MOST_TRAITS - 8
 
 
-async def test_a_trait_that_nobody_has_is_a_flaw_of_the_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(definitions_made, "_KINDS", ({"aggregate": "count", "event": "Never"},))
-    figures = await bench_fold(profiles=1000, events=1000, folded=Folded(traits=9))
-    assert figures["flaws"] == ["nobody has the trait made.count"]
+def test_a_trait_that_nobody_has_is_a_flaw_of_the_figure() -> None:
+    nobody = People("bench", read_folder(DEFINITIONS, trait_kinds()))
+    flaws = list(_unused(nobody))
+    assert "nobody has the trait orders" in flaws
+    assert len(flaws) == 8 + 3
 
 
 def test_messages_of_marked_people_are_counted_once_and_timed_from_their_event() -> None:

@@ -206,7 +206,7 @@ def bench_clock_command(
     from obverse.apps.bench.load import Load
 
     load = Load(rate=rate, batch=batch, seconds=seconds, people=known, users=users, closing=closing)
-    _bench(bench_clock(load), as_json=as_json)
+    _bench(partial(bench_clock, load), as_json=as_json)
 
 
 @bench.command("poison")
@@ -343,7 +343,7 @@ def bench_history_command(
     """How long it takes to read a profile as of an earlier time, out of PostgreSQL."""
     from obverse.apps.bench.as_of import bench_as_of
 
-    _bench(bench_as_of(changes=changes, instants=instants, rounds=rounds), as_json=as_json)
+    _bench(partial(bench_as_of, changes=changes, instants=instants, rounds=rounds), as_json=as_json)
 
 
 @bench.command("match")
