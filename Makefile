@@ -40,7 +40,7 @@ identity: .venv/ready  ## identity at length: 100 orders, a storm of a million m
 		$(BIN)/pytest -q -s -n 0 tests/unit/test_permutations.py tests/unit/test_merge_races.py tests/unit/test_merge_storm.py \
 		tests/unit/test_super_node.py tests/acceptance/test_naughty_strings.py tests/acceptance/test_dry_run.py $(ARGS)
 
-figures: .venv/ready  ## traits of every customer of two real shops, as SQL has them: a quarter of an hour
+figures: .venv/ready  ## traits of every customer of two real shops, as SQL has them: a quarter of an hour, 4 GB
 	OBVERSE_SHOP_PART=1 $(BIN)/pytest -q -n 0 tests/acceptance/test_trait_figures.py --durations=2 $(ARGS)
 
 engines: engines-flink engines-spark  ## the suite of engines in Flink and in Spark, and what of them is killed: one hour and a half

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import subprocess
@@ -58,6 +59,14 @@ def test_a_command_line_that_cannot_be_read_ends_with_1_and_not_with_what_says_t
     refused = CliRunner().invoke(app, arguments)
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "Usage: " in refused.stderr
+
+
+def test_the_fold_is_measured_with_as_many_traits_and_audiences_as_are_asked_for() -> None:
+    command = [sys.executable, "-m", "obverse.apps.cli", "bench", "fold", "--profiles", "1000", "--events", "1000"]
+    told = subprocess.check_output([*command, "--traits", "11", "--audiences", "5", "--json"], text=True)
+    figures = json.loads(told)
+    assert (figures["traits"], figures["audiences"], figures["flaws"]) == (11, 5, [])
+    assert figures["each_profile"]["traits"] == 11
 
 
 def test_a_cost_or_a_rate_that_cannot_be_is_told_in_one_line() -> None:
