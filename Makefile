@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 EXAMPLES ?= 10000
+SLOWER ?= 1000
+WINDOWED ?= 200
 KILLS ?= 500
 IDENTITY ?= 1000000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -30,11 +32,17 @@ chaos: .venv/ready .venv/kafka/ready  ## kill -9 under load: 500 times, and at e
 		tests/acceptance/test_crash_points.py tests/acceptance/test_disk_faults.py tests/acceptance/test_demo_kafka.py \
 		tests/acceptance/test_demo_kinesis.py tests/acceptance/test_collectors.py $(ARGS)
 
-# EXAMPLES=1000 IDENTITY=10000 for less. The second part runs in one process: a million take half of the memory of a small machine.
+# EXAMPLES=1000 SLOWER=100 WINDOWED=20 IDENTITY=10000 for less. What is promised of windows, clocks, occurrences and profiles that
+# are full takes longer an example, so it has fewer, ten minutes of a busy core at most: each law of windows runs for twelve kinds over nine windows.
+# The last part runs in one process: a million take half of the memory of a small machine.
 identity: .venv/ready  ## identity at length: 100 orders, a storm of a million merges, a million who share a device
 	OBVERSE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -n 2 tests/contract/test_lattices.py tests/contract/test_trait_kinds.py \
-		tests/unit/test_order.py tests/unit/test_resolution.py tests/unit/test_sharing.py tests/unit/test_unmerging.py tests/unit/test_history.py \
-		tests/unit/test_dry_run.py $(ARGS)
+		tests/unit/test_order.py tests/unit/test_turning_audiences.py tests/unit/test_resolution.py tests/unit/test_sharing.py \
+		tests/unit/test_unmerging.py tests/unit/test_unmerging_again.py tests/unit/test_asking_again.py tests/unit/test_history.py \
+		tests/unit/test_dry_run.py --deselect tests/contract/test_lattices.py::TestFullProfile $(ARGS)
+	OBVERSE_EXAMPLES=$(SLOWER) $(BIN)/pytest -q -n 2 tests/contract/test_lattices.py::TestFullProfile \
+		tests/contract/test_occurrences.py tests/unit/test_turning.py $(ARGS)
+	OBVERSE_EXAMPLES=$(WINDOWED) $(BIN)/pytest -q -n 2 tests/contract/test_windowed_kinds.py $(ARGS)
 	OBVERSE_EVENTS=10000 OBVERSE_ORDERS=100 OBVERSE_ENGINES=5 OBVERSE_SCHEDULES=200 OBVERSE_STORM=$(IDENTITY) \
 		OBVERSE_STORM_THROUGH_ENGINE=$(IDENTITY) OBVERSE_SHARING=$(IDENTITY) \
 		$(BIN)/pytest -q -s -n 0 tests/unit/test_permutations.py tests/unit/test_merge_races.py tests/unit/test_merge_storm.py \
