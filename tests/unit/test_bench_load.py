@@ -147,6 +147,7 @@ def test_a_load_tells_its_settings() -> None:
         "engine": "embedded",
         "heavy": False,
         "marked": False,
+        "closing": 0,
         "reads": 0,
         "roll": False,
         "active": 120_000,
