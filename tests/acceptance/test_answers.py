@@ -285,4 +285,4 @@ async def test_of_each_flow_that_has_a_queue_it_is_told_what_waits(here: Install
             )
         return set(labels) >= WAITING[role]
 
-    await until(told)
+    assert await until(told)

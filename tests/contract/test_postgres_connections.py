@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from tempfile import TemporaryDirectory
 from typing import Self
 from urllib.parse import parse_qs, quote, urlsplit
@@ -17,6 +14,7 @@ import pytest
 from obverse.adapters.postgres.connection import FAILURES, Link, borrowed
 from obverse.adapters.postgres.profile_store import PostgresStoreSettings, open_profile_store
 from obverse.adapters.runtime.system import SystemRuntime
+from obverse.apps.bench.holding import held
 from obverse.ports.outcomes import Unreachable
 
 pytestmark = pytest.mark.service
@@ -29,16 +27,6 @@ async def pool(postgres_dsn: str) -> AsyncIterator[asyncpg.Pool]:
     made = await asyncpg.create_pool(postgres_dsn, min_size=0, max_size=1)
     yield made
     await made.close()
-
-
-@contextmanager
-def held(pid: int) -> Iterator[None]:
-    """Hold a process of the server; it hears nothing, and not that it should call off what it does."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 async def backend(pool: asyncpg.Pool) -> int:

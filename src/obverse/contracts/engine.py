@@ -16,7 +16,7 @@ from obverse.contracts.engine_decisions import DecisionPromises
 from obverse.contracts.engine_foreign import ForeignPromises
 from obverse.contracts.engine_refolding import RefoldPromises
 from obverse.contracts.engine_requests import RequestPromises
-from obverse.contracts.engine_steps import PATIENCE, Placed, append, expected, kept, load, read, reduced, until
+from obverse.contracts.engine_steps import PATIENCE, append, expected, kept, load, read, reduced, until
 from obverse.contracts.stories import DEFINITIONS, START, tell
 from obverse.core import profiles
 from obverse.core.definitions import Source, define
@@ -125,17 +125,8 @@ class EngineContract(
 
     async def test_killed_anywhere_it_ends_the_same(self) -> None:
         parts = await self.open_parts(2)
-        placed: list[Placed] = []
-        dice = Random(6)  # noqa: S311 - a story
-        for part in range(5):
-            placed += await append(parts, tell(seed=60 + part, people=15, events=120), batch=dice.randint(1, 40))
-            engine = await self.open_engine(parts)
-            work = parts.runtime.spawn("engine", engine.run())
-            for _ in range(dice.randint(0, 60)):
-                await parts.runtime.sleep(0)
-            await work.stop()
-
-        await self.fold(parts)
+        stories = (tell(seed=60 + part, people=15, events=120) for part in range(5))
+        placed = await self.fold_killed(parts, stories, seed=6)
 
         assert await kept(parts, placed) == expected(placed)
         assert (await parts.store.overview()).events == len({event.message_id for _, _, event in placed})

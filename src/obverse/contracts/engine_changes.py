@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from random import Random
 
 from obverse.contracts.engine_steps import PATIENCE, EngineQuestions, Placed, append, load, read
 from obverse.contracts.stories import DEFINITIONS, tell
@@ -41,16 +40,8 @@ class ChangePromises(EngineQuestions):
 
     async def test_killed_anywhere_it_tells_the_same(self) -> None:
         parts = await self.open_parts(1)
-        placed: list[Placed] = []
-        dice = Random(13)  # noqa: S311 - a story
-        for part in range(4):
-            placed += await append(parts, tell(seed=130 + part, people=10, events=80), batch=dice.randint(1, 30))
-            engine = await self.open_engine(parts)
-            work = parts.runtime.spawn("engine", engine.run())
-            for _ in range(dice.randint(0, 60)):
-                await parts.runtime.sleep(0)
-            await work.stop()
-        await self.fold(parts)
+        stories = (tell(seed=130 + part, people=10, events=80) for part in range(4))
+        placed = await self.fold_killed(parts, stories, seed=13)
 
         told = await read(parts, Stream.CHANGES, Change)
         assert of_whom(told) == of_whom(moved(placed))

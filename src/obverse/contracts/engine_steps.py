@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import reduce
+from random import Random
 from typing import Any, Final
 
 from obverse.contracts.stories import DEFINITIONS
@@ -45,6 +46,20 @@ class EngineQuestions:
             yield engine
         finally:
             await work.stop()
+
+    async def fold_killed(self, parts: EngineParts, stories: Iterable[Sequence[Event]], *, seed: int) -> list[Placed]:
+        """Append one story after another, an engine killed at a random step of each; then fold what is left."""
+        placed: list[Placed] = []
+        dice = Random(seed)  # noqa: S311 - a story
+        for story in stories:
+            placed += await append(parts, story, batch=dice.randint(1, 40))
+            engine = await self.open_engine(parts)
+            work = parts.runtime.spawn("engine", engine.run())
+            for _ in range(dice.randint(0, 60)):
+                await parts.runtime.sleep(0)
+            await work.stop()
+        await self.fold(parts)
+        return placed
 
     async def fold(self, parts: EngineParts) -> None:
         """Run an engine until the log is folded and kept."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
 from typing import Final
 
 from obverse.adapters._foreign import read_events
+from obverse.adapters.memory.engine_owed import Owed
 from obverse.core import codec, profiles
 from obverse.core.asking_again import decide_again, refusals
 from obverse.core.changes import Change
@@ -54,35 +54,6 @@ async def open_engine(settings: MemoryEngineSettings, parts: EngineParts) -> Eng
     return MemoryEngine(parts)
 
 
-@dataclass(slots=True)
-class _Owed:
-    """What the store is to be told with the next checkpoint."""
-
-    known: Mapping[int, int]
-    """How far the store had it when this run began; until that is reached again, profiles are older than it."""
-    reached: dict[int, int] = field(default_factory=dict)
-    touched: dict[bytes, None] = field(default_factory=dict)
-    groups: dict[str, None] = field(default_factory=dict)
-    events: list[StoredEvent] = field(default_factory=list)
-    rejected: list[RejectedEvent] = field(default_factory=list)
-    moved: dict[int, bytes] = field(default_factory=dict)
-    settled: dict[str, Outcome] = field(default_factory=dict)
-    nobodys: list[str] = field(default_factory=list)
-    decisions: list[KeptDecision] = field(default_factory=list)
-    decided: int = 0
-    """How far the stream of decisions is carried out."""
-
-    def decide(self, first: int, decisions: Sequence[Decision]) -> None:
-        """Note what was decided, beginning at this offset of the stream."""
-        if decisions:
-            self.decisions += map(KeptDecision, count(first), decisions)
-            self.decided = first + len(decisions)
-
-    @property
-    def due(self) -> bool:
-        return all(self.reached.get(partition, 0) >= offset for partition, offset in self.known.items())
-
-
 class MemoryEngine:
     """See `Engine`. Checkpoints after each batch; the log must hold everything from offset 0 on."""
 
@@ -93,7 +64,7 @@ class MemoryEngine:
         self._kept = asyncio.Condition()
         self._turn = asyncio.Lock()
         """Held while something is folded, or done on request, until it is in the store."""
-        self._running: tuple[_Owed, Appender, StoreWriter, CacheWriter[Profile]] | None = None
+        self._running: tuple[Owed, Appender, StoreWriter, CacheWriter[Profile]] | None = None
 
     async def run(self) -> None:
         """See `Engine.run`."""
@@ -113,7 +84,7 @@ class MemoryEngine:
 
             shown = await self._parts.cache.open_writer(pack)
             stack.push_async_callback(shown.close)
-            owed = _Owed(dict(writer.marks.get(Stream.EVENTS, {})))
+            owed = Owed(dict(writer.marks.get(Stream.EVENTS, {})))
             asked = await self._recall(owed)
             self._running = owed, changed, writer, shown
             stack.callback(setattr, self, "_running", None)
@@ -136,7 +107,7 @@ class MemoryEngine:
                             await self._keep(owed, writer)
 
     async def _do_requests(
-        self, owed: _Owed, decided: Appender, changed: Appender, writer: StoreWriter, shown: CacheWriter[Profile]
+        self, owed: Owed, decided: Appender, changed: Appender, writer: StoreWriter, shown: CacheWriter[Profile]
     ) -> None:
         """Do what people ask of identity, between two batches."""
         done = set[str]()
@@ -153,7 +124,7 @@ class MemoryEngine:
                         await shown.publish(self._present(owed), owed.nobodys)
                         await self._keep(owed, writer)
 
-    async def _go_on(self, owed: _Owed, changed: Appender, writer: StoreWriter, shown: CacheWriter[Profile]) -> None:
+    async def _go_on(self, owed: Owed, changed: Appender, writer: StoreWriter, shown: CacheWriter[Profile]) -> None:
         """Have time go on for everybody, while nothing in the log is unfolded: it may have come before."""
         people = self._people
         while True:
@@ -174,7 +145,7 @@ class MemoryEngine:
                     await self._keep(owed, writer)
 
     async def _bring_in(
-        self, now: int, owed: _Owed, changed: Appender, writer: StoreWriter, shown: CacheWriter[Profile]
+        self, now: int, owed: Owed, changed: Appender, writer: StoreWriter, shown: CacheWriter[Profile]
     ) -> None:
         """Compute definitions on their way from history, and have everybody follow; nothing is folded meanwhile."""
         people, coming = self._people, self._parts.arriving()
@@ -205,7 +176,7 @@ class MemoryEngine:
         await self._keep(owed, writer)
         await store.note_backfill(Backfill(coming.version, dict(owed.reached), Phase.DONE))
 
-    async def _do(self, request: IdentityRequest, owed: _Owed, decided: Appender, changed: Appender) -> None:
+    async def _do(self, request: IdentityRequest, owed: Owed, decided: Appender, changed: Appender) -> None:
         people, ends = self._people, (request.one, request.other)
         stamp = Stamp(self._parts.runtime.now(), request.by, request.id)
         without: Rerun | None = None
@@ -234,7 +205,7 @@ class MemoryEngine:
         await _append(changed, moved)
         self._settle(decision, owed)
 
-    def _settle(self, decision: Decision, owed: _Owed) -> None:
+    def _settle(self, decision: Decision, owed: Owed) -> None:
         owed.settled[decision.event] = Outcome(done=True, detail=decision.kind)
         owed.nobodys += [name for part in decision.parts if part.profile is None for name in part.identifiers]
         parts = [part.profile for part in decision.parts if part.profile is not None]
@@ -255,7 +226,7 @@ class MemoryEngine:
         raise Unreachable("the engine does not run")
 
     async def _fold_anew(
-        self, ids: Collection[bytes], replay: str, owed: _Owed
+        self, ids: Collection[bytes], replay: str, owed: Owed
     ) -> tuple[Mapping[bytes, Difference | None], list[Change]]:
         people, found, moved = self._people, dict[bytes, Difference | None](), list[Change]()
         alone = for_refold(people.definitions)
@@ -276,7 +247,7 @@ class MemoryEngine:
             owed.touched[one] = None
         return found, moved
 
-    async def _finish(self, asked: list[Decision], owed: _Owed) -> None:
+    async def _finish(self, asked: list[Decision], owed: Owed) -> None:
         """Do the rest of what was decided on request, and is not in the store."""
         people = self._people
         while asked:
@@ -287,7 +258,7 @@ class MemoryEngine:
                 if owner is not None and owner != people.keeper(past.profile):
                     owed.moved[past.id] = owner
 
-    async def _recall(self, owed: _Owed) -> list[Decision]:
+    async def _recall(self, owed: Owed) -> list[Decision]:
         """Carry out what was decided before, so that no decision is taken anew; return what the store has not done."""
         asked: list[Decision] = []
         known = await self._parts.store.decided()
@@ -306,7 +277,7 @@ class MemoryEngine:
         owed.decided = at
         return asked
 
-    async def _take(self, batch: Batch, owed: _Owed, decided: Appender, changed: Appender) -> None:
+    async def _take(self, batch: Batch, owed: Owed, decided: Appender, changed: Appender) -> None:
         """Fold a batch; of what the store knows already, nothing is told again."""
         known = owed.known.get(batch.partition, 0)
         decisions: list[Decision] = []
@@ -342,7 +313,7 @@ class MemoryEngine:
         self.progress.changes += len(moved)
         self.progress.folded = {**self.progress.folded, batch.partition: batch.end}
 
-    async def _set_aside(self, batch: Batch, owed: _Owed, known: int) -> None:
+    async def _set_aside(self, batch: Batch, owed: Owed, known: int) -> None:
         """Keep what others wrote, unless it was kept before."""
         if batch.count or batch.first < known:
             return
@@ -351,7 +322,7 @@ class MemoryEngine:
         if rejected.reason not in {one.event.reason for one in kept}:
             owed.rejected.append(rejected)
 
-    def _readable(self, batch: Batch, owed: _Owed, known: int) -> Sequence[Event]:
+    def _readable(self, batch: Batch, owed: Owed, known: int) -> Sequence[Event]:
         """The events of a batch; one that cannot be read is kept, unless it was before."""
         events, damaged = read_events(batch, self._parts.runtime.now()) if batch.count else ([], None)
         self.progress.damaged += batch.count - len(events)
@@ -359,10 +330,10 @@ class MemoryEngine:
             owed.rejected.append(damaged)
         return events
 
-    def _present(self, owed: _Owed) -> list[Profile]:
+    def _present(self, owed: Owed) -> list[Profile]:
         return [self._people.profiles[one] for one in owed.touched if one in self._people.profiles]
 
-    async def _keep(self, owed: _Owed, writer: StoreWriter) -> None:
+    async def _keep(self, owed: Owed, writer: StoreWriter) -> None:
         await writer.commit(
             Checkpoint(
                 marks={
