@@ -17,7 +17,7 @@ demo: .venv/ready .venv/console  ## run everything with six weeks of a real shop
 up: .venv/ready .venv/console  ## run everything, without the data
 	$(BIN)/obverse up $(ARGS)
 
-test: .venv/ready .venv/console tests/node_modules/ready .venv/kafka/ready .venv-flink/ready .venv-spark/ready .venv/deploy/ready  ## every test; starts what it needs
+test: .venv/ready .venv/console tests/node_modules/ready .venv/kafka/ready .venv-flink/ready .venv-spark/ready .venv/deploy/ready  ## the tests; starts what it needs. Long ones are targets of their own: chaos, fuzz, identity, figures, engines, grown
 	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 console: .venv/console  ## build the console's pages
