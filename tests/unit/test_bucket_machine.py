@@ -117,6 +117,7 @@ class Routing:
         if not names:
             return []
         profile, folded = self.people.resolve(event, event.stamp, names)
+        profiles.notice(profile, event, event.stamp, (0, place), names)
         work: list[tuple[int, Item]] = []
         if folded.decision is not None:
             decision, offset = folded.decision, self.decided

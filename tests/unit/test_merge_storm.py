@@ -117,7 +117,7 @@ def test_it_equals_a_union_find() -> None:
             stamp = event.stamp
             profile, folded = people.resolve(event, stamp, identifiers)
             at = spent.on("resolving", at)
-            assert profiles.apply(profile, event, stamp, (0, offset), people.definitions) is not None
+            assert profiles.apply(profile, event, stamp, (0, offset), people.definitions, identifiers) is not None
             at = spent.on("applying", at)
             offset += 1
             decisions += folded.decision is not None

@@ -123,6 +123,14 @@ def test_a_message_id_counts_once() -> None:
     assert only(people).version == {0: 0, 2: 7}
 
 
+def test_what_comes_again_shows_nothing() -> None:
+    """A batch whose answer was lost is sent again, and has the time of the later copy if its events tell none."""
+    once, twice = new(), new()
+    fold(once, bought("m1", at=5, user_id="ada", anonymous_id="a-1"))
+    fold(twice, *(bought("m1", at=at, user_id="ada", anonymous_id="a-1") for at in (5, 9, 1)))
+    assert profiles.state_of(only(twice), DEFINITIONS) == profiles.state_of(only(once), DEFINITIONS)
+
+
 def test_message_ids_of_two_sources_are_apart() -> None:
     people = new()
     one = bought("m1", user_id="ada")

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from obverse.core import times
+from obverse.core import profiles, times
 from obverse.core.crdt.clock import Stamp
 from obverse.core.definitions import Definitions, define
 from obverse.core.events import Event, RejectedEvent
@@ -162,9 +162,12 @@ class DryRun:
             self.unidentified += 1
             return
         profile, folded = people.resolve(admitted, admitted.stamp, shown)
+        key = message_key(admitted)
+        if key not in profile.seen:
+            profiles.show(profile, shown, admitted, admitted.stamp.time)
         if folded.decision is not None:
             # Where it comes again, nothing is decided anew; of an event that showed nothing new, nothing would be.
-            profile.seen[message_key(admitted)] = 0
+            profile.seen[key] = 0
         self.events += 1
 
     def accept(self, pairs: Iterable[tuple[str, str]]) -> None:

@@ -97,7 +97,7 @@ class People:
             return Folded(None)
         stamp = event.stamp
         profile, folded = self.resolve(event, stamp, shown)
-        done = profiles.apply(profile, event, stamp, place, self.definitions)
+        done = profiles.apply(profile, event, stamp, place, self.definitions, shown)
         if done is None:
             folded.repeated = True
         else:
@@ -117,8 +117,8 @@ class People:
         """
         Find whom an event belongs to: the part of the fold that identity needs, and nothing else of it.
 
-        Decides what the event makes new, carries that out, and notes what is shown; `shown` is not empty. Returns the
-        profile, and what became of the event so far.
+        Decides what the event makes new and carries that out; `shown` is not empty. Returns the profile, and what
+        became of the event so far.
         """
         decision = self.decide(event, stamp, shown)
         if decision is not None and self._has_come(event, shown[0]):
@@ -132,7 +132,6 @@ class People:
             if decision.set_aside:
                 shown = self._not_set_aside(shown)
         profile = self.profiles[self.owners[shown[0]]]
-        profiles.show(profile, shown, event, stamp.time)
         return profile, Folded(profile, decision=decision, changes=moved, others=others)
 
     def _has_come(self, event: Event, strongest: str) -> bool:

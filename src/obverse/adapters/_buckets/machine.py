@@ -282,8 +282,8 @@ class BucketMachine:
         if profile is None:
             raise LookupError(f"nobody lives here by the id {item.profile.hex()}")
         stamp = event.stamp
-        profiles.show(profile, identifiers(event, definitions.identity), event, stamp.time)
-        done = profiles.apply(profile, event, stamp, (item.partition, item.offset), definitions)
+        shown = identifiers(event, definitions.identity)
+        done = profiles.apply(profile, event, stamp, (item.partition, item.offset), definitions, shown)
         self._residents.moved(profile.id, number)
         if done is None:
             return

@@ -31,9 +31,7 @@ class RoutedPeople(People):
 
     def note(self, event: Event, profile: profiles.Profile, place: tuple[int, int]) -> None:
         """Know of an event that was routed before what identity needs of it."""
-        stamp = event.stamp
-        profiles.show(profile, self.shown(event), event, stamp.time)
-        profiles.notice(profile, event, stamp, place)
+        profiles.notice(profile, event, event.stamp, place, self.shown(event))
 
     def replace(self, became: Iterable[bytes], at: int) -> None:
         """Know people as they are from here on."""

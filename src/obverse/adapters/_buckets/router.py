@@ -237,7 +237,7 @@ class Router:
             return [(0, Refused(People.unidentified(event, *place)))]
         before = self._recall_for(event, names) if self._recalled else []
         profile, folded = people.resolve(event, event.stamp, names)
-        profiles.notice(profile, event, event.stamp, place)
+        profiles.notice(profile, event, event.stamp, place, names)
         people.routed((profile.id,), self.place.routed)
         told = (bucket_of(profile.id, self._settings.buckets), Told(profile.id, *place, event))
         return [*before, told] if folded.decision is None else [*before, folded.decision, told]

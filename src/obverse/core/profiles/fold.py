@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from obverse.core.definitions import NOTHING, Definitions, Guarded, Plan
 from obverse.core.events import Event
 from obverse.core.groups import group_of
 from obverse.core.profiles.judging import judge, watch
-from obverse.core.profiles.merging import join
+from obverse.core.profiles.merging import join, show
 from obverse.core.profiles.parts import Sighting
 from obverse.core.profiles.profile import Profile
 from obverse.core.profiles.turning import advance
@@ -25,16 +25,22 @@ from obverse.core.profiles.window import LEAST, message_key, recent
 from obverse.core.traits.windows import Windowed
 
 
-def apply(
-    profile: Profile, event: Event, stamp: Stamp, place: tuple[int, int], definitions: Definitions
+def apply(  # noqa: PLR0917 - a call by names costs more, and this is done for each event
+    profile: Profile,
+    event: Event,
+    stamp: Stamp,
+    place: tuple[int, int],
+    definitions: Definitions,
+    shown: Iterable[str] = (),
 ) -> list[Change] | None:
     """
     Fold one event into the profile it belongs to, and say what it changed.
 
     Changes the profile in place. Returns None, having changed nothing but the version, if the profile has
-    seen the message id before. `stamp` is the event's; `place` is its (partition, offset).
+    seen the message id before. `stamp` is the event's; `place` is its (partition, offset); `shown` are the
+    identifiers that it shows.
     """
-    if not notice(profile, event, stamp, place):
+    if not notice(profile, event, stamp, place, shown):
         return None
     # First what time alone has changed by then.
     done = advance(profile, profile.changed_at, definitions) if profile.due <= profile.changed_at else []
@@ -70,8 +76,10 @@ def _wake_by(profile: Profile, due: int | None) -> None:
         profile.due = due
 
 
-def notice(profile: Profile, event: Event, stamp: Stamp, place: tuple[int, int]) -> bool:
-    """Note that an event of this stamp has come, and nothing of what it says; False if it had come before."""
+def notice(
+    profile: Profile, event: Event, stamp: Stamp, place: tuple[int, int], shown: Iterable[str] = ()
+) -> bool:
+    """Note that an event has come and showed these, and nothing of what it says; False if it had come before."""
     partition, offset = place
     if offset > profile.version.get(partition, -1):
         profile.version[partition] = offset
@@ -87,6 +95,8 @@ def notice(profile: Profile, event: Event, stamp: Stamp, place: tuple[int, int])
     if received_at > profile.changed_at:  # noqa: PLR1730 - a call of max costs more, and this is done for each event
         profile.changed_at = received_at
     profile.events += 1
+    # Only now: an event that comes again shows nothing, for its time is of the later copy.
+    show(profile, shown, event, stamp.time)
     return True
 
 

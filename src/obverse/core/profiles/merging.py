@@ -13,7 +13,6 @@ from obverse.core.identity.evidence import ACCEPTED, FOR_GOOD, UNDONE
 from obverse.core.profiles.parts import OUTSIDE, Membership, Sighting
 from obverse.core.profiles.profile import Profile
 from obverse.core.profiles.turning import due_of
-from obverse.core.profiles.window import message_key
 
 _TAKEN_BACK: Final = REFUSED + UNDONE
 MOST_REFUSED: Final = 100
@@ -128,12 +127,7 @@ def sight(profile: Profile, identifier: str, first: Sighting, last: int) -> None
 
 
 def show(profile: Profile, shown: Iterable[str], event: Event, at: int) -> None:
-    """
-    Note that an event showed these identifiers at this time; those that the profile has not are passed over.
-
-    So is an earlier time by an event that comes again: what it was refused then, and the profile has come to since, it
-    did not show as this one's.
-    """
+    """Note that an event showed these identifiers at this time; those that the profile has not are passed over."""
     last_shown = profile.identifiers
     for identifier in shown:
         last = last_shown.get(identifier)
@@ -143,7 +137,7 @@ def show(profile: Profile, shown: Iterable[str], event: Event, at: int) -> None:
             last_shown[identifier] = at
             continue
         first = profile.sightings[identifier]
-        if at <= first.at and (at, event.message_id) < first and message_key(event) not in profile.seen:
+        if at <= first.at and (at, event.message_id) < first:
             sight(profile, identifier, Sighting(at, event.message_id), at)
 
 
