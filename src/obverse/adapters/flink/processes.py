@@ -30,17 +30,20 @@ OPENED: Final = (
 )
 """What Flink looks into of Java itself, as in the configuration that it is shipped with."""
 
-LOGGING: Final = """\
+LOG: Final = "obverse.log"
+"""The Java property that says where a process logs; without it Log4j makes a file of this name where it was started."""
+
+LOGGING: Final = f"""\
 rootLogger.level = INFO
 rootLogger.appenderRef.file.ref = File
 logger.kafka.name = org.apache.kafka
 logger.kafka.level = WARN
 appender.file.name = File
 appender.file.type = RollingFile
-appender.file.fileName = ${sys:obverse.log}
-appender.file.filePattern = ${sys:obverse.log}.%i
+appender.file.fileName = ${{sys:{LOG}}}
+appender.file.filePattern = ${{sys:{LOG}}}.%i
 appender.file.layout.type = PatternLayout
-appender.file.layout.pattern = %d %-5p %c{1} - %m%n
+appender.file.layout.pattern = %d %-5p %c{{1}} - %m%n
 appender.file.policies.type = Policies
 appender.file.policies.size.type = SizeBasedTriggeringPolicy
 appender.file.policies.size.size = 10MB
@@ -83,7 +86,7 @@ class JavaProcess:
             f"-Dlog4j.configurationFile={conf / 'log4j.properties'}",
             # Not as `log.file`: RocksDB's own logs would go beside it, each named by the path of its state; of the
             # states that are made while a job is rescaled that can be longer than a file's name may be.
-            f"-Dobverse.log={self.folder / self.name}.log",
+            f"-D{LOG}={self.folder / self.name}.log",
             *("-cp", ":".join(map(str, self.home.jars())), self.main, "--configDir", str(conf)),
         ]
         with Path(f"{self.folder / self.name}.out").open("ab") as printed:

@@ -17,7 +17,7 @@ import obverse
 from obverse.adapters._kafka.folded import FOLDED, MOVES
 from obverse.adapters._kafka.java_client import java_client
 from obverse.adapters.flink.home import FlinkHome
-from obverse.adapters.flink.processes import LOGGING, OPENED
+from obverse.adapters.flink.processes import LOG, LOGGING, OPENED
 from obverse.adapters.flink.rest import FlinkFailed
 from obverse.adapters.flink.settings import FlinkSettings, job_configuration
 from obverse.ports.event_log import Stream
@@ -96,7 +96,9 @@ async def submit(settings: FlinkSettings, home: FlinkHome, *, restore: str = "",
             "FLINK_CONF_DIR": str(folder),
             "FLINK_LIB_DIR": str(folder / "lib"),
             "FLINK_LOG_DIR": str(folder),
-            "FLINK_ENV_JAVA_OPTS": " ".join((*_CLIENT, *OPENED, f"-Djava.io.tmpdir={folder}")),
+            "FLINK_ENV_JAVA_OPTS": " ".join(
+                (*_CLIENT, *OPENED, f"-Djava.io.tmpdir={folder}", f"-D{LOG}={folder}/client.log")
+            ),
         }
         return await _run(home, environ, msgspec.json.encode(told))
 

@@ -76,9 +76,7 @@ def _wake_by(profile: Profile, due: int | None) -> None:
         profile.due = due
 
 
-def notice(
-    profile: Profile, event: Event, stamp: Stamp, place: tuple[int, int], shown: Iterable[str] = ()
-) -> bool:
+def notice(profile: Profile, event: Event, stamp: Stamp, place: tuple[int, int], shown: Iterable[str] = ()) -> bool:
     """Note that an event has come and showed these, and nothing of what it says; False if it had come before."""
     partition, offset = place
     if offset > profile.version.get(partition, -1):
