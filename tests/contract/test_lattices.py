@@ -23,6 +23,7 @@ from obverse.core.groups import Group
 from obverse.core.identity import Edge, edge_key
 from obverse.core.profiles import Membership, Profile, Sighting
 from obverse.core.profiles.merging import MOST_GROUPS, MOST_REFUSED
+from obverse.core.profiles.window import Window
 from obverse.core.traits.sketches import Sketch
 
 WRITES = st.builds(Write, STAMPS, st.sampled_from([b"1", b"2", b'"x"', b"null"]))
@@ -148,7 +149,9 @@ PROFILES = st.builds(
         st.builds(Membership, st.booleans(), st.integers(0, 3), st.integers(0, 5)),
         max_size=2,
     ),
-    seen=st.dictionaries(st.integers(0, 5), st.integers(0, 5), max_size=4),
+    seen=st.dictionaries(st.integers(0, 5).map(lambda one: one.to_bytes(8)), st.integers(0, 5), max_size=4).map(
+        Window.of
+    ),
     version=st.dictionaries(st.integers(0, 2), st.integers(0, 5), max_size=2),
     first=st.none() | STAMPS,
     changed_at=FEW,

@@ -22,6 +22,7 @@ from obverse.adapters.memory import profile_cache as memory
 from obverse.adapters.runtime.system import open_runtime
 from obverse.contracts.profile_cache import Opener, ProfileCacheContract, Row, packed, person, read, shows
 from obverse.core.profiles import Profile
+from obverse.core.profiles.window import Window
 from obverse.ports.outcomes import Unreachable
 from obverse.ports.profile_cache import ProfileCache
 from stopwatch import quickest
@@ -288,7 +289,7 @@ async def test_who_does_not_take_the_answers_is_heard_no_further(opened: Open, p
     writer = await (await opened()).open_writer(packed)
     assert isinstance(writer, LocalCacheWriter)
     ada = person("user_id:ada")
-    ada.seen = dict.fromkeys(range(4000), 1)
+    ada.seen = Window.of({number.to_bytes(8): 1 for number in range(4000)})
     await writer.publish([ada])
     asked = 200
     answers, questions = await asyncio.open_unix_connection(str(place), limit=1000)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b85decode
-from collections.abc import Iterable
 
 import msgspec
 import pytest
@@ -154,23 +153,6 @@ DAY = window.SECONDS
 LEAST = window.LEAST
 
 
-def seen(seconds: Iterable[int]) -> dict[int, int]:
-    """Return a window with a message id in each of these seconds; the id is its place."""
-    return dict(enumerate(seconds))
-
-
-def test_the_window_keeps_a_day_and_at_least_the_latest_so_many() -> None:
-    assert len(window.recent(seen(range(LEAST + 100)))) == LEAST + 100  # all within a day
-    assert window.recent(seen([0] * 100 + [DAY * 5] * LEAST)).keys() == set(range(100, LEAST + 100))
-    assert len(window.recent(seen([0] * LEAST))) == LEAST  # no more than so many are kept however old
-
-    kept = window.recent(seen([1, 2, *[DAY + 1] * LEAST, 1]))
-    assert {0, 1, LEAST + 2} <= kept.keys()  # a day old to the second is still kept
-    kept = window.recent({**kept, 9_999_999: DAY + 2})
-    assert not {0, LEAST + 2} & kept.keys()
-    assert 1 in kept
-
-
 def test_a_long_life_keeps_its_window_bounded_and_counts_what_comes_again_within_it_once() -> None:
     people, step = new(define()), DAY // 1000
     many = 3 * LEAST
@@ -180,7 +162,7 @@ def test_a_long_life_keeps_its_window_bounded_and_counts_what_comes_again_within
 
     recent = many - LEAST
     assert people.fold(event(f"m{recent}", at=recent * step, user_id="ada"), (0, many)).repeated
-    assert len(window.recent(profile.seen)) == LEAST
+    assert len(profile.seen.recent()) == LEAST
     assert profile.events == many
 
 

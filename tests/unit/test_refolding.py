@@ -22,6 +22,7 @@ from obverse.core.history import PastEvent
 from obverse.core.identity import IdentityRules, Limit
 from obverse.core.people import People
 from obverse.core.profiles import Membership, Profile, window
+from obverse.core.profiles.window import Window
 from obverse.core.refolding import Difference, difference, for_refold, refold, swap_in, with_moves
 from people_logs import logs
 from people_steps import DEFINITIONS, NOW, SECOND, bought, event, told
@@ -126,7 +127,7 @@ def _harm(profile: Profile, definitions: Definitions, dice: Random) -> None:
         if dice.random() < 0.5:
             profile.traits.pop(trait.key, None)
     if dice.random() < 0.3:
-        profile.seen = dict(list(profile.seen.items())[1:])
+        profile.seen = Window.of(dict(list(profile.seen.seconds().items())[1:]))
     if dice.random() < 0.3:
         profile.events = max(0, profile.events - 1)
     profile.audiences.update(
@@ -194,7 +195,7 @@ def test_ten_thousand_events_are_counted_once_however_late_they_are_told_again(d
     ada = only(run)
     later = NOW + 10_000 * SECOND + days * spans.DAY
     run.fold(10_000, but(event("late", **HERE), received_at=later, timestamp=later))
-    assert window.message_key(log[0]) not in window.recent(ada.seen) or not days, "it is known no more"
+    assert window.message_key(log[0]) not in ada.seen.recent() or not days, "it is known no more"
     before = told(run.people)
 
     assert run.replay(ada.id) == (Difference(), [])

@@ -164,7 +164,7 @@ class ProfileCacheContract:
         writer = await cache.open_writer(packed)
         ada = person("user_id:ada", "email:ada@example.com", events=7)
         ada.version = {0: 41, 3: 5}
-        ada.seen = {2**64 - 1: 1_700_000_000}
+        ada.seen.note(b"\xff" * 8, 1_700_000_000)
 
         await writer.publish([ada])
 

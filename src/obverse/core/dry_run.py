@@ -167,7 +167,7 @@ class DryRun:
             profiles.show(profile, shown, admitted, admitted.stamp.time)
         if folded.decision is not None:
             # Where it comes again, nothing is decided anew; of an event that showed nothing new, nothing would be.
-            profile.seen[key] = 0
+            profile.seen.note(key, 0)
         self.events += 1
 
     def accept(self, pairs: Iterable[tuple[str, str]]) -> None:

@@ -85,7 +85,7 @@ class PastPeople(People):
         if keeper is None:
             return  # of somebody who was nobody yet
         # It counted when it was folded, so it counts here, however long its message id is remembered.
-        keeper.seen.pop(message_key(event), None)
+        keeper.seen.forget(message_key(event))
         owner = self.owners.get(shown[0])
         self.owners[shown[0]] = keeper.id
         self.fold(event, (one.partition, one.offset), shown)

@@ -34,7 +34,7 @@ def refold(fresh: Profile, told: Told, alone: Definitions) -> None:
     `fresh` begins as an empty profile; `alone` is what `for_refold` gives.
     """
     # What is kept counted when it was folded, so it counts here, however long its message id is remembered.
-    fresh.seen.pop(window.message_key(told.event), None)
+    fresh.seen.forget(window.message_key(told.event))
     profiles.apply(fresh, told.event, told.event.stamp, (told.partition, told.offset), alone)
 
 
@@ -100,7 +100,7 @@ def difference(profile: Profile, fresh: Profile, definitions: Definitions) -> Di
         or profile.consents != fresh.consents
         or profile.groups != fresh.groups
         or (profile.events, profile.first) != (fresh.events, fresh.first)
-        or not window.recent(fresh.seen).keys() <= profile.seen.keys()
+        or not fresh.seen.recent().keys() <= profile.seen.seconds().keys()
     )
     return Difference(
         traits=tuple(
@@ -144,7 +144,8 @@ def swap_in(
         kept.clear()
         kept.update(theirs)
     profile.traits = fresh.traits
-    profile.seen = window.recent({**fresh.seen, **profile.seen})
+    profile.seen.take(fresh.seen)
+    profile.seen.trim()
     profile.version = clock.merge_versions(profile.version, fresh.version)
     profile.first, profile.events = fresh.first or profile.first, fresh.events
     profile.changed_at = max(profile.changed_at, fresh.changed_at)

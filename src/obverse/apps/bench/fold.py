@@ -25,7 +25,6 @@ from obverse.core.definitions import Definitions
 from obverse.core.events import Event
 from obverse.core.people import People
 from obverse.core.profiles import Profile
-from obverse.core.profiles.window import pack as window_bytes
 from obverse.wiring import trait_kinds
 
 BATCH: Final = 500
@@ -83,7 +82,7 @@ async def bench_fold(*, profiles: int, events: int, folded: Folded | None = None
     _rest(people, people.profiles.values())
     grown = _settled_memory() - before
     sample = list(islice(people.profiles.values(), 0, None, max(1, profiles // _SAMPLE)))
-    window = sum(len(window_bytes(one.seen)) for one in sample) / len(sample)
+    window = sum(len(one.seen.packed()) for one in sample) / len(sample)
     shape = _shape(sample)
     visits = _fold(people, _visits(profiles, events))
     short = min(events, _SHORT)

@@ -21,7 +21,7 @@ from obverse.core.profiles.merging import join, show
 from obverse.core.profiles.parts import Sighting
 from obverse.core.profiles.profile import Profile
 from obverse.core.profiles.turning import advance
-from obverse.core.profiles.window import LEAST, message_key, recent
+from obverse.core.profiles.window import message_key
 from obverse.core.traits.windows import Windowed
 
 
@@ -81,13 +81,9 @@ def notice(profile: Profile, event: Event, stamp: Stamp, place: tuple[int, int],
     partition, offset = place
     if offset > profile.version.get(partition, -1):
         profile.version[partition] = offset
-    key, seen, received_at = message_key(event), profile.seen, event.received_at
-    if key in seen:
+    received_at = event.received_at
+    if not profile.seen.note(message_key(event), received_at // 1_000_000):
         return False
-    seen[key] = received_at // 1_000_000
-    count = len(seen)
-    if count > LEAST and count & (count - 1) == 0:  # at each doubling, for it looks at all of them
-        profile.seen = recent(seen)
     if profile.first is None or stamp < profile.first:
         profile.first = stamp
     if received_at > profile.changed_at:  # noqa: PLR1730 - a call of max costs more, and this is done for each event

@@ -52,9 +52,7 @@ def merge(one: Profile, other: Profile, definitions: Definitions) -> Profile:
             max(mine_there.since, standing.since),
         )
     one.standing_moved = one.known_moved = True
-    for key, second in other.seen.items():
-        if second > one.seen.get(key, -1):
-            one.seen[key] = second
+    one.seen.take(other.seen)
     one.version = clock.merge_versions(one.version, other.version)
     one.first = clock.earliest(one.first, other.first)
     one.changed_at = max(one.changed_at, other.changed_at)

@@ -28,7 +28,7 @@ class State(msgspec.Struct, array_like=True, gc=False):
     """By `Trait.code`, as the kinds pack them."""
     audiences: dict[str, Membership]
     seen: bytes
-    """See `window.pack`."""
+    """See `Window.packed`."""
     version: dict[int, int]
     first: Stamp | None
     changed_at: int

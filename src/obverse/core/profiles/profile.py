@@ -10,8 +10,9 @@ from obverse.core.crdt.clock import Stamp
 from obverse.core.crdt.register import Register
 from obverse.core.definitions import Definitions, Trait
 from obverse.core.identity import Edge
-from obverse.core.profiles import former, packing, window
+from obverse.core.profiles import former, packing
 from obverse.core.profiles.parts import NEVER, Membership, Sighting
+from obverse.core.profiles.window import Window
 
 _STATE: Final = (
     *("identifiers", "traits", "audiences", "seen", "version", "first", "changed_at", "turned_at", "events", "merges"),
@@ -49,8 +50,8 @@ class Profile:
     traits: dict[str, Any] = field(default_factory=dict)
     """State by `Trait.key`."""
     audiences: dict[str, Membership] = field(default_factory=dict)
-    seen: dict[int, int] = field(default_factory=dict)
-    """Hash of message id -> second of arrival."""
+    seen: Window = field(default_factory=Window)
+    """The message ids of what was folded."""
     version: dict[int, int] = field(default_factory=dict)
     """What was folded: {partition: highest offset}."""
     first: Stamp | None = None
@@ -155,7 +156,7 @@ class Profile:
         """Return the state as bytes; traits whose definition is gone are left behind."""
         if self._packed_state:
             return self._packed_state
-        self.seen = window.recent(self.seen)
+        self.seen.trim()
         return packing.pack_state(
             packing.State(
                 packing.FORMAT,
@@ -163,7 +164,7 @@ class Profile:
                 self.identifiers,
                 packing.pack_traits(self.traits, definitions.trait_of_key),
                 self.audiences,
-                window.pack(self.seen),
+                self.seen.packed(),
                 self.version,
                 self.first,
                 self.changed_at,
@@ -210,7 +211,7 @@ class Profile:
         self.identifiers = read.identifiers
         self.traits = packing.read_traits(read.traits, traits)
         self.audiences = read.audiences
-        self.seen = window.unpack(read.seen)
+        self.seen = Window(read.seen)
         self.version = read.version
         self.first = read.first
         self.changed_at = read.changed_at

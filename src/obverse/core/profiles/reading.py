@@ -9,7 +9,6 @@ import msgspec
 from obverse.core import json_values, times
 from obverse.core.definitions import Definitions, reader
 from obverse.core.identity import REFUSED, Edge
-from obverse.core.profiles import window
 from obverse.core.profiles.profile import Profile
 from obverse.core.traits.kind import is_approximate
 
@@ -79,7 +78,7 @@ def state_of(profile: Profile, definitions: Definitions) -> dict[str, Any]:
         "consents": profile.consents,
         "traits": computed_traits(profile, definitions),
         "audiences": sorted(name for name, standing in profile.audiences.items() if standing.member),
-        "seen": window.recent(profile.seen).keys(),
+        "seen": profile.seen.recent().keys(),
         "first": profile.first,
         "events": profile.events,
     }
