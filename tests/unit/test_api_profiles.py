@@ -11,6 +11,7 @@ import pytest
 
 from api_steps import build_api, is_problem, open_api_shop
 from asgi import App, ask
+from obverse.apps.metrics import new_registry
 from obverse.contracts.profile_store_steps import deciding
 from obverse.core.identity import SetAside
 from obverse.flows import views
@@ -58,6 +59,40 @@ async def test_a_part_is_what_the_whole_has_under_its_name(api: App, part: str) 
     assert answer.headers["obverse-read-from"] == "cache"
     assert answer.json == whole.json[part]
     assert answer.json
+
+
+ADDRESSED = [
+    "user_id:ada",
+    "user_id:",
+    "nobody",
+    "user_id:b",
+    "shoe_size:9",
+    "user_id:a%2Fb",
+    "user_id:a/b",
+    "user_id:%FF",
+]
+
+
+@pytest.mark.parametrize("part", ["", "/traits", "/groups", "/consents", "/events", "/", "//traits", "/traits/", "/x"])
+async def test_with_parameters_that_it_has_not_an_address_answers_just_the_same(shop: Shop, part: str) -> None:
+    """Those without any go another, shorter way."""
+    registry = new_registry("api")
+    api = build_api(shop, registry=registry)
+    for method in ("GET", "HEAD", "POST"):
+        for one in ADDRESSED:
+            short, long = [
+                await ask(api, f"/v1/profiles/{one}{part}{query}", method=method, headers={"X-Request-ID": "r-1"})
+                for query in ("", "?of=nothing")
+            ]
+            assert short == long
+
+    counted = [
+        (sample.labels["route"], sample.labels["status"], sample.value)
+        for metric in registry.collect()
+        for sample in metric.samples
+        if sample.name == "obverse_api_requests_total"
+    ]
+    assert all(count % 2 == 0 for _, _, count in counted), "either way is counted as the same route"
 
 
 async def test_a_profile_that_only_the_store_has(api: App, shop: Shop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -16,6 +17,7 @@ from obverse.apps.api.history import add_history, find_past
 from obverse.apps.api.identifiers import Identifier, unknown
 from obverse.apps.api.parts import ApiParts
 from obverse.apps.api.profile_batches import add_batches
+from obverse.apps.api.quick_reads import QuickReads
 from obverse.apps.api.schema import describe
 from obverse.core import json_values
 from obverse.flows.browse import Browse, PeopleView
@@ -66,11 +68,18 @@ def routes(parts: ApiParts) -> APIRouter:
     """Entry point `obverse.route:profiles`."""
     router = APIRouter(prefix="/v1/profiles", tags=["profiles"])
     serve = parts.serve
+
+    async def read(identifier: str, part: str) -> Response:
+        found = await _find(serve, identifier)
+        return _answer(getattr(found.view, part) if part else found.view, found)
+
+    # Before all others: it passes over whatever it does not answer.
+    router.routes.append(QuickReads(router.prefix, [name for name, _, _ in _PARTS], read))
     _add_list(router, parts.browse)
     add_why(router, parts)
     # Parts first: the profile's own route would take their names for values.
     for name, shape, summary in _PARTS:
-        _add_part(router, serve, name, shape, summary)
+        _add_part(router, read, name, shape, summary)
     _add_events(router, serve)
     add_history(router, parts)
     add_batches(router, serve)
@@ -88,9 +97,8 @@ def routes(parts: ApiParts) -> APIRouter:
         ] = None,
     ) -> Response:
         if as_of is None:
-            found = await _find(serve, identifier)
-        else:
-            found = await find_past(parts, identifier_in(serve, identifier), as_of)
+            return await read(identifier, "")
+        found = await find_past(parts, identifier_in(serve, identifier), as_of)
         return _answer(found.view, found)
 
     return router
@@ -123,7 +131,9 @@ def _add_list(router: APIRouter, browse: Browse) -> None:
         return Response(json_values.encode(found), media_type="application/json")
 
 
-def _add_part(router: APIRouter, serve: Serve, name: str, shape: Any, summary: str) -> None:
+def _add_part(
+    router: APIRouter, read: Callable[[str, str], Awaitable[Response]], name: str, shape: Any, summary: str
+) -> None:
     @router.get(
         f"/{{identifier:path}}/{name}",
         summary=summary,
@@ -131,8 +141,7 @@ def _add_part(router: APIRouter, serve: Serve, name: str, shape: Any, summary: s
         **describe(shape, f"`{name}` of the profile.", *_ERRORS, headers=_HEADERS),
     )
     async def part(identifier: Identifier) -> Response:
-        found = await _find(serve, identifier)
-        return _answer(getattr(found.view, name), found)
+        return await read(identifier, name)
 
 
 def _add_events(router: APIRouter, serve: Serve) -> None:
