@@ -100,19 +100,31 @@ def of_whom(changes: Sequence[Change]) -> set[tuple[bytes, str, str]]:
 
 
 def members_of(changes: Iterable[Change]) -> dict[str, set[bytes]]:
-    """Who is in each audience, by what is told."""
-    members: dict[str, set[bytes]] = {audience.name: set() for audience in DEFINITIONS.audiences}
+    """
+    Who is in each audience, by what is told.
+
+    Each profile for itself, and an absorbed one as it was at last: where profiles are folded side by side, what moved
+    it may be told after the merge.
+    """
+    told: dict[bytes, list[Change]] = {}
     for change in changes:
-        if change.kind == ENTERED:
-            members[change.name].add(change.profile)
-        elif change.kind == LEFT:
-            members[change.name].discard(change.profile)
-        elif change.kind == MERGED:
-            for group in members.values():
-                if bytes.fromhex(change.name) in group:
-                    group.remove(bytes.fromhex(change.name))
-                    group.add(change.profile)
-    return members
+        told.setdefault(change.profile, []).append(change)
+
+    def standing(profile: bytes) -> set[str]:
+        inside = set[str]()
+        for change in told.get(profile, ()):
+            if change.kind == ENTERED:
+                inside.add(change.name)
+            elif change.kind == LEFT:
+                inside.discard(change.name)
+            elif change.kind == MERGED:
+                inside |= standing(bytes.fromhex(change.name))
+        return inside
+
+    absorbed = {bytes.fromhex(one.name) for some in told.values() for one in some if one.kind == MERGED}
+    inside = {profile: standing(profile) for profile in told if profile not in absorbed}
+    names = [audience.name for audience in DEFINITIONS.audiences]
+    return {name: {profile for profile, its in inside.items() if name in its} for name in names}
 
 
 def members_in(people: Sequence[Profile]) -> dict[str, set[bytes]]:
