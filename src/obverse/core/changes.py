@@ -22,7 +22,7 @@ class Change(msgspec.Struct, array_like=True, frozen=True, gc=False):
     One thing that moved on one profile.
 
     Those of a profile are told in the order in which it moved. Of two that became one, what moved the absorbed one may
-    be told after the merge: a large installation folds them side by side. Whoever acts reads the profile that it is now.
+    be told after the merge, where they are folded side by side. Whoever acts reads the profile that it is now.
 
     Its id is (profile, kind, name, number) for audiences and (profile, kind, name, event) for all else, so that
     a change which is seen again after a crash is known again.
