@@ -19,6 +19,9 @@ from obverse.core.conditions import Condition, Did, Events, Member, Steps, Test
 from obverse.core.conditions.occurring import went_through
 from obverse.ports.selections import Selection
 
+_Run = tuple[Sequence[Test], Sequence[int]]
+"""Tests, and everybody's number with a bit for each of them behind it."""
+
 
 class PostgresSelections(Reading):
     """See `Selections`."""
@@ -36,32 +39,36 @@ class PostgresSelections(Reading):
                 reader.transaction(isolation="repeatable_read", readonly=True),
             ):
                 await reader.execute(queries.SETTLE)
-                everybody, chosen = await self._of_rows(reader, of_rows, now)
-                for one in others:
-                    chosen[one] = await self._others(reader, one, now) & everybody
+                runs = await self._of_rows(reader, of_rows, now)
+                # The database looks for the others while the numbers are sorted out here.
+                (everybody, chosen), found = await asyncio.gather(
+                    asyncio.to_thread(_sorted_out, runs), self._all_others(reader, others, now)
+                )
         except LOST as error:
             raise trouble(error, "look up whom a condition holds for") from error
-        return Selection(everybody, chosen)
+        return Selection(everybody, chosen | {one: people & everybody for one, people in found.items()})
 
     async def numbered(self, numbers: Sequence[int]) -> Sequence[bytes]:
         """See `Selections.numbered`."""
         rows = await self._read(queries.NUMBERED, list(numbers))
         return [profiles.whole(row["known"] or b"", row["state"]) for row in rows]
 
-    async def _of_rows(
-        self, reader: asyncpg.Connection, tests: Sequence[Test], now: int
-    ) -> tuple[BitMap64, dict[Condition, BitMap64]]:
-        chosen: dict[Condition, BitMap64] = {}
-        everybody = BitMap64()
+    async def _of_rows(self, reader: asyncpg.Connection, tests: Sequence[Test], now: int) -> list[_Run]:
+        """Everybody's number with bits behind it, for each so many tests."""
+        runs = []
         for at in range(0, max(1, len(tests)), queries.MOST):
             some = tests[at : at + queries.MOST]
             values = Parameters(self._workspace)
             wanted = [queries.of_row(one, values, now) for one in some]
             # All rows are asked for, though there is one: for the first row alone no two processes would work together.
             ((numbers,),) = await reader.fetch(queries.run(wanted), *values.given, timeout=READ_LIMIT)
-            everybody, sets = await asyncio.to_thread(_sorted_out, numbers or (), len(some))
-            chosen.update(zip(some, sets, strict=True))
-        return everybody, chosen
+            runs.append((some, numbers or ()))
+        return runs
+
+    async def _all_others(
+        self, reader: asyncpg.Connection, conditions: Sequence[Condition], now: int
+    ) -> dict[Condition, BitMap64]:
+        return {one: await self._others(reader, one, now) for one in conditions}
 
     async def _others(self, reader: asyncpg.Connection, one: Condition, now: int) -> BitMap64:
         values = Parameters(self._workspace)
@@ -95,7 +102,17 @@ class PostgresSelections(Reading):
         return await asyncio.to_thread(_through, steps, happened, now)
 
 
-def _sorted_out(numbers: Sequence[int], predicates: int) -> tuple[BitMap64, list[BitMap64]]:
+def _sorted_out(runs: Sequence[_Run]) -> tuple[BitMap64, dict[Condition, BitMap64]]:
+    """Everybody, and those for whom each test holds."""
+    chosen: dict[Condition, BitMap64] = {}
+    everybody = BitMap64()
+    for tests, numbers in runs:
+        everybody, sets = _sorted_run(numbers, len(tests))
+        chosen.update(zip(tests, sets, strict=True))
+    return everybody, chosen
+
+
+def _sorted_run(numbers: Sequence[int], predicates: int) -> tuple[BitMap64, list[BitMap64]]:
     """Everybody, and those for whom each predicate holds, of numbers with bits behind them."""
     alike: dict[int, list[int]] = {}
     mask = (1 << predicates) - 1
