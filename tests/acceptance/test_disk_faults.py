@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,26 @@ def wrapped(packages: Path, environment: str) -> Path:
     return packages
 
 
+def fill(ballast: Path) -> None:
+    """Leave no byte of the disk."""
+    with ballast.open("wb") as file:
+        for size in (1 << 20, 4096):
+            with suppress(OSError):
+                while True:
+                    file.write(bytes(size))
+                    file.flush()
+
+
+async def refused(journal: Journal, times: int) -> None:
+    """Wait until so many answers more were refusals."""
+    before = journal.answers.total() - journal.answers["200"]
+
+    async def come() -> bool:
+        return journal.answers.total() - journal.answers["200"] >= before + times
+
+    await until(come)
+
+
 async def answered(journal: Journal, status: str, times: int = 1) -> None:
     """Wait until so many answers more had this status."""
     before = journal.answers[status]
@@ -114,6 +135,28 @@ async def test_a_full_disk_refuses_what_comes_and_goes_on_once_there_is_room(sma
         assert set(journal.answers) <= {"200", "429", "507"}, journal.answers
         assert not journal.unexplained
         assert here.note["pids"]["postgres"] == postgres, "the server never met the end of the disk"
+        await is_stored(here, journal)
+
+
+async def test_whatever_else_fills_the_disk_to_its_end_nothing_is_lost_and_it_goes_on(small_disk: Path) -> None:
+    """Faster than anybody looks: PostgreSQL meets the end of the disk in the midst of writing."""
+    async with installation(small_disk / "data", OBVERSE_LEAST_FREE_MB="1") as here:
+        journal = Journal("filled", padding=os.urandom(1200).hex())
+        sending = [asyncio.create_task(send(here, journal, pause=0.05)) for _ in range(SENDERS)]
+        for _ in range(3):
+            await answered(journal, "200", 20)
+            await until(lambda: readable(here, journal))
+            fill(small_disk / "ballast")
+            await refused(journal, 40)
+            assert await readable(here, journal), "what is known can still be read"
+            (small_disk / "ballast").unlink()
+        await answered(journal, "200", 20)
+        await until(here.ready)
+        journal.stop = True
+        await asyncio.gather(*sending)
+
+        assert set(journal.answers) <= {"200", "429", "503", "507"}, journal.answers
+        assert not journal.unexplained, "a refusal for now says when to come again"
         await is_stored(here, journal)
 
 

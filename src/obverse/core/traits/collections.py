@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -265,9 +266,10 @@ def _listed(state: Listed) -> Listed:
 
 @dataclass(slots=True)
 class Distinct:
-    """The hashes met, exactly, or a sketch of them once they are too many."""
+    """The hashes met, exactly and in order, or a sketch of them once they are too many."""
 
-    hashes: set[int] = field(default_factory=set)
+    hashes: array[int] = field(default_factory=lambda: array("Q"))
+    """An eighth of a set's memory, and as it is packed."""
     sketch: Sketch | None = None
 
 
@@ -284,16 +286,21 @@ class UniqueCount:
 
     def add(self, state: Distinct, value: bytes, stamp: Stamp) -> Distinct:  # noqa: ARG002 - see `TraitKind.add`
         """See `TraitKind.add`."""
+        new = hash_of(value)
         if state.sketch is not None:
-            state.sketch.observe(hash_of(value))
+            state.sketch.observe(new)
             return state
-        state.hashes.add(hash_of(value))
+        hashes = state.hashes
+        place = bisect_left(hashes, new)
+        if place < len(hashes) and hashes[place] == new:
+            return state
+        hashes.insert(place, new)
         return _bounded(state)
 
     def merge(self, one: Distinct, other: Distinct) -> Distinct:
         """See `TraitKind.merge`."""
         if one.sketch is None and other.sketch is None:
-            return _bounded(Distinct(one.hashes | other.hashes))
+            return _bounded(Distinct(array("Q", sorted({*one.hashes, *other.hashes}))))
         return Distinct(sketch=_sketch(one).union(_sketch(other)))
 
     def read(self, state: Distinct) -> int:
@@ -306,13 +313,13 @@ class UniqueCount:
 
     def pack(self, state: Distinct) -> Any:
         """See `TraitKind.pack`."""
-        return sorted(state.hashes) if state.sketch is None else bytes(state.sketch.registers)
+        return state.hashes.tolist() if state.sketch is None else bytes(state.sketch.registers)
 
     def unpack(self, packed: Any) -> Distinct:
         """See `TraitKind.unpack`."""
         if isinstance(packed, bytes):
             return Distinct(sketch=Sketch(bytearray(packed)))
-        return Distinct(set(packed))
+        return Distinct(array("Q", packed))
 
 
 def _sketch(state: Distinct) -> Sketch:
