@@ -220,6 +220,18 @@ def test_beyond_what_is_kept_exactly_order_still_does_not_matter(kind: TraitKind
     assert read(kind, many(3, different)) == in_parts(kind, many(4, different), 5) == reading
 
 
+@pytest.mark.parametrize("values", [[], ["b", "a", "b", "a", 7], many(0, 50), many(0, EXACT + 1)], ids=len)
+@pytest.mark.parametrize("kind", [MostFrequent(), TopK(3)], ids=lambda kind: type(kind).__name__)
+def test_what_an_earlier_release_kept_without_who_leads_reads_and_goes_on_the_same(
+    kind: TraitKind, values: list[Any]
+) -> None:
+    state, earlier = kept(kind, folded(kind, values)), kind.unpack(kind.pack(folded(kind, values))[:2])
+    for one in ("z", "a", "a", "a"):
+        assert kind.read(earlier) == kind.read(state)
+        state, earlier = (kind.add(some, json_values.encode(one), AT) for some in (state, earlier))
+    assert kind.pack(earlier) == kind.pack(state)
+
+
 def test_up_to_so_many_different_values_are_counted_exactly() -> None:
     values = [f"value {number}" for number in range(EXACT)]
     assert read(UniqueCount(), values * 2) == EXACT

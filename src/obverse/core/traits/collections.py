@@ -83,11 +83,15 @@ class MostFrequent:
 
     def pack(self, state: Leading) -> Any:
         """See `TraitKind.pack`."""
-        return [state.counts, state.approximate]
+        return [state.counts, state.approximate, state.best]
 
     def unpack(self, packed: Any) -> Leading:
         """See `TraitKind.unpack`."""
-        return _settled(Leading(packed[0], packed[1]))
+        counts, approximate, *best = packed
+        if not best or approximate:  # an earlier release left it out; and a sample is to be found
+            return _settled(Leading(counts, approximate))
+        # Else it would be found among all of them whenever somebody wakes.
+        return Leading(counts, best=best[0], value=None if best[0] is None else json_values.decode(best[0]))
 
 
 def _settled(tally: Leading) -> Leading:
@@ -191,11 +195,16 @@ class TopK:
 
     def pack(self, state: Leaders) -> Any:
         """See `TraitKind.pack`."""
-        return [state.counts, state.approximate]
+        return [state.counts, state.approximate, [one[-1] for one in state.first]]
 
     def unpack(self, packed: Any) -> Leaders:
         """See `TraitKind.unpack`."""
-        return self._settled(Leaders(packed[0], packed[1]))
+        counts, approximate, *first = packed
+        state = Leaders(counts, approximate)
+        if not first or approximate or len(first[0]) != min(self._top, len(counts)):  # as of the one that leads
+            return self._settled(state)
+        state.first = [_rank(state, text) for text in first[0]]
+        return state
 
 
 @dataclass(slots=True)
