@@ -174,6 +174,12 @@ def test_figures_are_of_the_steady_part_and_of_the_engines_own_processes() -> No
     assert threads_figures(begun, ended, events=4000) == {"new": 100.0, "task": 50.0}
 
 
+def test_who_is_done_between_two_looks_has_no_figures_and_is_told_what_to_do() -> None:
+    seen = Look(at=1.0, done=2200, machine=0.0, told_bytes=0, cpu={"worker": 0.9}, threads={})
+    with pytest.raises(BenchFailed, match="say more --events"):
+        steady_figures(seen, replace(seen, at=1.003), events_each=1.0, engine={"worker": 1})
+
+
 def test_heaps_and_threads_are_told_of_processes_and_their_children() -> None:
     command = [sys.executable, "-c", "input()", "-Xmx1g", "-Xmx64m"]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as child:

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any, Final
 
 from obverse.apps.bench.engine.dropping import LETTER, LINE
-from obverse.apps.bench.machine import cpu_seconds, tree
+from obverse.apps.bench.machine import BenchFailed, cpu_seconds, tree
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _LEAST: Final = 1 / _TICKS
@@ -106,8 +106,13 @@ def steady_figures(begun: Look, ended: Look, *, events_each: float, engine: Mapp
     What the steady part took: from the one look to the other.
 
     `events_each` is how many events one of what is done stands for, and `engine` which processes fold.
+
+    Raises:
+        BenchFailed: the engine went all the way between two looks.
     """
     events, seconds = (ended.done - begun.done) * events_each, ended.at - begun.at
+    if events <= 0:
+        raise BenchFailed("the engine was done before it could be looked at twice: say more --events")
     spent = {name: ended.cpu[name] - begun.cpu.get(name, 0.0) for name in ended.cpu}
     own = max(sum(spent[name] for name in engine), _LEAST)
     each = 1_000_000 / events
