@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ViewportSize, expect
+from playwright.sync_api import Browser, Locator, ViewportSize, expect
 
 from console_steps import (
     DESK,
@@ -128,6 +128,23 @@ def test_keys_lead_everywhere(visitor: Visitor) -> None:
     page.get_by_role("link", name="Big spenders").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/audiences/big_spenders")
+
+
+def test_the_list_of_traits_tells_how_values_are_spread_and_how_fresh_they_are(visitor: Visitor, demo: Demo) -> None:
+    def told(trait: str) -> tuple[Locator, dict[str, Any]]:
+        answer = visitor.context.request.get(f"{demo.api}/v1/traits/{trait}").json()
+        return visitor.page.get_by_role("row", name=trait.replace("_", " ").capitalize()), answer
+
+    visitor.open("/traits")
+    row, value = told("lifetime_value")
+    row.get_by_text("half at most").wait_for()
+    assert row.locator(".spark > i").count() == len(value["numbers"]["bins"]) > 1
+    assert row.locator("time").get_attribute("datetime") == value["newest"]
+
+    row, product = told("favourite_product")
+    most = product["values"]["frequent"][0]
+    row.get_by_text(re.compile(f"^{re.escape(most['value'])} .* %")).wait_for()
+    assert visitor.wrong == []
 
 
 def test_a_mail_runs_and_loads_nothing(visitor: Visitor) -> None:

@@ -9,6 +9,7 @@ import { Words } from "../parts/ConditionTree";
 import { Page, Panel } from "../parts/Page";
 import { Rows } from "../parts/Rows";
 import { Empty, Loaded } from "../parts/States";
+import { TraitNewest, TraitSpread } from "../parts/TraitSpread";
 import { traitTokens } from "../parts/traitWords";
 
 export function Traits() {
@@ -37,7 +38,7 @@ export function Traits() {
                   columns={[
                     {
                       name: t("traits.name"),
-                      width: "42%",
+                      width: "26%",
                       cell: (trait) => (
                         <>
                           <Link to="/traits/$name" params={{ name: trait.name }} className="rowLink">
@@ -59,6 +60,18 @@ export function Traits() {
                           <Words of={traitTokens(trait.spec, t)} />
                         </Text>
                       ),
+                    },
+                    {
+                      name: t("traits.spread"),
+                      wide: true,
+                      width: 210,
+                      cell: ({ name }) => <TraitSpread name={name} />,
+                    },
+                    {
+                      name: t("traits.newest"),
+                      wide: true,
+                      width: 130,
+                      cell: ({ name }) => <TraitNewest name={name} />,
                     },
                     {
                       name: t("traits.having"),

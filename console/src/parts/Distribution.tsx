@@ -11,7 +11,7 @@ const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
 const LABELLED = 14;
 
 /** A number as it reads on an axis. */
-const rounded = (value: unknown): string => short.format(Number(plain(value)));
+export const rounded = (value: unknown): string => short.format(Number(plain(value)));
 
 export function Histogram({ numbers }: { numbers: Numbers }) {
   const { t } = useTranslation();
