@@ -49,6 +49,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlinkCluster]:
 
 class TestFlink(EngineContract):
     keeps_what_was_stored = True
+    one_order = False
 
     @pytest.fixture(autouse=True)
     async def hosts(self, cluster: FlinkCluster, kafka: KafkaSandbox, tmp_path: Path) -> AsyncIterator[None]:

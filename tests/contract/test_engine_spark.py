@@ -45,6 +45,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
 
 class TestSpark(EngineContract):
     keeps_what_was_stored = True
+    one_order = False
 
     @pytest.fixture(autouse=True)
     async def hosts(

@@ -84,6 +84,19 @@ def test_what_either_knows_stays_with_the_later_arrival_and_the_other_is_as_it_w
     assert other.seconds() == {b"a" * 8: 3, b"b" * 8: 2, b"c" * 8: 4}
 
 
+@pytest.mark.parametrize(("mine", "theirs"), [(3, 16), (3, 17), (1024, 16), (1025, 16), (1500, 1500)])
+def test_however_many_two_windows_have_they_become_one(mine: int, theirs: int) -> None:
+    """One by one if the other has few, else all at once."""
+    one = {number.to_bytes(8): 5 for number in range(mine)}
+    other = {number.to_bytes(8): number % 9 for number in range(mine - 2, mine - 2 + theirs)}
+    window = Window.of(one)
+    assert next(iter(one)) in window  # so that there is a set of many
+    window.take(Window.of(other))
+    assert window.seconds() == {key: max(one.get(key, -1), other.get(key, -1)) for key in one | other}
+    assert all(key in window for key in one | other)
+    assert not any(window.note(key, 1) for key in other)
+
+
 def seen(seconds: Iterable[int]) -> Window:
     """Return a window with a message id in each of these seconds; the key is its place."""
     return Window.of({place.to_bytes(8): second for place, second in enumerate(seconds)})

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from obverse.contracts.engine_requests import ADA, BOB, LIMITLESS, TABLET, RequestPromises, asked
-from obverse.contracts.engine_steps import Placed, append, expected, kept, load, reduced
+from obverse.contracts.engine_steps import append, expected, kept, load, reduced
 from obverse.contracts.stories import START, tell
 from obverse.core import groups
 from obverse.core.events import Event
@@ -81,18 +81,8 @@ class GroupPromises(RequestPromises):
 
     async def test_killed_anywhere_groups_and_members_end_the_same(self) -> None:
         parts = await self.open_parts(2)
-        placed: list[Placed] = []
-        dice = Random(42)  # noqa: S311 - a story
         story = calls(seed=42, count=300)
-        for at in range(0, len(story), 60):
-            placed += await append(parts, story[at : at + 60], batch=dice.randint(1, 20))
-            engine = await self.open_engine(parts)
-            work = parts.runtime.spawn("engine", engine.run())
-            for _ in range(dice.randint(0, 60)):
-                await parts.runtime.sleep(0)
-            await work.stop()
-
-        await self.fold(parts)
+        placed = await self.fold_killed(parts, (story[at : at + 60] for at in range(0, 300, 60)), seed=42)
 
         assert await groups_kept(parts) == reduced(placed).groups
         assert await kept(parts, placed) == expected(placed)

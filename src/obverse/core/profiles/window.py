@@ -20,6 +20,8 @@ _ENTRY: Final = _HASH + 4
 """Packed bytes of a message id: those of its hash, and 4 of the second of arrival."""
 _MANY: Final = 1024
 """Keys of which it takes too long to search all: 2.5 µs."""
+_FEW: Final = 16
+"""Keys that are taken in one by one, as whoever is merged in a storm has."""
 
 
 def message_key(event: Event) -> bytes:
@@ -45,6 +47,10 @@ class Window:
         Raises:
             ValueError: these bytes are none.
         """
+        self._many: set[bytes] | None = None
+        if not packed:  # of everybody who is new
+            self._hashes, self._seconds = bytearray(), array("I")
+            return
         count, rest = divmod(len(packed), _ENTRY)
         if rest:
             raise ValueError(f"{len(packed)} bytes are no window of message ids, which has {_ENTRY} for each")
@@ -52,7 +58,6 @@ class Window:
         self._seconds = array("I", packed[_HASH * count :])
         if sys.byteorder == "big":
             self._seconds.byteswap()
-        self._many: set[bytes] | None = None
 
     @classmethod
     def of(cls, seconds: Mapping[bytes, int]) -> Self:
@@ -71,10 +76,7 @@ class Window:
             if self._many is None:
                 self._many = set(self._keys())
             return key in self._many
-        found = self._hashes.find(key)
-        while found > 0 and found % _HASH:  # the end of one and the beginning of the next, as it happens
-            found = self._hashes.find(key, found + 1)
-        return found >= 0
+        return self._find(key) >= 0
 
     def __eq__(self, other: object) -> bool:
         """Whether both know the same, in whatever order."""
@@ -88,7 +90,8 @@ class Window:
 
     def note(self, key: bytes, second: int) -> bool:
         """Note one that arrived in this second, and return True; False if it is known."""
-        if key in self:
+        # Nearly always it is new, and this says so; where it may be known, it is looked at closely.
+        if (len(self._seconds) > _MANY or self._hashes.find(key) >= 0) and key in self:
             return False
         self._hashes += key
         self._seconds.append(second)
@@ -108,6 +111,16 @@ class Window:
         """Know what the other one knows, too; of what both do, the later arrival."""
         if not self._seconds:
             self._hashes[:], self._seconds[:] = other._hashes, other._seconds
+            return
+        if len(other._seconds) <= _FEW and len(self._seconds) <= _MANY:
+            for place, second in enumerate(other._seconds):
+                one = bytes(other._hashes[_HASH * place : _HASH * place + _HASH])
+                found = self._find(one)
+                if found < 0:
+                    self._hashes += one
+                    self._seconds.append(second)
+                elif second > self._seconds[found // _HASH]:
+                    self._seconds[found // _HASH] = second
             return
         # As numbers, in whatever order this machine reads them: that is twice as fast as slices.
         known = dict(zip(memoryview(self._hashes).cast("Q"), self._seconds, strict=True))
@@ -142,6 +155,13 @@ class Window:
             seconds = seconds[:]
             seconds.byteswap()
         return b"".join((self._hashes, seconds))
+
+    def _find(self, key: bytes) -> int:
+        """Where its hash begins, by searching all; -1 if it is not known."""
+        found = self._hashes.find(key)
+        while found > 0 and found % _HASH:  # the end of one and the beginning of the next, as it happens
+            found = self._hashes.find(key, found + 1)
+        return found
 
     def _keys(self) -> list[bytes]:
         hashes = bytes(self._hashes)
